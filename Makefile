@@ -1,0 +1,51 @@
+# Two commands do everything: `make run` and `make test`. Both set up what is missing first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CONFIG ?= config
+STAMP  := $(VENV)/.ready
+
+.PHONY: run test check setup bench lock fmt clean unit tools
+
+run: $(STAMP)
+	@exec $(BIN)/softswitch serve --config $(CONFIG)
+
+test: setup tools
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest tests/virtual tests/interop
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit tests/property tests/fuzz
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest -q tests/unit
+
+bench: setup tools
+	$(BIN)/python -m tests.bench
+
+setup: $(STAMP)
+
+# The Debian packages that the interop tests and benchmarks drive the switch with.
+tools:
+	@sh tests/install_tools.sh
+
+$(STAMP): pyproject.toml requirements.lock
+	@sh tests/make_venv.sh $(PYTHON) $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: $(STAMP)
+	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+
+fmt: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,1 @@
+"""Validated IVR flow graphs and their pure interpreter: input -> effects. Empty until the IVR is built."""

@@ -1,0 +1,1 @@
+"""The application: settings, calls and legs, dialplan, run-time, records, command line."""

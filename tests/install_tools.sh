@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs what the interop tests and benchmarks drive the switch with, when root; says what is missing otherwise.
+set -eu
+missing=""
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+PATH="$PATH:/usr/sbin:/sbin"
+need sipp sip-tester
+need baresip baresip-core
+need tshark tshark
+need ip iproute2
+need nft nftables
+need sox sox
+need gcc gcc
+[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" != 0 ]; then
+    echo "Missing Debian packages:$missing. As root: apt-get install$missing" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

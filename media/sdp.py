@@ -1,0 +1,276 @@
+"""Session descriptions (RFC 4566, obsoleted by RFC 8866 with the same grammar): text to structure and back.
+
+Nothing is judged here but the form: which line is taken and what is agreed is decided in
+`media/negotiate.py`.
+
+    v= o= s= [c=] t= [a=...]        the session
+    m= [c=] [a=...]                 each medium, in an order that lasts as long as the session (RFC 3264
+    section 8)
+
+Reading is lenient in four named places: lines may end with LF alone (RFC 4566 section 5 asks for it), empty
+lines at the end are ignored, `s=` and `t=` may be missing, and lines of types that are not ours to understand
+(i=, u=, e=, p=, b=, z=, k=, r=) are skipped wherever they stand. Everything we write is in the order of the
+grammar, with CRLF.
+"""
+
+import re
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+import msgspec
+
+from media.codec import Codec as Codec
+from media.codec import PayloadType as PayloadType
+
+# Bounds of a description. WebRTC browsers send up to 10 kB and 300 lines; telephones under 1 kB.
+MAX_BYTES: Final = 32_768
+MAX_LINES: Final = 600
+MAX_MEDIA: Final = 16
+MAX_FORMATS: Final = 64
+
+# Sections longer than this are read anew each time instead of being remembered, so that what a stranger sends
+# can't fill memory: SECTIONS_KEPT of them at most.
+SECTION_REMEMBERED: Final = 1024
+SECTIONS_KEPT: Final = 512
+ADDRESSES_KEPT: Final = 4096
+
+HELD_HOSTS: Final = frozenset({"0.0.0.0", "::"})
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+")
+_PROTO = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+(?:/[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+)*")
+_TIMING = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
+_TYPE = re.compile(r"[a-z]=")
+
+
+class SdpError(Exception):
+    """The peer's description can't be used. `status` answers its request: 400 malformed, 488 well-formed but
+    not acceptable here (RFC 3261 section 21.4.26). `reason` is fit for the reason phrase or a Warning: ASCII,
+    no line ends."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class NoCommonCodec(SdpError):
+    """Nothing in the offer that the policy, or the other leg, takes."""
+
+    def __init__(self, reason: str = "No common codec") -> None:
+        super().__init__(488, reason)
+
+
+class Section(msgspec.Struct, frozen=True, gc=False):
+    """The lines below an `m=`: the address of its `c=` ("" when it has none) and its `a=` values in order."""
+
+    host: str
+    attributes: tuple[str, ...]
+
+
+class MediaDescription(msgspec.Struct, gc=False):
+    """One `m=` with its lines. `formats` is the list as written; `text` the lines below, read by
+    `section`."""
+
+    kind: str
+    port: int
+    proto: str
+    formats: str
+    text: str = ""
+
+    @property
+    def section(self) -> Section:
+        return section(self.text)
+
+    def line(self) -> str:
+        return f"m={self.kind} {self.port} {self.proto} {self.formats}"
+
+    def __str__(self) -> str:
+        text = self.text.rstrip("\n").replace("\n", "\r\n")
+        return f"{self.line()}\r\n{text}\r\n" if text else f"{self.line()}\r\n"
+
+
+class SessionDescription(msgspec.Struct, gc=False):
+    """`origin`, `name` and `timing` are the values of o=, s= and t=; `host` the session's c= ("" when it has
+    none); `attributes` the session's a= values."""
+
+    origin: str
+    name: str
+    host: str
+    timing: str
+    attributes: tuple[str, ...]
+    media: tuple[MediaDescription, ...]
+
+    def __str__(self) -> str:
+        head = [f"v=0\r\no={self.origin}\r\ns={self.name}\r\n"]
+        if self.host:
+            head.append(f"c={connection(self.host)}\r\n")
+        head.append(f"t={self.timing}\r\n")
+        head.extend(f"a={value}\r\n" for value in self.attributes)
+        head.extend(map(str, self.media))
+        return "".join(head)
+
+
+class Origin(msgspec.Struct, gc=False):
+    """Our o= line on one leg, for as long as the leg lasts (RFC 4566 section 5.2).
+
+    `session_id` and the first `version` are numbers below 2**63 (RFC 3264 section 5), `host` an address of
+    ours, the same to the end of the session whatever becomes of the media address. `last` is the description
+    that went out last.
+    """
+
+    session_id: int
+    version: int
+    user: str
+    host: str
+    last: str = ""
+
+    def describe(self, rest: str) -> bytes:
+        """The whole description for these lines below o=.
+
+        RFC 3264 section 8: "If the version in the origin line does not increment, the SDP MUST be identical
+        to the SDP with that version number", and "the version [...] MUST increment by one from the previous
+        SDP" when it changes.
+        """
+        if rest != self.last:
+            if self.last:
+                self.version += 1
+            self.last = rest
+        host = self.host
+        family = "IP6" if ":" in host else "IP4"
+        return f"v=0\r\no={self.user} {self.session_id} {self.version} IN {family} {host}\r\n{rest}".encode(
+            "ascii"
+        )
+
+
+def parse(data: bytes) -> SessionDescription:
+    """Read a description. Raises `SdpError` (400 malformed, 488 beyond our bounds)."""
+    if len(data) > MAX_BYTES:
+        raise SdpError(488, "SDP too large")
+    # Free text may be in any character set (RFC 4566 `a=charset`); what we use of it is ASCII and is checked
+    # where used.
+    text = data.decode("latin-1")
+    if "\r\n" in text:
+        text = text.replace("\r\n", "\n")
+    if text.count("\n") > MAX_LINES:
+        raise SdpError(488, "SDP has too many lines")
+    head, *blocks = text.rstrip("\r\n").split("\nm=")
+    if len(blocks) > MAX_MEDIA:
+        raise SdpError(488, "SDP has too many media lines")
+    lines = head.split("\n")
+    if lines[0] != "v=0":
+        raise SdpError(400, "Bad SDP: does not begin with v=0")
+    origin = host = ""
+    name = "-"
+    timing = "0 0"
+    attributes: tuple[str, ...] = ()
+    for line in lines[1:]:
+        kind = line[:2]
+        if kind == "a=":
+            attributes = (*attributes, line[2:])
+        elif kind == "c=":
+            host = connection_host(line[2:])
+        elif kind == "o=":
+            origin = line[2:]
+        elif kind == "t=":
+            timing = line[2:]
+        elif kind == "s=":
+            name = line[2:]
+        elif _TYPE.match(kind) is None:
+            raise SdpError(400, "Bad SDP: a line is not <type>=<value>")
+    # o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>
+    if len(origin.split(" ")) != 6:
+        raise SdpError(400, "Bad SDP: o= missing or malformed")
+    if timing != "0 0" and _TIMING.fullmatch(timing) is None:
+        raise SdpError(400, "Bad SDP: malformed t=")
+    return SessionDescription(
+        origin, name, host, timing, attributes, tuple([_media(block) for block in blocks])
+    )
+
+
+def _media(block: str) -> MediaDescription:
+    """m=<media> <port>[/<number of ports>] <proto> <fmt> ..."""
+    line, _, text = block.partition("\n")
+    parts = line.split(" ", 3)
+    if len(parts) != 4:
+        raise SdpError(400, "Bad SDP: malformed m=")
+    kind, port, proto, formats = parts
+    if "/" in port:
+        port, _, count = port.partition("/")
+        if not (count.isascii() and count.isdigit()):
+            raise SdpError(400, "Bad SDP: malformed port in m=")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and (number := int(port)) <= 65535):
+        raise SdpError(400, "Bad SDP: malformed port in m=")
+    if _TOKEN.fullmatch(kind) is None or _PROTO.fullmatch(proto) is None:
+        raise SdpError(400, "Bad SDP: malformed m=")
+    section(text)
+    return MediaDescription(kind, number, proto, formats, text)
+
+
+def section(text: str) -> Section:
+    """Read the lines below an `m=` (ended by LF, no LF at the end). Sections repeat from call to call, since
+    a telephone writes the same lines each time: the latest are remembered. Raises `SdpError`."""
+    if not text:
+        return _NO_LINES
+    return _section(text) if len(text) <= SECTION_REMEMBERED else _section.__wrapped__(text)
+
+
+@lru_cache(maxsize=SECTIONS_KEPT)
+def _section(text: str) -> Section:
+    host = ""
+    attributes = []
+    for line in text.split("\n"):
+        kind = line[:2]
+        if kind == "a=":
+            attributes.append(line[2:])
+        elif kind == "c=":
+            # "multiple c= lines" are for layered multicast only (RFC 4566 section 5.7): the first is ours.
+            host = host or connection_host(line[2:])
+        elif _TYPE.match(kind) is None:
+            raise SdpError(400, "Bad SDP: a line is not <type>=<value>")
+    return Section(host, tuple(attributes))
+
+
+_NO_LINES = Section("", ())
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def connection_host(value: str) -> str:
+    """The address of a `c=` value, in its usual spelling.
+
+    Raises `SdpError`: 400 where it is none, 488 for a host name (names are not looked up: RFC 4566 allows
+    them, and a stranger's name would make the switch ask a stranger's name server) and for addresses that
+    stand for many hosts.
+    """
+    parts = value.split(" ")
+    if len(parts) != 3 or parts[0] != "IN" or parts[1] not in ("IP4", "IP6"):
+        raise SdpError(400, "Bad SDP: malformed c=")
+    host = parts[2].partition("/")[0]
+    try:
+        address = ip_address(host)
+    except ValueError:
+        raise SdpError(488, "Connection address is not an IP address") from None
+    if isinstance(address, IPv6Address) != (parts[1] == "IP6") or "%" in host:
+        raise SdpError(400, "Bad SDP: address of c= does not fit its type")
+    # One call must not make the switch send to a whole network.
+    if address.is_multicast or host == "255.255.255.255":
+        raise SdpError(488, "Connection address is not unicast")
+    return str(address)
+
+
+def connection(host: str) -> str:
+    """The value of `c=` for an address."""
+    return f"IN IP6 {host}" if ":" in host else f"IN IP4 {host}"
+
+
+def refused_line(media: MediaDescription) -> str:
+    """The `m=` that refuses `media`.
+
+    RFC 3264 section 6: "To reject an offered stream, the port number in the corresponding stream in the
+    answer MUST be set to zero. Any media formats listed are ignored. At least one MUST be present, as
+    specified by SDP."
+    """
+    form = media.formats.split(" ", 1)[0]
+    if _TOKEN.fullmatch(form) is None:
+        raise SdpError(400, "Bad SDP: malformed format in m=")
+    return f"m={media.kind} 0 {media.proto} {form}\r\n"

@@ -1,0 +1,2 @@
+"""Who rings when a number is dialled: `models` (as written), `routing` (looks up), `decision` (what comes
+out)."""

@@ -1,0 +1,67 @@
+"""What the dialplan answers: neutral values, ready for the call model.
+
+A `Decision` is complete: numbers are rewritten, variables expanded (once), extensions that do not exist are
+gone, and every fall-through is itself a decision. Nothing in it is looked at a second time.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+# Q.850 causes that the dialplan itself answers with.
+UNALLOCATED = 1  # unallocated (unassigned) number
+NO_ROUTE = 3  # no route to destination
+CALL_REJECTED = 21  # call rejected
+ROUTING_ERROR = 25  # exchange routing error: `goto` went round in circles
+INVALID_NUMBER = 28  # invalid number format (address incomplete)
+
+
+class ExtensionTarget(msgspec.Struct, frozen=True, gc=False):
+    """Ring an extension: all its contacts at once."""
+
+    number: str
+
+
+class TrunkTarget(msgspec.Struct, frozen=True, gc=False):
+    """Call `number` through the trunk of that name; its own rewriting comes on top."""
+
+    trunk: str
+    number: str
+
+
+Target = ExtensionTarget | TrunkTarget
+
+
+class Dial(msgspec.Struct, frozen=True, gc=False):
+    """Ring `targets`, all at once ("parallel", the first answer wins) or one after the other ("sequence").
+
+    `ring_timeout` is in seconds for each attempt; None leaves it to the extension or trunk. `on_busy`,
+    `on_no_answer` and `on_unavailable` say what follows when no target answered; None ends the call.
+    """
+
+    targets: tuple[Target, ...]
+    mode: Literal["parallel", "sequence"] = "parallel"
+    ring_timeout: float | None = None
+    on_busy: Decision | None = None
+    on_no_answer: Decision | None = None
+    on_unavailable: Decision | None = None
+    route: str = ""  # name of the route that decided, for logs and call records
+
+
+class Echo(msgspec.Struct, frozen=True, gc=False):
+    """Answer and send the caller's own audio back."""
+
+    route: str = ""
+
+
+class Reject(msgspec.Struct, frozen=True, gc=False):
+    """Refuse with a Q.850 cause; `status` is the SIP status to use, None lets the cause choose it."""
+
+    cause: int
+    status: int | None = None
+    route: str = ""
+
+
+Decision = Dial | Echo | Reject

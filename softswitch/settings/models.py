@@ -1,0 +1,290 @@
+"""Everything an operator can write in the configuration directory, as frozen models.
+
+`Settings` is the whole; `loader.load` makes it. The text under a field is its documentation, which the JSON
+Schema shows in editors. Durations are seconds (float) once read. Secrets are `SecretStr`: never in a repr.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+
+from softswitch.dialplan.models import Context
+from softswitch.settings.fields import (
+    NUMBER_PATTERN,
+    AddressRules,
+    Codec,
+    CodecList,
+    DisplayName,
+    Duration,
+    ExtensionNumber,
+    HostText,
+    Listen,
+    ListenAddress,
+    Name,
+    NetworkText,
+    OptionalDuration,
+    PortRange,
+    PortRangeText,
+    Section,
+    Transports,
+    one_or_many,
+)
+from softswitch.settings.trunk_models import Trunk
+
+
+class Timers(Section):
+    """Base values of the SIP timers, RFC 3261 17.1.1.2."""
+
+    t1: Duration = Field(0.5, ge=0.05, le=10)
+    """Estimate of the round-trip time: first retransmission; 64 times this is the life of a transaction."""
+    t2: Duration = Field(4.0, ge=0.5, le=60)
+    """Longest interval between retransmissions of requests other than INVITE."""
+    t4: Duration = Field(5.0, ge=0.5, le=60)
+    """How long a message may stay in the network."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Timers:
+        if self.t2 < self.t1:
+            raise ValueError("expected t2 to be at least t1")
+        return self
+
+
+class SessionTimer(Section):
+    """Session timers, RFC 4028: calls whose other end is gone are found and ended."""
+
+    mode: Literal["offer", "accept", "off"] = "offer"
+    """`offer` asks for one in every call, `accept` only goes along with the peer's, `off` does not take
+    part."""
+    expires: Duration = Field(1800.0, ge=90, le=86400)
+    """Session-Expires asked for."""
+    min_se: Duration = Field(90.0, ge=90, le=86400)
+    """Shortest Session-Expires accepted: less is answered 422 (RFC 4028: not below 90 seconds)."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> SessionTimer:
+        if self.expires < self.min_se:
+            raise ValueError("expected 'expires' to be at least 'min_se'")
+        return self
+
+
+class RegistrationBounds(Section):
+    """Bounds of registrations, RFC 3261 10.3."""
+
+    default: Duration = Field(3600.0, ge=30, le=86400)
+    """Granted where a phone names no time."""
+    min: Duration = Field(60.0, ge=10, le=3600)
+    """Less is answered 423 (RFC 3261 10.3: only below one hour)."""
+    max: Duration = Field(7200.0, ge=60, le=7 * 86400)
+    """More is shortened to this."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> RegistrationBounds:
+        if not self.min <= self.default <= self.max:
+            raise ValueError("expected min <= default <= max")
+        return self
+
+
+class Qualify(Section):
+    """OPTIONS sent to registered contacts and trunk gateways, to know that they are there and how far."""
+
+    interval: OptionalDuration = Field(60.0, ge=5, le=86400)
+    """Between two OPTIONS to one place; `none` sends none."""
+    retry: Duration = Field(10.0, ge=1, le=3600)
+    """To the next OPTIONS after a failure, until the place counts as unreachable."""
+    failures: int = Field(2, ge=1, le=20)
+    """Failures in a row after which a place is unreachable and skipped."""
+    in_flight: int = Field(100, ge=1, le=10_000)
+    """OPTIONS awaiting an answer at one time."""
+
+
+class Limits(Section):
+    """What one switch, and one source of traffic, may use."""
+
+    transactions: int = Field(50_000, ge=100, le=1_000_000)
+    """SIP transactions alive at once; a request beyond is answered 503 with Retry-After."""
+    calls: int = Field(10_000, ge=1, le=100_000)
+    """Calls at once; an INVITE beyond is answered 503 with Retry-After."""
+    registrations: int = Field(50_000, ge=1, le=1_000_000)
+    """Contacts registered at once."""
+    message_bytes: int = Field(65_535, ge=4_096, le=65_535)
+    """Longest SIP message; a longer one is answered 413 or dropped."""
+    connections: int = Field(4_096, ge=1, le=65_536)
+    """TCP connections open at once."""
+    connections_per_source: int = Field(64, ge=1, le=65_536)
+    """TCP connections open at once from one address."""
+    connection_idle: Duration = Field(900.0, ge=30, le=86400)
+    """A TCP connection without traffic is closed after this time."""
+    source_rate: float = Field(0.0, ge=0, le=1_000_000)
+    """Requests per second outside of calls from one address, trunks aside; more get 503. 0: no limit."""
+    source_burst: int = Field(200, ge=1, le=1_000_000)
+    """Requests a source may send at once before `source_rate` counts."""
+    source_failures: float = Field(20.0, ge=1, le=100_000)
+    """Failed authentications after which a source address is refused for a while."""
+    user_failures: float = Field(50.0, ge=1, le=100_000)
+    """Failed authentications after which a user name is refused at sources it has never signed in from."""
+    failures_forgotten: float = Field(0.1, gt=0, le=1000)
+    """Failed authentications forgotten per second."""
+
+
+def _default_listen() -> tuple[Listen, ...]:
+    return Listen("udp", "0.0.0.0", 5060), Listen("tcp", "0.0.0.0", 5060)
+
+
+class SipSettings(Section):
+    """Signalling."""
+
+    listen: Annotated[
+        tuple[ListenAddress, ...],
+        BeforeValidator(one_or_many, json_schema_input_type=str | list[str]),
+        Field(min_length=1, max_length=32),
+    ] = Field(default_factory=_default_listen)
+    """Sockets: `udp:0.0.0.0:5060`, `tcp:192.0.2.1:5060`, `udp:[::]:5060`."""
+    advertise: HostText | None = None
+    """Address or name written into Via and Contact instead of our own, where the switch stands behind NAT."""
+    local_networks: tuple[NetworkText, ...] = ()
+    """Networks that see our own address although `advertise` is set."""
+    realm: str = Field("softswitch", pattern=r'^[^"\\\x00-\x1f\x7f]{1,64}$')
+    """Digest realm of the extensions."""
+    server_name: str = Field("softswitch", pattern=r"^[\x20-\x7e]{0,64}$")
+    """Written into User-Agent and Server; empty: neither is sent."""
+    algorithms: Annotated[tuple[Literal["SHA-256", "MD5"], ...], Field(min_length=1, max_length=2)] = (
+        "SHA-256",
+        "MD5",
+    )
+    """Digest algorithms offered to phones, best first (RFC 8760). Many phones know MD5 only."""
+    nonce_lifetime: Duration = Field(300.0, ge=10, le=86400)
+    """A nonce older than this is refused with `stale=true`, and the phone tries again by itself."""
+    timers: Timers = Timers()
+    session_timer: SessionTimer = SessionTimer()
+    registration: RegistrationBounds = RegistrationBounds()
+    qualify: Qualify = Qualify()
+    limits: Limits = Limits()
+    max_forwards: int = Field(70, ge=1, le=255)
+    """Max-Forwards of calls that begin here."""
+    dns_timeout: Duration = Field(5.0, ge=0.5, le=30)
+    """Longest wait for a name to resolve."""
+
+    @model_validator(mode="after")
+    def _once(self) -> SipSettings:
+        repeated = [entry for entry in self.listen if self.listen.count(entry) > 1]
+        if repeated:
+            raise ValueError(
+                f"{repeated[0].transport}:{repeated[0].host}:{repeated[0].port} is listed twice in 'listen'"
+            )
+        return self
+
+
+def _default_codecs() -> tuple[Codec, ...]:
+    return "PCMA", "PCMU", "G722", "opus"
+
+
+class MediaSettings(Section):
+    """RTP."""
+
+    rtp_ports: PortRangeText = PortRange(10000, 10127)
+    """Ports for RTP (even) and RTCP (odd), in pairs. Open these in the firewall."""
+    shared_ports: int = Field(16, ge=1, le=512)
+    """Pairs opened at start; calls share them, and more of `rtp_ports` are opened only where needed."""
+    bind: HostText | None = None
+    """Address the RTP sockets are bound to; absent, that of the first `sip.listen`."""
+    advertise: HostText | None = None
+    """Address written into SDP where the switch stands behind NAT; absent, `sip.advertise`."""
+    codecs: CodecList = Field(default_factory=_default_codecs)
+    """Codecs in order of preference, for extensions and trunks that name none."""
+    silence_hangup: OptionalDuration = Field(60.0, ge=5, le=86400)
+    """A call with no packet from one end for this long, while not on hold, is hung up; `none`: never."""
+    hold_silence: OptionalDuration = Field(None, ge=5, le=86400)
+    """The same for a call on hold; `none` never does."""
+    workers: int = Field(0, ge=0, le=0)
+    """Media processes beside the signalling process; 0: RTP is relayed by the signalling process itself."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> MediaSettings:
+        pairs = (self.rtp_ports.high - self.rtp_ports.low + 1) // 2
+        if self.shared_ports > pairs:
+            raise ValueError(f"shared_ports is {self.shared_ports}, but rtp_ports holds only {pairs} pairs")
+        return self
+
+
+class ServerSettings(Section):
+    """The process."""
+
+    drain: Duration = Field(30.0, ge=0, le=86400)
+    """On Ctrl-C, SIGTERM: calls may go on for this long, new ones get 503; then they are hung up."""
+    state_directory: Path = Path("var")
+    """Database, bindings and control socket; relative to the configuration directory."""
+    database_url: str = Field("", max_length=1024)
+    """SQLAlchemy URL of the call records; empty: SQLite, `softswitch.db` in the state directory."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
+
+
+class CallerId(Section):
+    """What others see of a caller."""
+
+    name: DisplayName | None = None
+    """Display name; absent, the extension's name."""
+    number: Annotated[str, Field(pattern=NUMBER_PATTERN)] | None = None
+    """Number; absent, the extension's number."""
+
+
+class Forward(Section):
+    """Numbers that calls go on to, dialled in the extension's own context."""
+
+    always: ExtensionNumber | None = None
+    """Without ringing here."""
+    busy: ExtensionNumber | None = None
+    """When all contacts are busy or `call_limit` is reached."""
+    no_answer: ExtensionNumber | None = None
+    """When nobody answered within `ring_timeout`."""
+    unavailable: ExtensionNumber | None = None
+    """When no contact is registered or reachable."""
+
+
+class Extension(Section):
+    """One account: a phone, or several that ring together."""
+
+    number: ExtensionNumber
+    """The number; not written, it is the key in `extensions`. Also the digest user name."""
+    name: DisplayName = ""
+    """Display name."""
+    password: SecretStr | None = Field(None, min_length=4, max_length=128)
+    """Digest password. Better in secrets.yaml, where the first start puts one for each extension without."""
+    context: Name = "internal"
+    """Dialplan context of calls from here: what this extension may dial."""
+    codecs: CodecList | None = None
+    """Codecs in order of preference; absent, `media.codecs`."""
+    max_contacts: int = Field(5, ge=1, le=50)
+    """Phones registered at once; one more replaces the oldest or is refused with 403."""
+    ring_timeout: Duration = Field(30.0, ge=1, le=600)
+    """How long calls to here ring."""
+    forward: Forward = Forward()
+    caller_id: CallerId = CallerId()
+    call_limit: int = Field(0, ge=0, le=10_000)
+    """Calls at once, both directions; 0: no limit of its own."""
+    reliable_provisional: Literal["no", "supported", "required"] = "supported"
+    """Provisional answers with PRACK (RFC 3262): never, where the phone can, or demanded of it."""
+    nat: Literal["auto", "yes", "no"] = "auto"
+    """Behind NAT: told from the addresses, always, or never. Then audio may come from where signalling
+    does."""
+    transports: Transports = ("udp", "tcp")
+    """Transports the phone may use."""
+    sources: AddressRules = ()
+    """Addresses and networks the phone may come from; empty: any."""
+
+
+class Settings(Section):
+    """The whole configuration, `defaults` and `secrets` already merged into what they apply to."""
+
+    server: ServerSettings = ServerSettings()
+    sip: SipSettings = SipSettings()
+    media: MediaSettings = MediaSettings()
+    extensions: dict[str, Extension] = {}
+    """By number."""
+    trunks: dict[str, Trunk] = {}
+    """By name."""
+    dialplan: dict[str, Context] = {}
+    """Contexts by name."""

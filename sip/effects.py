@@ -1,7 +1,8 @@
 """What crosses the edges of the stack: addresses, events upwards, effects downwards.
 
-Events (`StackEvent`) tell the user of the stack (the user agent) what arrived; effects (`Effect`) tell the driver
-what to do. Both are closed unions of plain values, appended in order to `Stack.events` and `Stack.effects`.
+Events (`StackEvent`) tell the user of the stack (the user agent) what arrived; effects (`Effect`) tell the
+driver what to do. Both are closed unions of plain values, appended in order to `Stack.events` and
+`Stack.effects`.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ TRANSPORTS: dict[str, Transport] = {
 class Flow(NamedTuple):
     """Where a message came from or goes to: a pair of addresses, and the connection for streams.
 
-    Hosts are IP literals without brackets. `local` is the listener's bound address (its port 0 means "whichever
-    listener of that transport reaches `remote`"). `connection` is 0 for datagrams.
+    Hosts are IP literals without brackets. `local` is the listener's bound address (its port 0 means
+    "whichever listener of that transport reaches `remote`"). `connection` is 0 for datagrams.
     """
 
     transport: str
@@ -67,7 +68,7 @@ Destination = Flow | Target | tuple[Target, ...] | None
 ANY_LOCAL = ("", 0)
 
 
-# --- events: up -------------------------------------------------------------------------------------------------
+# --- events: up ---------------------------------------------------------------------------------------------
 
 
 class RequestReceived(msgspec.Struct, gc=False):
@@ -79,7 +80,7 @@ class RequestReceived(msgspec.Struct, gc=False):
 
 
 class CancelReceived(msgspec.Struct, gc=False):
-    """A CANCEL for an INVITE without final response; the CANCEL itself is answered. Answer the INVITE with 487."""
+    """A CANCEL, answered already, for an INVITE without final response; the user answers that with 487."""
 
     transaction: ServerTransaction  # the INVITE's
     request: Request  # the CANCEL
@@ -93,7 +94,7 @@ class AckReceived(msgspec.Struct, gc=False):
 
 
 class ResponseReceived(msgspec.Struct, gc=False):
-    """A response to a request of ours, 100 included; of a transaction's final responses all 2xx, else the first."""
+    """A response to a request of ours, 100 too. Of the final ones: every 2xx to INVITE, else the first."""
 
     transaction: ClientTransaction
     response: Response
@@ -112,7 +113,7 @@ class TransactionFailed(msgspec.Struct, gc=False):
 
 
 class ConnectionLost(msgspec.Struct, gc=False):
-    """A connection, of either side's making, is gone; requests over it that had no answer fail by themselves."""
+    """A connection, whoever opened it, is gone; requests over it without any answer fail by themselves."""
 
     flow: Flow
 
@@ -122,7 +123,7 @@ StackEvent = (
 )
 
 
-# --- effects: down ----------------------------------------------------------------------------------------------
+# --- effects: down ------------------------------------------------------------------------------------------
 
 
 class Send(msgspec.Struct, gc=False):
@@ -133,13 +134,13 @@ class Send(msgspec.Struct, gc=False):
 
 
 class Connect(msgspec.Struct, gc=False):
-    """Open a connection; `Stack.connected(flow, now)` or `Stack.send_failed(target, now, why)` must follow."""
+    """Open a connection; `Stack.connected(flow, now)` or `Stack.send_failed(target, now, why)` follows."""
 
     target: Target
 
 
 class Resolve(msgspec.Struct, gc=False):
-    """Ask the DNS all `questions`; `Stack.resolved(query, answers, now)` must follow, answers in that order."""
+    """Ask the DNS all `questions`; `Stack.resolved(query, answers, now)` follows, answers in that order."""
 
     query: int
     questions: tuple[Question, ...]

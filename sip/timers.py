@@ -1,7 +1,7 @@
 """Timer values of RFC 3261 (Table 4) and the one heap of deadlines.
 
-Time is monotonic seconds and always an argument. The heap is shared by every layer of the signalling process; the
-driver arms one `call_at` for `next_deadline()` and calls `fire_due(now)`.
+Time is monotonic seconds and always an argument. The heap is shared by every layer of the signalling process;
+the driver arms one `call_at` for `next_deadline()` and calls `fire_due(now)`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class TimerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def d(self) -> float:
-        """Timer D, unreliable transports: at least 32 s, and at least Timer H of the other side."""
-        return max(32.0, 64 * self.t1) if self.t1 >= 0.5 else 64 * self.t1
+        """Timer D over unreliable transports: at least 32 s, and not less than Timer H of the other side."""
+        return max(32.0, 64 * self.t1)
 
 
 class Timer:
-    """A deadline in a heap. `at` is None-free until it fires or is cancelled; both drop the callback."""
+    """A deadline in a heap. When it fires or is cancelled it drops its callback, so that no cycle is left."""
 
     __slots__ = ("_fire", "_heap", "at")
 
@@ -59,8 +59,8 @@ class Timer:
 class TimerHeap:
     """Deadlines in order; equal deadlines fire in the order they were scheduled.
 
-    A cancelled entry stays until it is due, but never are more than half of the entries (above a floor) cancelled
-    ones: then the heap is rebuilt, so memory follows the number of live timers.
+    A cancelled entry stays until it is due, but never are more than half of the entries (above a floor)
+    cancelled ones: then the heap is rebuilt, so memory follows the number of live timers.
     """
 
     __slots__ = ("_cancelled", "_entries", "_sequence")

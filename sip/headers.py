@@ -1,0 +1,351 @@
+"""Header names, lists of values, and the typed values most of SIP turns on: Via, name-addr, CSeq.
+
+Names: `canonical("i") == "Call-ID"`. Values are parsed by one regular expression for the shape nearly every message
+has; what does not fit goes through the full grammar (folded white space, escapes, quoted parameters).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from sip.errors import SipError
+from sip.grammar import (
+    HOST,
+    MAX_PORT,
+    PARAM,
+    PLAIN_PARAMS,
+    PLAIN_PARAMS_PATTERN,
+    QUOTED_STRING,
+    TOKEN_CLASS,
+    digits,
+    quote,
+    unquote,
+)
+from sip.uri import Uri
+
+# RFC 3261 7.3.3 and the registry of the RFCs named: compact form -> name
+_COMPACT: Final = {
+    "a": "Accept-Contact",  # RFC 3841
+    "b": "Referred-By",  # RFC 3892
+    "c": "Content-Type",
+    "d": "Request-Disposition",  # RFC 3841
+    "e": "Content-Encoding",
+    "f": "From",
+    "i": "Call-ID",
+    "j": "Reject-Contact",  # RFC 3841
+    "k": "Supported",
+    "l": "Content-Length",
+    "m": "Contact",
+    "n": "Identity-Info",  # RFC 4474
+    "o": "Event",  # RFC 6665
+    "r": "Refer-To",  # RFC 3515
+    "s": "Subject",
+    "t": "To",
+    "u": "Allow-Events",  # RFC 6665
+    "v": "Via",
+    "x": "Session-Expires",  # RFC 4028
+    "y": "Identity",  # RFC 8224
+}
+
+# Names of which every value may stand in one field, separated by commas (the "1#" and "*(COMMA" rules).
+LISTS: Final = frozenset(
+    {
+        "Accept", "Accept-Contact", "Accept-Encoding", "Accept-Language", "Alert-Info", "Allow", "Allow-Events",
+        "Call-Info", "Contact", "Content-Encoding", "Content-Language", "Diversion", "Error-Info", "Geolocation",
+        "History-Info", "In-Reply-To", "P-Asserted-Identity", "P-Associated-URI", "P-Preferred-Identity", "Path",
+        "Permission-Missing", "Proxy-Require", "Reason", "Record-Route", "Recv-Info", "Reject-Contact", "Require",
+        "Resource-Priority", "Route", "Security-Client", "Security-Server", "Security-Verify", "Service-Route",
+        "Supported", "Unsupported", "User-To-User", "Via", "Warning",
+    }
+)  # fmt: skip
+
+# Names that may stand once only in a message (RFC 3261 7.3.1: several fields of one name are allowed "if, and only
+# if, the entire field-value for that header field is defined as a comma-separated list").
+SINGLES: Final = frozenset(
+    {
+        "Call-ID", "Content-Disposition", "Content-Length", "Content-Transfer-Encoding", "Content-Type", "CSeq", "Date",
+        "Event", "Expires", "From", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization", "Priority",
+        "RAck", "Refer-To", "Referred-By", "Replaces", "Reply-To", "Retry-After", "RSeq", "Server", "Session-Expires",
+        "SIP-ETag", "SIP-If-Match", "Subject", "Subscription-State", "Timestamp", "To", "User-Agent",
+    }
+)  # fmt: skip
+
+_OTHERS: Final = frozenset(
+    {
+        "Authentication-Info", "Authorization", "Identity", "Identity-Info", "Info-Package", "Max-Breadth",
+        "P-Access-Network-Info", "P-Charging-Vector", "Privacy", "Proxy-Authenticate", "Proxy-Authorization",
+        "Request-Disposition", "Remote-Party-ID", "WWW-Authenticate",
+    }
+)  # fmt: skip
+
+METHODS: Final = frozenset(
+    {
+        "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER",
+        "REGISTER", "SUBSCRIBE", "UPDATE",
+    }
+)  # fmt: skip
+
+MAX_CSEQ: Final = 2**31 - 1
+MAX_DIGITS: Final = 20
+"""Longest number read at all: leading zeros to spare, and the cost of reading stays flat."""
+
+_KNOWN: Final = LISTS | SINGLES | _OTHERS
+
+
+class _Names(dict[str, str]):
+    """Any spelling of a header name -> the canonical one. Known names only: it never grows."""
+
+    def __missing__(self, name: str) -> str:
+        return canonical(name)
+
+
+def _spellings() -> Iterable[tuple[str, str]]:
+    for name in _KNOWN:
+        yield name, name
+        yield name.lower(), name
+        yield name.upper(), name
+        yield "-".join(part.capitalize() for part in name.split("-")), name
+    for letter, name in _COMPACT.items():
+        yield letter, name
+        yield letter.upper(), name
+
+
+_LOWER: Final[dict[str, str]] = {name.lower(): name for name in _KNOWN} | _COMPACT
+
+
+def canonical(name: str) -> str:
+    """The one spelling used inside: "Call-ID" for "i", "call-id", "CALL-ID"; "X-Some-Thing" for unknown names."""
+    known = NAMES.get(name)
+    if known is not None:
+        return known
+    known = _LOWER.get(name.lower())
+    return known if known is not None else _title(name)
+
+
+@lru_cache(512)
+def _title(name: str) -> str:
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+NAMES: Final = _Names(_spellings())
+
+
+# One element of a list: quoted strings and <...> are taken whole. A quote or bracket that is never closed matches
+# the last branch and ends the reading at once.
+_LIST_PART: Final = re.compile(rf'{QUOTED_STRING}|<[^>]*+>|[^,"<]++|,|["<]', re.DOTALL)
+
+
+def split_list(text: str, name: str = "list") -> list[str]:
+    """The elements of a comma-separated list, blanks around them removed; [] when there is nothing at all.
+
+    Commas inside quoted strings and angle brackets separate nothing. SipError(400) for an unbalanced one.
+    """
+    if "," not in text:
+        text = text.strip(" \t")
+        return [text] if text else []
+    if '"' not in text and "<" not in text:
+        return [part.strip(" \t") for part in text.split(",")]
+    parts, start, at = [], 0, 0
+    for found in _LIST_PART.finditer(text):
+        part = found[0]
+        if part == ",":
+            parts.append(text[start:at].strip(" \t"))
+            start = at + 1
+        elif part == '"' or part == "<":
+            raise SipError(400, f"Bad {name}: unbalanced quote or bracket")
+        at = found.end()
+    parts.append(text[start:].strip(" \t"))
+    return parts
+
+
+def read_params(text: str, name: str) -> dict[str, str | None]:
+    """*( SEMI generic-param ): names in lower case, values as written (quotes kept: `unquote`), None without "="."""
+    params: dict[str, str | None] = {}
+    if not text:
+        return params
+    if PLAIN_PARAMS_PATTERN.fullmatch(text):
+        for part in text[1:].split(";"):
+            key, equals, value = part.partition("=")
+            params[key.lower()] = value if equals else None
+        return params
+    at, end = 0, len(text)
+    while at < end:
+        found = PARAM.match(text, at)
+        if found is None:
+            if not text[at:].strip(" \t"):
+                break
+            raise SipError(400, f"Bad {name}: malformed parameter")
+        params[found[1].lower()] = found[2]
+        at = found.end()
+    return params
+
+
+def write_params(params: Mapping[str, str | None]) -> str:
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params.items()])
+
+
+class CSeq(msgspec.Struct, frozen=True, gc=False):
+    """RFC 3261 20.16. number: 0 to 2**31 - 1."""
+
+    number: int
+    method: str
+
+    @staticmethod
+    def parse(text: str) -> CSeq:
+        number, _, method = text.partition(" ")
+        if method not in METHODS or not digits(number):
+            found = _CSEQ.fullmatch(text)
+            if found is None:
+                raise SipError(400, "Bad CSeq")
+            number, method = found[1], found[2]
+        # RFC 3261 8.1.1.5: "The sequence number value MUST be expressible as a 32-bit unsigned integer and MUST be
+        # less than 2**31."
+        value = int(number) if len(number) <= MAX_DIGITS else MAX_CSEQ + 1
+        if value > MAX_CSEQ:
+            raise SipError(400, "Bad CSeq: number out of range")
+        return CSeq(value, method)
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+# CSeq = "CSeq" HCOLON 1*DIGIT LWS Method
+_CSEQ: Final = re.compile(rf"([0-9]+)[ \t]+([{TOKEN_CLASS}]+)")
+
+
+# name-addr = [ display-name ] LAQUOT addr-spec RAQUOT;  display-name = *(token LWS) / quoted-string
+# Lenient: an unquoted display name may hold anything but the separators (phones put UTF-8 and brackets there).
+_NAME_ADDR: Final = re.compile(rf'(?:"([^"\\]*)"[ \t]*|([^"<>,;:\\]*))<([^<>\s"]+)>({PLAIN_PARAMS})')
+_NAME_ADDR_FULL: Final = re.compile(rf'[ \t]*(?:({QUOTED_STRING})[ \t]*|([^"<>,;:\\]*))<([^<>\s"]+)>(.*)', re.DOTALL)
+# RFC 3261 20: "Even if the 'display-name' is empty, the 'name-addr' form MUST be used if the 'addr-spec' contains a
+# comma, semicolon, or question mark." What follows a semicolon without brackets is a header parameter.
+_ADDR_SPEC: Final = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*:[^\s"<>,;?]+)[ \t]*(;.*)?', re.DOTALL)
+
+_NO_PARAMS: Final[Mapping[str, str | None]] = {}
+
+
+class NameAddr(msgspec.Struct, frozen=True, gc=False):
+    """The value of From, To, Contact, Route, Record-Route, Path, P-Asserted-Identity, Refer-To.
+
+    display: unquoted and unescaped, "" when absent. params: those of the header (tag, q, expires), names in lower
+    case, values as written. A value: `msgspec.structs.replace` makes a changed one.
+    """
+
+    display: str
+    uri: Uri
+    params: Mapping[str, str | None] = _NO_PARAMS
+
+    @staticmethod
+    def parse(text: str, name: str = "address") -> NameAddr:
+        """SipError(400, "Bad <name>...") when malformed."""
+        found = _NAME_ADDR.fullmatch(text)
+        if found is None:
+            return _parse_name_addr(text, name)
+        quoted, plain, uri, params = found.groups()
+        if plain:
+            quoted = plain.strip(" \t")
+        try:
+            return NameAddr(quoted or "", Uri.parse(uri), read_params(params, name) if params else _NO_PARAMS)
+        except SipError as error:
+            raise SipError(error.status, f"Bad {name}: {error.reason}") from error
+
+    @property
+    def tag(self) -> str:
+        """The tag parameter, "" when absent."""
+        return self.params.get("tag") or ""
+
+    def param(self, name: str) -> str:
+        """The value of a parameter unquoted, "" when it is absent or has none."""
+        value = self.params.get(name)
+        return unquote(value) if value else ""
+
+    def __str__(self) -> str:
+        text = f"{quote(self.display)} <{self.uri}>" if self.display else f"<{self.uri}>"
+        return text + write_params(self.params) if self.params else text
+
+
+def _parse_name_addr(text: str, name: str) -> NameAddr:
+    try:
+        found = _NAME_ADDR_FULL.fullmatch(text)
+        if found is not None:
+            quoted, plain, uri, params = found.groups()
+            display = unquote(quoted) if quoted else (plain or "").strip(" \t")
+            return NameAddr(display, Uri.parse(uri), read_params(params, name))
+        found = _ADDR_SPEC.fullmatch(text)
+        if found is not None:
+            return NameAddr("", Uri.parse(found[1]), read_params(found[2] or "", name))
+    except SipError as error:
+        reason = error.reason if error.reason.startswith("Bad " + name) else f"Bad {name}: {error.reason}"
+        raise SipError(error.status, reason) from error
+    raise SipError(400, f"Bad {name}")
+
+
+# via-parm = sent-protocol LWS sent-by *( SEMI via-params );  sent-by = host [ COLON port ]
+_VIA: Final = re.compile(rf"SIP/2\.0/([A-Z]+) ({HOST})(?::([0-9]{{1,5}}))?({PLAIN_PARAMS})")
+# sent-protocol = protocol-name SLASH protocol-version SLASH transport, white space allowed around each separator
+_VIA_FULL: Final = re.compile(
+    rf"[ \t]*[{TOKEN_CLASS}]+[ \t]*/[ \t]*[{TOKEN_CLASS}]+[ \t]*/[ \t]*([{TOKEN_CLASS}]+)[ \t]+"
+    rf"({HOST})(?:[ \t]*:[ \t]*([0-9]{{1,5}}))?[ \t]*(;.*)?",
+    re.DOTALL,
+)
+
+
+class Via(msgspec.Struct, gc=False):
+    """One Via. transport in capitals; host an IPv6 address without its brackets; params as in `NameAddr`.
+
+    The one typed value that is changed in place: by `Request.mark_source`.
+    """
+
+    transport: str
+    host: str
+    port: int | None
+    params: dict[str, str | None]
+
+    @staticmethod
+    def parse(text: str) -> Via:
+        found = _VIA.fullmatch(text) or _VIA_FULL.fullmatch(text)
+        if found is None:
+            raise SipError(400, "Bad Via")
+        transport, host, port_text, params = found.groups()
+        port = None
+        if port_text is not None:
+            port = int(port_text)
+            if port > MAX_PORT:
+                raise SipError(400, "Bad Via: port out of range")
+        if host[0] == "[":
+            host = host[1:-1]
+        return Via(transport.upper(), host, port, read_params(params or "", "Via"))
+
+    @property
+    def branch(self) -> str:
+        """ "" when absent, as RFC 2543 peers send it."""
+        return self.params.get("branch") or ""
+
+    @property
+    def received(self) -> str:
+        """The address the request came from, IPv6 without brackets, "" when absent (RFC 3261 18.2.1)."""
+        return (self.params.get("received") or "").strip("[]")
+
+    @property
+    def rport(self) -> int | None:
+        """The port the request came from (RFC 3581 4); None when absent, without a value or malformed."""
+        value = self.params.get("rport")
+        if not value or len(value) > 5 or not digits(value):
+            return None
+        port = int(value)
+        return port if 0 < port <= MAX_PORT else None
+
+    @property
+    def wants_rport(self) -> bool:
+        """Whether the client asks for the port to be filled in: an rport parameter, with or without value."""
+        return "rport" in self.params
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/2.0/{self.transport} {host}{port}{write_params(self.params)}"

@@ -1,0 +1,222 @@
+"""Bytes to messages, and what every message must keep before anyone looks closer.
+
+`parse` reads the start line, splits the head into (canonical name, raw value) and checks the length of the body: no
+header value is read. `check_request` and `check_response` verify what RFC 3261 asks of every message.
+Both raise `ParseError`, carrying what can be answered. Nothing here takes more time than the message is long.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NoReturn
+
+import msgspec
+
+from sip.errors import ParseError, SipError
+from sip.grammar import FOLD, VERSION, digits, is_token
+from sip.headers import METHODS, NAMES, SINGLES
+from sip.message import Request, Response
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The largest message taken. Each refuses before the work it bounds is done."""
+
+    message: int = 65_536
+    """Bytes of a message, head and body: what a UDP datagram can hold, and RFC 3261 18.1.1 asks to handle."""
+
+    line: int = 8_192
+    """Characters of one header after unfolding; long Identity and Route headers stay below a half of it."""
+
+    uri: int = 2_048
+    """Characters of the Request-URI: 414 above (RFC 3261 21.4.12)."""
+
+    headers: int = 256
+    """Header lines; RFC 4475 3.1.1.7 sends 46, 34 of them Via."""
+
+    salvaged: int = 64
+    """Header lines read of a message that is refused, to answer it."""
+
+
+LIMITS: Final = Limits()
+
+
+def parse(data: bytes, limits: Limits = LIMITS) -> Request | Response:
+    """One whole message: a datagram, or what `StreamFramer` cut out of a stream. ParseError when it cannot be read."""
+    if len(data) > limits.message:
+        _refuse(413, "Message too large", data, limits)
+    if data[:2] == b"\r\n":
+        # RFC 3261 7.5: "Implementations processing SIP messages over stream-oriented transports MUST ignore any CRLF
+        # appearing before the start-line." Datagrams that are nothing else keep NAT bindings alive.
+        data = data.lstrip(b"\r\n")
+    head, blank, body = data.partition(b"\r\n\r\n")
+    if not blank:
+        _refuse(400, "No empty line after the headers", data, limits)
+    text = head.decode("utf-8", "surrogateescape")
+    if "\r\n " in text or "\r\n\t" in text:
+        text = FOLD.sub(" ", text)
+    lines = text.split("\r\n")
+    count = len(lines) - 1
+    if count > limits.headers:
+        _refuse(400, "Too many headers", data, limits)
+    if text.count("\n") != count or text.count("\r") != count:
+        _refuse(400, "Bare CR or LF", data, limits)
+    start = lines[0]
+    del lines[0]
+    names = NAMES
+    headers = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if name not in names:
+            name = name.rstrip(" \t")
+            if not colon or not is_token(name):
+                _refuse(400, "Bad header name", data, limits)
+        headers.append((names[name], value.strip(" \t")))
+    if len(text) > limits.line and max(map(len, lines), default=0) > limits.line:
+        _refuse(400, "Header too long", data, limits)
+    message = _start(start, headers, data, limits)
+    index = message._make_index()
+    length = index.get("Content-Length")
+    if length is not None and (len(index) == len(headers) or _is_single(headers)):
+        if digits(length) and len(length) <= 20:
+            size = int(length)
+            if size < len(body):
+                # RFC 3261 18.3: "If there are additional bytes in the transport packet beyond the end of the body,
+                # they MUST be discarded."
+                body = body[:size]
+            elif size > len(body):
+                # "If the transport packet ends before the end of the message body, this is considered an error. ...
+                # If the message is a request, it SHOULD generate a 400 (Bad Request) response."
+                _refuse(400, "Content-Length longer than the body", data, limits)
+        else:
+            _refuse(400, "Bad Content-Length", data, limits)
+    elif length is not None:
+        _refuse(400, "Content-Length twice", data, limits)
+    message.body = body
+    return message
+
+
+def check_request(request: Request) -> None:
+    """What RFC 3261 asks of every request, read from its headers. ParseError carries the request to answer."""
+    try:
+        _check_common(request)
+        if request.cseq.method != request.method:
+            # RFC 3261 8.1.1.5: "For non-REGISTER requests outside of a dialog ... The method MUST match that of the
+            # request."
+            raise SipError(400, "CSeq method is not that of the request")
+        request.max_forwards  # noqa: B018 (raises when out of range; absent in RFC 2543)
+        uri = request.request_uri
+        if uri.headers:
+            # RFC 3261 19.1.1, table 1: headers are not allowed in a Request-URI
+            raise SipError(400, "Bad Request-URI: it has headers")
+    except ParseError:
+        raise
+    except SipError as error:
+        raise ParseError(error.status, error.reason, answerable(request)) from error
+
+
+def check_response(response: Response) -> None:
+    """What RFC 3261 asks of every response. ParseError (without request: responses are dropped in silence)."""
+    try:
+        _check_common(response)
+    except SipError as error:
+        raise ParseError(error.status, error.reason) from error
+
+
+def answerable(request: Request) -> Request | None:
+    """The request itself when a response to it would find its way: any but ACK, with a top Via that can be read."""
+    if request.method == "ACK":
+        return None
+    try:
+        request.via  # noqa: B018
+    except SipError:
+        return None
+    return request
+
+
+# RFC 3261 8.1.1: "A valid SIP request formulated by a UAC MUST, at a minimum, contain the following header fields: To,
+# From, CSeq, Call-ID, Max-Forwards, and Via" (Max-Forwards is younger than RFC 2543)
+_MANDATORY: Final = ("Via", "From", "To", "Call-ID", "CSeq")
+
+
+def _check_common(message: Request | Response) -> None:
+    index = message._index
+    if index is None:
+        index = message._make_index()
+    for name in _MANDATORY:
+        if name not in index:
+            raise SipError(400, f"Missing {name}")
+    if len(index) != len(message.headers):
+        seen: set[str] = set()
+        for name, _ in message.headers:
+            if name in SINGLES:
+                if name in seen:
+                    raise SipError(400, f"{name} twice")
+                seen.add(name)
+    if not index["Call-ID"]:
+        raise SipError(400, "Bad Call-ID")
+    message.via  # noqa: B018
+    message.from_  # noqa: B018
+    message.to  # noqa: B018
+    message.cseq  # noqa: B018
+
+
+def _start(start: str, headers: list[tuple[str, str]], data: bytes, limits: Limits) -> Request | Response:
+    parts = start.split(" ")
+    if len(parts) == 3 and parts[2] == "SIP/2.0":
+        method, uri, _ = parts
+        if len(uri) > limits.uri:
+            _refuse(414, "Request-URI too long", data, limits)
+        if method not in METHODS and not is_token(method):
+            _refuse(400, "Bad method", data, limits)
+        if not uri:
+            _refuse(400, "Bad start line", data, limits)
+        return Request(method, uri, headers)
+    if start[:8] == "SIP/2.0 ":
+        # Status-Line = SIP-Version SP Status-Code SP Reason-Phrase CRLF; Status-Code = 3DIGIT
+        code, _, reason = start[8:].partition(" ")
+        if len(code) == 3 and digits(code) and "100" <= code <= "699":
+            return Response(int(code), reason, headers)
+        raise ParseError(400, "Bad status code")
+    return _odd_start(start, headers, data, limits)
+
+
+def _odd_start(start: str, headers: list[tuple[str, str]], data: bytes, limits: Limits) -> Request | Response:
+    first, _, rest = start.partition(" ")
+    if VERSION.fullmatch(first):
+        # RFC 3261 7.1: "The SIP-Version string is case-insensitive, but implementations MUST send upper-case."
+        if first.upper() == "SIP/2.0":
+            return _start("SIP/2.0 " + rest, headers, data, limits)
+        raise ParseError(505, "Version Not Supported")
+    rest, _, version = rest.rpartition(" ")
+    if VERSION.fullmatch(version):
+        if version.upper() != "SIP/2.0":
+            _refuse(505, "Version Not Supported", data, limits)
+        if version != "SIP/2.0":
+            return _start(f"{first} {rest} SIP/2.0", headers, data, limits)
+    _refuse(400, "Bad start line", data, limits)
+
+
+def _is_single(headers: list[tuple[str, str]]) -> bool:
+    return sum(name == "Content-Length" for name, _ in headers) == 1
+
+
+def _refuse(status: int, reason: str, data: bytes, limits: Limits) -> NoReturn:
+    raise ParseError(status, reason, salvage(data, limits))
+
+
+def salvage(data: bytes, limits: Limits = LIMITS) -> Request | None:
+    """What can be read of a request that is refused: its first lines, those without a name left out. None when it
+    cannot be answered."""
+    head = data[: limits.message].lstrip(b"\r\n").partition(b"\r\n\r\n")[0]
+    text = FOLD.sub(" ", head.decode("utf-8", "surrogateescape"))
+    lines = text.split("\r\n", limits.salvaged + 1)[: limits.salvaged + 1]
+    words = lines[0].split()
+    if len(words) < 3 or not is_token(words[0]) or not VERSION.fullmatch(words[-1]):
+        return None
+    headers = []
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        name = name.rstrip(" \t")
+        # Bare CR and LF would not survive writing, and a line too long is not worth sending back.
+        if colon and is_token(name) and len(line) <= limits.line and "\r" not in line and "\n" not in line:
+            headers.append((NAMES[name], value.strip(" \t")))
+    return answerable(Request(words[0], " ".join(words[1:-1])[: limits.uri], headers))

@@ -99,7 +99,9 @@ CAUSES = {
 
 
 def _read_reject(value: Any) -> Any:
-    if isinstance(value, str):
+    """A name, a cause (below 128) or a status, for the mapping with these keys."""
+    if isinstance(value, str | int):
+        value = str(value)
         if value in CAUSES:
             return {"cause": CAUSES[value]}
         if value.isascii() and value.isdigit() and len(value) <= 3:
@@ -128,7 +130,7 @@ class RejectModel(Section):
     @property
     def q850(self) -> int:
         """The cause, never 0."""
-        return self.cause or cause_of_status(self.status or 0)
+        return self.cause or int(cause_of_status(self.status or 0))
 
 
 RejectText = Annotated[RejectModel, BeforeValidator(_read_reject, json_schema_input_type=str | int | RejectModel)]
@@ -165,7 +167,7 @@ class Action(Section):
     """What to do when nobody answered in time."""
     on_unavailable: Action | None = None
     """What to do when nobody could be reached: not registered, unknown, no channel left, trunk down."""
-    answer_and_echo: Literal[True] | None = None
+    answer_and_echo: bool = False
     """Answer and send the caller's own audio back (`true`)."""
     reject: RejectText | None = None
     """Refuse: a name such as `busy`, a Q.850 cause, a SIP status, or `{cause: 21, status: 603}`."""
@@ -174,7 +176,7 @@ class Action(Section):
 
     @model_validator(mode="after")
     def _one_action(self) -> Action:
-        chosen = [name for name in ("dial", "answer_and_echo", "reject", "goto") if getattr(self, name) is not None]
+        chosen = [name for name in ("dial", "answer_and_echo", "reject", "goto") if getattr(self, name)]
         if len(chosen) != 1:
             found = "found " + " and ".join(f"'{name}'" for name in chosen) if chosen else "found none"
             raise ValueError(f"expected one of 'dial', 'answer_and_echo', 'reject' and 'goto', {found}")

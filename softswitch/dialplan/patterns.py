@@ -16,7 +16,7 @@ take long are refused (`read_regex`), so that no caller can buy much processor t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from re import _constants, _parser  # type: ignore[attr-defined]  # a regex is judged by its parse tree
 from typing import Any
 
@@ -236,5 +236,5 @@ class Template:
         """The text, where there is no variable in it."""
         return None if any(variable for variable, _ in self.parts) else self.text
 
-    def expand(self, values: Callable[[str], str]) -> str:
-        return "".join(values(text) if variable else text for variable, text in self.parts)
+    def expand(self, values: Mapping[str, str]) -> str:
+        return "".join(values[text] if variable else text for variable, text in self.parts)

@@ -138,9 +138,7 @@ class Origin(msgspec.Struct, gc=False):
             self.last = rest
         host = self.host
         family = "IP6" if ":" in host else "IP4"
-        return f"v=0\r\no={self.user} {self.session_id} {self.version} IN {family} {host}\r\n{rest}".encode(
-            "ascii"
-        )
+        return f"v=0\r\no={self.user} {self.session_id} {self.version} IN {family} {host}\r\n{rest}".encode("ascii")
 
 
 def parse(data: bytes) -> SessionDescription:
@@ -148,44 +146,53 @@ def parse(data: bytes) -> SessionDescription:
     if len(data) > MAX_BYTES:
         raise SdpError(488, "SDP too large")
     # Free text may be in any character set (RFC 4566 `a=charset`); what we use of it is ASCII and is checked
-    # where used.
+    # where it is used.
     text = data.decode("latin-1")
+    # RFC 4566 section 5: "parsers SHOULD be tolerant and also accept records terminated with a single
+    # newline".
     if "\r\n" in text:
         text = text.replace("\r\n", "\n")
-    if text.count("\n") > MAX_LINES:
+    if len(text) > 2 * MAX_LINES and text.count("\n") > MAX_LINES:
         raise SdpError(488, "SDP has too many lines")
     head, *blocks = text.rstrip("\r\n").split("\nm=")
     if len(blocks) > MAX_MEDIA:
         raise SdpError(488, "SDP has too many media lines")
-    lines = head.split("\n")
-    if lines[0] != "v=0":
-        raise SdpError(400, "Bad SDP: does not begin with v=0")
-    origin = host = ""
+    # RFC 4566 section 5: v= and o= come first, in this order.
+    if not head.startswith("v=0\no="):
+        raise SdpError(400, "Bad SDP: does not begin with v=0 and o=")
+    # o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>
+    origin, _, rest = head[6:].partition("\n")
+    if origin.count(" ") != 5:
+        raise SdpError(400, "Bad SDP: malformed o=")
+    name, host, timing, attributes = _head(rest) if len(rest) <= SECTION_REMEMBERED else _read_head(rest)
+    return SessionDescription(origin, name, host, timing, attributes, tuple([_media(block) for block in blocks]))
+
+
+def _read_head(text: str) -> tuple[str, str, str, tuple[str, ...]]:
+    """The values of the lines between `o=` and the first `m=`: s=, address of c=, t=, a=. Raises
+    `SdpError`."""
+    host = ""
     name = "-"
     timing = "0 0"
-    attributes: tuple[str, ...] = ()
-    for line in lines[1:]:
+    attributes = []
+    for line in text.split("\n") if text else ():
         kind = line[:2]
         if kind == "a=":
-            attributes = (*attributes, line[2:])
+            attributes.append(line[2:])
         elif kind == "c=":
             host = connection_host(line[2:])
-        elif kind == "o=":
-            origin = line[2:]
         elif kind == "t=":
             timing = line[2:]
+            if _TIMING.fullmatch(timing) is None:
+                raise SdpError(400, "Bad SDP: malformed t=")
         elif kind == "s=":
             name = line[2:]
         elif _TYPE.match(kind) is None:
             raise SdpError(400, "Bad SDP: a line is not <type>=<value>")
-    # o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>
-    if len(origin.split(" ")) != 6:
-        raise SdpError(400, "Bad SDP: o= missing or malformed")
-    if timing != "0 0" and _TIMING.fullmatch(timing) is None:
-        raise SdpError(400, "Bad SDP: malformed t=")
-    return SessionDescription(
-        origin, name, host, timing, attributes, tuple([_media(block) for block in blocks])
-    )
+    return name, host, timing, tuple(attributes)
+
+
+_head = lru_cache(maxsize=SECTIONS_KEPT)(_read_head)
 
 
 def _media(block: str) -> MediaDescription:
@@ -201,7 +208,7 @@ def _media(block: str) -> MediaDescription:
             raise SdpError(400, "Bad SDP: malformed port in m=")
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and (number := int(port)) <= 65535):
         raise SdpError(400, "Bad SDP: malformed port in m=")
-    if _TOKEN.fullmatch(kind) is None or _PROTO.fullmatch(proto) is None:
+    if (kind != "audio" and _TOKEN.fullmatch(kind) is None) or (proto != "RTP/AVP" and _PROTO.fullmatch(proto) is None):
         raise SdpError(400, "Bad SDP: malformed m=")
     section(text)
     return MediaDescription(kind, number, proto, formats, text)

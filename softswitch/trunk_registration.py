@@ -417,18 +417,14 @@ class TrunkRegistrations:
     def next_deadline(self) -> float | None:
         """When due() has something to do, in monotonic seconds."""
         deadlines = [
-            at
-            for machine in (*self._machines.values(), *self._leaving)
-            if (at := machine.next_deadline()) is not None
+            at for machine in (*self._machines.values(), *self._leaving) if (at := machine.next_deadline()) is not None
         ]
         return min(deadlines, default=None)
 
     def due(self, now: float) -> list[SendRegister]:
         """The REGISTERs to send now."""
         sends = [
-            send
-            for machine in (*self._machines.values(), *self._leaving)
-            if (send := machine.due(now)) is not None
+            send for machine in (*self._machines.values(), *self._leaving) if (send := machine.due(now)) is not None
         ]
         self._forget_stopped()
         return sends

@@ -1,0 +1,359 @@
+"""The composition root: makes every part from the settings, joins them, starts and stops them in order.
+
+    start    settings -> store (migrate, bindings) -> media sockets -> SIP sockets -> keep-alive -> control socket -> ready
+    reload   read and check everything; only then swap the settings of each part; calls in progress are not touched
+    stop     drain: new calls get 503 with Retry-After; at the deadline the rest is hung up; then everything closes
+
+Everything here runs on one event loop. Nothing else in `softswitch/` starts a task, reads a clock or opens a socket, bar
+the store's writer and the control socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from media.client import InProcessMedia
+from sip.aio.driver import Driver, SipListen
+from sip.effects import Flow
+from sip.ids import Ids
+from sip.message import response_to
+from sip.stack import Stack
+from sip.ua import UserAgent
+from sip.ua_events import (
+    RequestAnswered,
+    RequestArrived,
+    RequestFailed,
+    SessionArrived,
+)
+from softswitch import wiring
+from softswitch.admission import Admission
+from softswitch.call_limits import CallLimits
+from softswitch.causes import Cause
+from softswitch.contact import Contact
+from softswitch.control import SOCKET_NAME, ControlRefused, ControlServer
+from softswitch.dialplan.routing import Dialplan
+from softswitch.directory import PhoneBook
+from softswitch.keepalive import KeepAlive
+from softswitch.qualify import Qualify
+from softswitch.registrations import ContactPlace, Registrations
+from softswitch.report import Reporter, cdr_of
+from softswitch.runtime import Runtime
+from softswitch.settings.loader import ConfigError, load
+from softswitch.settings.models import Settings
+from softswitch.store import Store
+from softswitch.trunk_registration import TrunkRegistrations
+from softswitch.trunks import GatewayPlace, Trunks
+
+log = structlog.get_logger("softswitch")
+
+BYE_GRACE = 2.0
+"""Seconds for the BYEs of hung-up calls to be answered before the sockets close."""
+
+POLL = 0.1
+"""Seconds between two looks at whether the drain is over."""
+
+# A call makes some hundreds of objects that live for minutes and hold no cycles: reference counts free them. Looking for
+# cycles every 700 allocations (Python's default) would walk all of them again and again.
+GC_THRESHOLDS = (100_000, 50, 100)
+
+
+class StartError(Exception):
+    """The switch can't start: one line for the operator."""
+
+
+class App:
+    """One running switch."""
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self._settings: Settings = load(config).settings
+        self._ids = Ids()
+        self._stopping = asyncio.Event()
+        self._started_at = 0.0
+        self._loop = asyncio.get_running_loop()
+
+    # ---- life ----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open everything. Raises StartError with one clear line."""
+        settings = self._settings
+        state = settings.server.state_directory
+        self._store = Store(settings.server.database_url)
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            await self._store.start()
+        except OSError as error:
+            raise StartError(f"state directory {state}: {error.strerror}") from error
+        self._build(settings)
+        try:
+            self._media.start()
+            await self._driver.start()
+        except OSError as error:
+            raise StartError(str(error)) from error
+        now = self._loop.time()
+        restored = self._registrations.restore(await self._store.load_bindings(), now, time.time())
+        self._keepalive.watch_gateways(now)
+        self._trunk_registrations.configure(wiring.registrations(settings), now)
+        self._keepalive.arm(now)
+        self._pump(now)
+        self._control = ControlServer(
+            state / SOCKET_NAME,
+            {"status": self._status, "reload": self._reload_command, "ping": lambda _args: {"pid": True}},
+        )
+        await self._control.start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._stopping.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload_signal)
+        self._started_at = self._loop.time()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        log.info("ready", listening=self._driver.listening(), bindings=restored, calls_limit=settings.sip.limits.calls)
+
+    async def run(self) -> None:
+        """Serve until told to stop, then drain and close."""
+        await self._stopping.wait()
+        await self._drain()
+        await self._close()
+
+    def stop(self) -> None:
+        """Begin the drain."""
+        self._stopping.set()
+
+    def _build(self, settings: Settings) -> None:
+        ids = self._ids
+        self._driver_listen = tuple(SipListen(each.transport, each.host, each.port) for each in settings.sip.listen)
+        self._stack = Stack(ids, self._sent_by, wiring.stack_settings(settings))
+        self._ua = UserAgent(self._stack, wiring.ua_settings(settings), ids)
+        self._driver = Driver(self._stack, self._driver_listen, self._pump)
+        self._media = InProcessMedia(wiring.engine_settings(settings), self._media_has_events)
+        self._admission = Admission(wiring.admission_settings(settings), ids)
+        self._registrations = Registrations(wiring.registrar_settings(settings), self._admission, ids)
+        self._trunks = Trunks(wiring.trunk_configs(settings), ids)
+        self._trunk_registrations = TrunkRegistrations(ids)
+        limits = CallLimits()
+        self._book = PhoneBook(
+            wiring.entries(settings), self._dialplan(settings), self._registrations, self._trunks, limits
+        )
+        self._admission.configure(wiring.accounts(settings), wiring.trunk_configs(settings))
+        self._runtime = Runtime(
+            wiring.runtime_settings(settings),
+            self._ua,
+            self._media,
+            self._stack.timers,
+            self._admission,
+            self._book,
+            limits,
+            ids,
+            self._media_address,
+            time.time,
+            self._record,
+        )
+        pace = wiring.qualify_settings(settings)
+        self._contacts: Qualify[ContactPlace] = Qualify(pace, ids)
+        self._gateways: Qualify[GatewayPlace] = Qualify(pace, ids)
+        self._keepalive = KeepAlive(
+            self._ua,
+            self._stack.timers,
+            self._registrations,
+            self._contacts,
+            self._trunks,
+            self._gateways,
+            self._trunk_registrations,
+        )
+        self._reporter = Reporter(self._config)
+
+    @staticmethod
+    def _dialplan(settings: Settings) -> Dialplan:
+        return Dialplan(settings.dialplan, settings.extensions.keys())
+
+    # ---- events up -----------------------------------------------------------------------------------
+
+    def _pump(self, now: float) -> None:
+        """Carry events upwards until every layer has none left."""
+        stack, ua, media = self._stack.events, self._ua.events, self._media.events
+        while stack or ua or media:
+            if stack:
+                batch = stack[:]
+                stack.clear()
+                for event in batch:
+                    self._ua.handle(event, now)
+            if ua:
+                heard = ua[:]
+                ua.clear()
+                for each in heard:
+                    self._ua_event(each, now)
+            if media:
+                streams = media[:]
+                media.clear()
+                for each_stream in streams:
+                    self._runtime.media_event(each_stream, now)
+
+    def _ua_event(self, event: Any, now: float) -> None:
+        kind = type(event)
+        if kind is SessionArrived:
+            self._runtime.session_arrived(event, now)
+        elif kind is RequestArrived:
+            self._request_arrived(event, now)
+        elif kind is RequestAnswered:
+            self._keepalive.answered(event, now)
+        elif kind is RequestFailed:
+            self._keepalive.failed(event, now)
+        else:
+            self._runtime.session_event(event, now)
+
+    def _request_arrived(self, event: RequestArrived, now: float) -> None:
+        request = event.request
+        if request.method == "REGISTER":
+            response = self._registrations.handle_register(request, event.flow, now, time.time())
+            self._ua.respond(event.transaction, response, now)
+            self._bindings_changed(now)
+            return
+        # Nothing else is served outside a dialog: who may ask learns 405, whoever may not is challenged first.
+        self._ua.respond(event.transaction, self._admission.refuse_other(request, event.flow, now), now)
+
+    def _bindings_changed(self, now: float) -> None:
+        changes = self._registrations.changes
+        if not changes:
+            return
+        for change in changes:
+            self._store.write_binding_change(change)
+        self._registrations.watch(self._contacts, now)
+        changes.clear()
+        self._keepalive.arm(now)
+
+    def _media_has_events(self) -> None:
+        now = self._loop.time()
+        self._pump(now)
+        self._driver.flush(now)
+
+    def _record(self, contact: Contact) -> None:
+        self._store.write_cdr(cdr_of(contact))
+
+    # ---- our own addresses -----------------------------------------------------------------------------
+
+    def _sent_by(self, transport: str, host: str) -> tuple[str, int]:
+        """What Via and Contact say we are, on the way to `host`."""
+        own, port = self._driver.sent_by(transport, host)
+        advertised = self._settings.sip.advertise
+        return (own, port) if advertised is None or self._is_local(host) else (advertised, port)
+
+    def _media_address(self, host: str) -> str:
+        """What SDP says we are, to a peer whose signalling is at `host` ("": somewhere beyond the DNS)."""
+        advertised = self._settings.media.advertise or self._settings.sip.advertise
+        if advertised is not None and not self._is_local(host):
+            return advertised
+        bound = self._settings.media.bind
+        if bound is not None and not ipaddress.ip_address(bound).is_unspecified:
+            return bound
+        return self._driver.address_towards(host)
+
+    def _is_local(self, host: str) -> bool:
+        networks = self._settings.sip.local_networks
+        if not networks or not host:
+            return False
+        address = ipaddress.ip_address(host)
+        return any(address in network for network in networks)
+
+    # ---- control ---------------------------------------------------------------------------------------
+
+    def _status(self, args: dict[str, Any]) -> Any:
+        return self._reporter.status(self, args)
+
+    def _reload_command(self, _args: dict[str, Any]) -> Any:
+        try:
+            return {"notes": self.reload()}
+        except ConfigError as error:
+            raise ControlRefused("configuration not loaded", tuple(map(str, error.problems))) from error
+
+    def _reload_signal(self) -> None:
+        try:
+            self.reload()
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("reload refused", problem=str(problem))
+
+    def reload(self) -> list[str]:
+        """Read the configuration again and apply it whole, or raise ConfigError and change nothing.
+
+        Returns a line for each setting that only a restart applies.
+        """
+        fresh = load(self._config).settings
+        now = self._loop.time()
+        dialplan = self._dialplan(fresh)
+        book = wiring.entries(fresh)
+        trunk_configs = wiring.trunk_configs(fresh)
+        notes = [f"{name} changed: takes effect at the next start" for name in _restart_only(self._settings, fresh)]
+        self._trunks.configure(trunk_configs)
+        self._admission.configure(wiring.accounts(fresh), trunk_configs)
+        self._book.configure(book, dialplan)
+        self._runtime.settings = wiring.runtime_settings(fresh)
+        self._trunk_registrations.configure(wiring.registrations(fresh), now)
+        self._settings = fresh
+        self._registrations.configure(wiring.registrar_settings(fresh))
+        self._bindings_changed(now)
+        self._keepalive.watch_gateways(now)
+        self._driver.flush(now)
+        log.info("reloaded", extensions=len(fresh.extensions), trunks=len(fresh.trunks), notes=notes)
+        return notes
+
+    # ---- end -----------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Let calls end by themselves until the deadline, then end them."""
+        loop = self._loop
+        runtime = self._runtime
+        runtime.draining = True
+        self._ua.draining = True
+        deadline = loop.time() + self._settings.server.drain
+        log.info("draining", calls=len(runtime.calls), seconds=self._settings.server.drain)
+        # A second Ctrl-C ends the wait.
+        hurry = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, hurry.set)
+        self._trunk_registrations.stop(loop.time())
+        self._keepalive.arm(loop.time())
+        self._driver.flush(loop.time())
+        while runtime.calls and loop.time() < deadline and not hurry.is_set():
+            await asyncio.sleep(POLL)
+        now = loop.time()
+        runtime.hang_up_all(Cause.NETWORK_OUT_OF_ORDER, now, "switch shutting down")
+        self._pump(now)
+        self._driver.flush(now)
+        end = now + BYE_GRACE
+        while loop.time() < end and (self._stack.busy() or not self._trunk_registrations.stopped()):
+            await asyncio.sleep(POLL)
+
+    async def _close(self) -> None:
+        await self._control.stop()
+        await self._driver.stop()
+        self._media.stop()
+        await self._store.close()
+        log.info("stopped")
+
+
+def _restart_only(old: Settings, new: Settings) -> list[str]:
+    """Settings that are read once, when sockets and tables are made."""
+    pairs = {
+        "sip.listen": (old.sip.listen, new.sip.listen),
+        "sip.timers": (old.sip.timers, new.sip.timers),
+        "sip.session_timer": (old.sip.session_timer, new.sip.session_timer),
+        "sip.realm": (old.sip.realm, new.sip.realm),
+        "media.rtp_ports": (old.media.rtp_ports, new.media.rtp_ports),
+        "media.bind": (old.media.bind, new.media.bind),
+        "media.workers": (old.media.workers, new.media.workers),
+        "server.state_directory": (old.server.state_directory, new.server.state_directory),
+        "server.database_url": (old.server.database_url, new.server.database_url),
+    }
+    return [name for name, (before, after) in pairs.items() if before != after]
+
+
+__all__ = ["App", "Flow", "StartError", "response_to"]

@@ -1,0 +1,715 @@
+"""The call model: one contact's legs, from the first ring to the last leg's end, as a reducer.
+
+    (event, now) -> effects
+
+States and what moves them:
+
+    ROUTING --route--> HUNTING --Answered--> TALKING --Released--> ENDING --last leg gone--> (Finished)
+       |                  |  \\--Answered, caller made no offer--> OFFERING --Confirmed--> TALKING
+       |                  \\--all failed--> continuation (forward, fall-through) or ENDING
+       |--echo--> ECHO --Released--> ENDING
+       \\--reject--> ENDING
+
+The inbound leg is A; the legs of the hunt are candidates, and the one that answers is B. The media of A is anchored
+here, so a candidate's early media, its answer, and every later change of either leg are an offer/answer of that leg
+alone, which the call carries to the other one where the other one is concerned:
+
+- a re-offer that changes codecs or direction (hold) is offered to the other leg first and answered as that leg answers;
+- one that changes only where the media goes is answered at once: the other leg sends to us all the same;
+- one without an offer is answered with what stands, and carried on when the peer's answer differs.
+
+The call knows no SIP, opens no socket and reads no clock. It asks its `Directory` (dialplan, registrations, trunks)
+and says what it wants as effects; `softswitch/runtime.py` carries them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol, assert_never
+
+from media.codec import TELEPHONE_EVENT, codec_key
+from media.commands import MediaAddress
+from media.negotiate import (
+    AudioOffer,
+    AudioPolicy,
+    AudioSession,
+    flipped,
+    needs_peer,
+    own_answer,
+    own_offer,
+    relay_answer,
+    relay_offer,
+)
+from media.sdp import NoCommonCodec, PayloadType
+from softswitch.causes import Cause, status_of_cause
+from softswitch.contact import Contact, LegRecord
+from softswitch.dialplan.decision import Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
+from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target, outcome_of
+from softswitch.vocabulary import (
+    Accept,
+    Answer,
+    Answered,
+    AnyEffect,
+    AnyLegEvent,
+    Bridge,
+    CancelTimer,
+    Confirmed,
+    Endpoint,
+    Finished,
+    MediaFailed,
+    MediaSilent,
+    Offer,
+    Originate,
+    Party,
+    Progress,
+    Progressed,
+    Reanswered,
+    Redirected,
+    RefuseOffer,
+    Release,
+    Released,
+    Reoffered,
+    ReofferRefused,
+    SetTimer,
+    Setup,
+    Unbridge,
+)
+from softswitch.vocabulary import Echo as EchoMedia
+
+MAX_FORWARDS_OF_NUMBER = 5
+"""Diversions (call forwarding, 302, fall-through) of one contact: more is a loop."""
+
+RING_TIMER = "ring"
+
+
+class State(Enum):
+    """Where the call stands; see the picture above."""
+
+    ROUTING = auto()
+    HUNTING = auto()
+    OFFERING = auto()
+    TALKING = auto()
+    ECHO = auto()
+    ENDING = auto()
+
+
+class Directory(Protocol):
+    """Whom the call asks: the dialplan, the registrations and the trunks, as they are now."""
+
+    def route(self, context: str, number: str, caller: Party) -> Decision:
+        """What the dialplan says to a number dialled in a context."""
+
+    def target(self, target: ExtensionTarget | TrunkTarget, caller: Party, contact: str, now: float) -> Target:
+        """The endpoints of a dial target, in groups; none reachable: no groups."""
+
+    def forward(self, extension: str, kind: str) -> str | None:
+        """Where an extension wants its calls that ended as `kind` (always, busy, no_answer, unavailable), or None."""
+
+    def context_of(self, extension: str) -> str:
+        """The dialplan context that an extension dials in: its forwards are routed there, as its own calls."""
+
+    def may_fail_over(self, endpoint: Endpoint, failure: Failure, alerted: bool, now: float) -> bool:
+        """Whether the next gateway may be tried after this failure. `alerted`: it had told that it rings."""
+
+
+class _Out:
+    """An outbound leg of the call."""
+
+    __slots__ = ("endpoint", "session", "status")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.session: AudioSession | None = None
+        self.status = 0
+
+
+class Call:
+    """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
+
+    __slots__ = (
+        "_a_answered",
+        "_a_codecs",
+        "_a_policy",
+        "_a_session",
+        "_carried",
+        "_directory",
+        "_diversions",
+        "_early",
+        "_effects",
+        "_hunt",
+        "_new_leg",
+        "_offer",
+        "_out",
+        "_plan",
+        "_refit",
+        "_ringing",
+        "_sole_target",
+        "a",
+        "b",
+        "contact",
+        "setup",
+        "state",
+    )
+
+    def __init__(
+        self,
+        contact: Contact,
+        leg: int,
+        setup: Setup,
+        offer: AudioOffer | None,
+        policy: AudioPolicy,
+        directory: Directory,
+        new_leg: Callable[[], int],
+    ) -> None:
+        self.contact = contact
+        self.a = leg
+        self.b: int | None = None
+        self.setup = setup
+        self.state = State.ROUTING
+        self._offer = offer
+        self._a_policy = policy
+        self._directory = directory
+        self._new_leg = new_leg
+        self._out: dict[int, _Out] = {}
+        self._hunt: Hunt | None = None
+        self._plan: Dial | None = None
+        self._sole_target = ""
+        self._diversions = 0
+        self._ringing = 0  # the provisional status A was told last
+        self._early: int | None = None  # the leg whose early media A hears
+        self._a_codecs: tuple[PayloadType, ...] | None = None  # what A's offer was answered with
+        self._a_answered = False
+        self._a_session: AudioSession | None = None
+        self._carried: tuple[int, AudioOffer | None] | None = None  # (leg that asked, its offer)
+        self._refit = False  # A must be re-offered: early media and answer differ in codec
+        self._effects: list[AnyEffect] = []
+
+    # ---- inputs -----------------------------------------------------------------------------------------
+
+    def begin(self, now: float) -> list[AnyEffect]:
+        """Route the call. Effects to carry out, in order."""
+        self.contact.enter("route", now)
+        if self.setup.hops <= 0:
+            # RFC 3261 16.3 step 3: with Max-Forwards 0 "the element MUST NOT forward the request", and answers 483.
+            self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 483, now)
+        else:
+            self._follow(self._directory.route(self.setup.context, self.setup.dialled, self.setup.caller), now)
+        return self._take()
+
+    def handle(self, event: AnyLegEvent, now: float) -> list[AnyEffect]:
+        """One leg event to completion. Effects to carry out, in order."""
+        match event:
+            case Progressed():
+                self._progressed(event, now)
+            case Answered():
+                self._answered(event, now)
+            case Confirmed():
+                self._confirmed(event, now)
+            case Reoffered():
+                self._reoffered(event, now)
+            case Reanswered():
+                self._reanswered(event, now)
+            case ReofferRefused():
+                self._reoffer_refused(event)
+            case Redirected():
+                self._redirected(event, now)
+            case Released():
+                self._released(event, now)
+            case MediaSilent():
+                self._end_all(Cause.TIMER_EXPIRED, now, by="media", text="RTP timeout")
+            case MediaFailed():
+                self._media_failed(event, now)
+            case _:
+                assert_never(event)
+        return self._take()
+
+    def timer_fired(self, name: str, now: float) -> list[AnyEffect]:
+        """A timer that this call set."""
+        if name == RING_TIMER and self._hunt is not None and self.state is State.HUNTING:
+            for leg in self._hunt.timed_out():
+                self._release(leg, Cause.NO_ANSWER, now)
+            self._next_stage(now)
+        return self._take()
+
+    def hang_up(self, cause: int, now: float, by: str, text: str = "") -> list[AnyEffect]:
+        """End the call from outside: an operator, or the end of a drain."""
+        self._end_all(cause, now, by=by, text=text)
+        return self._take()
+
+    def legs(self) -> list[int]:
+        """The legs that are not gone."""
+        return [leg for leg in (self.a, *self._out) if leg]
+
+    def partner(self, leg: int) -> int | None:
+        """The leg that this one talks to."""
+        if self.b is None:
+            return None
+        return self.b if leg == self.a else self.a
+
+    def _take(self) -> list[AnyEffect]:
+        effects, self._effects = self._effects, []
+        return effects
+
+    # ---- routing ----------------------------------------------------------------------------------------
+
+    def _follow(self, decision: Decision, now: float) -> None:
+        """Carry out what the dialplan decided."""
+        match decision:
+            case Dial():
+                self._dial(decision, now)
+            case Echo():
+                self._echo(now)
+            case Reject():
+                cause = decision.cause
+                self._give_up(cause, decision.status or status_of_cause(cause), now)
+            case _:
+                assert_never(decision)
+
+    def _dial(self, plan: Dial, now: float) -> None:
+        self.state = State.HUNTING
+        self.contact.enter("ring", now)
+        self._plan = plan
+        first = plan.targets[0]
+        self._sole_target = first.number if len(plan.targets) == 1 and isinstance(first, ExtensionTarget) else ""
+        if self._sole_target:
+            forward = self._directory.forward(self._sole_target, "always")
+            if forward is not None:
+                self._divert(forward, self._directory.context_of(self._sole_target), now)
+                return
+        directory = self._directory
+        targets = tuple([directory.target(target, self.setup.caller, self.contact.id, now) for target in plan.targets])
+        self._hunt = Hunt(targets, plan.mode == "sequence", plan.ring_timeout)
+        self._next_stage(now)
+
+    def _next_stage(self, now: float) -> None:
+        """Ring the next stage of the hunt; continue after the hunt when none is left."""
+        hunt = self._hunt
+        assert hunt is not None
+        while True:
+            candidates = hunt.next_stage()
+            if not candidates:
+                self._hunted_in_vain(hunt.outcome(), now)
+                return
+            self._effects.append(SetTimer(RING_TIMER, now + hunt.timeout))
+            self._call(candidates, now)
+            if not hunt.stage_over():
+                return
+
+    def _call(self, candidates: list[Candidate], now: float) -> None:
+        """Originate a leg to each candidate that has a codec in common with the caller."""
+        hunt = self._hunt
+        assert hunt is not None
+        waiting = list(reversed(candidates))
+        while waiting:
+            candidate = waiting.pop()
+            endpoint = candidate.endpoint
+            leg = self._new_leg()
+            hunt.called(candidate, leg)
+            try:
+                codecs = relay_offer(self._offer or own_media(self._a_policy), endpoint.policy)
+            except NoCommonCodec:
+                waiting.extend(hunt.failed(leg, Failure(Cause.INCOMPATIBLE_DESTINATION, 488)))
+                continue
+            self._out[leg] = _Out(endpoint)
+            self.contact.add_leg(
+                LegRecord(leg, "out", endpoint.kind, endpoint.name, endpoint.dialled or endpoint.name, now)
+            )
+            self._effects.append(
+                Originate(
+                    leg,
+                    endpoint,
+                    self.setup.caller,
+                    codecs,
+                    self._offer.direction if self._offer is not None else "sendrecv",
+                    self.setup.hops - 1,
+                    self.setup.headers,
+                )
+            )
+
+    def _hunted_in_vain(self, outcome: Outcome, now: float) -> None:
+        """Nobody took the call: the dialplan's continuation, the extension's own forward, or the end."""
+        self._effects.append(CancelTimer(RING_TIMER))
+        plan = self._plan
+        self._hunt = None
+        assert plan is not None
+        then = {
+            "busy": plan.on_busy,
+            "no_answer": plan.on_no_answer,
+            "unavailable": plan.on_unavailable,
+            "rejected": None,
+        }[outcome.kind]
+        if then is not None:
+            if self._count_diversion(now):
+                self._follow(then, now)
+            return
+        if self._sole_target and outcome.kind != "rejected":
+            forward = self._directory.forward(self._sole_target, outcome.kind)
+            if forward is not None:
+                self._divert(forward, self._directory.context_of(self._sole_target), now)
+                return
+        self._give_up(outcome.cause, outcome.status or status_of_cause(outcome.cause), now, outcome.retry_after)
+
+    def _divert(self, number: str, context: str, now: float) -> None:
+        """Go on with another number, dialled as by the owner of `context`."""
+        if self._count_diversion(now):
+            self._tell_ringing(181)
+            self._follow(self._directory.route(context, number, self.setup.caller), now)
+
+    def _count_diversion(self, now: float) -> bool:
+        self._diversions += 1
+        if self._diversions > MAX_FORWARDS_OF_NUMBER:
+            self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 482, now)
+            return False
+        return True
+
+    def _echo(self, now: float) -> None:
+        """Answer and send the caller's media back."""
+        self.contact.destination = "echo"
+        codecs = own_answer(self._offer) if self._offer is not None else own_offer(self._a_policy)
+        self.state = State.ECHO
+        self._a_codecs = codecs
+        self._mark_answered(now, "echo")
+        self._effects.append(Accept(self.a, codecs))
+        if self._offer is not None:
+            self._effects.append(EchoMedia(self.a))
+
+    # ---- the hunt's events ------------------------------------------------------------------------------
+
+    def _progressed(self, event: Progressed, now: float) -> None:
+        out = self._out.get(event.leg)
+        if out is None or self.state is not State.HUNTING:
+            return
+        out.status = event.status
+        record = self.contact.leg(event.leg)
+        if record is not None and not record.rang:
+            record.rang = now
+        if event.session is not None:
+            out.session = event.session
+        if event.session is None or self._offer is None or self._early not in (None, event.leg):
+            self._tell_ringing(event.status)
+            return
+        if self._a_codecs is None:
+            try:
+                codecs = relay_answer(self._offer, event.session)
+            except NoCommonCodec:
+                self._tell_ringing(event.status)
+                return
+            self._early = event.leg
+            self._a_codecs = codecs
+            self._ringing = event.status
+            self._effects.append(Progress(self.a, event.status, codecs, flipped(event.session.direction)))
+        else:
+            self._tell_ringing(event.status)
+        self._effects.append(Bridge(self.a, event.leg))
+
+    def _tell_ringing(self, status: int) -> None:
+        """Pass a provisional status on to A: each once in a row, and no 183 after 180 has told that it rings."""
+        if status == self._ringing or (status > 180 and self._ringing == 180):
+            return
+        self._ringing = status
+        self._effects.append(Progress(self.a, status))
+
+    def _answered(self, event: Answered, now: float) -> None:
+        out = self._out.get(event.leg)
+        hunt = self._hunt
+        if out is None or self.state is not State.HUNTING or hunt is None:
+            self._release(event.leg, Cause.ANSWERED_ELSEWHERE, now)
+            return
+        out.session = event.session
+        self._effects.append(CancelTimer(RING_TIMER))
+        for leg in hunt.stop():
+            if leg != event.leg:
+                self._release(leg, Cause.ANSWERED_ELSEWHERE, now)
+        self._hunt = None
+        self.b = event.leg
+        self.contact.destination = out.endpoint.name
+        record = self.contact.leg(event.leg)
+        if record is not None:
+            record.answered = now
+            record.codec = codec_name(event.session)
+        self._connect(event.leg, event.session, now)
+
+    def _connect(self, leg: int, session: AudioSession, now: float) -> None:
+        """B took the call: answer A."""
+        offer = self._offer
+        if offer is None:
+            self.state = State.OFFERING
+            self._effects.append(Accept(self.a, session.codecs + session.dtmf, flipped(session.direction)))
+            return
+        try:
+            codecs = relay_answer(offer, session)
+        except NoCommonCodec:
+            self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec", status=488)
+            return
+        if self._a_codecs is None:
+            self._a_codecs = codecs
+            self._effects.append(Accept(self.a, codecs, flipped(session.direction)))
+        else:
+            # The answer in early media binds (RFC 3264 4, RFC 6337 3.1.1): another codec now needs a new offer to A.
+            self._refit = codecs[0] != self._a_codecs[0]
+            self._effects.append(Accept(self.a, None))
+        self.state = State.TALKING
+        self._effects.append(Bridge(self.a, leg))
+        self._mark_answered(now, "talk")
+
+    def _mark_answered(self, now: float, segment: str) -> None:
+        self.contact.answered = now
+        self.contact.enter(segment, now)
+        record = self.contact.leg(self.a)
+        if record is not None:
+            record.answered = now
+
+    def _confirmed(self, event: Confirmed, now: float) -> None:
+        """A has seen our answer; where that was an offer, its answer is here."""
+        if event.leg != self.a:
+            return
+        self._a_answered = True
+        if event.session is not None:
+            self._a_session = event.session
+        if self.state is State.OFFERING and self.b is not None:
+            if event.session is None:
+                self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no answer to our offer")
+                return
+            self.state = State.TALKING
+            self._effects.append(Bridge(self.a, self.b))
+            self._mark_answered(now, "talk")
+            self._carry_answer(self.a, event.session, now)
+        elif self.state is State.ECHO and self._offer is None:
+            self._effects.append(EchoMedia(self.a))
+        elif self._refit and self.b is not None and self._offer is not None:
+            self._refit = False
+            session = self._out[self.b].session
+            if session is not None:
+                self._effects.append(Offer(self.a, relay_answer(self._offer, session), flipped(session.direction)))
+
+    # ---- changes of an established call -----------------------------------------------------------------
+
+    def _reoffered(self, event: Reoffered, now: float) -> None:
+        """A leg wants other media."""
+        leg, offer = event.leg, event.offer
+        if self.state is State.ECHO and leg == self.a:
+            self._reoffer_in_echo(offer)
+            return
+        other = self.partner(leg)
+        mine = self._session_of(leg)
+        if other is None or mine is None or self.state is not State.TALKING or self._carried is not None:
+            # RFC 3261 14.2: 491 while another offer is in progress; the peer asks again.
+            self._effects.append(RefuseOffer(leg, 491))
+            return
+        if offer is None:
+            self._effects.append(Answer(leg, mine.codecs + mine.dtmf, mine.direction))
+            return
+        if not needs_peer(mine, offer):
+            self._answer_alone(leg, offer, mine)
+            return
+        try:
+            codecs = relay_offer(offer, self._policy_of(other), self._session_of(other))
+        except NoCommonCodec:
+            self._effects.append(RefuseOffer(leg, 488))
+            return
+        self._carried = (leg, offer)
+        self._effects.append(Offer(other, codecs, offer.direction))
+
+    def _answer_alone(self, leg: int, offer: AudioOffer, mine: AudioSession) -> None:
+        """Only the address or the numbers changed: what was agreed stands, and the other leg need not know."""
+        try:
+            codecs = relay_answer(offer, mine)
+        except NoCommonCodec:
+            self._effects.append(RefuseOffer(leg, 488))
+            return
+        if leg == self.a:
+            self._offer = offer
+        self._effects.append(Answer(leg, codecs, mine.direction))
+
+    def _reoffer_in_echo(self, offer: AudioOffer | None) -> None:
+        codecs = own_answer(offer) if offer is not None else own_offer(self._a_policy, self._a_session)
+        self._effects.append(Answer(self.a, codecs, "sendrecv"))
+
+    def _reanswered(self, event: Reanswered, now: float) -> None:
+        """A leg answered what we offered it: answer the leg that asked, in its turn."""
+        self._keep_session(event.leg, event.session)
+        carried, self._carried = self._carried, None
+        if self.b is None or self.state is not State.TALKING:
+            if self.state is State.ECHO:
+                self._effects.append(EchoMedia(self.a))
+            return
+        if carried is None or carried[0] == event.leg:
+            self._effects.append(Bridge(self.a, self.b))
+            if carried is None:
+                self._carry_answer(event.leg, event.session, now)
+            return
+        leg, offer = carried
+        if offer is not None:
+            try:
+                codecs = relay_answer(offer, event.session)
+            except NoCommonCodec:
+                self._effects.append(RefuseOffer(leg, 488))
+                return
+            if leg == self.a:
+                self._offer = offer
+            self._effects.append(Answer(leg, codecs, flipped(event.session.direction)))
+        self._note_hold(now, event.session)
+        self._effects.append(Bridge(self.a, self.b))
+
+    def _carry_answer(self, leg: int, session: AudioSession, now: float) -> None:
+        """A leg answered an offer that nobody asked us for (offerless re-INVITE): tell the other leg what changed."""
+        other = self.partner(leg)
+        theirs = self._session_of(other) if other is not None else None
+        self._note_hold(now, session)
+        if other is None or theirs is None:
+            return
+        if flipped(session.direction) == theirs.direction and session.codecs[0].codec == theirs.codecs[0].codec:
+            return
+        keys = {codec_key(p.codec) for p in session.codecs + session.dtmf}
+        codecs = tuple(p for p in theirs.codecs + theirs.dtmf if codec_key(p.codec) in keys)
+        if not codecs:
+            self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec")
+            return
+        self._carried = (leg, None)
+        self._effects.append(Offer(other, codecs, flipped(session.direction)))
+
+    def _reoffer_refused(self, event: ReofferRefused) -> None:
+        carried, self._carried = self._carried, None
+        if carried is not None and carried[1] is not None and carried[0] != event.leg:
+            # RFC 3261 14.1: a refused re-INVITE leaves the session as it was, on both sides.
+            self._effects.append(RefuseOffer(carried[0], event.status if event.status in (488, 491) else 488))
+
+    def _note_hold(self, now: float, session: AudioSession) -> None:
+        self.contact.enter("talk" if session.direction == "sendrecv" else "hold", now)
+
+    def _session_of(self, leg: int | None) -> AudioSession | None:
+        if leg == self.a:
+            return self._a_session
+        out = self._out.get(leg) if leg is not None else None
+        return out.session if out is not None else None
+
+    def session_agreed(self, leg: int, session: AudioSession) -> None:
+        """What a leg's own answer has just agreed, told by the one who carried the effect out."""
+        self._keep_session(leg, session)
+
+    def _keep_session(self, leg: int, session: AudioSession) -> None:
+        if leg == self.a:
+            self._a_session = session
+        else:
+            out = self._out.get(leg)
+            if out is not None:
+                out.session = session
+        record = self.contact.leg(leg)
+        if record is not None:
+            record.codec = codec_name(session)
+
+    def _policy_of(self, leg: int) -> AudioPolicy:
+        return self._a_policy if leg == self.a else self._out[leg].endpoint.policy
+
+    # ---- ends -------------------------------------------------------------------------------------------
+
+    def _redirected(self, event: Redirected, now: float) -> None:
+        """A phone sends its caller elsewhere: followed with the rights of its extension, never of a trunk's."""
+        out = self._out.get(event.leg)
+        if out is None:
+            return
+        self._leg_gone(event.leg, event.cause, 302, now)
+        if self.state is not State.HUNTING or self._hunt is None:
+            return
+        if out.endpoint.kind != "extension" or not event.number:
+            self._try_on(event.leg, out, Failure(Cause.CALL_REJECTED, 403), now)
+            return
+        for leg in self._hunt.stop():
+            if leg != event.leg:
+                self._release(leg, Cause.ANSWERED_ELSEWHERE, now)
+        self._hunt = None
+        self._effects.append(CancelTimer(RING_TIMER))
+        self._divert(event.number, self._directory.context_of(out.endpoint.name), now)
+
+    def _released(self, event: Released, now: float) -> None:
+        leg = event.leg
+        if leg == self.a:
+            self._leg_gone(leg, event.cause, event.status, now)
+            self.a = 0
+            self._end_all(event.cause, now, by="caller" if event.by_peer else "switch", status=event.status)
+            return
+        out = self._out.get(leg)
+        if out is None:
+            return
+        self._leg_gone(leg, event.cause, event.status, now)
+        if self.state is State.HUNTING and self._hunt is not None:
+            for other in self._hunt.declined(leg) if event.status >= 600 else ():
+                self._release(other, Cause.ANSWERED_ELSEWHERE, now)
+                self._hunt.failed(other, Failure(Cause.CALL_REJECTED, event.status))
+            self._try_on(leg, out, Failure(event.cause, event.status, event.retry_after), now)
+        elif leg == self.b:
+            self.b = None
+            self._end_all(event.cause, now, by="callee" if event.by_peer else "switch", text=event.text)
+        else:
+            self._finish_if_over()
+
+    def _try_on(self, leg: int, out: _Out, failure: Failure, now: float) -> None:
+        """A candidate failed: the next gateway, the next stage, or the end of the hunt."""
+        hunt = self._hunt
+        assert hunt is not None
+        if self._early == leg:
+            self._early = None
+            self._effects.append(Unbridge(self.a))
+        again = self._directory.may_fail_over(out.endpoint, failure, out.status > 0, now)
+        self._call(hunt.failed(leg, failure, again), now)
+        if hunt.stage_over():
+            self._next_stage(now)
+
+    def _media_failed(self, event: MediaFailed, now: float) -> None:
+        if event.leg in (self.a, self.b) or self.state is not State.HUNTING:
+            self._end_all(Cause.RESOURCE_UNAVAILABLE, now, by="media", text=event.why, status=503)
+        elif event.leg in self._out:
+            self._release(event.leg, Cause.RESOURCE_UNAVAILABLE, now)
+
+    def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None) -> None:
+        """Refuse A: nobody took the call."""
+        self.state = State.ENDING
+        self.contact.end(cause, status, "switch", now)
+        if self.a:
+            wait = None if retry_after is None else int(retry_after) + 1
+            self._effects.append(Release(self.a, cause, status, retry_after=wait))
+
+    def _end_all(self, cause: int, now: float, by: str, text: str = "", status: int = 0) -> None:
+        """The contact is over: release every leg that is left."""
+        if self.state is not State.ENDING:
+            self.state = State.ENDING
+            self.contact.end(cause, status, by, now)
+            self._effects.append(CancelTimer(RING_TIMER))
+            self._hunt = None
+            for leg in self.legs():
+                self._release(leg, cause, now, text, status)
+        self._finish_if_over()
+
+    def _release(self, leg: int, cause: int, now: float, text: str = "", status: int = 0) -> None:
+        self._effects.append(Release(leg, cause, status, text))
+
+    def _leg_gone(self, leg: int, cause: int, status: int, now: float) -> None:
+        self._out.pop(leg, None)
+        record = self.contact.leg(leg)
+        if record is not None and not record.ended:
+            record.ended = now
+            record.cause = cause
+            record.status = status
+
+    def _finish_if_over(self) -> None:
+        if self.state is State.ENDING and not self.a and not self._out:
+            self._effects.append(Finished())
+
+
+def codec_name(session: AudioSession) -> str:
+    """The codec that a leg is sent, for records."""
+    return session.codecs[0].codec.name
+
+
+def own_media(policy: AudioPolicy) -> AudioOffer:
+    """What a caller that made no offer would be offered by us: stands in for its offer when others are called."""
+    codecs = own_offer(policy)
+    voice = tuple(p for p in codecs if p.codec.name != TELEPHONE_EVENT)
+    events = tuple(p for p in codecs if p.codec.name == TELEPHONE_EVENT)
+    return AudioOffer(MediaAddress("0.0.0.0", 0, 0), voice, events, "sendrecv")
+
+
+def failure_kind(cause: int, status: int) -> str:
+    """The kind of ending (`busy`, `no_answer`, `unavailable`, `rejected`) that a leg's failure is."""
+    return outcome_of(Failure(cause, status)).kind

@@ -1,0 +1,127 @@
+"""The contact: one customer's interaction from first ring to last second, and the segments and legs it was made of.
+
+A contact outlives its legs; CDRs hang on it. Durations are monotonic; the wall-clock times that a record shows are the
+wall-clock time of the start plus a monotonic duration, so that a clock that jumps in mid-call bends no record.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from media.commands import StreamStats
+from softswitch.vocabulary import Party
+
+MAX_LEGS_KEPT = 64
+"""Legs written down per contact; a hunt through more keeps the first ones and counts the rest."""
+
+
+class Segment(msgspec.Struct, gc=False):
+    """A stretch of the contact of one kind: `route`, `ring`, `talk`, `hold`, `echo`. Times are monotonic seconds."""
+
+    kind: str
+    started: float
+    ended: float = 0.0
+
+
+class LegRecord(msgspec.Struct, gc=False):
+    """What is written of one leg. Times are monotonic seconds, 0 where it never happened."""
+
+    leg: int
+    direction: str  # "in" | "out"
+    kind: str  # "extension" | "trunk"
+    endpoint: str
+    number: str
+    started: float
+    address: str = ""
+    call_id: str = ""
+    rang: float = 0.0
+    answered: float = 0.0
+    ended: float = 0.0
+    cause: int = 0
+    status: int = 0
+    codec: str = ""
+    stats: StreamStats | None = None
+
+
+class Contact:
+    """One customer's interaction; owned by one call, written down when it ends."""
+
+    __slots__ = (
+        "answered",
+        "caller",
+        "cause",
+        "context",
+        "destination",
+        "dialled",
+        "direction",
+        "ended",
+        "ended_by",
+        "endpoint",
+        "id",
+        "kind",
+        "legs",
+        "segments",
+        "started",
+        "status",
+        "uncounted_legs",
+        "wall",
+    )
+
+    def __init__(self, contact_id: str, now: float, wall: float, caller: Party, dialled: str) -> None:
+        self.id = contact_id
+        self.started = now
+        self.wall = wall
+        self.caller = caller
+        self.dialled = dialled
+        self.context = ""
+        self.kind = ""
+        self.endpoint = ""
+        self.direction = "internal"
+        self.destination = ""
+        self.answered = 0.0
+        self.ended = 0.0
+        self.ended_by = ""
+        self.cause = 0
+        self.status = 0
+        self.segments: list[Segment] = []
+        self.legs: list[LegRecord] = []
+        self.uncounted_legs = 0
+
+    def add_leg(self, record: LegRecord) -> None:
+        """Write down a new leg, within the bound."""
+        if len(self.legs) < MAX_LEGS_KEPT:
+            self.legs.append(record)
+        else:
+            self.uncounted_legs += 1
+
+    def leg(self, leg: int) -> LegRecord | None:
+        """The record of a leg, or None for one past the bound."""
+        for record in self.legs:
+            if record.leg == leg:
+                return record
+        return None
+
+    def enter(self, kind: str, now: float) -> None:
+        """End the running segment, if any, and begin one of this kind; the same kind again goes on."""
+        if self.segments:
+            last = self.segments[-1]
+            if last.kind == kind and not last.ended:
+                return
+            if not last.ended:
+                last.ended = now
+        self.segments.append(Segment(kind, now))
+
+    def end(self, cause: int, status: int, by: str, now: float) -> None:
+        """The customer's part is over; the first end counts."""
+        if self.ended:
+            return
+        self.ended = now
+        self.cause = cause
+        self.status = status
+        self.ended_by = by
+        if self.segments and not self.segments[-1].ended:
+            self.segments[-1].ended = now
+
+    def wall_of(self, moment: float) -> float | None:
+        """The wall-clock time (Unix seconds) of a monotonic moment of this contact; None for 0 (never)."""
+        return self.wall + (moment - self.started) if moment else None

@@ -1,0 +1,258 @@
+"""The phone book: what the call may ask about numbers, extensions and trunks, as they are at this moment.
+
+It joins the dialplan, the registrations and the trunks into the `Directory` that the call model asks, and knows for
+each endpoint what its owner set: codecs, ring time, forwards, NAT. Settings are swapped whole on a reload.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import msgspec
+
+from media.negotiate import AudioPolicy
+from sip.digest import Credentials
+from sip.effects import Destination, Flow
+from sip.effects import Target as SipTarget
+from sip.message import Request
+from sip.uri import unescape
+from softswitch.admission import Known
+from softswitch.call_limits import CallLimits
+from softswitch.caller_identity import CallerIdentity, CallerRules
+from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget
+from softswitch.hunt import BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
+from softswitch.registrations import Registrations
+from softswitch.trunks import Trunks
+from softswitch.vocabulary import Endpoint, Party, Setup
+
+ForwardKind = Literal["always", "busy", "no_answer", "unavailable"]
+
+
+class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What is set for one extension, as far as calls need it."""
+
+    number: str
+    context: str
+    caller: Party
+    policy: AudioPolicy
+    ring_timeout: float
+    nat: Literal["auto", "yes", "no"]
+    reliable: bool | None
+    """18x with PRACK: always, never, or (None) where the phone can."""
+    call_limit: int
+    forwards: dict[str, str]
+    """By kind of ending: always, busy, no_answer, unavailable."""
+
+
+class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What is set for one trunk, as far as calls need it."""
+
+    name: str
+    context: str
+    policy: AudioPolicy
+    ring_timeout: float
+    nat: Literal["auto", "yes", "no"]
+    reliable: bool | None
+    channels: int
+
+
+class Entries(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of the phone book, as one value."""
+
+    extensions: dict[str, ExtensionEntry]
+    trunks: dict[str, TrunkEntry]
+
+
+class DialAddress(msgspec.Struct, gc=False):
+    """Where one INVITE goes: `Endpoint.address` of SIP legs."""
+
+    uri: str
+    destination: Destination
+    host: str
+    """Address the signalling goes to, for the choice of our own; "" when only DNS knows."""
+    nat: bool
+    to: str
+    """Number in To, for extensions; trunks bring their own headers."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Route of the contact's Path, or all identity headers of a trunk."""
+    credentials: Credentials | None = None
+
+
+class Numbers(Protocol):
+    """The dialplan, as it is looked up."""
+
+    def route(self, context: str, number: str, caller: str = "") -> Decision: ...
+
+
+class PhoneBook:
+    """Answers what calls ask. See `softswitch.call.Directory`."""
+
+    __slots__ = ("_entries", "_identity", "_limits", "_numbers", "_registrations", "_trunks")
+
+    def __init__(
+        self,
+        entries: Entries,
+        numbers: Numbers,
+        registrations: Registrations,
+        trunks: Trunks,
+        limits: CallLimits,
+    ) -> None:
+        self._entries = entries
+        self._numbers = numbers
+        self._registrations = registrations
+        self._trunks = trunks
+        self._limits = limits
+        self._identity = CallerIdentity(CallerRules())
+
+    def configure(self, entries: Entries, numbers: Numbers) -> None:
+        """Swap the settings; calls in progress go on with what they were told."""
+        self._entries = entries
+        self._numbers = numbers
+
+    # ---- what calls ask ------------------------------------------------------------------------------
+
+    def route(self, context: str, number: str, caller: Party) -> Decision:
+        """What the dialplan says to a number dialled in a context."""
+        return self._numbers.route(context, number, caller.number)
+
+    def target(self, target: ExtensionTarget | TrunkTarget, caller: Party, contact: str, now: float) -> Target:
+        """The endpoints of a dial target, in groups; it counts against their call limits from now on."""
+        if isinstance(target, ExtensionTarget):
+            return self._extension(target.number, contact, now)
+        return self._trunk(target.trunk, target.number, caller, contact, now)
+
+    def forward(self, extension: str, kind: str) -> str | None:
+        """Where an extension wants its calls that ended as `kind`, or None."""
+        entry = self._entries.extensions.get(extension)
+        return entry.forwards.get(kind) if entry is not None else None
+
+    def context_of(self, extension: str) -> str:
+        """The dialplan context an extension dials in; "" (where nothing matches) when it is gone."""
+        entry = self._entries.extensions.get(extension)
+        return entry.context if entry is not None else ""
+
+    def may_fail_over(self, endpoint: Endpoint, failure: Failure, alerted: bool, now: float) -> bool:
+        """Whether the next gateway may be tried; the failed one is noted."""
+        if endpoint.kind != "trunk":
+            return False
+        if not alerted:
+            self._trunks.failed(endpoint.name, endpoint.gateway, failure.status, failure.retry_after, now)
+        return self._trunks.fails_over(endpoint.name, failure.status, alerted)
+
+    def _extension(self, number: str, contact: str, now: float) -> Target:
+        entry = self._entries.extensions.get(number)
+        if entry is None:
+            return Target(number, (), 1.0, NO_ROUTE)
+        contacts = self._registrations.targets(number, now)
+        if not contacts:
+            return Target(number, (), entry.ring_timeout, UNAVAILABLE)
+        if not self._limits.acquire(f"extension:{number}", entry.call_limit, contact):
+            return Target(number, (), entry.ring_timeout, BUSY)
+        endpoints = tuple(
+            [
+                Endpoint(
+                    "extension",
+                    number,
+                    entry.policy,
+                    DialAddress(
+                        each.uri,
+                        each.destination,
+                        each.host,
+                        each.nat if entry.nat == "auto" else entry.nat == "yes",
+                        number,
+                        tuple([("Route", route) for route in each.route]),
+                    ),
+                )
+                for each in contacts
+            ]
+        )
+        return Target(number, (endpoints,), entry.ring_timeout, UNAVAILABLE)
+
+    def _trunk(self, name: str, number: str, caller: Party, contact: str, now: float) -> Target:
+        entry = self._entries.trunks.get(name)
+        if entry is None:
+            return Target(name, (), 1.0, NO_ROUTE)
+        attempts = self._trunks.attempts(name, number, caller, now)
+        if not attempts:
+            return Target(name, (), entry.ring_timeout, NO_ROUTE)
+        if not self._limits.acquire(f"trunk:{name}", entry.channels, contact):
+            return Target(name, (), entry.ring_timeout, NO_CHANNEL)
+        groups = tuple(
+            [
+                (
+                    Endpoint(
+                        "trunk",
+                        name,
+                        entry.policy,
+                        DialAddress(
+                            each.uri,
+                            each.destination,
+                            _host_of(each.destination),
+                            entry.nat == "yes",
+                            "",
+                            tuple(each.headers),
+                            each.credentials,
+                        ),
+                        each.number,
+                        each.gateway,
+                    ),
+                )
+                for each in attempts
+            ]
+        )
+        return Target(name, groups, entry.ring_timeout, UNAVAILABLE)
+
+    # ---- what the runtime asks -----------------------------------------------------------------------
+
+    def identity(self, address: DialAddress, caller: Party, local_host: str) -> list[tuple[str, str]]:
+        """From, To, and what else says who calls: a trunk's own rules made them, phones get ours."""
+        if not address.to:
+            return list(address.headers)
+        host = f"[{local_host}]" if ":" in local_host else local_host
+        return [*self._identity.write(caller, host), ("To", f"<sip:{address.to}@{host}>"), *address.headers]
+
+    def setup(self, known: Known, request: Request, flow: Flow, headers: tuple[tuple[str, str], ...]) -> Setup:
+        """What an admitted INVITE asks for. Raises SipError where its headers can't be read."""
+        # RFC 3261 19.1.2: escapes in the user part stand for the characters; the dialplan matches those.
+        dialled = unescape(request.request_uri.user or "")
+        hops = request.max_forwards
+        address = f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}"
+        if known.kind == "trunk":
+            entry = self._entries.trunks[known.name]
+            dialled = self._trunks.dialled(known.name, dialled)
+            caller = self._trunks.caller(known.name, request)
+            context = entry.context
+        else:
+            extension = self._entries.extensions[known.name]
+            context = extension.context
+            caller = extension.caller
+            # RFC 3323 4.1.1.3: a caller that asks for privacy stays unnamed.
+            if "id" in (request.get("Privacy") or "") or request.from_.uri.host == "anonymous.invalid":
+                caller = Party(caller.number, caller.name, True)
+        return Setup(dialled, caller, context, known.kind, known.name, 70 if hops is None else hops, address, headers)
+
+    def inbound_policy(self, known: Known, request: Request, flow: Flow) -> tuple[AudioPolicy, bool]:
+        """Codecs of an admitted caller, and whether it is behind NAT."""
+        entry: ExtensionEntry | TrunkEntry = (
+            self._entries.trunks[known.name] if known.kind == "trunk" else self._entries.extensions[known.name]
+        )
+        if entry.nat != "auto":
+            return entry.policy, entry.nat == "yes"
+        # The address it calls itself by is not the one it comes from: something on the way translates.
+        contact = request.contact
+        named = contact.uri.host if contact is not None else request.via.host
+        return entry.policy, named.strip("[]") != flow.remote[0]
+
+    def reliable(self, kind: str, name: str) -> bool | None:
+        """Whether 18x to this caller go reliably: always, never, or (None) where it can."""
+        entry: ExtensionEntry | TrunkEntry | None = (
+            self._entries.trunks.get(name) if kind == "trunk" else self._entries.extensions.get(name)
+        )
+        return entry.reliable if entry is not None else None
+
+
+def _host_of(destination: Destination) -> str:
+    """The address a destination names; "" where the DNS has yet to say."""
+    if isinstance(destination, Flow):
+        return destination.remote[0]
+    return destination.host if isinstance(destination, SipTarget) else ""

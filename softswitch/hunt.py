@@ -1,0 +1,223 @@
+"""The hunt: which endpoints ring, in what order, and what it means when none of them takes the call.
+
+A *dial* decision names targets, rung together (`parallel`) or one after another (`sequence`). Each target is a
+*branch*: the groups of endpoints that the directory gives for it. The endpoints of a group ring together (an
+extension's contacts); the next group is tried when the whole group failed in a way that another gateway may cure.
+
+    next_stage()     -> candidates to call; each is told back by called(candidate, leg)
+    failed(leg)      -> candidates to call instead; when stage_over(), go on with next_stage()
+    timed_out()      -> the legs to release, then as failed
+    outcome()        -> what it amounts to when no stage is left
+
+Pure: values in, values out. It holds no leg, only their ids.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from softswitch.causes import Cause
+from softswitch.vocabulary import Endpoint
+
+MAX_BRANCHES = 32
+"""Targets of one dial decision; the settings refuse more."""
+
+MAX_LEGS_AT_ONCE = 64
+"""Legs ringing at once for one contact: a bound on what one INVITE can set off."""
+
+
+class Outcome(msgspec.Struct, gc=False, frozen=True):
+    """How a hunt ended without an answer. `kind` picks the dialplan's continuation."""
+
+    kind: str  # "busy" | "no_answer" | "unavailable" | "rejected"
+    cause: int
+    status: int
+    retry_after: float | None = None
+
+
+class Target(msgspec.Struct, gc=False):
+    """A branch to be: what the directory knows of one dial target."""
+
+    name: str
+    groups: tuple[tuple[Endpoint, ...], ...]
+    ring_timeout: float
+    """Seconds it rings where the dial decision does not say."""
+    absent: Outcome
+    """What it counts as when there is nobody to ring: not registered, or as many calls as it may have."""
+
+
+class Candidate(msgspec.Struct, gc=False):
+    """An endpoint to call now, and the branch it stands in."""
+
+    branch: int
+    endpoint: Endpoint
+
+
+class Failure(msgspec.Struct, gc=False):
+    """How one leg failed."""
+
+    cause: int
+    status: int
+    retry_after: float | None = None
+
+
+_BUSY = frozenset({Cause.USER_BUSY})
+_NO_ANSWER = frozenset({Cause.NO_ANSWER, Cause.NO_USER_RESPONDING, Cause.TIMER_EXPIRED})
+_REJECTED = frozenset(
+    {
+        Cause.CALL_REJECTED,
+        Cause.OUTGOING_CALLS_BARRED,
+        Cause.INCOMING_CALLS_BARRED,
+        Cause.BEARER_NOT_AUTHORISED,
+        Cause.FACILITY_REJECTED,
+    }
+)
+
+UNAVAILABLE = Outcome("unavailable", Cause.SUBSCRIBER_ABSENT, 480)
+BUSY = Outcome("busy", Cause.USER_BUSY, 486)
+NO_CHANNEL = Outcome("unavailable", Cause.NO_CIRCUIT, 503)
+NO_ROUTE = Outcome("unavailable", Cause.NO_ROUTE_TO_DESTINATION, 404)
+
+# Which failure speaks for a hunt where several legs failed: the one that says most about the person called
+# (RFC 3261 16.7 step 6 prefers 6xx, then the lowest class; among 4xx the more telling ones).
+_WEIGHT = {"busy": 3, "rejected": 2, "no_answer": 1, "unavailable": 0}
+
+
+def outcome_of(failure: Failure) -> Outcome:
+    """What kind of ending a failure is."""
+    cause = failure.cause
+    if cause in _BUSY:
+        kind = "busy"
+    elif cause in _NO_ANSWER:
+        kind = "no_answer"
+    elif cause in _REJECTED:
+        kind = "rejected"
+    else:
+        kind = "unavailable"
+    return Outcome(kind, cause, failure.status, failure.retry_after)
+
+
+class _Branch:
+    """One target: the groups not tried yet, and the legs of the group that rings."""
+
+    __slots__ = ("absent", "groups", "legs", "worst")
+
+    def __init__(self, target: Target) -> None:
+        self.groups = list(reversed(target.groups))
+        self.absent = target.absent
+        self.legs: dict[int, Endpoint] = {}
+        self.worst: Outcome | None = None
+
+    def note(self, outcome: Outcome) -> None:
+        if self.worst is None or _beats(outcome, self.worst):
+            self.worst = outcome
+
+
+class Hunt:
+    """One dial decision being carried out."""
+
+    __slots__ = ("_best", "_ringing", "_timeout", "_waiting", "timeout")
+
+    def __init__(self, targets: tuple[Target, ...], in_sequence: bool, ring_timeout: float | None) -> None:
+        chosen = targets[:MAX_BRANCHES]
+        stages = [[target] for target in chosen] if in_sequence else [list(chosen)]
+        self._waiting: list[list[Target]] = list(reversed(stages))
+        self._timeout = ring_timeout
+        self._ringing: list[_Branch] = []
+        self._best: Outcome | None = None
+        self.timeout = 0.0
+        """Seconds that the stage begun last may ring."""
+
+    def next_stage(self) -> list[Candidate]:
+        """Begin the next stage; the endpoints to call now, empty when there is no further stage."""
+        while self._waiting:
+            self._conclude()
+            stage = self._waiting.pop()
+            self._ringing = [_Branch(target) for target in stage]
+            self.timeout = self._timeout or max(target.ring_timeout for target in stage)
+            found = [each for n in range(len(stage)) for each in self._next_group(n)]
+            if found:
+                return found[:MAX_LEGS_AT_ONCE]
+        return []
+
+    def _next_group(self, number: int) -> list[Candidate]:
+        branch = self._ringing[number]
+        while branch.groups:
+            group = branch.groups.pop()
+            if group:
+                return [Candidate(number, endpoint) for endpoint in group]
+        if branch.worst is None:
+            branch.note(branch.absent)
+        return []
+
+    def called(self, candidate: Candidate, leg: int) -> None:
+        """This leg now calls that candidate."""
+        self._ringing[candidate.branch].legs[leg] = candidate.endpoint
+
+    def legs(self) -> list[int]:
+        """The legs that ring."""
+        return [leg for branch in self._ringing for leg in branch.legs]
+
+    def failed(self, leg: int, failure: Failure, try_next: bool = False) -> list[Candidate]:
+        """A leg failed: whom to call instead, when it is worth a try (`try_next`).
+
+        Empty while others of its branch ring, and when the branch is over.
+        """
+        for number, branch in enumerate(self._ringing):
+            endpoint = branch.legs.pop(leg, None)
+            if endpoint is None:
+                continue
+            branch.note(outcome_of(failure))
+            if branch.legs:
+                return []
+            if branch.groups and try_next:
+                return self._next_group(number)
+            branch.groups.clear()
+            return []
+        return []
+
+    def declined(self, leg: int) -> list[int]:
+        """The other legs of the branch whose leg refused for all of them (RFC 3261 21.6): to be released."""
+        for branch in self._ringing:
+            if leg in branch.legs:
+                branch.groups.clear()
+                return [other for other in branch.legs if other != leg]
+        return []
+
+    def stage_over(self) -> bool:
+        """Whether nothing rings any more."""
+        return not any(branch.legs for branch in self._ringing)
+
+    def timed_out(self) -> list[int]:
+        """The stage rang long enough: the legs to release, all of which count as not answering."""
+        legs = self.legs()
+        for branch in self._ringing:
+            if branch.legs:
+                branch.note(Outcome("no_answer", Cause.NO_ANSWER, 480))
+            branch.legs.clear()
+            branch.groups.clear()
+        return legs
+
+    def stop(self) -> list[int]:
+        """The hunt is off (answered, or the caller left): the legs that still rang."""
+        legs = self.legs()
+        self._ringing = []
+        self._waiting = []
+        return legs
+
+    def outcome(self) -> Outcome:
+        """What the stages so far amount to."""
+        self._conclude()
+        return self._best or UNAVAILABLE
+
+    def _conclude(self) -> None:
+        for branch in self._ringing:
+            worst = branch.worst
+            if worst is not None and (self._best is None or _beats(worst, self._best)):
+                self._best = worst
+
+
+def _beats(one: Outcome, other: Outcome) -> bool:
+    if (one.status >= 600) != (other.status >= 600):
+        return one.status >= 600
+    return _WEIGHT[one.kind] > _WEIGHT[other.kind]

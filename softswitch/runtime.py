@@ -1,0 +1,456 @@
+"""The runtime: user-agent and media events in, call effects out, and the tables that join them.
+
+One owner: each event is handled to completion before the next is looked at, so no contact needs a lock. The runtime
+holds no rule of telephony. It finds the leg and call that an event belongs to, lets the leg translate it, lets the call
+decide, and carries out what the call wants.
+
+    ua.events    --leg.translate-->  call.handle  --effects-->  leg methods (SIP), media commands, timers
+    media.events ------------------>
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from media.client import MediaClient
+from media.commands import NoMediaPorts, StreamClosed, StreamFailed, StreamLatched, StreamSilent, StreamStats
+from media.negotiate import AudioOffer, AudioPolicy
+from media.sdp import Origin, SdpError
+from sip.effects import Flow
+from sip.errors import SipError
+from sip.ids import Ids
+from sip.message import Request
+from sip.timers import Timer, TimerHeap
+from sip.ua import UserAgent
+from sip.ua_events import SessionArrived
+from softswitch.admission import Admission, Challenge, Known, Refuse
+from softswitch.call import Call
+from softswitch.call_limits import CallLimits
+from softswitch.causes import Cause
+from softswitch.contact import Contact, LegRecord
+from softswitch.directory import DialAddress, PhoneBook
+from softswitch.sip_leg import SessionEvent, SipLeg
+from softswitch.vocabulary import (
+    Accept,
+    Answer,
+    AnyEffect,
+    AnyLegEvent,
+    Bridge,
+    CancelTimer,
+    Echo,
+    Finished,
+    MediaFailed,
+    MediaSilent,
+    Offer,
+    Originate,
+    Progress,
+    RefuseOffer,
+    Release,
+    Released,
+    ReofferRefused,
+    SetTimer,
+    Setup,
+    Unbridge,
+)
+
+log = structlog.get_logger("calls")
+
+RETRY_AFTER = 10
+"""Seconds told with a 503 for want of room: load that passes."""
+
+DRAIN_RETRY_AFTER = 60
+"""Seconds told with a 503 while draining: about the time of a restart."""
+
+MAX_EVENTS_AT_ONCE = 10_000
+"""Leg events that one input may set off before the runtime declares a loop of its own making."""
+
+
+class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the runtime itself needs of the settings."""
+
+    max_calls: int
+    """Contacts at once; an INVITE beyond gets 503."""
+    max_forwards: int
+    silence_hangup: float | None
+    """Seconds without RTP from an end that should send; None never hangs up."""
+    pass_headers: tuple[str, ...] = ()
+    """Header names (canonical) that go from the caller's INVITE to the called legs; all others stay where they are."""
+
+
+class Active(msgspec.Struct):
+    """A call in progress, with what the runtime keeps for it."""
+
+    call: Call
+    timers: dict[str, Timer] = {}
+    streams: int = 0
+    """Streams that have not told their statistics yet."""
+    bridged: tuple[int, int] = (0, 0)
+    finished: bool = False
+
+
+class Runtime:
+    """All calls of the switch."""
+
+    def __init__(
+        self,
+        settings: RuntimeSettings,
+        ua: UserAgent,
+        media: MediaClient,
+        timers: TimerHeap,
+        admission: Admission,
+        phone_book: PhoneBook,
+        limits: CallLimits,
+        ids: Ids,
+        announce: Callable[[str], str],
+        wall: Callable[[], float],
+        record: Callable[[Contact], None],
+    ) -> None:
+        self.settings = settings
+        self.draining = False
+        self.calls: dict[str, Active] = {}
+        self.legs: dict[int, SipLeg] = {}
+        self.counters: Counter[str] = Counter()
+        self._ua = ua
+        self._media = media
+        self._timers = timers
+        self._admission = admission
+        self._book = phone_book
+        self._limits = limits
+        self._ids = ids
+        self._announce = announce
+        self._wall = wall
+        self._record = record
+        self._leg_ids = itertools.count(1)
+        self._queue: deque[tuple[str, AnyLegEvent]] = deque()
+        self._streams: dict[int, str] = {}  # open stream -> contact
+
+    # ---- inputs --------------------------------------------------------------------------------------
+
+    def session_arrived(self, event: SessionArrived, now: float) -> None:
+        """A new INVITE: whose is it, and what does it want?"""
+        session, request, flow = event.session, event.request, event.flow
+        if self.draining or len(self.calls) >= self.settings.max_calls:
+            wait = DRAIN_RETRY_AFTER if self.draining else RETRY_AFTER
+            self.counters["calls refused: draining" if self.draining else "calls refused: too many"] += 1
+            session.reject(503, None, [("Retry-After", str(wait))], now)
+            return
+        match self._admission.identify(request, flow, now):
+            case Challenge(headers=headers):
+                session.reject(401, None, headers, now)
+            case Refuse(status=status, reason=reason):
+                self.counters["calls refused: not admitted"] += 1
+                session.reject(status, reason, [], now)
+            case Known() as known:
+                self._admitted(event, known, flow, now)
+
+    def session_event(self, event: SessionEvent, now: float) -> None:
+        """Something happened in a session that belongs to a leg."""
+        leg = self.legs.get(event.session.user) if isinstance(event.session.user, int) else None
+        if leg is None:
+            return
+        heard = leg.translate(event, now)
+        if leg.over:
+            self._leg_over(leg, now)
+        if heard is not None:
+            self._queue.append((leg.call, heard))
+            self._work(now)
+
+    def media_event(self, event: StreamClosed | StreamSilent | StreamLatched | StreamFailed, now: float) -> None:
+        """Something happened to a stream."""
+        match event:
+            case StreamClosed(stream=stream, stats=stats):
+                self._stream_closed(stream, stats)
+            case StreamSilent(stream=stream, seconds=seconds):
+                self._media_says(stream, MediaSilent(stream, seconds), now)
+            case StreamFailed(stream=stream, why=why):
+                log.warning("stream failed", stream=stream, why=why)
+                self._media_says(stream, MediaFailed(stream, why), now)
+            case StreamLatched(stream=stream, host=host, port=port):
+                log.debug("stream latched", stream=stream, host=host, port=port)
+
+    def hang_up_all(self, cause: int, now: float, text: str) -> None:
+        """End every call: the drain's deadline has come."""
+        for active in list(self.calls.values()):
+            self._execute(active, active.call.hang_up(cause, now, "switch", text), now)
+            self._work(now)
+
+    # ---- arrival --------------------------------------------------------------------------------------
+
+    def _admitted(self, event: SessionArrived, known: Known, flow: Flow, now: float) -> None:
+        session, request = event.session, event.request
+        leg_id = next(self._leg_ids)
+        host = flow.remote[0]
+        policy, nat = self._book.inbound_policy(known, request, flow)
+        try:
+            setup = self._book.setup(known, request, flow, self._passed(request))
+            leg = self._open_leg(leg_id, True, setup.kind, setup.endpoint, policy, nat, host)
+            offer = leg.arrived(session.remote_offer)
+            contact = Contact(self._contact_id(), now, self._wall(), setup.caller, setup.dialled)
+            if not self._limits.acquire(f"{setup.kind}:{setup.endpoint}", known.max_calls, contact.id):
+                self.counters["calls refused: call limit"] += 1
+                session.reject(486 if setup.kind == "extension" else 503, "Call limit reached", [], now)
+                return
+            leg.local = self._media.open(
+                leg_id, host, offer.remote if offer is not None else None, nat, leg.origin.host, now
+            )
+        except SdpError as error:
+            session.reject(error.status, error.reason, [], now)
+            return
+        except SipError as error:
+            session.reject(error.status, error.reason, [], now)
+            return
+        except NoMediaPorts:
+            self._limits.release(contact.id)
+            self.counters["calls refused: no media ports"] += 1
+            session.reject(503, "No media ports", [("Retry-After", str(RETRY_AFTER))], now)
+            return
+        leg.session = session
+        session.user = leg_id
+        if nat or flow.connection:
+            session.destination = flow
+        self._begin(contact, leg, setup, offer, now, session.call_id)
+
+    def _begin(
+        self, contact: Contact, leg: SipLeg, setup: Setup, offer: AudioOffer | None, now: float, call_id: str
+    ) -> None:
+        contact.context = setup.context
+        contact.kind = setup.kind
+        contact.endpoint = setup.endpoint
+        contact.direction = "inbound" if setup.kind == "trunk" else "internal"
+        contact.add_leg(
+            LegRecord(leg.id, "in", setup.kind, setup.endpoint, setup.caller.number, now, setup.address, call_id)
+        )
+        call = Call(contact, leg.id, setup, offer, leg.policy, self._book, self._next_leg)
+        leg.call = contact.id
+        self.legs[leg.id] = leg
+        active = self.calls[contact.id] = Active(call, {}, 1)
+        self._streams[leg.id] = contact.id
+        self.counters["calls"] += 1
+        self._execute(active, call.begin(now), now)
+        self._work(now)
+
+    def _open_leg(
+        self, leg: int, inbound: bool, kind: str, endpoint: str, policy: AudioPolicy, nat: bool, host: str
+    ) -> SipLeg:
+        local_host = self._announce(host)
+        # RFC 3264 section 5: session id and version are 64-bit numbers of which the top bit stays clear.
+        origin = Origin(self._ids.number(62), 1, "-", local_host)
+        return SipLeg(
+            leg, inbound, kind, endpoint, policy, nat, host, origin, self._media, self.settings.silence_hangup
+        )
+
+    def _next_leg(self) -> int:
+        return next(self._leg_ids)
+
+    def _contact_id(self) -> str:
+        """Unique across restarts and machines, and in the order of time: milliseconds, then 64 random bits."""
+        return f"{int(self._wall() * 1000):011x}-{self._ids.number(64):016x}"
+
+    def _passed(self, request: Request) -> tuple[tuple[str, str], ...]:
+        wanted = self.settings.pass_headers
+        if not wanted:
+            return ()
+        return tuple([(name, value) for name, value in request.headers if name in wanted])
+
+    # ---- events to effects -----------------------------------------------------------------------------
+
+    def _work(self, now: float) -> None:
+        """Let calls handle the events that are waiting, until there are none."""
+        queue = self._queue
+        for _ in range(MAX_EVENTS_AT_ONCE):
+            if not queue:
+                return
+            contact, event = queue.popleft()
+            active = self.calls.get(contact)
+            if active is not None:
+                self._execute(active, active.call.handle(event, now), now)
+        queue.clear()
+        raise RuntimeError(f"one input set off more than {MAX_EVENTS_AT_ONCE} leg events")
+
+    def _execute(self, active: Active, effects: list[AnyEffect], now: float) -> None:
+        for effect in effects:
+            _DO[type(effect)](self, active, effect, now)
+
+    def _tell(self, active: Active, event: AnyLegEvent) -> None:
+        self._queue.append((active.call.contact.id, event))
+
+    def _originate(self, active: Active, effect: Originate, now: float) -> None:
+        endpoint = effect.endpoint
+        address = endpoint.address
+        assert isinstance(address, DialAddress)
+        leg = self._open_leg(
+            effect.leg, False, endpoint.kind, endpoint.name, endpoint.policy, address.nat, address.host
+        )
+        try:
+            leg.local = self._media.open(effect.leg, address.host, None, address.nat, leg.origin.host, now)
+        except NoMediaPorts:
+            self.counters["legs failed: no media ports"] += 1
+            self._tell(active, Released(effect.leg, Cause.RESOURCE_UNAVAILABLE, 503, by_peer=False))
+            return
+        active.streams += 1
+        self._streams[effect.leg] = active.call.contact.id
+        sdp = leg.first_offer(effect.codecs, effect.direction)
+        request = Request(
+            "INVITE",
+            address.uri,
+            [
+                *self._book.identity(address, effect.caller, leg.origin.host),
+                ("Max-Forwards", str(effect.hops)),
+                *effect.headers,
+                ("Content-Type", "application/sdp"),
+            ],
+            sdp,
+        )
+        session = self._ua.invite(request, now, address.destination, endpoint.name, address.credentials)
+        session.user = effect.leg
+        if address.nat:
+            session.destination = address.destination
+        leg.session = session
+        leg.call = active.call.contact.id
+        self.legs[effect.leg] = leg
+        record = active.call.contact.leg(effect.leg)
+        if record is not None:
+            record.call_id = session.call_id
+            record.address = address.uri
+
+    def _progress(self, active: Active, effect: Progress, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is not None:
+            leg.progress(effect.status, effect.codecs, effect.direction, now)
+            self._agreed(active, leg)
+
+    def _accept(self, active: Active, effect: Accept, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is not None:
+            leg.accept(effect.codecs, effect.direction, now)
+            self._agreed(active, leg)
+
+    def _offer(self, active: Active, effect: Offer, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is None or not leg.offer(effect.codecs, effect.direction, now):
+            self._tell(active, ReofferRefused(effect.leg, 491))
+
+    def _answer(self, active: Active, effect: Answer, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is not None:
+            leg.answer(effect.codecs, effect.direction, now)
+            self._agreed(active, leg)
+
+    def _refuse_offer(self, active: Active, effect: RefuseOffer, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is not None:
+            leg.refuse_offer(effect.status, now)
+
+    def _release(self, active: Active, effect: Release, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is not None:
+            leg.release(effect.cause, effect.status, effect.text, effect.retry_after, now)
+
+    def _bridge(self, active: Active, effect: Bridge, now: float) -> None:
+        pair = (effect.a, effect.b)
+        if active.bridged != pair:
+            active.bridged = pair
+            self._media.bridge(effect.a, effect.b, now)
+
+    def _unbridge(self, active: Active, effect: Unbridge, now: float) -> None:
+        active.bridged = (0, 0)
+        self._media.unbridge(effect.leg, now)
+
+    def _echo(self, active: Active, effect: Echo, now: float) -> None:
+        self._media.echo(effect.leg, now)
+
+    def _set_timer(self, active: Active, effect: SetTimer, now: float) -> None:
+        contact, name = active.call.contact.id, effect.name
+        before = active.timers.get(name)
+        if before is not None:
+            before.cancel()
+        active.timers[name] = self._timers.schedule(effect.at, lambda at: self._timer_fired(contact, name, at))
+
+    def _cancel_timer(self, active: Active, effect: CancelTimer, now: float) -> None:
+        timer = active.timers.pop(effect.name, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _timer_fired(self, contact: str, name: str, now: float) -> None:
+        active = self.calls.get(contact)
+        if active is not None:
+            active.timers.pop(name, None)
+            self._execute(active, active.call.timer_fired(name, now), now)
+            self._work(now)
+
+    # ---- ends --------------------------------------------------------------------------------------------
+
+    def _leg_over(self, leg: SipLeg, now: float) -> None:
+        """The dialog has ended: give the stream back."""
+        del self.legs[leg.id]
+        active = self.calls.get(leg.call)
+        if active is None:
+            return
+        self._media.close(leg.id, now)
+        if leg.id in active.bridged:
+            active.bridged = (0, 0)
+        holder = (leg.kind, leg.endpoint)
+        others = (self.legs.get(other) for other in active.call.legs())
+        if not any(o is not None and (o.kind, o.endpoint) == holder for o in others):
+            self._limits.release(leg.call, f"{leg.kind}:{leg.endpoint}")
+
+    def _agreed(self, active: Active, leg: SipLeg) -> None:
+        if leg.agreed is not None:
+            active.call.session_agreed(leg.id, leg.agreed)
+
+    def _media_says(self, stream: int, event: AnyLegEvent, now: float) -> None:
+        leg = self.legs.get(stream)
+        if leg is not None:
+            self._queue.append((leg.call, event))
+            self._work(now)
+
+    def _stream_closed(self, stream: int, stats: StreamStats) -> None:
+        active = self.calls.get(self._streams.pop(stream, ""))
+        if active is None:
+            return
+        active.streams -= 1
+        record = active.call.contact.leg(stream)
+        if record is not None:
+            record.stats = stats
+        self._write_down(active)
+
+    def _finished(self, active: Active, effect: Finished, now: float) -> None:
+        active.finished = True
+        for timer in active.timers.values():
+            timer.cancel()
+        active.timers.clear()
+        self._write_down(active)
+
+    def _write_down(self, active: Active) -> None:
+        """Once all is over and counted, the contact becomes a record and is forgotten here."""
+        if not active.finished or active.streams:
+            return
+        contact = active.call.contact
+        if self.calls.pop(contact.id, None) is None:
+            return
+        self._limits.release(contact.id)
+        self._record(contact)
+
+
+_DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
+    Originate: Runtime._originate,
+    Progress: Runtime._progress,
+    Accept: Runtime._accept,
+    Offer: Runtime._offer,
+    Answer: Runtime._answer,
+    RefuseOffer: Runtime._refuse_offer,
+    Release: Runtime._release,
+    Bridge: Runtime._bridge,
+    Unbridge: Runtime._unbridge,
+    Echo: Runtime._echo,
+    SetTimer: Runtime._set_timer,
+    CancelTimer: Runtime._cancel_timer,
+    Finished: Runtime._finished,
+}
+"""What carries each effect out: one entry per member of `AnyEffect`, which a test holds it to."""

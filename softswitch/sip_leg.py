@@ -1,0 +1,372 @@
+"""A leg that is a SIP dialog: the neutral vocabulary on one side, `sip.invite.InviteSession` and SDP on the other.
+
+A leg owns its stream of the media engine (same id), its o= line and what was agreed on it. Events of its session
+become leg events (`translate`), effects of the call become session methods (`progress`, `accept`, `offer`...). What a
+peer gets wrong in its SDP is answered here and never reaches the call.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+
+from media.client import MediaClient
+from media.commands import MediaAddress, StreamSettings
+from media.negotiate import (
+    AudioOffer,
+    AudioPolicy,
+    AudioSession,
+    make_answer,
+    make_offer,
+    read_answer,
+    read_offer,
+)
+from media.negotiate import (
+    Offered as OfferSent,
+)
+from media.sdp import Origin, PayloadType, SdpError
+from sip.errors import SipError
+from sip.headers import NameAddr
+from sip.invite import InviteSession, State
+from sip.ua_events import (
+    AnswerReceived,
+    Cancelled,
+    InfoReceived,
+    Offered,
+    OfferFailed,
+    SessionAnswered,
+    SessionConfirmed,
+    SessionEnded,
+    SessionFailed,
+    SessionProgress,
+)
+from softswitch.causes import Cause, cause_of_reason, cause_of_status
+from softswitch.vocabulary import (
+    Answered,
+    AnyLegEvent,
+    Confirmed,
+    Progressed,
+    Reanswered,
+    Redirected,
+    Released,
+    Reoffered,
+    ReofferRefused,
+)
+
+SessionEvent = (
+    SessionProgress
+    | SessionAnswered
+    | SessionFailed
+    | SessionConfirmed
+    | Cancelled
+    | Offered
+    | AnswerReceived
+    | OfferFailed
+    | InfoReceived
+    | SessionEnded
+)
+
+ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+"""RFC 3326 section 3.1: the Reason of a CANCEL to the legs that lost."""
+
+_END_CAUSES: dict[str, int] = {
+    "bye": Cause.NORMAL_CLEARING,
+    "local": Cause.NORMAL_CLEARING,
+    "rejected": Cause.NORMAL_CLEARING,
+    "no-ack": Cause.TIMER_EXPIRED,
+    "no-prack": Cause.TIMER_EXPIRED,
+    "session-expired": Cause.TIMER_EXPIRED,
+    "timeout": Cause.TIMER_EXPIRED,
+    "gone": Cause.TEMPORARY_FAILURE,
+    "transport": Cause.NETWORK_OUT_OF_ORDER,
+    "bad-sdp": Cause.INCOMPATIBLE_DESTINATION,
+}
+
+_PRINTABLE = re.compile(r"[^ !#-\[\]-~]")
+
+_SENDS = frozenset({"sendrecv", "sendonly"})
+_RECEIVES = frozenset({"sendrecv", "recvonly"})
+
+
+def reason_header(cause: int, text: str = "") -> str:
+    """`Q.850;cause=16;text="..."` (RFC 3326); characters that need quoting are left out of the text."""
+    if not text:
+        return f"Q.850;cause={cause}"
+    return f'Q.850;cause={cause};text="{_PRINTABLE.sub("", text)}"'
+
+
+class SipLeg:
+    """One SIP endpoint's part in a call."""
+
+    __slots__ = (
+        "_early",
+        "_media",
+        "_offered",
+        "_pending",
+        "_reliable",
+        "_silence_after",
+        "agreed",
+        "call",
+        "endpoint",
+        "id",
+        "inbound",
+        "kind",
+        "local",
+        "nat",
+        "origin",
+        "over",
+        "policy",
+        "session",
+        "signalled_host",
+    )
+
+    def __init__(
+        self,
+        leg: int,
+        inbound: bool,
+        kind: str,
+        endpoint: str,
+        policy: AudioPolicy,
+        nat: bool,
+        signalled_host: str,
+        origin: Origin,
+        media: MediaClient,
+        silence_after: float | None,
+        reliable: bool | None = None,
+    ) -> None:
+        self.id = leg
+        self.inbound = inbound
+        self.kind = kind
+        self.endpoint = endpoint
+        self.policy = policy
+        self.nat = nat
+        self.signalled_host = signalled_host
+        self.origin = origin
+        self.local = MediaAddress(origin.host, 0, 0)
+        """Where our SDP asks for media: the stream's address, once it is open."""
+        self._reliable = reliable
+        self.session: InviteSession | None = None
+        self.call = ""
+        """Id of the contact this leg belongs to."""
+        self.agreed: AudioSession | None = None
+        self.over = False
+        self._media = media
+        self._silence_after = silence_after
+        self._offered: OfferSent | None = None  # our offer that waits for its answer
+        self._pending: AudioOffer | None = None  # the peer's offer that waits for our answer
+        self._early = False  # what is agreed was agreed before the answer
+
+    # ---- from the peer ----------------------------------------------------------------------------------
+
+    def arrived(self, sdp: bytes | None) -> AudioOffer | None:
+        """The offer of an inbound leg's first request. Raises SdpError."""
+        if sdp is None:
+            return None
+        self._pending = read_offer(sdp, self.policy)
+        return self._pending
+
+    def translate(self, event: SessionEvent, now: float) -> AnyLegEvent | None:
+        """What a session event means to the call; None when it is not the call's business."""
+        try:
+            return self._translate(event, now)
+        except SdpError as error:
+            return self._bad_media(event, error, now)
+
+    def _translate(self, event: SessionEvent, now: float) -> AnyLegEvent | None:
+        match event:
+            case SessionProgress():
+                agreed = self._early_answer(event.sdp, now)
+                return Progressed(self.id, event.status, agreed, event.branch)
+            case SessionAnswered():
+                if event.sdp is not None:
+                    self._agree(read_answer(event.sdp, self._offer_sent()), now)
+                if self.agreed is None:
+                    raise SdpError(488, "No answer to our offer")
+                return Answered(self.id, self.agreed)
+            case SessionConfirmed():
+                return Confirmed(self.id, self.agreed if self._offered is not None else None)
+            case Offered():
+                return self._reoffered(event.sdp)
+            case AnswerReceived():
+                self._agree(read_answer(event.sdp, self._offer_sent()), now)
+                assert self.agreed is not None
+                if self.session is not None and self.session.state is not State.CONFIRMED and self.inbound:
+                    return None  # the answer in the first ACK: Confirmed follows and brings it
+                self._offered = None
+                return Reanswered(self.id, self.agreed)
+            case OfferFailed():
+                self._offered = None
+                return ReofferRefused(self.id, event.status)
+            case InfoReceived():
+                return None
+            case SessionFailed():
+                return self._failed(event)
+            case Cancelled():
+                self.over = True
+                return Released(self.id, Cause.NORMAL_CLEARING, 487)
+            case SessionEnded():
+                return self._ended(event)
+            case _:
+                assert_never(event)
+
+    def _offer_sent(self) -> OfferSent:
+        if self._offered is None:
+            raise SdpError(400, "Answer without an offer")
+        return self._offered
+
+    def _early_answer(self, sdp: bytes | None, now: float) -> AudioSession | None:
+        if sdp is None or self._offered is None:
+            return None
+        self._agree(read_answer(sdp, self._offered), now)
+        return self.agreed
+
+    def _reoffered(self, sdp: bytes | None) -> AnyLegEvent:
+        if sdp is None:
+            self._pending = None
+            return Reoffered(self.id, None)
+        self._pending = read_offer(sdp, self.policy)
+        return Reoffered(self.id, self._pending)
+
+    def _failed(self, event: SessionFailed) -> AnyLegEvent:
+        self.over = True
+        headers = dict(event.headers)
+        if 300 <= event.status < 400:
+            return Redirected(self.id, _first_contact(event.headers), Cause.NORMAL_UNSPECIFIED)
+        cause = cause_of_reason(headers.get("Reason")) or cause_of_status(event.status)
+        return Released(self.id, cause, event.status, retry_after=_seconds(headers.get("Retry-After")))
+
+    def _ended(self, event: SessionEnded) -> AnyLegEvent:
+        self.over = True
+        cause = cause_of_reason(event.reason) or _END_CAUSES[event.cause]
+        return Released(self.id, cause, event.status, by_peer=event.cause not in ("local", "rejected"))
+
+    def _bad_media(self, event: SessionEvent, error: SdpError, now: float) -> AnyLegEvent | None:
+        """The peer's description can't be used: refuse it where it can be refused, else end the leg."""
+        session = self.session
+        assert session is not None
+        if isinstance(event, Offered) and event.where in ("INVITE", "UPDATE"):
+            session.reject_offer(error.status, now)
+            return None
+        if isinstance(event, SessionProgress):
+            return Progressed(self.id, event.status)
+        self.over = True
+        session.hangup(now, reason_header(Cause.INCOMPATIBLE_DESTINATION, error.reason), 488)
+        return Released(self.id, Cause.INCOMPATIBLE_DESTINATION, 488, by_peer=False, text=error.reason)
+
+    # ---- to the peer ------------------------------------------------------------------------------------
+
+    def first_offer(self, codecs: tuple[PayloadType, ...], direction: str) -> bytes:
+        """The SDP of an outbound leg's INVITE."""
+        sdp, self._offered = make_offer(self.local, codecs, self.policy, direction, self.origin, self.agreed)
+        return sdp
+
+    def progress(self, status: int, codecs: tuple[PayloadType, ...] | None, direction: str, now: float) -> None:
+        """Send 18x, with the answer when `codecs` is given."""
+        assert self.session is not None
+        sdp = self._make_answer(codecs, direction, now) if codecs is not None else None
+        self.session.progress(status, sdp, now, self._reliable)
+
+    def accept(self, codecs: tuple[PayloadType, ...] | None, direction: str, now: float) -> None:
+        """Send 200 with the answer, or with our offer when the INVITE had none."""
+        assert self.session is not None
+        if codecs is None:
+            sdp = None
+            if self.agreed is not None and self._early:
+                # RFC 3261 13.3.1.4: the 2xx repeats the answer unless it went reliably; the session leaves it out then.
+                sdp = self.origin.describe(self.origin.last)
+        elif self._pending is not None:
+            sdp = self._make_answer(codecs, direction, now)
+        else:
+            sdp = self.first_offer(codecs, direction)
+        self.session.accept(sdp, now)
+
+    def offer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> bool:
+        """Offer new media; False when the session can't take an offer now."""
+        session = self.session
+        if session is None or not session.can_offer:
+            return False
+        session.offer(self.first_offer(codecs, direction), now)
+        return True
+
+    def answer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> None:
+        """Answer the pending offer, or make ours where the peer asked for one."""
+        assert self.session is not None
+        if self._pending is not None:
+            sdp = self._make_answer(codecs, direction, now)
+        else:
+            sdp = self.first_offer(codecs, direction)
+        self.session.answer(sdp, now)
+
+    def refuse_offer(self, status: int, now: float) -> None:
+        """Refuse the pending offer."""
+        assert self.session is not None
+        self._pending = None
+        self.session.reject_offer(status, now)
+
+    def release(self, cause: int, status: int, text: str, retry_after: int | None, now: float) -> None:
+        """End the leg, whatever its state."""
+        session = self.session
+        if session is None or self.over:
+            return
+        if cause == Cause.ANSWERED_ELSEWHERE:
+            session.hangup(now, ELSEWHERE)
+            return
+        if session.role == "uas" and session.state in (State.CALLING, State.EARLY):
+            headers = [] if retry_after is None else [("Retry-After", str(retry_after))]
+            if cause != Cause.NORMAL_CLEARING:
+                headers.append(("Reason", reason_header(cause, text)))
+            session.reject(status or 480, None, headers, now)
+            return
+        session.hangup(now, reason_header(cause, text))
+
+    def _make_answer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> bytes:
+        assert self._pending is not None
+        sdp, agreed = make_answer(self._pending, self.local, codecs, direction, self.origin, self.agreed)
+        self._pending = None
+        self._early = True
+        self._agree(agreed, now)
+        return sdp
+
+    # ---- media ------------------------------------------------------------------------------------------
+
+    def _agree(self, session: AudioSession, now: float) -> None:
+        """Keep what was agreed and tell the engine."""
+        if session == self.agreed:
+            return
+        self.agreed = session
+        receives = session.direction in _RECEIVES
+        formats = tuple([(p.number, p.codec.name, p.codec.clock) for p in session.codecs + session.dtmf])
+        self._media.configure(
+            self.id,
+            StreamSettings(
+                remote=session.remote,
+                nat=self.nat,
+                signalled_host=self.signalled_host,
+                formats=formats,
+                send=session.direction in _SENDS,
+                receive=receives,
+                ptime=session.ptime,
+                rtcp_mux=session.rtcp_mux,
+                silence_after=self._silence_after if receives else None,
+            ),
+            now,
+        )
+
+
+def _first_contact(headers: list[tuple[str, str]]) -> str:
+    """The user part of the first Contact of a 3xx; "" when there is none that can be used."""
+    for name, value in headers:
+        if name == "Contact":
+            try:
+                return NameAddr.parse(value).uri.user or ""
+            except SipError:
+                return ""
+    return ""
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """The delta-seconds of a Retry-After header (RFC 3261 20.33)."""
+    if retry_after is None:
+        return None
+    digits = re.match(r"\s*(\d{1,9})", retry_after)
+    return float(digits[1]) if digits else None

@@ -1,0 +1,262 @@
+"""What legs of every kind say to the call, and what the call says to them and to the world.
+
+No SIP stands here: a WebRTC or any other leg speaks the same words. Events travel up from legs and media; effects
+travel down from the call. Media descriptions are those of `media.negotiate` (codecs, directions, addresses).
+
+Leg events, in the order a leg may say them:
+
+    inbound leg    Arrived -> (Withdrawn | Confirmed) -> ... -> Released
+    outbound leg   (Progressed)* -> (Answered | Released) -> ... -> Released
+    both           Reoffered (they ask to change the media), Reanswered / ReofferRefused (how our own request ended)
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from media.negotiate import AudioOffer, AudioPolicy, AudioSession
+from media.sdp import PayloadType
+
+
+class Party(msgspec.Struct, gc=False, frozen=True):
+    """Who calls or is called: a number, a display name, and whether the caller withholds both from the callee."""
+
+    number: str
+    name: str = ""
+    withheld: bool = False
+
+
+class Setup(msgspec.Struct, gc=False):
+    """What an inbound leg asks for, after its identity has been proved.
+
+    `dialled` is the number (user part) asked for, `context` the dialplan context its owner is in, `endpoint` the
+    extension or trunk it belongs to. `hops` is how many more times the call may be passed on (Max-Forwards).
+    `headers` are the few headers of the incoming request that the settings list as passed on.
+    """
+
+    dialled: str
+    caller: Party
+    context: str
+    kind: str  # "extension" | "trunk"
+    endpoint: str
+    hops: int
+    address: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class LegEvent(msgspec.Struct, gc=False):
+    """Something that happened on the leg with this id."""
+
+    leg: int
+
+
+class Progressed(LegEvent, gc=False):
+    """The far end is working on it. `status`: 180 alerting, 181 forwarded, 182 queued, 183 progress (kept hop to hop).
+
+    `session` is set when it brings media before the answer; `path` tells apart the far ends of a forked call.
+    """
+
+    status: int
+    session: AudioSession | None = None
+    path: str = ""
+
+
+class Answered(LegEvent, gc=False):
+    """The far end took the call. `session` is what was agreed, in this answer or before it."""
+
+    session: AudioSession
+
+
+class Confirmed(LegEvent, gc=False):
+    """An inbound leg has seen our answer; `session` when that was an offer which it has now answered."""
+
+    session: AudioSession | None = None
+
+
+class Reoffered(LegEvent, gc=False):
+    """The far end wants other media. `offer` None: it asks us for an offer."""
+
+    offer: AudioOffer | None
+
+
+class Reanswered(LegEvent, gc=False):
+    """The far end answered the media we offered."""
+
+    session: AudioSession
+
+
+class ReofferRefused(LegEvent, gc=False):
+    """The far end refused the media we offered; things stay as they were."""
+
+    status: int
+
+
+class Redirected(LegEvent, gc=False):
+    """The far end sends the caller elsewhere (302): `number` as it wrote it. The leg has ended."""
+
+    number: str
+    cause: int
+
+
+class Released(LegEvent, gc=False):
+    """The leg has ended. `cause` Q.850; `status` its SIP-like status when it failed before an answer, 0 otherwise.
+
+    `by_peer` is False when the release is the echo of our own.
+    """
+
+    cause: int
+    status: int = 0
+    by_peer: bool = True
+    text: str = ""
+    retry_after: float | None = None
+
+
+class MediaSilent(LegEvent, gc=False):
+    """Nothing has come from the far end for `seconds` although it should send."""
+
+    seconds: float
+
+
+class MediaFailed(LegEvent, gc=False):
+    """The stream of this leg cannot go on."""
+
+    why: str
+
+
+AnyLegEvent = (
+    Progressed
+    | Answered
+    | Confirmed
+    | Reoffered
+    | Reanswered
+    | ReofferRefused
+    | Redirected
+    | Released
+    | MediaSilent
+    | MediaFailed
+)
+
+
+class Endpoint(msgspec.Struct, gc=False):
+    """Where an outbound leg goes. `address` is opaque to the call: the leg that is made from it understands it."""
+
+    kind: str  # "extension" | "trunk"
+    name: str  # extension number or trunk name
+    policy: AudioPolicy
+    address: object
+    dialled: str = ""  # the number as sent to a trunk, after rewriting
+    gateway: str = ""
+
+
+class Effect(msgspec.Struct, gc=False):
+    """Something the call wants done."""
+
+
+class LegEffect(Effect, gc=False):
+    """Something the call wants of the leg with this id."""
+
+    leg: int
+
+
+class Originate(LegEffect, gc=False):
+    """Make an outbound leg and call its endpoint, offering `codecs`."""
+
+    endpoint: Endpoint
+    caller: Party
+    codecs: tuple[PayloadType, ...]
+    direction: str
+    hops: int
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Progress(LegEffect, gc=False):
+    """Tell an inbound leg how far its call is; with `codecs`, answer its offer now (early media)."""
+
+    status: int
+    codecs: tuple[PayloadType, ...] | None = None
+    direction: str = "sendrecv"
+
+
+class Accept(LegEffect, gc=False):
+    """Answer an inbound leg. `codecs` answers its offer, or offers them where it made none; None: agreed earlier."""
+
+    codecs: tuple[PayloadType, ...] | None
+    direction: str = "sendrecv"
+
+
+class Offer(LegEffect, gc=False):
+    """Ask an established leg to change its media."""
+
+    codecs: tuple[PayloadType, ...]
+    direction: str
+
+
+class Answer(LegEffect, gc=False):
+    """Answer the media that a leg asked for in `Reoffered` (or offer, where that carried no offer)."""
+
+    codecs: tuple[PayloadType, ...]
+    direction: str
+
+
+class RefuseOffer(LegEffect, gc=False):
+    """Refuse the media that a leg asked for: 488 not acceptable, 491 ask again."""
+
+    status: int
+
+
+class Release(LegEffect, gc=False):
+    """End a leg, whatever its state. `elsewhere`: another leg took the call."""
+
+    cause: int
+    status: int = 0
+    text: str = ""
+    retry_after: int | None = None
+
+
+class Bridge(Effect, gc=False):
+    """Relay the media of two legs to each other, as their sessions now stand."""
+
+    a: int
+    b: int
+
+
+class Unbridge(LegEffect, gc=False):
+    """Stop relaying to and from this leg."""
+
+
+class Echo(LegEffect, gc=False):
+    """Send this leg's media back to it."""
+
+
+class SetTimer(Effect, gc=False):
+    """Bring `TimerFired(name)` at monotonic time `at`; replaces a timer of that name."""
+
+    name: str
+    at: float
+
+
+class CancelTimer(Effect, gc=False):
+    """Forget the timer of that name, if any."""
+
+    name: str
+
+
+class Finished(Effect, gc=False):
+    """The contact has ended and all its legs are gone: write it down and forget it."""
+
+
+AnyEffect = (
+    Originate
+    | Progress
+    | Accept
+    | Offer
+    | Answer
+    | RefuseOffer
+    | Release
+    | Bridge
+    | Unbridge
+    | Echo
+    | SetTimer
+    | CancelTimer
+    | Finished
+)

@@ -1,0 +1,257 @@
+"""What operators wrote, as each part of the switch wants it: settings in, the parts' own configuration values out.
+
+Pure mapping, so that a reload can make all of it first and apply it whole or not at all.
+"""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from media.commands import MediaSettings as EngineSettings
+from media.negotiate import AudioPolicy
+from sip.registrar import RegistrarSettings
+from sip.stack import StackSettings
+from sip.timers import TimerConfig
+from sip.ua import UaSettings
+from softswitch.admission import AdmissionSettings, ExtensionAccount
+from softswitch.caller_identity import CallerRules, NumberRule
+from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
+from softswitch.qualify import QualifySettings
+from softswitch.runtime import RuntimeSettings
+from softswitch.settings.models import Extension, Settings
+from softswitch.settings.trunk_models import NumberRule as WrittenRule
+from softswitch.settings.trunk_models import Trunk
+from softswitch.trunk_registration import TrunkRegistrationConfig
+from softswitch.trunks import GatewayConfig, TrunkConfig
+from softswitch.vocabulary import Party
+
+_RELIABLE = {"no": False, "supported": None, "required": True}
+
+
+def stack_settings(settings: Settings) -> StackSettings:
+    """Transactions: timers and limits."""
+    timers = settings.sip.timers
+    return StackSettings(
+        timers=TimerConfig(t1=timers.t1, t2=timers.t2, t4=timers.t4),
+        max_server_transactions=settings.sip.limits.transactions,
+    )
+
+
+def ua_settings(settings: Settings) -> UaSettings:
+    """Dialogs: session timers, product name, limits."""
+    timer = settings.sip.session_timer
+    return UaSettings(
+        user_agent=settings.sip.server_name,
+        session_expires=int(timer.expires) if timer.mode == "offer" else 0,
+        min_se=int(timer.min_se),
+        max_sessions=4 * settings.sip.limits.calls,
+    )
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """RTP sockets."""
+    media = settings.media
+    if media.bind is not None:
+        hosts = [media.bind]
+    else:
+        hosts = list(dict.fromkeys(listen.host for listen in settings.sip.listen))
+    return EngineSettings(
+        rtp_ports=(media.rtp_ports.low, media.rtp_ports.high),
+        shared_ports=media.shared_ports,
+        hosts=tuple(hosts),
+    )
+
+
+def runtime_settings(settings: Settings) -> RuntimeSettings:
+    """Calls: limits and the silence that ends them."""
+    return RuntimeSettings(
+        max_calls=settings.sip.limits.calls,
+        max_forwards=settings.sip.max_forwards,
+        silence_hangup=settings.media.silence_hangup,
+        pass_headers=settings.sip.pass_headers,
+    )
+
+
+def registrar_settings(settings: Settings) -> RegistrarSettings:
+    """Bounds of bindings."""
+    bounds = settings.sip.registration
+    return RegistrarSettings(
+        default_expires=int(bounds.default),
+        min_expires=int(bounds.min),
+        max_expires=int(bounds.max),
+        max_bindings=settings.sip.limits.registrations,
+    )
+
+
+def admission_settings(settings: Settings) -> AdmissionSettings:
+    """Digest realm and the limits of guessing."""
+    limits = settings.sip.limits
+    return AdmissionSettings(
+        realm=settings.sip.realm,
+        algorithms=settings.sip.algorithms,
+        source_failures=limits.source_failures,
+        user_failures=limits.user_failures,
+        fade=limits.failures_forgotten,
+    )
+
+
+def qualify_settings(settings: Settings) -> QualifySettings:
+    """Pace of OPTIONS."""
+    pace = settings.sip.qualify
+    return QualifySettings(
+        interval=pace.interval or 0.0,
+        retry=pace.retry,
+        failures=pace.failures,
+        in_flight=pace.in_flight,
+    )
+
+
+def accounts(settings: Settings) -> list[ExtensionAccount]:
+    """Who may register and call with a password; an extension without one can do neither."""
+    return [
+        ExtensionAccount(
+            extension=extension.number,
+            password=_open(extension.password),
+            sources=extension.sources,
+            max_calls=extension.call_limit,
+        )
+        for extension in settings.extensions.values()
+        if extension.password is not None
+    ]
+
+
+def entries(settings: Settings) -> Entries:
+    """The phone book's part."""
+    return Entries(
+        extensions={number: _extension(settings, each) for number, each in settings.extensions.items()},
+        trunks={
+            name: TrunkEntry(
+                name=name,
+                context=trunk.context or "",
+                policy=AudioPolicy(codecs=trunk.codecs or settings.media.codecs),
+                ring_timeout=trunk.ring_timeout,
+                nat=trunk.nat,
+                reliable=_RELIABLE[trunk.reliable_provisional],
+                channels=trunk.channels,
+            )
+            for name, trunk in settings.trunks.items()
+        },
+    )
+
+
+def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
+    caller_id = extension.caller_id
+    forward = extension.forward
+    forwards = {
+        "always": forward.always,
+        "busy": forward.busy,
+        "no_answer": forward.no_answer,
+        "unavailable": forward.unavailable,
+    }
+    return ExtensionEntry(
+        number=extension.number,
+        context=extension.context,
+        caller=Party(
+            caller_id.number or extension.number,
+            extension.name if caller_id.name is None else caller_id.name,
+        ),
+        policy=AudioPolicy(codecs=extension.codecs or settings.media.codecs),
+        ring_timeout=extension.ring_timeout,
+        nat=extension.nat,
+        reliable=_RELIABLE[extension.reliable_provisional],
+        call_limit=extension.call_limit,
+        forwards={kind: number for kind, number in forwards.items() if number is not None},
+    )
+
+
+def trunk_configs(settings: Settings) -> list[TrunkConfig]:
+    """Every trunk, for `softswitch.trunks` and for admission."""
+    return [_trunk(trunk) for trunk in settings.trunks.values()]
+
+
+def registrations(settings: Settings) -> list[TrunkRegistrationConfig]:
+    """What this switch registers at trunks."""
+    found = (_registration(trunk) for trunk in settings.trunks.values())
+    return [each for each in found if each is not None]
+
+
+def _trunk(trunk: Trunk) -> TrunkConfig:
+    inbound, account, caller = trunk.inbound, trunk.account, trunk.caller_id
+    if inbound is None:
+        how = "none"
+    else:
+        how = "address" if inbound.username is None else "credentials"
+    return TrunkConfig(
+        name=trunk.name,
+        inbound=how,  # type: ignore[arg-type]
+        sources=inbound.addresses if inbound is not None else (),
+        inbound_username=(inbound.username or "") if inbound is not None else "",
+        inbound_password=_open(inbound.password) if inbound is not None else "",
+        gateways=tuple(
+            GatewayConfig(
+                host=gateway.host,
+                port=gateway.port,
+                transport=gateway.transport or "",
+                priority=gateway.priority,
+                weight=gateway.weight,
+            )
+            for gateway in trunk.gateways
+        ),
+        username=account.username if account is not None else "",
+        password=_open(account.password) if account is not None else "",
+        realm=account.realm if account is not None else "",
+        registration=_registration(trunk),
+        max_calls=trunk.channels,
+        rewrite_outbound=_rules(trunk.rewrite.dialled_out),
+        rewrite_inbound=_rules(trunk.rewrite.dialled_in),
+        caller=CallerRules(
+            trusted=caller.trusted,
+            send=caller.send,
+            number=caller.number or "",
+            name=caller.name,
+            allowed=caller.allowed or "",
+            default_number=caller.default_number or "",
+            from_user=caller.from_user or "",
+            from_domain=caller.from_domain or "",
+            rewrite_outbound=_rules(trunk.rewrite.caller_out),
+            rewrite_inbound=_rules(trunk.rewrite.caller_in),
+        ),
+        failover_statuses=frozenset(trunk.failover),
+        cooling=trunk.rest,
+        qualify=trunk.options_interval or 0.0,
+        context=trunk.context or "",
+    )
+
+
+def _registration(trunk: Trunk) -> TrunkRegistrationConfig | None:
+    wanted, account = trunk.register_, trunk.account
+    if wanted is None or account is None:
+        return None
+    host = f"[{wanted.registrar.host}]" if ":" in wanted.registrar.host else wanted.registrar.host
+    registrar = f"sip:{host}"
+    if wanted.registrar.port is not None:
+        registrar += f":{wanted.registrar.port}"
+    if wanted.transport is not None and wanted.transport != "udp":
+        registrar += f";transport={wanted.transport}"
+    user = wanted.user or account.username
+    return TrunkRegistrationConfig(
+        trunk=trunk.name,
+        registrar=registrar,
+        aor=f"sip:{user}@{wanted.domain or host}",
+        username=account.username,
+        password=_open(account.password),
+        realm=account.realm,
+        contact_user=wanted.contact_user or user,
+        expires=int(wanted.expires),
+    )
+
+
+def _rules(written: tuple[WrittenRule, ...]) -> tuple[NumberRule, ...]:
+    return tuple(
+        NumberRule(match=rule.match or "", replace=rule.replace, strip=rule.strip, prepend=rule.prepend)
+        for rule in written
+    )
+
+
+def _open(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""

@@ -1,0 +1,82 @@
+"""What is allowed but hardly meant: told as warnings once everything is valid. And the few errors across
+sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from softswitch.dialplan.models import Action, Context
+from softswitch.dialplan.routing import Dialplan, shadowed
+from softswitch.settings.models import Settings
+from softswitch.settings.yaml_tree import Mapping, Problem, place
+
+MAX_ROUTES_COMPARED = 1000  # routes of one context looked at for unreachable ones: the work grows with the square
+_FORWARDS = ("always", "busy", "no_answer", "unavailable")
+
+
+def check_ports(settings: Settings, root: Mapping) -> list[Problem]:
+    """SIP sockets inside the RTP range would fail to open, now or in the middle of a call."""
+    ports = settings.media.rtp_ports
+    problems = []
+    for index, listen in enumerate(settings.sip.listen):
+        if listen.transport == "udp" and ports.low <= listen.port <= ports.high:
+            mark, key = place(root, ("sip", "listen", index))
+            message = f"UDP port {listen.port} is inside media.rtp_ports {ports.low}-{ports.high}"
+            problems.append(Problem(mark, key, message))
+    return problems
+
+
+def warnings_of(settings: Settings, root: Mapping) -> Iterator[Problem]:
+    """Unreachable routes, contexts that nothing leads to, forwards that end nowhere."""
+    dialplan = Dialplan(settings.dialplan, settings.extensions)
+    yield from _unreachable_routes(settings, dialplan, root)
+    yield from _unused_contexts(settings, root)
+    yield from _dead_forwards(settings, dialplan, root)
+
+
+def _unreachable_routes(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:
+    for name, context in dialplan.contexts.items():
+        if len(context.routes) > MAX_ROUTES_COMPARED:
+            continue
+        for index, earlier in shadowed(context):
+            first, _ = place(root, ("dialplan", name, "routes", earlier))
+            mark, key = place(root, ("dialplan", name, "routes", index))
+            message = (
+                f"never reached: {context.routes[earlier].name!r} at {first.file}:{first.line} takes all its calls "
+                "(the first match decides)"
+            )
+            yield Problem(mark, key, message)
+
+
+def _unused_contexts(settings: Settings, root: Mapping) -> Iterator[Problem]:
+    used = {extension.context for extension in settings.extensions.values()}
+    used |= {trunk.context for trunk in settings.trunks.values() if trunk.context is not None}
+    for context in settings.dialplan.values():
+        used |= set(context.include) | set(_gotos(context))
+    for name in settings.dialplan:
+        if name not in used:
+            mark, key = place(root, ("dialplan", name))
+            yield Problem(mark, key, "never used: no extension, trunk, include or goto leads here")
+
+
+def _gotos(context: Context) -> Iterator[str]:
+    waiting: list[Action] = list(context.routes)
+    while waiting:
+        action = waiting.pop()
+        if action.goto is not None:
+            yield action.goto.context
+        waiting += [fallback for fallback in action.fallbacks if fallback is not None]
+
+
+def _dead_forwards(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:
+    told = set()
+    for extension in settings.extensions.values():
+        for event in _FORWARDS:
+            number = getattr(extension.forward, event)
+            if number is None:
+                continue
+            *_, last = dialplan.explain(extension.context, number, extension.number)
+            mark, key = place(root, ("extensions", extension.number, "forward", event))
+            if not last.taken and mark not in told:
+                told.add(mark)
+                yield Problem(mark, key, f"{number!r} leads nowhere in context {extension.context!r}: {last.why}")

@@ -1,0 +1,164 @@
+"""Names that must exist: contexts, extensions and trunks that other places speak of, includes without
+circles.
+
+Works on the tree rather than on the models, so that a wrong reference is told together with wrong values
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from softswitch.settings.fields import AddressRule, read_address_rule
+from softswitch.settings.validation import unknown_name
+from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
+
+DEFAULT_CONTEXT = "internal"  # of extensions, as in the model
+_FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
+
+
+class _Reference(NamedTuple):
+    """A name written somewhere: what it names, and where."""
+
+    kind: str  # "context" | "extension" | "trunk"
+    name: str
+    mark: Mark
+    key: str
+
+
+def check_references(root: Mapping) -> list[Problem]:
+    """Every reference that leads nowhere, every circle of includes, every address that two trunks claim."""
+    contexts, extensions, trunks = (_entries(root.get(name)) for name in ("dialplan", "extensions", "trunks"))
+    known = {"context": list(contexts), "extension": list(extensions), "trunk": list(trunks)}
+    sets = {kind: frozenset(names) for kind, names in known.items()}
+    told: set[tuple[Mark, str]] = set()  # a range repeats its reference for each of its extensions
+    problems = []
+    for reference in _references(contexts, extensions, trunks):
+        if reference.name in sets[reference.kind] or (reference.mark, reference.name) in told:
+            continue
+        told.add((reference.mark, reference.name))
+        message = unknown_name(reference.kind, reference.name, known[reference.kind])
+        problems.append(Problem(reference.mark, reference.key, message))
+    return problems + _circles(contexts) + _claimed_twice(trunks)
+
+
+def _entries(node: Node | None) -> dict[str, Entry]:
+    return node.entries if isinstance(node, Mapping) else {}
+
+
+def _references(
+    contexts: dict[str, Entry], extensions: dict[str, Entry], trunks: dict[str, Entry]
+) -> Iterator[_Reference]:
+    for number, entry in extensions.items():
+        key = f"extensions.{number}.context"
+        context = _entries(entry.node).get("context")
+        if context is None:
+            yield _Reference("context", DEFAULT_CONTEXT, entry.mark, key)
+        else:
+            yield from _named("context", context.node, key)
+    for name, entry in trunks.items():
+        context = _entries(entry.node).get("context")
+        if context is not None:
+            yield from _named("context", context.node, f"trunks.{name}.context")
+    for name, entry in contexts.items():
+        key = f"dialplan.{name}"
+        body = _entries(entry.node)
+        if "include" in body:
+            yield from _named("context", body["include"].node, f"{key}.include")
+        routes = body.get("routes")
+        if routes is not None and isinstance(routes.node, Sequence):
+            for index, route in enumerate(routes.node.items):
+                yield from _in_action(route, f"{key}.routes[{index}]")
+
+
+def _named(kind: str, node: Node, key: str) -> Iterator[_Reference]:
+    """A name, or each of a list of names. Names with variables in them are known only when a call comes."""
+    if isinstance(node, Scalar) and not node.null and "{" not in node.text:
+        yield _Reference(kind, node.text, node.mark, key)
+    elif isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            if isinstance(item, Scalar):
+                yield from _named(kind, item, f"{key}[{index}]")
+
+
+def _in_action(node: Node, key: str) -> Iterator[_Reference]:
+    action = _entries(node)
+    if "dial" in action:
+        yield from _in_targets(action["dial"].node, f"{key}.dial")
+    if "goto" in action:
+        goto = action["goto"].node
+        context = goto.get("context") if isinstance(goto, Mapping) else goto
+        if context is not None:
+            yield from _named("context", context, f"{key}.goto")
+    for name in _FALLBACKS:
+        if name in action:
+            yield from _in_action(action[name].node, f"{key}.{name}")
+
+
+def _in_targets(node: Node, key: str) -> Iterator[_Reference]:
+    if isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            if not isinstance(item, Sequence):
+                yield from _in_targets(item, f"{key}[{index}]")
+    elif isinstance(node, Scalar):
+        yield from _named("extension", node, key)
+    else:
+        for kind in ("extension", "trunk"):
+            target = node.get(kind)
+            if target is not None:
+                yield from _named(kind, target, f"{key}.{kind}")
+
+
+def _circles(contexts: dict[str, Entry]) -> list[Problem]:
+    """Includes that lead back to their own context, each circle told once, where it closes."""
+    problems: list[Problem] = []
+    done: set[str] = set()
+    for start in contexts:
+        # Depth first without recursion: `path` holds the contexts from `start` to here, each with what is
+        # left of it.
+        path = [(start, _includes(contexts, start))]
+        if start in done:
+            continue
+        while path:
+            name, left = path[-1]
+            following = next(left, None)
+            if following is None:
+                done.add(name)
+                path.pop()
+                continue
+            names = [entered for entered, _ in path]
+            if following.name in names:
+                circle = " -> ".join([*names[names.index(following.name) :], following.name])
+                problems.append(Problem(following.mark, following.key, f"includes go in a circle: {circle}"))
+            elif following.name not in done:
+                path.append((following.name, _includes(contexts, following.name)))
+    return problems
+
+
+def _includes(contexts: dict[str, Entry], name: str) -> Iterator[_Reference]:
+    body = _entries(contexts[name].node) if name in contexts else {}
+    if "include" in body:
+        yield from _named("context", body["include"].node, f"dialplan.{name}.include")
+
+
+def _claimed_twice(trunks: dict[str, Entry]) -> list[Problem]:
+    """An address from which calls would belong to two trunks at once. A network inside another's is no
+    conflict."""
+    claimed: dict[AddressRule, tuple[str, Mark]] = {}
+    problems = []
+    for name, entry in trunks.items():
+        inbound = _entries(_entries(entry.node)["inbound"].node) if "inbound" in _entries(entry.node) else {}
+        if "addresses" not in inbound or "username" in inbound:
+            continue  # with a user name, credentials tell the trunks apart
+        addresses = inbound["addresses"].node
+        for item in addresses.items if isinstance(addresses, Sequence) else [addresses]:
+            try:
+                rule = read_address_rule(item.text if isinstance(item, Scalar) else "")
+            except ValueError:
+                continue  # told by the model
+            other, mark = claimed.setdefault(rule, (name, item.mark))
+            if mark != item.mark:
+                message = f"{rule} belongs to trunk {other!r} already, at {mark.file}:{mark.line}:{mark.column}"
+                problems.append(Problem(item.mark, f"trunks.{name}.inbound.addresses", message))
+    return problems

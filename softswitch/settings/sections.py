@@ -1,0 +1,250 @@
+"""Files -> one tree: sections of all files merged, ranges and defaults of extensions and trunks filled in,
+secrets put in their places. Nodes keep their marks throughout, so that a wrong value is found where it is
+written, be it in `defaults`, in a range, or in the extension itself."""
+
+from __future__ import annotations
+
+import re
+
+from softswitch.settings.validation import unknown_key
+from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
+
+SECTIONS = ("server", "sip", "media", "extensions", "trunks", "dialplan", "defaults", "secrets")
+MAX_EXTENSIONS = 20_000  # also the bound of what a single range may mean
+
+_RANGE = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
+_NUMBER_PLACEHOLDER = "{number}"
+
+
+def merge_files(roots: list[Mapping], problems: list[Problem]) -> Mapping:
+    """One mapping of sections. A key that two files write is an error that names both places.
+
+    Keys beginning with `x-` are the operator's own, for anchors.
+    """
+    merged: dict[str, Entry] = {}
+    for root in roots:
+        for name, entry in root.entries.items():
+            if name.startswith("x-"):
+                continue
+            if name not in SECTIONS:
+                problems.append(Problem(entry.mark, name, unknown_key(name, list(SECTIONS))))
+            elif isinstance(entry.node, Scalar) and entry.node.null:
+                continue  # a section whose entries are all commented out
+            elif not isinstance(entry.node, Mapping):
+                mark = entry.node.mark
+                problems.append(Problem(mark, name, "expected a mapping (keys and values)"))
+            elif name not in merged:
+                merged[name] = entry
+            else:
+                # `secrets` and `defaults` hold the same few keys in every file: they are merged one level
+                # deeper.
+                deep = name in ("secrets", "defaults")
+                merged[name] = Entry(merged[name].mark, _merge(name, merged[name].node, entry.node, deep, problems))
+    return Mapping(Mark(roots[0].mark.file if roots else "", 1, 1), merged)
+
+
+def _merge(path: str, first: Node, second: Node, deep: bool, problems: list[Problem]) -> Node:
+    assert isinstance(first, Mapping)
+    assert isinstance(second, Mapping)
+    entries = dict(first.entries)
+    for name, entry in second.entries.items():
+        known = entries.get(name)
+        if known is None:
+            entries[name] = entry
+        elif deep and isinstance(known.node, Mapping) and isinstance(entry.node, Mapping):
+            entries[name] = Entry(known.mark, _merge(f"{path}.{name}", known.node, entry.node, False, problems))
+        else:
+            at = known.mark
+            message = f"duplicate key, first at {at.file}:{at.line}:{at.column}"
+            problems.append(Problem(entry.mark, f"{path}.{name}", message))
+    return Mapping(first.mark, entries)
+
+
+def fill_in(root: Mapping, problems: list[Problem]) -> Mapping:
+    """Expand ranges, apply `defaults` and `secrets`; the result has only the sections that `Settings`
+    knows."""
+    sections = dict(root.entries)
+    defaults = _section(sections.pop("defaults", None))
+    secrets = _section(sections.pop("secrets", None))
+    _check_keys("defaults", defaults, ("extension", "trunk"), problems)
+    _check_keys("secrets", secrets, ("extensions", "trunks"), problems)
+    if "extensions" in sections:
+        entry = sections["extensions"]
+        base = _section(defaults.entries.get("extension"))
+        extensions = _expand(_section(entry), base, problems)
+        _give_passwords(extensions, _section(secrets.entries.get("extensions")), problems)
+        sections["extensions"] = Entry(entry.mark, Mapping(entry.node.mark, extensions))
+    if "trunks" in sections:
+        entry = sections["trunks"]
+        trunks = _trunks(_section(entry), _section(defaults.entries.get("trunk")), problems)
+        _give_trunk_passwords(trunks, _section(secrets.entries.get("trunks")), problems)
+        sections["trunks"] = Entry(entry.mark, Mapping(entry.node.mark, trunks))
+    return Mapping(root.mark, sections)
+
+
+def _section(entry: Entry | None) -> Mapping:
+    if entry is None or not isinstance(entry.node, Mapping):
+        return Mapping(Mark("", 1, 1) if entry is None else entry.mark, {})
+    return entry.node
+
+
+def _check_keys(path: str, mapping: Mapping, known: tuple[str, ...], problems: list[Problem]) -> None:
+    for name, entry in mapping.entries.items():
+        if name not in known:
+            problems.append(Problem(entry.mark, f"{path}.{name}", unknown_key(name, list(known))))
+        elif not isinstance(entry.node, Mapping) and not (isinstance(entry.node, Scalar) and entry.node.null):
+            problems.append(Problem(entry.node.mark, f"{path}.{name}", "expected a mapping (keys and values)"))
+
+
+def _body(path: str, entry: Entry, own: str, problems: list[Problem]) -> Mapping | None:
+    """The mapping under a number or name; an empty value stands for an empty mapping."""
+    if isinstance(entry.node, Scalar) and entry.node.null:
+        return Mapping(entry.mark, {})
+    if not isinstance(entry.node, Mapping):
+        problems.append(Problem(entry.node.mark, path, "expected a mapping (keys and values)"))
+        return None
+    if own in entry.node.entries:
+        mark = entry.node.entries[own].mark
+        problems.append(Problem(mark, f"{path}.{own}", f"the {own} is the key {path.split('.', 1)[1]!r} itself"))
+        return None
+    return entry.node
+
+
+def _overlay(*layers: Mapping) -> dict[str, Entry]:
+    """Later layers win; mappings inside (forward, caller_id...) are overlaid key by key too."""
+    entries: dict[str, Entry] = {}
+    for layer in layers:
+        for name, entry in layer.entries.items():
+            known = entries.get(name)
+            if known is not None and isinstance(known.node, Mapping) and isinstance(entry.node, Mapping):
+                entry = Entry(entry.mark, Mapping(entry.node.mark, _overlay(known.node, entry.node)))
+            entries[name] = entry
+    return entries
+
+
+def _expand(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[str, Entry]:
+    """Extensions by number. A single number may repeat one of a range: what it says wins over the range."""
+    ranges: dict[str, tuple[str, Entry]] = {}  # number -> the range it stands in
+    singles: dict[str, Entry] = {}
+    for key, entry in written.entries.items():
+        numbers = _numbers(key, entry.mark, problems)
+        if numbers is None:
+            singles[key] = entry
+        elif _body(f"extensions.{key}", entry, "number", problems) is not None:
+            taken = next((number for number in numbers if number in ranges), None)
+            if taken is not None:
+                message = f"overlaps the range {ranges[taken][0]!r}: expected each number in one range only"
+                problems.append(Problem(entry.mark, f"extensions.{key}", message))
+            elif len(ranges) + len(numbers) > MAX_EXTENSIONS:
+                message = f"more than {MAX_EXTENSIONS} extensions"
+                problems.append(Problem(entry.mark, f"extensions.{key}", message))
+            else:
+                ranges.update((number, (key, entry)) for number in numbers)
+    expanded: dict[str, Entry] = {}
+    for number, (_, entry) in ranges.items():
+        if number not in singles:
+            expanded[number] = _extension(number, entry.mark, base, _section(entry))
+    for number, entry in singles.items():
+        body = _body(f"extensions.{number}", entry, "number", problems)
+        if body is not None:
+            ranged = _section(ranges[number][1]) if number in ranges else Mapping(entry.mark, {})
+            expanded[number] = _extension(number, entry.mark, base, ranged, body)
+    return expanded
+
+
+def _numbers(key: str, mark: Mark, problems: list[Problem]) -> list[str] | None:
+    """The numbers of a range such as `101-110` (leading zeros are kept); None where `key` is no range."""
+    match = _RANGE.fullmatch(key)
+    if match is None:
+        return None
+    low, high = int(match[1]), int(match[2])
+    if len(match[1]) != len(match[2]) or high < low or high - low >= MAX_EXTENSIONS:
+        message = f"bad range: expected 'FIRST-LAST' with as many digits each, rising, at most {MAX_EXTENSIONS} numbers"
+        problems.append(Problem(mark, f"extensions.{key}", message))
+        return []
+    return [str(number).zfill(len(match[1])) for number in range(low, high + 1)]
+
+
+def _extension(number: str, mark: Mark, *layers: Mapping) -> Entry:
+    entries = {name: Entry(entry.mark, _numbered(entry.node, number)) for name, entry in _overlay(*layers).items()}
+    entries["number"] = Entry(mark, Scalar(mark, number))
+    return Entry(mark, Mapping(mark, entries))
+
+
+def _numbered(node: Node, number: str) -> Node:
+    """`node` with the extension's number for `{number}`; the same node where there is none in it."""
+    if isinstance(node, Scalar):
+        if _NUMBER_PLACEHOLDER not in node.text:
+            return node
+        return Scalar(node.mark, node.text.replace(_NUMBER_PLACEHOLDER, number))
+    if isinstance(node, Sequence):
+        items = [_numbered(item, number) for item in node.items]
+        return (
+            node if all(new is old for new, old in zip(items, node.items, strict=True)) else Sequence(node.mark, items)
+        )
+    entries = {name: Entry(entry.mark, _numbered(entry.node, number)) for name, entry in node.entries.items()}
+    same = all(entries[name].node is entry.node for name, entry in node.entries.items())
+    return node if same else Mapping(node.mark, entries)
+
+
+def _trunks(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[str, Entry]:
+    trunks: dict[str, Entry] = {}
+    for name, entry in written.entries.items():
+        body = _body(f"trunks.{name}", entry, "name", problems)
+        if body is not None:
+            entries = _overlay(base, body)
+            entries["name"] = Entry(entry.mark, Scalar(entry.mark, name))
+            trunks[name] = Entry(entry.mark, Mapping(entry.mark, entries))
+    return trunks
+
+
+def _give_passwords(extensions: dict[str, Entry], secrets: Mapping, problems: list[Problem]) -> None:
+    for number, secret in secrets.entries.items():
+        path = f"secrets.extensions.{number}"
+        extension = extensions.get(number)
+        if not isinstance(secret.node, Scalar) or secret.node.null:
+            problems.append(Problem(secret.node.mark, path, "expected a password"))
+        elif extension is not None:  # a leftover of an extension that is gone does no harm
+            assert isinstance(extension.node, Mapping)
+            _put_password(extension.node, secret, path, problems)
+
+
+def _put_password(account: Mapping, secret: Entry, path: str, problems: list[Problem]) -> None:
+    known = account.entries.get("password")
+    if known is not None and not (isinstance(known.node, Scalar) and known.node.null):
+        at = known.mark
+        message = f"a second password, the first is at {at.file}:{at.line}:{at.column}"
+        problems.append(Problem(secret.mark, path, message))
+        return
+    account.entries["password"] = secret
+
+
+def _give_trunk_passwords(trunks: dict[str, Entry], secrets: Mapping, problems: list[Problem]) -> None:
+    """`NAME: PASSWORD` is that of `account`; `NAME: {account: ..., inbound: ...}` names both."""
+    for name, secret in secrets.entries.items():
+        path = f"secrets.trunks.{name}"
+        given = {"account": secret} if isinstance(secret.node, Scalar) else {}
+        if isinstance(secret.node, Mapping):
+            _check_secret_keys(path, secret.node, problems)
+            given = secret.node.entries
+        trunk = trunks.get(name)
+        for owner in ("account", "inbound"):
+            if owner not in given or trunk is None:
+                continue
+            assert isinstance(trunk.node, Mapping)
+            account = trunk.node.entries.get(owner)
+            if account is None or not isinstance(account.node, Mapping):
+                message = f"the trunk has no {owner!r} that a password could belong to"
+                problems.append(Problem(given[owner].mark, path, message))
+                continue
+            copy = Mapping(account.node.mark, dict(account.node.entries))  # `defaults` may be shared
+            _put_password(copy, given[owner], path, problems)
+            trunk.node.entries[owner] = Entry(account.mark, copy)
+
+
+def _check_secret_keys(path: str, secret: Mapping, problems: list[Problem]) -> None:
+    for key, entry in secret.entries.items():
+        if key not in ("account", "inbound"):
+            problems.append(Problem(entry.mark, f"{path}.{key}", unknown_key(key, ["account", "inbound"])))
+        elif not isinstance(entry.node, Scalar) or entry.node.null:
+            problems.append(Problem(entry.node.mark, f"{path}.{key}", "expected a password"))

@@ -1,0 +1,181 @@
+"""pydantic's errors, said in the words of a configuration file: place, key path, what is wrong, what was
+expected."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from softswitch.settings.yaml_tree import Mapping, Problem, place
+
+MAX_SHOWN = 40  # characters of a wrong value that are repeated in its message
+_SECRET_KEYS = frozenset(("password", "database_url"))
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], root: Mapping) -> list[Problem]:
+    """One problem for each thing that is wrong; what several extensions inherit from one place is told
+    once."""
+    found: dict[tuple[object, str], Problem] = {}
+    for detail in error.errors(include_url=False):
+        problem = _problem_of(detail, model, root)
+        found.setdefault((problem.mark, problem.message), problem)
+    return list(found.values())
+
+
+def unknown_key(key: str, known: list[str]) -> str:
+    """The message for a key that does not exist."""
+    return f"unknown key{_suggestion(key, known, 'expected one of ' + ', '.join(sorted(known)))}"
+
+
+def unknown_name(kind: str, name: str, known: list[str]) -> str:
+    """The message for a reference that leads nowhere."""
+    return f"unknown {kind} {name!r}{_suggestion(name, known, f'expected the name of a {kind} that exists')}"
+
+
+def _suggestion(word: str, known: list[str], otherwise: str) -> str:
+    close = difflib.get_close_matches(word, known, 1, 0.6)
+    return f": did you mean {close[0]!r}?" if close else f": {otherwise}"
+
+
+def _problem_of(detail: Any, model: type[BaseModel], root: Mapping) -> Problem:
+    path: tuple[str | int, ...] = detail["loc"]
+    kind: str = detail["type"]
+    context: dict[str, Any] = detail.get("ctx") or {}
+    if kind == "missing":
+        mark, key = place(root, path[:-1])
+        return Problem(mark, key, f"missing key {path[-1]!r}")
+    if kind == "extra_forbidden":
+        mark, key = _key_place(root, path)
+        known = [name for owner in _models_at(model, path[:-1]) for name in _keys_of(owner)]
+        return Problem(mark, key, unknown_key(str(path[-1]), known))
+    if kind == "needs_dial":
+        path = (*path, context["key"])
+        mark, key = _key_place(root, path)
+        return Problem(mark, key, detail["msg"])
+    mark, key = place(root, path)
+    secret = any(part in _SECRET_KEYS for part in path)
+    return Problem(mark, key, _message(kind, context, detail["msg"], None if secret else detail.get("input")))
+
+
+def _key_place(root: Mapping, path: tuple[str | int, ...]) -> tuple[Any, str]:
+    """As `place`, but at the key itself where a mapping holds it."""
+    mark, key = place(root, path)
+    node: Any = root
+    for part in path[:-1]:
+        if isinstance(node, Mapping):
+            node = node.get(str(part))
+        elif hasattr(node, "items") and isinstance(part, int) and part < len(node.items):
+            node = node.items[part]
+    if isinstance(node, Mapping) and path[-1] in node.entries:
+        mark = node.entries[str(path[-1])].mark
+    return mark, key
+
+
+_WANTED = {
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
+    "string_type": "expected text",
+    "dict_type": "expected a mapping (keys and values)",
+    "model_type": "expected a mapping (keys and values)",
+    "model_attributes_type": "expected a mapping (keys and values)",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "path_type": "expected a path",
+}
+
+_PATTERN_WORDS = {
+    "{1,32}$": "letters, digits and * # + _ . -, at most 32",
+    "{0,32}$": "letters, digits and * # + _ . -, at most 32",
+    "{0,63}$": "a name of letters, digits, _ and -, at most 64",
+}
+
+
+def _message(kind: str, context: dict[str, Any], message: str, given: object) -> str:
+    shown = f" instead of {given!r}" if isinstance(given, str | int | float) and len(str(given)) <= MAX_SHOWN else ""
+    if given is None and kind in _WANTED:
+        shown = ""
+    if kind == "value_error":
+        return str(context.get("error", message))
+    if kind == "literal_error":
+        words = str(context["expected"])
+        choices = [word for word in words.replace(" or ", ", ").split(", ") if word]
+        close = difflib.get_close_matches(str(given), [choice.strip("'") for choice in choices], 1, 0.6)
+        return f"expected {words}{shown}" + (f": did you mean {close[0]!r}?" if close else "")
+    if kind in _WANTED:
+        return _WANTED[kind] + shown
+    if kind == "string_pattern_mismatch":
+        pattern = str(context["pattern"])
+        words = next(
+            (text for end, text in _PATTERN_WORDS.items() if pattern.endswith(end)), f"text matching {pattern}"
+        )
+        return f"expected {words}{shown}"
+    bounds = {
+        "greater_than_equal": ("ge", "at least"),
+        "greater_than": ("gt", "more than"),
+        "less_than_equal": ("le", "at most"),
+        "less_than": ("lt", "less than"),
+        "string_too_short": ("min_length", "a text of at least"),
+        "string_too_long": ("max_length", "a text of at most"),
+        "too_short": ("min_length", "a list of at least"),
+        "too_long": ("max_length", "a list of at most"),
+    }
+    if kind in bounds:
+        name, words = bounds[kind]
+        limit = context[name]
+        if isinstance(limit, float) and limit.is_integer():
+            limit = int(limit)
+        unit = " characters" if kind.startswith("string") else " entries" if kind.startswith("too") else ""
+        return f"expected {words} {limit}{unit}{shown}"
+    return message[0].lower() + message[1:] + shown
+
+
+def _keys_of(model: type[BaseModel]) -> list[str]:
+    """The keys of `model` as written; `number` and `name` of what is a key itself are not written."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[type[BaseModel]]:
+    """The models that may stand at `path`, so that their keys can be suggested."""
+    types: list[Any] = [model]
+    for part in path:
+        following: list[Any] = []
+        for kind in types:
+            following += _inner(kind, part)
+        types = following or types  # a part that leads nowhere names a branch of a union
+    return [kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _inner(kind: Any, part: str | int) -> list[Any]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, field in kind.model_fields.items():
+            if part == (field.alias or name):
+                return list(_flat(field.annotation))
+        return []
+    origin = get_origin(kind)
+    arguments = get_args(kind)
+    if origin is dict:
+        return list(_flat(arguments[1]))
+    if origin in (tuple, list) and isinstance(part, int):
+        return list(_flat(arguments[0]))
+    return []
+
+
+def _flat(annotation: Any) -> Iterator[Any]:
+    """The plain types in an annotation: without Annotated, the members of unions one by one."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _flat(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _flat(member)
+    else:
+        yield annotation

@@ -1,0 +1,285 @@
+"""YAML text -> a tree of nodes that know where they stand.
+
+Built from the parser's events rather than by a constructor, for three reasons: every node keeps its line
+and column, depth and size are bounded while reading (aliases count as what they expand to, so that an alias
+bomb is refused before it goes off), and scalars stay the text that is written: `0101` stays a telephone
+number and `no` a word. The models turn text into numbers and booleans where they want them. Merge keys
+(`<<`) work; tags, several documents and keys that are not scalars are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+from ruamel.yaml.reader import ReaderError
+
+MAX_FILE_BYTES = 2 * 1024 * 1024  # ten thousand extensions written out one by one are about 1 MB
+MAX_DEPTH = 32  # the deepest a valid file goes is about a dozen
+MAX_NODES = 200_000  # of one file, aliases counted as what they stand for
+
+_NULLS = ("", "~", "null", "Null", "NULL")
+
+
+class Mark(NamedTuple):
+    """A place: file as named to us, line and column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+class Problem(NamedTuple):
+    """Something wrong in the configuration. `key` is the path of the key, `extensions.101.codecs[0]`; may
+    be empty."""
+
+    mark: Mark
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.mark.file}:{self.mark.line}:{self.mark.column}"
+        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+
+
+class Scalar:
+    """Text as written; `null` for a plain empty value, `~` or `null`."""
+
+    __slots__ = ("mark", "null", "text", "weight")
+
+    def __init__(self, mark: Mark, text: str, null: bool = False) -> None:
+        self.mark = mark
+        self.text = text
+        self.null = null
+        self.weight: int = 1
+
+
+class Sequence:
+    """A list."""
+
+    __slots__ = ("items", "mark", "weight")
+
+    def __init__(self, mark: Mark, items: list[Node]) -> None:
+        self.mark = mark
+        self.items = items
+        self.weight: int = 1 + sum(item.weight for item in items)
+
+
+class Entry(NamedTuple):
+    """A value of a mapping, and where its key stands."""
+
+    mark: Mark
+    node: Node
+
+
+class Mapping:
+    """Keys in order of appearance."""
+
+    __slots__ = ("entries", "mark", "weight")
+
+    def __init__(self, mark: Mark, entries: dict[str, Entry]) -> None:
+        self.mark = mark
+        self.entries = entries
+        self.weight: int = 1 + sum(1 + entry.node.weight for entry in entries.values())
+
+    def get(self, key: str) -> Node | None:
+        entry = self.entries.get(key)
+        return None if entry is None else entry.node
+
+
+Node = Scalar | Sequence | Mapping
+
+
+class _Refused(Exception):
+    """Reading this file ends here."""
+
+    def __init__(self, mark: Mark, message: str) -> None:
+        super().__init__(message)
+        self.problem = Problem(mark, "", message)
+
+
+def read_yaml(data: bytes, file: str, problems: list[Problem]) -> Mapping | None:
+    """The root mapping of a file, or None where it can't be read at all. What is wrong is appended to
+    `problems`."""
+    if len(data) > MAX_FILE_BYTES:
+        problems.append(Problem(Mark(file, 1, 1), "", f"{len(data)} bytes: expected at most {MAX_FILE_BYTES}"))
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        before = data[: problem.start]
+        mark = Mark(file, before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
+        problems.append(Problem(mark, "", f"byte 0x{data[problem.start]:02x} is not UTF-8: expected UTF-8 text"))
+        return None
+    try:
+        return _Reader(file, problems).read(text)
+    except _Refused as refused:
+        problems.append(refused.problem)
+    except ReaderError as problem:
+        before_text = text[: problem.position]
+        mark = Mark(file, before_text.count("\n") + 1, len(before_text) - before_text.rfind("\n"))
+        problems.append(Problem(mark, "", f"character #x{ord(problem.character):04x} is not allowed in YAML"))
+    except MarkedYAMLError as problem:
+        problems.append(_syntax_problem(problem, file))
+    except (YAMLError, ValueError, RecursionError) as problem:
+        problems.append(Problem(Mark(file, 1, 1), "", f"not YAML: {problem}"))
+    return None
+
+
+def _syntax_problem(problem: MarkedYAMLError, file: str) -> Problem:
+    at = problem.problem_mark or problem.context_mark
+    mark = Mark(file, 1, 1) if at is None else Mark(file, at.line + 1, at.column + 1)
+    what = " ".join(part for part in (problem.context, problem.problem) if part) or "not YAML"
+    if "'\\t'" in what:
+        what += ": expected spaces, tabs are not allowed for indentation"
+    elif "mapping values are not allowed" in what:
+        what += ": expected a quoted text or a new line, the colon begins a value"
+    return Problem(mark, "", f"syntax error: {what}")
+
+
+class _Reader:
+    """Builds the tree of one file from the parser's events."""
+
+    def __init__(self, file: str, problems: list[Problem]) -> None:
+        self._file = file
+        self._problems = problems
+        self._anchors: dict[str, Node] = {}
+        self._events: Iterator[Any] = iter(())
+        self._nodes = 0
+
+    def read(self, text: str) -> Mapping:
+        self._events = iter(YAML(typ="safe", pure=True).parse(text))
+        root: Node | None = None
+        documents = 0
+        for event in self._events:
+            if isinstance(event, DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise _Refused(self._mark(event), "a second document begins: expected one in each file")
+            elif isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent | AliasEvent):
+                root = self._node(event, 1)
+        if root is None or (isinstance(root, Scalar) and root.null):
+            return Mapping(Mark(self._file, 1, 1), {})
+        if not isinstance(root, Mapping):
+            raise _Refused(root.mark, "expected a mapping with sections such as 'extensions:'")
+        return root
+
+    def _mark(self, event: Any) -> Mark:
+        at = event.start_mark
+        return Mark(self._file, at.line + 1, at.column + 1)
+
+    def _node(self, event: Any, depth: int) -> Node:
+        mark = self._mark(event)
+        if depth > MAX_DEPTH:
+            raise _Refused(mark, f"nested more than {MAX_DEPTH} deep")
+        if isinstance(event, AliasEvent):
+            return self._alias(event, mark)
+        self._count(mark, 1)
+        if event.tag is not None:
+            raise _Refused(mark, f"tag {event.tag!s}: expected no tags")
+        node: Node
+        if isinstance(event, ScalarEvent):
+            node = Scalar(mark, event.value, event.style is None and event.value in _NULLS)
+        elif isinstance(event, SequenceStartEvent):
+            items = []
+            while not isinstance(inner := next(self._events), SequenceEndEvent):
+                items.append(self._node(inner, depth + 1))
+            node = Sequence(mark, items)
+        else:
+            node = self._mapping(mark, depth)
+        if event.anchor is not None:
+            # Registered only now: an alias inside its own anchor finds nothing, so the tree has no circles.
+            self._anchors[event.anchor] = node
+        return node
+
+    def _count(self, mark: Mark, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise _Refused(mark, f"more than {MAX_NODES} values, aliases expanded")
+
+    def _alias(self, event: Any, mark: Mark) -> Node:
+        node = self._anchors.get(event.anchor)
+        if node is None:
+            raise _Refused(mark, f"alias *{event.anchor}: expected an anchor &{event.anchor} before it")
+        self._count(mark, node.weight)
+        return node
+
+    def _mapping(self, mark: Mark, depth: int) -> Mapping:
+        entries: dict[str, Entry] = {}
+        merged: list[Mapping] = []
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            key_mark = self._mark(event)
+            key = self._node(event, depth + 1)
+            if not isinstance(key, Scalar):
+                raise _Refused(key_mark, "expected a plain key")
+            value = self._node(next(self._events), depth + 1)
+            if key.text == "<<" and isinstance(event, ScalarEvent) and event.style is None:
+                merged += self._merged(key_mark, value)
+            elif key.text in entries:
+                first = entries[key.text].mark
+                self._problems.append(
+                    Problem(key_mark, key.text, f"duplicate key, first at {first.file}:{first.line}:{first.column}")
+                )
+            else:
+                entries[key.text] = Entry(key_mark, value)
+        # What is written in the mapping itself wins, then the earlier of the merged ones.
+        for mapping in merged:
+            for name, entry in mapping.entries.items():
+                entries.setdefault(name, entry)
+        return Mapping(mark, entries)
+
+    def _merged(self, mark: Mark, value: Node) -> list[Mapping]:
+        nodes = value.items if isinstance(value, Sequence) else [value]
+        mappings = [node for node in nodes if isinstance(node, Mapping)]
+        if len(mappings) != len(nodes):
+            raise _Refused(mark, "expected a mapping, or a list of mappings, after '<<'")
+        return mappings
+
+
+def plain(node: Node, memo: dict[int, Any]) -> Any:
+    """Dicts, lists, strings and None for pydantic. Nodes that occur several times become one object,
+    through `memo`."""
+    if isinstance(node, Scalar):
+        return None if node.null else node.text
+    known = memo.get(id(node))
+    if known is None:
+        if isinstance(node, Sequence):
+            known = [plain(item, memo) for item in node.items]
+        else:
+            known = {name: plain(entry.node, memo) for name, entry in node.entries.items()}
+        memo[id(node)] = known
+    return known
+
+
+def place(root: Mapping, path: tuple[str | int, ...]) -> tuple[Mark, str]:
+    """Where `path` stands, and the part of it that exists, written as a key path.
+
+    Parts that lead nowhere (a key that is missing, a value that stands for a list of one) are passed over:
+    the place is that of the nearest thing that is written. Scalars are found at their value, collections at
+    their key.
+    """
+    node: Node = root
+    mark = root.mark
+    key = ""
+    for part in path:
+        if isinstance(node, Mapping) and isinstance(part, str) and part in node.entries:
+            entry = node.entries[part]
+            node = entry.node
+            mark = node.mark if isinstance(node, Scalar) and not node.null else entry.mark
+            key += f".{part}" if key else part
+        elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+            node = node.items[part]
+            mark = node.mark
+            key += f"[{part}]"
+    return mark, key

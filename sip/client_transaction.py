@@ -182,6 +182,11 @@ class ClientTransaction:
             self._arm(min(now + self._interval, self._deadline))
         self._stack.transmit_request(self, data, now)
 
+    def hold(self, now: float) -> None:
+        """Wait for a target, not longer than for a response."""
+        self._deadline = now + self._stack.timer_config.b
+        self._arm(self._deadline)
+
     def rewind(self) -> None:
         """Back to UNSENT, for the next try. The tables are the caller's business."""
         self._disarm()
@@ -200,12 +205,7 @@ class ClientTransaction:
     def via(self) -> str:
         """The Via header line of this try, with its line end."""
         assert self.flow is not None
-        transport = TRANSPORTS[self.flow.transport]
-        host, port = self.sent_by
-        # RFC 3581 section 3: "the client ... MUST insert an "rport" parameter ... with no value"; for
-        # datagrams.
-        rport = "" if transport.reliable else ";rport"
-        return f"Via: SIP/2.0/{transport.via} {bracketed(host)}:{port};branch={self.branch}{rport}\r\n"
+        return via_line(self.flow.transport, self.sent_by, self.branch)
 
     # --- private --------------------------------------------------------------------------------------------
 
@@ -253,7 +253,7 @@ class InviteClientTransaction(ClientTransaction):
             return True
         return False
 
-    def limit(self, now: float) -> None:
+    def limit_wait(self, now: float) -> None:
         """The CANCEL is sent: end the wait for a final response.
 
         9.1: "If there is no final response for the original request in 64*T1 seconds ... the client SHOULD
@@ -262,6 +262,13 @@ class InviteClientTransaction(ClientTransaction):
         self._disarm()
         self._deadline = now + self._stack.timer_config.b
         self._arm(self._deadline)
+
+    @property
+    def has_remnant(self) -> bool:
+        """Whether this branch is known to the peer and may hear from it again, or find it ringing."""
+        if self.state is COMPLETED:
+            return not self.reliable
+        return self.state is CALLING and self.flow is not None and (self.flow.connection != 0 or not self.reliable)
 
     def remnant(self, id_: int, now: float) -> InviteClientTransaction:
         """What the present branch still has to do, as a transaction of its own that the user never sees.
@@ -398,6 +405,15 @@ class NonInviteClientTransaction(ClientTransaction):
 def bracketed(host: str) -> str:
     """`host` as it is written in a URI or a Via: RFC 3261 25.1, IPv6reference = "[" IPv6address "]"."""
     return f"[{host}]" if ":" in host else host
+
+
+def via_line(transport: str, sent_by: tuple[str, int], branch: str) -> str:
+    """Our Via, with its line end."""
+    properties = TRANSPORTS[transport]
+    # RFC 3581 section 3: the client asks for the response to come back to its source port by an rport
+    # parameter without value. Connections need none.
+    rport = "" if properties.reliable else ";rport"
+    return f"Via: SIP/2.0/{properties.via} {bracketed(sent_by[0])}:{sent_by[1]};branch={branch}{rport}\r\n"
 
 
 def ack_bytes(request: Request, response: Response, via: str) -> bytes:

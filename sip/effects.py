@@ -118,9 +118,7 @@ class ConnectionLost(msgspec.Struct, gc=False):
     flow: Flow
 
 
-StackEvent = (
-    RequestReceived | CancelReceived | AckReceived | ResponseReceived | TransactionFailed | ConnectionLost
-)
+StackEvent = RequestReceived | CancelReceived | AckReceived | ResponseReceived | TransactionFailed | ConnectionLost
 
 
 # --- effects: down ------------------------------------------------------------------------------------------

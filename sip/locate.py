@@ -173,9 +173,7 @@ class Lookup:
             # lookup".
             self._ask_addresses([(transport or default, host, port)])
         elif transport:
-            self._ask_services(
-                [(transport, SRV_PREFIXES[transport] + host)] if transport in SRV_PREFIXES else []
-            )
+            self._ask_services([(transport, SRV_PREFIXES[transport] + host)] if transport in SRV_PREFIXES else [])
         else:
             # 4.1: "Otherwise, if no transport protocol or port is specified, and the target is not a numeric
             # IP address, the client SHOULD perform a NAPTR query for the domain in the URI."
@@ -187,9 +185,7 @@ class Lookup:
     # --- NAPTR ----------------------------------------------------------------------------------------------
 
     def _take_services(self, answers: Sequence[Answer]) -> None:
-        records = [
-            r for answer in answers if not isinstance(answer, str) for r in answer if isinstance(r, Naptr)
-        ]
+        records = [r for answer in answers if not isinstance(answer, str) for r in answer if isinstance(r, Naptr)]
         records.sort(key=lambda r: (r.order, r.preference))
         services: list[tuple[str, str]] = []
         for record in records:

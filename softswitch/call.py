@@ -97,7 +97,7 @@ class State(Enum):
 class Directory(Protocol):
     """Whom the call asks: the dialplan, the registrations and the trunks, as they are now."""
 
-    def route(self, context: str, number: str, caller: Party) -> Decision:
+    def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         """What the dialplan says to a number dialled in a context."""
 
     def target(self, target: ExtensionTarget | TrunkTarget, caller: Party, contact: str, now: float) -> Target:
@@ -194,7 +194,9 @@ class Call:
             # RFC 3261 16.3 step 3: with Max-Forwards 0 "the element MUST NOT forward the request", and answers 483.
             self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 483, now)
         else:
-            self._follow(self._directory.route(self.setup.context, self.setup.dialled, self.setup.caller), now)
+            self._follow(
+                self._directory.route(self.setup.context, self.setup.dialled, self.setup.caller, self.setup.did), now
+            )
         return self._take()
 
     def handle(self, event: AnyLegEvent, now: float) -> list[AnyEffect]:
@@ -354,7 +356,7 @@ class Call:
         """Go on with another number, dialled as by the owner of `context`."""
         if self._count_diversion(now):
             self._tell_ringing(181)
-            self._follow(self._directory.route(context, number, self.setup.caller), now)
+            self._follow(self._directory.route(context, number, self.setup.caller, ""), now)
 
     def _count_diversion(self, now: float) -> bool:
         self._diversions += 1

@@ -81,7 +81,7 @@ class DialAddress(msgspec.Struct, gc=False):
 class Numbers(Protocol):
     """The dialplan, as it is looked up."""
 
-    def route(self, context: str, number: str, caller: str = "") -> Decision: ...
+    def route(self, context: str, number: str, caller: str = "", did: str = "") -> Decision: ...
 
 
 class PhoneBook:
@@ -111,9 +111,9 @@ class PhoneBook:
 
     # ---- what calls ask ------------------------------------------------------------------------------
 
-    def route(self, context: str, number: str, caller: Party) -> Decision:
+    def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         """What the dialplan says to a number dialled in a context."""
-        return self._numbers.route(context, number, caller.number)
+        return self._numbers.route(context, number, "" if caller.withheld else caller.number, did)
 
     def target(self, target: ExtensionTarget | TrunkTarget, caller: Party, contact: str, now: float) -> Target:
         """The endpoints of a dial target, in groups; it counts against their call limits from now on."""
@@ -219,17 +219,21 @@ class PhoneBook:
         address = f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}"
         if known.kind == "trunk":
             entry = self._entries.trunks[known.name]
+            did = dialled
             dialled = self._trunks.dialled(known.name, dialled)
             caller = self._trunks.caller(known.name, request)
             context = entry.context
         else:
+            did = ""
             extension = self._entries.extensions[known.name]
             context = extension.context
             caller = extension.caller
             # RFC 3323 4.1.1.3: a caller that asks for privacy stays unnamed.
             if "id" in (request.get("Privacy") or "") or request.from_.uri.host == "anonymous.invalid":
                 caller = Party(caller.number, caller.name, True)
-        return Setup(dialled, caller, context, known.kind, known.name, 70 if hops is None else hops, address, headers)
+        return Setup(
+            dialled, caller, context, known.kind, known.name, 70 if hops is None else hops, address, headers, did
+        )
 
     def inbound_policy(self, known: Known, request: Request, flow: Flow) -> tuple[AudioPolicy, bool]:
         """Codecs of an admitted caller, and whether it is behind NAT."""

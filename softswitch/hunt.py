@@ -171,6 +171,7 @@ class Hunt:
             if branch.legs:
                 return []
             if branch.groups and try_next:
+                branch.worst = None  # the gateway that answers last speaks for the trunk
                 return self._next_group(number)
             branch.groups.clear()
             return []

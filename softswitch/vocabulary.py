@@ -42,6 +42,8 @@ class Setup(msgspec.Struct, gc=False):
     hops: int
     address: str
     headers: tuple[tuple[str, str], ...] = ()
+    did: str = ""
+    """The number as a trunk sent it, before rewriting; "" for extensions."""
 
 
 class LegEvent(msgspec.Struct, gc=False):

@@ -9,8 +9,8 @@
        +------ anything else: StreamError, CLOSED ----+
 
 RFC 3261 18.3: "In the case of stream-oriented transports such as TCP, the Content-Length header field indicates the
-size of the body. The Content-Length header field MUST be used with stream oriented transports." Without one, or with two,
-nobody can say where the next message begins, so the stream ends there: whatever follows is never read as a request.
+size of the body. The Content-Length header field MUST be used with stream oriented transports." Without one, or with
+two, nobody can say where the next message begins, so the stream ends there: what follows is never read as a request.
 
 What is searched once is not searched again, so a stream may come byte by byte.
 """

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -97,13 +96,6 @@ MAX_DIGITS: Final = 20
 _KNOWN: Final = LISTS | SINGLES | _OTHERS
 
 
-class _Names(dict[str, str]):
-    """Any spelling of a header name -> the canonical one. Known names only: it never grows."""
-
-    def __missing__(self, name: str) -> str:
-        return canonical(name)
-
-
 def _spellings() -> Iterable[tuple[str, str]]:
     for name in _KNOWN:
         yield name, name
@@ -127,12 +119,23 @@ def canonical(name: str) -> str:
     return known if known is not None else _title(name)
 
 
-@lru_cache(512)
+def learn(name: str) -> str:
+    """The canonical form of a token, remembered while there is room: a vendor's headers come in its every message."""
+    known = canonical(name)
+    if len(NAMES) < _NAMES_KEPT and len(name) <= _NAME_KEPT:
+        NAMES[name] = known
+    return known
+
+
 def _title(name: str) -> str:
-    return "-".join(part.capitalize() for part in name.split("-"))
+    return "-".join([part.capitalize() for part in name.split("-")])
 
 
-NAMES: Final = _Names(_spellings())
+NAMES: Final[dict[str, str]] = dict(_spellings())
+"""Spellings of header names -> the canonical one: all usual ones of those we know, and those learnt."""
+
+_NAMES_KEPT: Final = len(NAMES) + 512
+_NAME_KEPT: Final = 64
 
 
 # One element of a list: quoted strings and <...> are taken whole. A quote or bracket that is never closed matches
@@ -169,10 +172,7 @@ def read_params(text: str, name: str) -> dict[str, str | None]:
     if not text:
         return params
     if PLAIN_PARAMS_PATTERN.fullmatch(text):
-        for part in text[1:].split(";"):
-            key, equals, value = part.partition("=")
-            params[key.lower()] = value if equals else None
-        return params
+        return _split_params(text)
     at, end = 0, len(text)
     while at < end:
         found = PARAM.match(text, at)
@@ -182,6 +182,15 @@ def read_params(text: str, name: str) -> dict[str, str | None]:
             raise SipError(400, f"Bad {name}: malformed parameter")
         params[found[1].lower()] = found[2]
         at = found.end()
+    return params
+
+
+def _split_params(text: str) -> dict[str, str | None]:
+    """What `PLAIN_PARAMS` has matched."""
+    params: dict[str, str | None] = {}
+    for part in text[1:].split(";"):
+        name, equals, value = part.partition("=")
+        params[name.lower()] = value if equals else None
     return params
 
 
@@ -250,7 +259,7 @@ class NameAddr(msgspec.Struct, frozen=True, gc=False):
         if plain:
             quoted = plain.strip(" \t")
         try:
-            return NameAddr(quoted or "", Uri.parse(uri), read_params(params, name) if params else _NO_PARAMS)
+            return NameAddr(quoted or "", Uri.parse(uri), _split_params(params) if params else _NO_PARAMS)
         except SipError as error:
             raise SipError(error.status, f"Bad {name}: {error.reason}") from error
 
@@ -308,10 +317,17 @@ class Via(msgspec.Struct, gc=False):
 
     @staticmethod
     def parse(text: str) -> Via:
-        found = _VIA.fullmatch(text) or _VIA_FULL.fullmatch(text)
-        if found is None:
-            raise SipError(400, "Bad Via")
-        transport, host, port_text, params = found.groups()
+        found = _VIA.fullmatch(text)
+        if found is not None:
+            transport, host, port_text, params_text = found.groups()
+            params = _split_params(params_text) if params_text else {}
+        else:
+            found = _VIA_FULL.fullmatch(text)
+            if found is None:
+                raise SipError(400, "Bad Via")
+            transport, host, port_text, params_text = found.groups()
+            transport = transport.upper()
+            params = read_params(params_text or "", "Via")
         port = None
         if port_text is not None:
             port = int(port_text)
@@ -319,7 +335,7 @@ class Via(msgspec.Struct, gc=False):
                 raise SipError(400, "Bad Via: port out of range")
         if host[0] == "[":
             host = host[1:-1]
-        return Via(transport.upper(), host, port, read_params(params or "", "Via"))
+        return Via(transport, host, port, params)
 
     @property
     def branch(self) -> str:

@@ -8,11 +8,12 @@ SipError(400) where it is first used, never earlier.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
 from sip.errors import SipError
 from sip.grammar import digits
-from sip.headers import LISTS, CSeq, NameAddr, Via, canonical, split_list
+from sip.headers import LISTS, NAMES, CSeq, NameAddr, Via, canonical, split_list
 from sip.status import reason_of
 from sip.uri import Uri
 
@@ -47,7 +48,11 @@ class Message:
         if index is None:
             index = self._make_index()
         value = index.get(name)
-        return value if value is not None else index.get(canonical(name))
+        if value is None:
+            known = NAMES.get(name)
+            if known != name:
+                return index.get(known or canonical(name))
+        return value
 
     def has(self, name: str) -> bool:
         return self.get(name) is not None
@@ -55,9 +60,13 @@ class Message:
     def values(self, name: str) -> list[str]:
         """Every value in order, those of list headers split at their commas."""
         name = canonical(name)
-        if self.get(name) is None:
+        first = self.get(name)
+        if first is None:
             return []
-        raw = [value for key, value in self.headers if key == name]
+        if len(cast(dict[str, str], self._index)) == len(self.headers):
+            raw = [first]  # no name stands twice
+        else:
+            raw = [value for key, value in self.headers if key == name]
         if name not in LISTS:
             return raw
         if len(raw) == 1:
@@ -245,13 +254,16 @@ class Message:
 
         ValueError when a start line or header of ours holds CR or LF: never sent, so nothing can be smuggled.
         """
-        lines = [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
         body = self.body
-        count = len(lines) + 3
-        text = "\r\n".join(lines)
-        text = f"{self._start_line()}\r\n{text}\r\nContent-Length: {len(body)}\r\n\r\n"
-        if not lines:
-            text = text.replace("\r\n\r\n", "\r\n", 1)
+        headers = self.headers
+        text = "\r\n".join(map(": ".join, headers))
+        if "Content-Length: " in text or not headers:
+            headers = [header for header in headers if header[0] != "Content-Length"]
+            text = "".join([f"{name}: {value}\r\n" for name, value in headers])
+            text = f"{self._start_line()}\r\n{text}Content-Length: {len(body)}\r\n\r\n"
+        else:
+            text = f"{self._start_line()}\r\n{text}\r\nContent-Length: {len(body)}\r\n\r\n"
+        count = len(headers) + 3
         if text.count("\n") != count or text.count("\r") != count:
             raise ValueError("CR or LF inside a header")
         head = text.encode("utf-8", "surrogateescape")
@@ -283,9 +295,11 @@ class Message:
         return value
 
     def _tags(self, name: str) -> frozenset[str]:
-        raw = self.get(name)
-        if raw is None:
+        first = self.get(name)
+        if first is None:
             return _NO_TAGS
+        if len(cast(dict[str, str], self._index)) == len(self.headers) and len(first) <= _TAGS_LENGTH:
+            return _read_tags(first)
         return frozenset([value.lower() for value in self.values(name) if value])
 
     def _forget(self, name: str) -> None:
@@ -457,6 +471,14 @@ def delta_seconds(text: str) -> int:
 
 
 _NO_TAGS: Final[frozenset[str]] = frozenset()
+_TAGS_KEPT: Final = 256
+_TAGS_LENGTH: Final = 256
+
+
+@lru_cache(_TAGS_KEPT)
+def _read_tags(raw: str) -> frozenset[str]:
+    """Every phone of a kind sends the same list in every message."""
+    return frozenset([value.lower() for value in split_list(raw) if value])
 
 
 def _read_contacts(message: Message) -> list[NameAddr]:

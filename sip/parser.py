@@ -13,7 +13,7 @@ import msgspec
 
 from sip.errors import ParseError, SipError
 from sip.grammar import FOLD, VERSION, digits, is_token
-from sip.headers import METHODS, NAMES, SINGLES
+from sip.headers import MAX_DIGITS, METHODS, NAMES, SINGLES, canonical, learn
 from sip.message import Request, Response
 
 
@@ -51,47 +51,68 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Request | Response:
     if not blank:
         _refuse(400, "No empty line after the headers", data, limits)
     text = head.decode("utf-8", "surrogateescape")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = FOLD.sub(" ", text)
-    lines = text.split("\r\n")
-    count = len(lines) - 1
+    count = text.count("\n")
     if count > limits.headers:
         _refuse(400, "Too many headers", data, limits)
-    if text.count("\n") != count or text.count("\r") != count:
+    lines = text.split("\r\n")
+    if len(lines) - 1 != count or text.count("\r") != count:
         _refuse(400, "Bare CR or LF", data, limits)
+    if len(text) > limits.line and max(map(len, lines)) > limits.line:
+        _refuse(400, "Header too long", data, limits)
     start = lines[0]
     del lines[0]
-    names = NAMES
     headers = []
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if name not in names:
-            name = name.rstrip(" \t")
-            if not colon or not is_token(name):
-                _refuse(400, "Bad header name", data, limits)
-        headers.append((names[name], value.strip(" \t")))
-    if len(text) > limits.line and max(map(len, lines), default=0) > limits.line:
-        _refuse(400, "Header too long", data, limits)
+    names = NAMES
+    try:
+        for line in lines:
+            name, _, value = line.partition(": ")
+            headers.append((names[name], value.strip(" \t")))
+    except KeyError:
+        # A fold, no space after the colon or one before it, an unknown name: all begin in what is no known name.
+        headers = _split_fully(text, data, limits)
     message = _start(start, headers, data, limits)
     index = message._make_index()
     length = index.get("Content-Length")
-    if length is not None and (len(index) == len(headers) or _is_single(headers)):
-        if digits(length) and len(length) <= 20:
-            size = int(length)
-            if size < len(body):
-                # RFC 3261 18.3: "If there are additional bytes in the transport packet beyond the end of the body,
-                # they MUST be discarded."
-                body = body[:size]
-            elif size > len(body):
-                # "If the transport packet ends before the end of the message body, this is considered an error. ...
-                # If the message is a request, it SHOULD generate a 400 (Bad Request) response."
-                _refuse(400, "Content-Length longer than the body", data, limits)
-        else:
-            _refuse(400, "Bad Content-Length", data, limits)
-    elif length is not None:
-        _refuse(400, "Content-Length twice", data, limits)
-    message.body = body
+    if length is None or (length == str(len(body)) and len(index) == len(headers)):
+        message.body = body
+    else:
+        message.body = _sized(message, body, data, limits)
     return message
+
+
+def _split_fully(text: str, data: bytes, limits: Limits) -> list[tuple[str, str]]:
+    """The headers of any head: message-header = field-name HCOLON field-value, HCOLON = *( SP / HTAB ) ":" SWS."""
+    if "\r\n " in text or "\r\n\t" in text:
+        text = FOLD.sub(" ", text)
+        if len(text) > limits.line and max(map(len, text.split("\r\n"))) > limits.line:
+            _refuse(400, "Header too long", data, limits)
+    headers = []
+    for line in text.split("\r\n")[1:]:
+        name, colon, value = line.partition(":")
+        name = name.rstrip(" \t")
+        known = NAMES.get(name)
+        if known is None:
+            if not colon or not is_token(name):
+                _refuse(400, "Bad header name", data, limits)
+            known = learn(name)
+        headers.append((known, value.strip(" \t")))
+    return headers
+
+
+def _sized(message: Request | Response, body: bytes, data: bytes, limits: Limits) -> bytes:
+    """The body as long as Content-Length says."""
+    if sum([name == "Content-Length" for name, _ in message.headers]) > 1:
+        _refuse(400, "Content-Length twice", data, limits)
+    length = message.get("Content-Length") or ""
+    if not digits(length) or len(length) > MAX_DIGITS:
+        _refuse(400, "Bad Content-Length", data, limits)
+    size = int(length)
+    # RFC 3261 18.3: "If the transport packet ends before the end of the message body, this is considered an error. ...
+    # If the message is a request, it SHOULD generate a 400 (Bad Request) response."
+    if size > len(body):
+        _refuse(400, "Content-Length longer than the body", data, limits)
+    # "If there are additional bytes in the transport packet beyond the end of the body, they MUST be discarded."
+    return body if size == len(body) else body[:size]
 
 
 def check_request(request: Request) -> None:
@@ -195,10 +216,6 @@ def _odd_start(start: str, headers: list[tuple[str, str]], data: bytes, limits: 
     _refuse(400, "Bad start line", data, limits)
 
 
-def _is_single(headers: list[tuple[str, str]]) -> bool:
-    return sum(name == "Content-Length" for name, _ in headers) == 1
-
-
 def _refuse(status: int, reason: str, data: bytes, limits: Limits) -> NoReturn:
     raise ParseError(status, reason, salvage(data, limits))
 
@@ -218,5 +235,5 @@ def salvage(data: bytes, limits: Limits = LIMITS) -> Request | None:
         name = name.rstrip(" \t")
         # Bare CR and LF would not survive writing, and a line too long is not worth sending back.
         if colon and is_token(name) and len(line) <= limits.line and "\r" not in line and "\n" not in line:
-            headers.append((NAMES[name], value.strip(" \t")))
+            headers.append((canonical(name), value.strip(" \t")))
     return answerable(Request(words[0], " ".join(words[1:-1])[: limits.uri], headers))

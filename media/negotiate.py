@@ -205,7 +205,7 @@ def own_offer(policy: AudioPolicy, session: AudioSession | None = None) -> tuple
     """What to offer when nobody's offer is passed on: every codec that the policy names and we know."""
     wanted = [PayloadType(-1, codec) for codec in known(policy.codecs)]
     if policy.dtmf:
-        clocks = sorted({p.codec.clock for p in wanted}, key=lambda clock: clock != 8000)
+        clocks = sorted({p.codec.clock for p in wanted}, key=lambda clock: (clock != 8000, clock))
         wanted += [PayloadType(101 if clock == 8000 else -1, event_codec(clock)) for clock in clocks]
     return numbered(tuple(wanted), session.used if session is not None else ())
 
@@ -290,8 +290,8 @@ def relay_offer(offer: AudioOffer, policy: AudioPolicy, session: AudioSession | 
 
 def relay_answer(offer: AudioOffer, session: AudioSession) -> tuple[PayloadType, ...]:
     """What to answer A once B's session is agreed, in A's numbers with B's parameters: every codec that both
-    have, the one that B sends with first; comfort noise and telephone-events where both have them. Raises
-    `NoCommonCodec`."""
+    have, the one that B sends with first; comfort noise and telephone-events where both have them. A re-offer that
+    is answered on the spot (`needs_peer` False) is answered from its own leg's session. Raises `NoCommonCodec`."""
     common = answered(offer.codecs, offer.dtmf, session.codecs, session.dtmf)
     if not common:
         raise NoCommonCodec

@@ -1,0 +1,101 @@
+"""Whatever comes as a description: it is read, or `SdpError` says 400 or 488; nothing else is raised, and no line of
+the peer's gets into ours."""
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media.commands import MediaAddress
+from media.negotiate import AudioPolicy, make_answer, make_offer, own_answer, own_offer, read_answer, read_offer
+from media.sdp import Origin, SdpError, parse
+
+POLICY = AudioPolicy(codecs=("*",), rtcp_mux=True)
+LOCAL = MediaAddress("192.0.2.99", 20000, 20001)
+LINE = re.compile(r"[vosctma]=[\x20-\x7e]*")
+
+SEED = (
+    b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+    b"m=audio 4000 RTP/AVP 0 96 101\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 stereo=1\r\n"
+    b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=rtcp:4001\r\na=sendrecv\r\n"
+    b"m=video 5000 RTP/AVP 31\r\n"
+)
+PIECES = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\x00",
+    b"\xff\xfe",
+    b" ",
+    b"m=audio 1 RTP/AVP 8",
+    b"m=",
+    b"a=",
+    b"c=IN IP4 0.0.0.0",
+    b"c=IN IP6 ::1",
+    b"a=fmtp:0 \r\na=evil",
+    b"a=rtpmap:0 x/8000",
+    b"999999999999999999999",
+    b"-1",
+    "٤".encode(),
+    b"/",
+    b":",
+    b"=",
+]
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    data = SEED
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, len(data)))
+        cut = draw(st.integers(0, 12))
+        data = data[:at] + draw(st.one_of(st.sampled_from(PIECES), st.binary(max_size=6))) + data[at + cut :]
+    return data
+
+
+def answered(data: bytes) -> bytes:
+    """Our answer to an offer; "" when it was refused as it should be."""
+    try:
+        parse(data)
+        offer = read_offer(data, POLICY)
+        body, session = make_answer(offer, LOCAL, own_answer(offer), "sendrecv", Origin(1, 1, "-", "192.0.2.99"))
+    except SdpError as error:
+        check(error)
+        return b""
+    assert session.codecs
+    return body
+
+
+def check(error: SdpError) -> None:
+    assert error.status in (400, 488)
+    assert re.fullmatch(r"[\x20-\x7e]{1,80}", error.reason)
+
+
+def exercise(data: bytes) -> None:
+    """As an offer and as an answer."""
+    body = answered(data)
+    if body:
+        # Strict when generating: every line of ours is a line of the grammar, and is read again.
+        for line in body.decode("ascii").removesuffix("\r\n").split("\r\n"):
+            assert LINE.fullmatch(line), line
+        assert len(parse(body).media) == len(parse(data).media)
+    _, offered = make_offer(LOCAL, own_offer(AudioPolicy()), POLICY, "sendrecv", Origin(1, 1, "-", "192.0.2.99"))
+    try:
+        session = read_answer(data, offered)
+    except SdpError as error:
+        check(error)
+        return
+    assert len(session.receive) == len(session.codecs + session.dtmf)
+
+
+@settings(max_examples=500, deadline=None)
+@given(damaged())
+def test_damaged_descriptions(data: bytes) -> None:
+    exercise(data)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes(data: bytes) -> None:
+    exercise(data)
+    exercise(SEED + data)

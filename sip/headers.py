@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -17,7 +18,6 @@ from sip.grammar import (
     HOST,
     MAX_PORT,
     PARAM,
-    PLAIN_PARAMS,
     PLAIN_PARAMS_PATTERN,
     QUOTED_STRING,
     TOKEN_CLASS,
@@ -168,11 +168,11 @@ def split_list(text: str, name: str = "list") -> list[str]:
 
 def read_params(text: str, name: str) -> dict[str, str | None]:
     """*( SEMI generic-param ): names in lower case, values as written (quotes kept: `unquote`), None without "="."""
-    params: dict[str, str | None] = {}
-    if not text:
-        return params
     if PLAIN_PARAMS_PATTERN.fullmatch(text):
+        if text[:5] == ";tag=" and text.count(";") == 1:
+            return {"tag": text[5:]}
         return _split_params(text)
+    params: dict[str, str | None] = {}
     at, end = 0, len(text)
     while at < end:
         found = PARAM.match(text, at)
@@ -188,6 +188,8 @@ def read_params(text: str, name: str) -> dict[str, str | None]:
 def _split_params(text: str) -> dict[str, str | None]:
     """What `PLAIN_PARAMS` has matched."""
     params: dict[str, str | None] = {}
+    if not text:
+        return params
     for part in text[1:].split(";"):
         name, equals, value = part.partition("=")
         params[name.lower()] = value if equals else None
@@ -206,22 +208,28 @@ class CSeq(msgspec.Struct, frozen=True, gc=False):
 
     @staticmethod
     def parse(text: str) -> CSeq:
-        number, _, method = text.partition(" ")
-        if method not in METHODS or not digits(number):
-            found = _CSEQ.fullmatch(text)
-            if found is None:
-                raise SipError(400, "Bad CSeq")
-            number, method = found[1], found[2]
-        # RFC 3261 8.1.1.5: "The sequence number value MUST be expressible as a 32-bit unsigned integer and MUST be
-        # less than 2**31."
-        value = int(number) if len(number) <= MAX_DIGITS else MAX_CSEQ + 1
-        if value > MAX_CSEQ:
-            raise SipError(400, "Bad CSeq: number out of range")
-        return CSeq(value, method)
+        return _cseq_kept(text) if len(text) <= _KEPT_LENGTH else _parse_cseq(text)
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
 
+
+def _parse_cseq(text: str) -> CSeq:
+    found = _CSEQ.fullmatch(text)
+    if found is None:
+        raise SipError(400, "Bad CSeq")
+    number = int(found[1]) if len(found[1]) <= MAX_DIGITS else MAX_CSEQ + 1
+    # RFC 3261 8.1.1.5: "The sequence number value MUST be expressible as a 32-bit unsigned integer and MUST be less
+    # than 2**31."
+    if number > MAX_CSEQ:
+        raise SipError(400, "Bad CSeq: number out of range")
+    return CSeq(number, found[2])
+
+
+# Most peers count from 1 and most addresses come again: what is equal for all of them is read once.
+_KEPT: Final = 1024
+_KEPT_LENGTH: Final = 160  # characters, so that a table stays below half a megabyte whatever peers send
+_cseq_kept = lru_cache(_KEPT)(_parse_cseq)
 
 # CSeq = "CSeq" HCOLON 1*DIGIT LWS Method
 _CSEQ: Final = re.compile(rf"([0-9]+)[ \t]+([{TOKEN_CLASS}]+)")
@@ -229,7 +237,7 @@ _CSEQ: Final = re.compile(rf"([0-9]+)[ \t]+([{TOKEN_CLASS}]+)")
 
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT;  display-name = *(token LWS) / quoted-string
 # Lenient: an unquoted display name may hold anything but the separators (phones put UTF-8 and brackets there).
-_NAME_ADDR: Final = re.compile(rf'(?:"([^"\\]*)"[ \t]*|([^"<>,;:\\]*))<([^<>\s"]+)>({PLAIN_PARAMS})')
+_ADDRESS: Final = re.compile(r'(?:"([^"\\]*)"[ \t]*|([^"<>,;:\\]*))<([^<>\s"]+)')
 _NAME_ADDR_FULL: Final = re.compile(rf'[ \t]*(?:({QUOTED_STRING})[ \t]*|([^"<>,;:\\]*))<([^<>\s"]+)>(.*)', re.DOTALL)
 # RFC 3261 20: "Even if the 'display-name' is empty, the 'name-addr' form MUST be used if the 'addr-spec' contains a
 # comma, semicolon, or question mark." What follows a semicolon without brackets is a header parameter.
@@ -252,16 +260,18 @@ class NameAddr(msgspec.Struct, frozen=True, gc=False):
     @staticmethod
     def parse(text: str, name: str = "address") -> NameAddr:
         """SipError(400, "Bad <name>...") when malformed."""
-        found = _NAME_ADDR.fullmatch(text)
-        if found is None:
+        address, bracket, params = text.rpartition(">")
+        if not bracket or len(address) > _KEPT_LENGTH:
             return _parse_name_addr(text, name)
-        quoted, plain, uri, params = found.groups()
-        if plain:
-            quoted = plain.strip(" \t")
         try:
-            return NameAddr(quoted or "", Uri.parse(uri), _split_params(params) if params else _NO_PARAMS)
+            plain = _address_kept(address)
+            if plain is None:
+                return _parse_name_addr(text, name)
         except SipError as error:
             raise SipError(error.status, f"Bad {name}: {error.reason}") from error
+        if not params:
+            return plain
+        return NameAddr(plain.display, plain.uri, read_params(params, name))
 
     @property
     def tag(self) -> str:
@@ -276,6 +286,18 @@ class NameAddr(msgspec.Struct, frozen=True, gc=False):
     def __str__(self) -> str:
         text = f"{quote(self.display)} <{self.uri}>" if self.display else f"<{self.uri}>"
         return text + write_params(self.params) if self.params else text
+
+
+def _parse_address(text: str) -> NameAddr | None:
+    """The usual shape, up to the bracket that closes it; None when it is another."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        return None
+    quoted, plain, uri = found.groups()
+    return NameAddr(quoted or (plain or "").strip(" \t"), Uri.parse(uri))
+
+
+_address_kept = lru_cache(_KEPT)(_parse_address)
 
 
 def _parse_name_addr(text: str, name: str) -> NameAddr:
@@ -295,13 +317,27 @@ def _parse_name_addr(text: str, name: str) -> NameAddr:
 
 
 # via-parm = sent-protocol LWS sent-by *( SEMI via-params );  sent-by = host [ COLON port ]
-_VIA: Final = re.compile(rf"SIP/2\.0/([A-Z]+) ({HOST})(?::([0-9]{{1,5}}))?({PLAIN_PARAMS})")
+_SENT_BY: Final = re.compile(rf"SIP/2\.0/([A-Z]+) ({HOST})(?::([0-9]{{1,5}}))?")
 # sent-protocol = protocol-name SLASH protocol-version SLASH transport, white space allowed around each separator
-_VIA_FULL: Final = re.compile(
+_SENT_BY_FULL: Final = re.compile(
     rf"[ \t]*[{TOKEN_CLASS}]+[ \t]*/[ \t]*[{TOKEN_CLASS}]+[ \t]*/[ \t]*([{TOKEN_CLASS}]+)[ \t]+"
-    rf"({HOST})(?:[ \t]*:[ \t]*([0-9]{{1,5}}))?[ \t]*(;.*)?",
-    re.DOTALL,
+    rf"({HOST})(?:[ \t]*:[ \t]*([0-9]{{1,5}}))?[ \t]*"
 )
+
+
+def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
+    """Transport, host and port of a Via, from what stands before its parameters."""
+    found = _SENT_BY.fullmatch(text) or _SENT_BY_FULL.fullmatch(text)
+    if found is None:
+        raise SipError(400, "Bad Via")
+    transport, host, port_text = found.groups()
+    port = None if port_text is None else int(port_text)
+    if port is not None and port > MAX_PORT:
+        raise SipError(400, "Bad Via: port out of range")
+    return transport.upper(), host[1:-1] if host[0] == "[" else host, port
+
+
+_sent_by_kept = lru_cache(_KEPT)(_parse_sent_by)
 
 
 class Via(msgspec.Struct, gc=False):
@@ -317,25 +353,10 @@ class Via(msgspec.Struct, gc=False):
 
     @staticmethod
     def parse(text: str) -> Via:
-        found = _VIA.fullmatch(text)
-        if found is not None:
-            transport, host, port_text, params_text = found.groups()
-            params = _split_params(params_text) if params_text else {}
-        else:
-            found = _VIA_FULL.fullmatch(text)
-            if found is None:
-                raise SipError(400, "Bad Via")
-            transport, host, port_text, params_text = found.groups()
-            transport = transport.upper()
-            params = read_params(params_text or "", "Via")
-        port = None
-        if port_text is not None:
-            port = int(port_text)
-            if port > MAX_PORT:
-                raise SipError(400, "Bad Via: port out of range")
-        if host[0] == "[":
-            host = host[1:-1]
-        return Via(transport, host, port, params)
+        sent_by, semicolon, params = text.partition(";")
+        read = _sent_by_kept if len(sent_by) <= _KEPT_LENGTH else _parse_sent_by
+        transport, host, port = read(sent_by)
+        return Via(transport, host, port, read_params(semicolon + params, "Via"))
 
     @property
     def branch(self) -> str:

@@ -23,6 +23,8 @@ MAX_FORWARDS_LIMIT: Final = 255
 MAX_DELTA_SECONDS: Final = 2**32 - 1
 """RFC 3261 20.19: "The value of this field is an integral number of seconds (in decimal) between 0 and (2**32)-1"."""
 
+_HOPS: Final = {str(hops): hops for hops in range(MAX_FORWARDS_LIMIT + 1)}
+
 _Value = TypeVar("_Value")
 
 
@@ -196,9 +198,12 @@ class Message:
         raw = self.get("Max-Forwards")
         if raw is None:
             return None
-        if not digits(raw) or len(raw) > 20 or int(raw) > MAX_FORWARDS_LIMIT:
-            raise SipError(400, "Bad Max-Forwards")
-        return int(raw)
+        hops = _HOPS.get(raw)
+        if hops is None:
+            hops = _HOPS.get(raw.lstrip("0") or "0") if digits(raw) else None
+            if hops is None:
+                raise SipError(400, "Bad Max-Forwards")
+        return hops
 
     @property
     def expires(self) -> int | None:
@@ -280,7 +285,10 @@ class Message:
         return index
 
     def _need(self, name: str) -> str:
-        value = self.get(name)
+        index = self._index
+        if index is None:
+            index = self._make_index()
+        value = index.get(name)
         if value is None:
             raise SipError(400, f"Missing {name}")
         return value

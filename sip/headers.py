@@ -265,10 +265,10 @@ class NameAddr(msgspec.Struct, frozen=True, gc=False):
             return _parse_name_addr(text, name)
         try:
             plain = _address_kept(address)
-            if plain is None:
-                return _parse_name_addr(text, name)
         except SipError as error:
             raise SipError(error.status, f"Bad {name}: {error.reason}") from error
+        if plain is None:
+            return _parse_name_addr(text, name)
         if not params:
             return plain
         return NameAddr(plain.display, plain.uri, read_params(params, name))
@@ -337,6 +337,7 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
     return transport.upper(), host[1:-1] if host[0] == "[" else host, port
 
 
+_SENT_BY_END: Final = re.compile("[;,]")
 _sent_by_kept = lru_cache(_KEPT)(_parse_sent_by)
 
 
@@ -357,6 +358,14 @@ class Via(msgspec.Struct, gc=False):
         read = _sent_by_kept if len(sent_by) <= _KEPT_LENGTH else _parse_sent_by
         transport, host, port = read(sent_by)
         return Via(transport, host, port, read_params(semicolon + params, "Via"))
+
+    @staticmethod
+    def salvage(text: str) -> Via:
+        """What of a malformed Via is enough to answer by: sent-by, and the parameters that can be read."""
+        end = _SENT_BY_END.search(text)
+        transport, host, port = _parse_sent_by(text if end is None else text[: end.start()])
+        params = {found[1].lower(): found[2] for found in PARAM.finditer(text)}
+        return Via(transport, host, port, params)
 
     @property
     def branch(self) -> str:

@@ -119,12 +119,17 @@ class Message:
     def replace_top(self, name: str, value: str) -> None:
         """Replace the first value of a list header and keep the others, also those of the same line."""
         name = canonical(name)
+        first = self._need(name)
+        rest = split_list(first, name)[1:] if "," in first else []
+        self._replace_line(name, ", ".join([value, *rest]) if rest else value)
+
+    def _replace_line(self, name: str, value: str) -> None:
+        """Replace the first header of a canonical name that is there."""
         headers = self.headers
         at = next(i for i, header in enumerate(headers) if header[0] == name)
-        rest = split_list(headers[at][1], name)[1:] if "," in headers[at][1] else []
-        headers[at] = (name, ", ".join([value, *rest]) if rest else value)
+        headers[at] = (name, value)
         if self._index is not None:
-            self._index[name] = headers[at][1]
+            self._index[name] = value
         self._forget(name)
 
     # Typed values
@@ -375,6 +380,10 @@ class Request(Message):
         via.params["received"] = host
         self.replace_top("Via", str(via))
         self._via = via
+
+    def mend_via(self) -> None:
+        """Put in place of a top Via that cannot be read what can be read of it. SipError(400) when that is nothing."""
+        self._replace_line("Via", str(Via.salvage(self._need("Via"))))
 
     def copy(self) -> Request:
         """The same message with its own list of headers; nothing typed is kept."""

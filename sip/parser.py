@@ -143,13 +143,19 @@ def check_response(response: Response) -> None:
 
 
 def answerable(request: Request) -> Request | None:
-    """The request itself when a response to it would find its way: any but ACK, with a top Via that can be read."""
+    """The request itself when a response to it would find its way: any but ACK, with a top Via that names a sender.
+
+    A top Via that is malformed further on is mended: RFC 4475 3.1.2.1 wants even that request answered.
+    """
     if request.method == "ACK":
         return None
     try:
         request.via  # noqa: B018
     except SipError:
-        return None
+        try:
+            request.mend_via()
+        except SipError:
+            return None
     return request
 
 

@@ -260,9 +260,7 @@ class ControlServer:
                 return False
         if not line.endswith(b"\n"):
             return False
-        if (
-            busy
-        ):  # said only after the request is read: closing on unread bytes would reset the connection under it
+        if busy:  # said only after the request is read: closing on unread bytes would reset the connection under it
             await _send(writer, _Answer(False, error="too many control clients"))
             return False
         await _send(writer, await self._carry_out(line))
@@ -275,9 +273,7 @@ class ControlServer:
             return _Answer(False, error=f"not a request: {error}")
         handler = self.handlers.get(request.command)
         if handler is None:
-            return _Answer(
-                False, error=f"no command {request.command!r}; there is {', '.join(sorted(self.handlers))}"
-            )
+            return _Answer(False, error=f"no command {request.command!r}; there is {', '.join(sorted(self.handlers))}")
         try:
             result = handler(request.args)
             if inspect.isawaitable(result):
@@ -348,9 +344,7 @@ def ask(path: Path, command: str, timeout: float = 10.0, **args: Any) -> Any:
         except TimeoutError as error:
             raise ControlError(f"{path}: the switch did not answer within {timeout:g} s") from error
         except OSError as error:
-            raise ControlError(
-                f"{path}: the switch hung up ({os.strerror(error.errno or errno.EIO)})"
-            ) from error
+            raise ControlError(f"{path}: the switch hung up ({os.strerror(error.errno or errno.EIO)})") from error
     try:
         answer = _decode_answer(line)
     except msgspec.MsgspecError as error:
@@ -372,9 +366,7 @@ def switch_pid(path: Path, timeout: float = 2.0) -> int:
     """The process that listens on the socket, as the kernel knows it (SO_PEERCRED); raises `NotRunning`."""
     with _connect(path, timeout) as connection:
         size = struct.calcsize("3i")
-        pid, _uid, _gid = struct.unpack(
-            "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-        )
+        pid, _uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return int(pid)
 
 

@@ -33,12 +33,8 @@ REPORT = StatusReport(
     version="0.1.0",
     pid=1,
     uptime=12.5,
-    registrations=[
-        RegistrationRow(aor="101@pbx", contact="sip:101@10.0.0.1:5062", expires_in=59.0, rtt_ms=1.5)
-    ],
-    trunks=[
-        TrunkRow(name="north", kind="address", gateways=[GatewayRow("10.0.0.2:5060", "up", 2.0)], calls=1)
-    ],
+    registrations=[RegistrationRow(aor="101@pbx", contact="sip:101@10.0.0.1:5062", expires_in=59.0, rtt_ms=1.5)],
+    trunks=[TrunkRow(name="north", kind="address", gateways=[GatewayRow("10.0.0.2:5060", "up", 2.0)], calls=1)],
     calls=[CallRow(contact="c1", state="talking", caller="101", called="102", talking=3.0)],
     counters={"bad": 2},
     media=MediaReport(rows=2, ports=16, packets_in=10, packets_out=9, dropped={"unknown source": 1}),

@@ -1,0 +1,261 @@
+"""`softswitch status` and `softswitch reload`, against a control server in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
+
+from softswitch.cli import reload, status
+from softswitch.cli.printable import printable
+from softswitch.cli.running import control_socket
+from softswitch.cli.status import duration, milliseconds, show
+from softswitch.control import (
+    CallRow,
+    ControlRefused,
+    ControlServer,
+    GatewayRow,
+    MediaReport,
+    RegistrationRow,
+    StatusReport,
+    TrunkRow,
+)
+
+app = typer.Typer()
+status.register(app)
+reload.register(app)
+
+REPORT = StatusReport(
+    version="0.1.0",
+    pid=4711,
+    uptime=3725.0,
+    registrations=[
+        RegistrationRow(
+            aor="101",
+            contact="sip:101@10.0.0.1:5062",
+            source="10.0.0.1:5062",
+            user_agent="baresip",
+            expires_in=59,
+            rtt_ms=1.54,
+        ),
+        RegistrationRow(aor="102", contact="sip:102@10.0.0.2", reachable=False),
+    ],
+    trunks=[
+        TrunkRow("north", "address", "", [GatewayRow("10.9.0.1:5060", "up", 12.4), GatewayRow("10.9.0.2:5060")], 3, 30)
+    ],
+    calls=[CallRow("c1", "talking", "101", "102", "extension 101", "trunk north", 75.0, 61.0, "PCMA")],
+    counters={"malformed": 2, "never": 0},
+    media=MediaReport(4, 16, 1000, 990, {"unknown source": 7, "never": 0}),
+    totals={"registrations": 2, "calls": 1},
+    listening=["udp 10.0.0.9:5060"],
+)
+
+
+def shown(report: StatusReport) -> str:
+    out = io.StringIO()
+    show(report, Console(file=out, width=200, color_system="truecolor", force_terminal=True))
+    return out.getvalue()
+
+
+def plain(report: StatusReport) -> str:
+    out = io.StringIO()
+    show(report, Console(file=out, width=200, color_system=None))
+    return out.getvalue()
+
+
+def configure(directory: Path, text: str = "server: {log_level: info}\n") -> Path:
+    directory.mkdir(exist_ok=True)
+    (directory / "softswitch.yaml").write_text(text)
+    return directory
+
+
+@contextmanager
+def switch(config: Path, **handlers: Callable[[dict[str, Any]], Any]) -> Iterator[None]:
+    """A control server where the switch of this configuration would have its own."""
+    path = control_socket(config)
+    path.parent.mkdir(exist_ok=True)
+    started, stop = threading.Event(), asyncio.Event()
+    loop: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loop.append(asyncio.get_running_loop())
+        server = ControlServer(path, handlers)
+        await server.start()
+        started.set()
+        await stop.wait()
+        await server.stop()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert started.wait(5)
+    try:
+        yield
+    finally:
+        loop[0].call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+def test_the_tables_say_what_the_report_says() -> None:
+    text = plain(REPORT)
+    assert "softswitch 0.1.0 up for 1:02:05, process 4711" in text
+    assert "listening on udp 10.0.0.9:5060" in text
+    line = next(line for line in text.split("\n") if "sip:101@10.0.0.1:5062" in line)
+    assert [cell.strip() for cell in line.split("│")[1:-1]] == [
+        "101",
+        "sip:101@10.0.0.1:5062",
+        "udp 10.0.0.1:5062",
+        "baresip",
+        "59 s",
+        "1.5 ms",
+        "yes",
+    ]
+    assert next(line for line in text.split("\n") if "sip:102@" in line).rstrip(" │").endswith("no")
+    assert "10.9.0.1:5060 up 12 ms" in text
+    assert "3 of 30" in text
+    line = next(line for line in text.split("\n") if "PCMA" in line)
+    assert "101  extension 101" in line
+    assert "1:15" in line
+    assert "1:01" in line
+    assert "4 streams on 16 ports, 1000 packets in, 990 out; dropped: unknown source 7" in text
+    assert "malformed 2" in text
+    assert "never" not in text
+
+
+def test_an_idle_switch() -> None:
+    text = plain(StatusReport(version="0.1.0", pid=1, uptime=1.0))
+    assert "no registrations" in text
+    assert "no calls" in text
+
+
+def test_a_switch_that_drains_says_so() -> None:
+    assert "draining" in plain(StatusReport(version="0.1.0", pid=1, uptime=1.0, draining=True))
+
+
+def test_a_cut_list_says_of_how_many() -> None:
+    report = StatusReport(version="1", pid=1, uptime=1.0, calls=REPORT.calls, totals={"calls": 600})
+    assert "calls (1 of 600)" in plain(report)
+    assert "registrations (0 of 9)" in plain(StatusReport(version="1", pid=1, uptime=1, totals={"registrations": 9}))
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2Jgone", "a\r\nb", "\x9b31m", "\u202eabc", "\x00", "\x7f", "\udcff"])
+def test_control_characters_of_foreign_origin_never_reach_the_terminal(evil: str) -> None:
+    """A phone that calls itself an escape sequence must not move the operator's cursor."""
+    report = StatusReport(
+        version="1",
+        pid=1,
+        uptime=1.0,
+        registrations=[RegistrationRow(aor=evil, contact=evil, user_agent=evil, source=evil)],
+        trunks=[TrunkRow(evil, evil, evil, [GatewayRow(evil, evil)])],
+        calls=[CallRow(evil, evil, evil, evil, evil, evil, codec=evil)],
+        counters={evil: 1},
+        media=MediaReport(dropped={evil: 1}),
+    )
+    text = shown(report)
+    assert evil not in text
+    text.encode()
+    for character in set(evil) - set("\n\x1b"):  # rich's own colours and line ends
+        if not character.isprintable():
+            assert character not in text
+
+
+def test_markup_is_no_markup() -> None:
+    report = StatusReport(version="1", pid=1, uptime=1.0, calls=[CallRow("c", "[bold]x[/bold]", "[/nope]", "[red]1")])
+    assert "[bold]x[/bold]" in plain(report)
+    assert "[/nope]" in plain(report)
+
+
+def test_printable_cuts_what_is_too_long() -> None:
+    assert printable("x" * 300) == "x" * 199 + "…"
+    assert printable("ä\x07\u2028\U000e0001") == "ä\\x07\\u2028\\U000e0001"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.9, "59 s"), (245, "4:05"), (10800, "3:00:00"), (12 * 86400 + 61, "12 d 0:01:01"), (-3, "0 s")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_milliseconds() -> None:
+    assert [milliseconds(value) for value in (None, 0.04, 9.96, 120.4)] == ["", "0.0 ms", "10.0 ms", "120 ms"]
+
+
+def test_status_as_json(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    asked: list[dict[str, Any]] = []
+
+    def answer(args: dict[str, Any]) -> StatusReport:
+        asked.append(args)
+        return REPORT
+
+    with switch(config, status=answer):
+        result = CliRunner().invoke(app, ["status", "--config", str(config), "--json", "--rows", "5"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["calls"][0]["caller"] == "101"
+    assert asked == [{"limit": 5}]
+
+
+def test_status_as_tables(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    with switch(config, status=lambda _args: REPORT):
+        result = CliRunner().invoke(app, ["status", "--config", str(config)])
+    assert result.exit_code == 0
+    assert "process 4711" in result.stdout
+
+
+def test_no_switch_is_one_line(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    result = CliRunner().invoke(app, ["status", "--config", str(config)])
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "no switch is running" in result.stderr
+
+
+def test_reload_done(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    with switch(config, reload=lambda _args: {"notes": ["sip.listen changed: takes effect at the next start"]}):
+        result = CliRunner().invoke(app, ["reload", "--config", str(config)])
+    assert result.exit_code == 0
+    assert result.stdout == "reloaded\nsip.listen changed: takes effect at the next start\n"
+
+
+def test_reload_refused_prints_each_place_and_exits_2(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+
+    def refuse(_args: dict[str, Any]) -> None:
+        raise ControlRefused("configuration not loaded", ("a.yaml:7:3: x: unknown key", "a.yaml:9:1: y: missing"))
+
+    with switch(config, reload=refuse):
+        result = CliRunner().invoke(app, ["reload", "--config", str(config)])
+    assert result.exit_code == 2
+    assert result.stderr == "configuration not loaded\na.yaml:7:3: x: unknown key\na.yaml:9:1: y: missing\n"
+
+
+def test_the_socket_is_found_where_the_configuration_says(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config", "server: {state_directory: state}\n")
+    assert control_socket(config) == (config / "state" / "control.sock").absolute()
+
+
+def test_the_socket_is_found_while_the_configuration_is_broken(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config", "server: {state_directory: state, nonsense: 1}\n")
+    (config / "trunks.yaml").write_text("trunks: {a: [\n")
+    assert control_socket(config) == (config / "state" / "control.sock").absolute()
+
+
+def test_the_socket_is_sought_in_the_default_place_where_nothing_can_be_read(tmp_path: Path) -> None:
+    assert control_socket(tmp_path / "nowhere") == (tmp_path / "nowhere" / "var" / "control.sock").absolute()
+    config = configure(tmp_path / "config", "server: [\n")
+    assert control_socket(config) == (config / "var" / "control.sock").absolute()
+    config = configure(tmp_path / "config", "server: {state_directory: [1]}\n")
+    assert control_socket(config) == (config / "var" / "control.sock").absolute()

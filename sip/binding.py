@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import msgspec
 
 from sip.effects import TRANSPORTS, Destination, Flow, Target
-from sip.errors import SipError
 from sip.headers import NameAddr
 from sip.uri import Uri
 
@@ -56,8 +57,10 @@ class Binding:
         "call_id",
         "contact",
         "cseq",
+        "direct",
         "expires_at",
         "flow",
+        "hop",
         "instance",
         "lifetime",
         "nat",
@@ -73,7 +76,8 @@ class Binding:
         "user_agent",
     )
 
-    def __init__(self, aor: str, contact: Uri, params: str, q: float, flow: Flow) -> None:
+    def __init__(self, aor: str, contact: Uri, params: str, q: float, flow: Flow, path: tuple[str, ...] = ()) -> None:
+        """SipError when a Path value can't be read."""
         self.aor = aor
         self.contact = contact
         self.uri = str(contact)
@@ -87,8 +91,12 @@ class Binding:
         """Where the last REGISTER came from."""
         self.nat = contact.host != flow.remote[0]
         """The contact's address is not the one its requests come from."""
-        self.path: tuple[str, ...] = ()
+        self.path = path
         """Path values in order: the route set of requests to the contact (RFC 3327 5.3)."""
+        self.hop = NameAddr.parse(path[0], "Path").uri if path else contact
+        """Where a request to the contact goes first."""
+        self.direct = self.hop.host == flow.remote[0]
+        """The REGISTER came from that very host."""
         self.expires_at = 0.0
         """Monotonic seconds."""
         self.call_id = ""
@@ -111,34 +119,52 @@ class Binding:
         """Where requests to the contact go.
 
         Over a stream: back over that connection (RFC 5626 5.3). Behind NAT: to the address the REGISTER came from,
-        whatever the contact claims. Otherwise to the contact's own port. With a Path the first hop is the proxy that
-        sent the REGISTER; the rule for its address is the same.
+        whatever the contact claims. Otherwise to the contact's own address. With a Path the first hop is the proxy
+        that sent the REGISTER; the rule for its address is the same.
         """
-        flow = self.flow
-        if flow.connection:
-            return flow
-        hop = self._first_hop()
-        if hop is None or hop.host != flow.remote[0]:
-            return flow
-        transport = hop.transport or "udp"
-        known = TRANSPORTS.get(transport)
-        if known is None:
-            return flow
-        port = known.default_port if hop.port is None else hop.port
-        if flow.transport == transport == "udp" and port == flow.remote[1]:
-            return flow
-        return Target(transport, hop.host, port)
+        if self.flow.connection or not self.direct:
+            return self.flow
+        return self.own_destination
 
-    def _first_hop(self) -> Uri | None:
-        if not self.path:
-            return self.contact
-        try:
-            return NameAddr.parse(self.path[0], "Path").uri
-        except SipError:
+    @property
+    def own_destination(self) -> Destination:
+        """Where the contact itself (or its first proxy) says that it is; None where only the DNS can tell."""
+        flow, hop = self.flow, self.hop
+        known = TRANSPORTS.get(hop.transport or "udp")
+        if known is None or not is_address(hop.host):
             return None
+        port = known.default_port if hop.port is None else hop.port
+        if flow.remote == (hop.host, port) and flow.transport == known.name == "udp":
+            return flow
+        return Target(known.name, hop.host, port)
+
+    @property
+    def lost(self) -> bool:
+        """Only a connection that is gone leads there."""
+        flow = self.flow
+        if flow.connection or self.direct:
+            return False
+        transport = TRANSPORTS.get(flow.transport)
+        return transport is None or transport.reliable
 
     def __repr__(self) -> str:
         return f"<Binding {self.aor} {self.uri} until {self.expires_at:.1f}>"
+
+
+def binding_of(record: BindingRecord, expires_at: float) -> Binding:
+    """A stored binding brought back, until `expires_at` (monotonic); its connection is gone. SipError when unreadable."""
+    contact = Uri.parse(record.contact)
+    params = NameAddr.parse(f"<{record.contact}>{record.params}", "Contact").params
+    flow = Flow(record.transport, (record.local_host, record.local_port), (record.remote_host, record.remote_port), 0)
+    binding = Binding(record.aor, contact, record.params, record.q, flow, tuple(record.path))
+    binding.expires_at = expires_at
+    binding.call_id = record.call_id
+    binding.cseq = record.cseq
+    binding.user_agent = record.user_agent
+    binding.instance = params.get("+sip.instance") or ""
+    binding.reg_id = params.get("reg-id") or ""
+    binding.reachable = not binding.lost
+    return binding
 
 
 def record_of(binding: Binding, now: float, wall: float) -> BindingRecord:
@@ -164,3 +190,12 @@ def record_of(binding: Binding, now: float, wall: float) -> BindingRecord:
 
 def _write_q(q: float) -> str:
     return "" if q == 1.0 else f";q={q:.3f}".rstrip("0").rstrip(".")
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP literal (without brackets)."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -25,13 +25,12 @@ from email.utils import formatdate
 
 import msgspec
 
-from sip.binding import Binding, BindingChange, BindingRecord, BindingRemoved, BindingStored, record_of
-from sip.effects import TRANSPORTS, Flow
+from sip.binding import Binding, BindingChange, BindingRecord, BindingRemoved, BindingStored, binding_of, record_of
+from sip.effects import Flow
 from sip.errors import SipError
 from sip.grammar import digits
 from sip.headers import NameAddr, write_params
 from sip.message import Request, Response, delta_seconds, response_to
-from sip.uri import Uri
 
 MALFORMED_EXPIRES = 3600
 """RFC 3261 10.2.1.1: "Malformed values SHOULD be treated as equivalent to 3600." """
@@ -135,7 +134,7 @@ class Registrar:
             flow = binding.flow
             binding.flow = flow._replace(connection=0)
             binding.raw = ""
-            if binding.nat or binding.path:
+            if binding.lost:
                 binding.reachable = False
                 lost.append(binding)
         return lost
@@ -145,6 +144,11 @@ class Registrar:
         for binding in self._bindings.get(aor, ()):
             if binding.uri == uri:
                 binding.reachable = reachable
+
+    def remove(self, aor: str) -> None:
+        """Remove every contact of an address of record, which is no longer ours to serve."""
+        if aor in self._bindings:
+            self._commit(aor, [])
 
     # Look up
 
@@ -161,6 +165,10 @@ class Registrar:
     def bindings(self, aor: str, now: float) -> list[Binding]:
         """Every contact, unreachable ones too, in the order they were bound."""
         return [binding for binding in self._bindings.get(aor, ()) if binding.expires_at > now]
+
+    def aors(self) -> list[str]:
+        """Addresses of record with bindings."""
+        return list(self._bindings)
 
     def all(self, now: float) -> Iterator[Binding]:
         """Every contact of every address of record."""
@@ -220,28 +228,10 @@ class Registrar:
                 self.changes.append(BindingRemoved(record.aor, record.contact))
                 continue
             try:
-                contact = Uri.parse(record.contact)
-                params = NameAddr.parse(f"<{record.contact}>{record.params}", "Contact").params
+                binding = binding_of(record, now + left)
             except SipError:
                 self.changes.append(BindingRemoved(record.aor, record.contact))
                 continue
-            flow = Flow(
-                record.transport,
-                (record.local_host, record.local_port),
-                (record.remote_host, record.remote_port),
-                0,
-            )
-            binding = Binding(record.aor, contact, record.params, record.q, flow)
-            binding.path = tuple(record.path)
-            binding.expires_at = now + left
-            binding.call_id = record.call_id
-            binding.cseq = record.cseq
-            binding.user_agent = record.user_agent
-            binding.instance = params.get("+sip.instance") or ""
-            binding.reg_id = params.get("reg-id") or ""
-            transport = TRANSPORTS.get(flow.transport)
-            if transport is not None and transport.reliable and (binding.nat or binding.path):
-                binding.reachable = False
             bindings = self._bindings.setdefault(record.aor, [])
             if any(other.uri == binding.uri for other in bindings):
                 continue
@@ -362,10 +352,9 @@ class Registrar:
     @staticmethod
     def _bind(aor: str, contact: NameAddr, request: Request, flow: Flow, path: tuple[str, ...]) -> Binding:
         params = {name: value for name, value in contact.params.items() if name not in ("expires", "q")}
-        binding = Binding(aor, contact.uri, write_params(params), _read_q(contact.params.get("q", "1")), flow)
+        binding = Binding(aor, contact.uri, write_params(params), _read_q(contact.params.get("q", "1")), flow, path)
         if len(binding.text) > MAX_STORED_TEXT:
             raise SipError(400, "Bad Contact: too long")
-        binding.path = path
         binding.lifetime = _expires_param(contact)
         binding.call_id = request.call_id
         binding.cseq = request.cseq.number

@@ -25,9 +25,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
-    from sip.ids import Ids
-
     from sip.effects import Destination
+    from sip.ids import Ids
 
 JITTER = 0.1
 """Share of an interval by which the next OPTIONS is moved, so that places watched together drift apart."""
@@ -70,7 +69,7 @@ class Ping(msgspec.Struct, Generic[PlaceT]):
 
 
 class HealthChanged(msgspec.Struct, Generic[PlaceT]):
-    """A place went dead or came back. `rtt` in seconds, None when it is dead."""
+    """A place went dead or came back. `rtt` in seconds, None when no answer told it."""
 
     place: PlaceT
     reachable: bool
@@ -118,8 +117,7 @@ class Qualify(Generic[PlaceT]):
         """Ask `place` every `interval` seconds (None: the settings'; 0: never), or change where or how often.
 
         The first OPTIONS comes at a random moment of the first interval, so that ten thousand contacts
-        restored at start are not asked in one burst. A dead place that is watched again (it has just
-        registered) is asked at once.
+        restored at start are not asked in one burst.
         """
         interval = self._settings.interval if interval is None else interval
         watched = self._places.get(place)
@@ -134,18 +132,31 @@ class Qualify(Generic[PlaceT]):
         changed = watched.interval != interval
         watched.target = target
         watched.interval = interval
-        if watched.turn in self._flying:
-            return
-        if not watched.health.reachable:
-            self._wait(place, watched, now)
-        elif changed:
+        if changed and watched.turn not in self._flying:
             self._wait(place, watched, now + interval * self._ids.random())
+
+    def heard(self, place: PlaceT, now: float) -> None:
+        """The place has just spoken to us (it registered): a dead one gets another chance and is asked at once."""
+        watched = self._places.get(place)
+        if watched is None or watched.health.reachable:
+            return
+        health = watched.health
+        health.reachable = True
+        # One failure from being dead again.
+        health.failures = self._settings.failures - 1
+        self.changes.append(HealthChanged(place, True, None))
+        if watched.turn not in self._flying:
+            self._wait(place, watched, now)
 
     def unwatch(self, place: PlaceT) -> None:
         """Forget a place; an answer still to come is ignored."""
         watched = self._places.pop(place, None)
         if watched is not None:
             self._flying.pop(watched.turn, None)
+
+    def places(self) -> list[PlaceT]:
+        """Everything that is watched."""
+        return list(self._places)
 
     def health(self, place: PlaceT) -> Health | None:
         """What is known of a place; None when it is not watched."""

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sip.digest import Credentials
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -102,7 +104,11 @@ class SendRegister(msgspec.Struct):
     headers: list[tuple[str, str]]
     """From, To, Call-ID, CSeq, Expires, and Route where there is an outbound proxy."""
     config: TrunkRegistrationConfig
-    """For the credentials."""
+
+    @property
+    def credentials(self) -> Credentials:
+        """For the registrar's challenge."""
+        return Credentials(self.config.username, self.config.password, self.config.realm)
 
 
 class RegistrationChanged(msgspec.Struct):
@@ -409,7 +415,6 @@ class TrunkRegistrations:
         self._machines.clear()
         self._forget_stopped()
 
-    @property
     def stopped(self) -> bool:
         """Nothing is registered or being taken back."""
         return not self._machines and not self._leaving

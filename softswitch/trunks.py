@@ -19,7 +19,7 @@ import msgspec
 from sip.digest import Credentials
 from sip.effects import Destination, Target
 from sip.uri import escape_user
-from softswitch.caller_identity import CallerIdentity, CallerRules, Numbers, NumberRule
+from softswitch.caller_identity import CallerIdentity, CallerRules, NumberRule, Numbers
 from softswitch.qualify import PingTarget
 from softswitch.trunk_registration import TrunkRegistrationConfig
 

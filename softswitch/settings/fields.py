@@ -260,6 +260,33 @@ _CODEC_BY_NAME = {name.lower(): name for name in CODECS} | {
 }
 
 
+# Headers that make up the signalling of a leg: copied to another leg they would break it or betray its
+# other end.
+_OWN_HEADERS = """
+    via v from f to t call-id i cseq contact m max-forwards route record-route path
+    authorization www-authenticate proxy-authorization proxy-authenticate authentication-info
+    content-length l content-type c content-encoding e content-disposition content-language
+    supported k require proxy-require unsupported allow allow-events u event o subscription-state
+    expires min-expires session-expires x min-se rseq rack timestamp date retry-after server user-agent
+    reason replaces refer-to r referred-by b identity privacy
+    p-asserted-identity p-preferred-identity remote-party-id
+    """
+OWN_HEADERS = frozenset(_OWN_HEADERS.split())
+_HEADER = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
+
+
+def _read_header(value: object) -> object:
+    if isinstance(value, str):
+        if not _HEADER.fullmatch(value):
+            raise ValueError(f"bad header name {value!r}: expected a name such as X-Account")
+        if value.lower() in OWN_HEADERS:
+            raise ValueError(f"header {value!r} belongs to its own leg: expected another, such as X-Account")
+    return value
+
+
+HeaderName = Annotated[str, BeforeValidator(_read_header, json_schema_input_type=str)]
+
+
 def _read_codec(value: object) -> object:
     return _CODEC_BY_NAME.get(value.lower(), value) if isinstance(value, str) else value
 

@@ -20,6 +20,7 @@ from softswitch.settings.fields import (
     DisplayName,
     Duration,
     ExtensionNumber,
+    HeaderName,
     HostText,
     Listen,
     ListenAddress,
@@ -164,6 +165,8 @@ class SipSettings(Section):
     limits: Limits = Limits()
     max_forwards: int = Field(70, ge=1, le=255)
     """Max-Forwards of calls that begin here."""
+    pass_headers: Annotated[tuple[HeaderName, ...], Field(max_length=32)] = ()
+    """Headers of one end of a call that are copied to the other; all else stays on its own leg."""
     dns_timeout: Duration = Field(5.0, ge=0.5, le=30)
     """Longest wait for a name to resolve."""
 

@@ -1,0 +1,30 @@
+"""The command line. Each command is a module with `register(app)`; what it needs is imported when it runs,
+so that `softswitch --help` is there at once."""
+
+from __future__ import annotations
+
+import typer
+
+from softswitch.cli import cdr, check, init, load, reload, schema, serve, status
+
+COMMANDS = (serve, check, init, schema, reload, status, load, cdr)  # in the order of `--help`
+
+
+def make_app() -> typer.Typer:
+    """The application with all its commands."""
+    app = typer.Typer(
+        name="softswitch",
+        help="A SIP/RTP softswitch.",
+        no_args_is_help=True,
+        add_completion=False,
+        # Settings hold passwords: no table of local variables in a traceback.
+        pretty_exceptions_show_locals=False,
+    )
+    for command in COMMANDS:
+        command.register(app)
+    return app
+
+
+def main() -> None:
+    """The console script."""
+    make_app()()

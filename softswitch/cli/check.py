@@ -1,0 +1,117 @@
+"""`softswitch check`: is the configuration valid, and where would a number lead?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from softswitch.dialplan.decision import Decision
+    from softswitch.settings.models import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("check")(check)
+
+
+def check(
+    config: Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")] = Path("config"),
+    route: Annotated[
+        str, typer.Option("--route", metavar="CONTEXT:NUMBER", help="Show which route takes a call, and why.")
+    ] = "",
+    caller: Annotated[str, typer.Option("--from", help="With --route: the caller's number.")] = "",
+    did: Annotated[str, typer.Option("--did", help="With --route: the number that a trunk sent.")] = "",
+) -> None:
+    """Check a configuration directory: all errors at once, each with file, line and column. Exit code 2 on
+    errors."""
+    from softswitch.settings.loader import ConfigError, load
+
+    try:
+        loaded = load(config)
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        count = len(error.problems)
+        typer.echo(f"{config}: {count} error{'s' if count > 1 else ''}", err=True)
+        raise typer.Exit(2) from None
+    for warning in loaded.warnings:
+        typer.echo(f"{warning} (warning)", err=True)
+    if route:
+        _show_route(loaded.settings, route, caller, did)
+        return
+    for line in summary(config, loaded.settings):
+        typer.echo(line)
+
+
+def summary(config: Path, settings: Settings) -> list[str]:
+    """What a valid configuration holds, in a few lines."""
+    routes = sum(len(context.routes) for context in settings.dialplan.values())
+    listening = ", ".join(
+        f"{listen.transport}:{f'[{listen.host}]' if ':' in listen.host else listen.host}:{listen.port}"
+        for listen in settings.sip.listen
+    )
+    lines = [
+        f"{config}: valid",
+        f"  {_count(len(settings.extensions), 'extension')}, {_count(len(settings.trunks), 'trunk')}, "
+        f"{_count(len(settings.dialplan), 'context')} with {_count(routes, 'route')}",
+        f"  SIP on {listening}; RTP on UDP ports {settings.media.rtp_ports.low}-{settings.media.rtp_ports.high}",
+    ]
+    lacking = sum(extension.password is None for extension in settings.extensions.values())
+    if lacking:
+        lines.append(f"  {_count(lacking, 'extension')} without a password: the first start makes them")
+    return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _show_route(settings: Settings, route: str, caller: str, did: str) -> None:
+    """Each route looked at, and the decision. Exit code 2 where the context does not exist."""
+    from softswitch.dialplan.routing import Dialplan
+    from softswitch.settings.validation import unknown_name
+
+    context, colon, number = route.partition(":")
+    if not colon:
+        typer.echo(f"--route {route!r}: expected CONTEXT:NUMBER, such as internal:101", err=True)
+        raise typer.Exit(2)
+    if context not in settings.dialplan:
+        typer.echo(f"--route {route!r}: {unknown_name('context', context, list(settings.dialplan))}", err=True)
+        raise typer.Exit(2)
+    dialplan = Dialplan(settings.dialplan, settings.extensions)
+    for step in dialplan.explain(context, number, caller, did):
+        mark = "->" if step.taken else "  "
+        name = f"{step.context}: {step.route}: " if step.route else f"{step.context}: "
+        typer.echo(f"{mark} {name}{step.why}")
+    for line in describe(dialplan.route(context, number, caller, did)):
+        typer.echo(line)
+
+
+def describe(decision: Decision) -> list[str]:
+    """A decision in words, its fallbacks indented under it."""
+    from softswitch.causes import name_of_cause, status_of_cause
+    from softswitch.dialplan.decision import Dial, Echo, TrunkTarget
+
+    if isinstance(decision, Echo):
+        return ["answer and echo"]
+    if not isinstance(decision, Dial):
+        status = decision.status or status_of_cause(decision.cause)
+        return [f"reject: cause {decision.cause} ({name_of_cause(decision.cause)}), SIP status {status}"]
+    targets = [
+        f"{target.number!r} through trunk {target.trunk!r}"
+        if isinstance(target, TrunkTarget)
+        else f"extension {target.number!r}"
+        for target in decision.targets
+    ]
+    how = f" in {decision.mode}" if len(targets) > 1 else ""
+    timeout = f", ringing at most {decision.ring_timeout:g} s" if decision.ring_timeout is not None else ""
+    lines = [f"dial {', '.join(targets)}{how}{timeout}"]
+    for name in ("busy", "no_answer", "unavailable"):
+        fallback = getattr(decision, f"on_{name}")
+        if fallback is not None:
+            first, *rest = describe(fallback)
+            lines += [f"  when {name.replace('_', ' ')}: {first}", *(f"  {line}" for line in rest)]
+    return lines

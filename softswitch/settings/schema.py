@@ -1,0 +1,104 @@
+"""The JSON Schema of a configuration file, for editors: completion, hints and red lines while typing.
+
+One schema serves every file of the directory, for each may hold any section. Editors find it through the
+first line: `# yaml-language-server: $schema=schema/softswitch.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, Field
+from pydantic.json_schema import GenerateJsonSchema
+
+from softswitch.settings.fields import Section
+from softswitch.settings.models import Extension, MediaSettings, ServerSettings, Settings, SipSettings
+from softswitch.settings.trunk_models import Trunk
+
+SCHEMA_FILE = "schema/softswitch.json"  # below the configuration directory
+MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
+
+
+class Defaults(Section):
+    """What extensions and trunks have where they do not say otherwise."""
+
+    extension: Extension | None = None
+    """For every extension."""
+    trunk: Trunk | None = None
+    """For every trunk."""
+
+
+class TrunkSecret(Section):
+    """Passwords of one trunk."""
+
+    account: str | None = None
+    """The one we answer its challenges with."""
+    inbound: str | None = None
+    """The one it calls us with."""
+
+
+class Secrets(Section):
+    """Passwords, for a file that only its owner may read."""
+
+    extensions: dict[str, str] = {}
+    """By number."""
+    trunks: dict[str, str | TrunkSecret] = {}
+    """By name; a plain password is that of `account`."""
+
+
+class ConfigFile(Section):
+    """A file of the configuration directory: any of the sections, each of them spread over as many files as
+    wanted."""
+
+    server: ServerSettings | None = None
+    sip: SipSettings | None = None
+    media: MediaSettings | None = None
+    defaults: Defaults | None = None
+    extensions: dict[str, Extension | None] | None = None
+    """By number, or by a range of numbers such as 101-110."""
+    trunks: dict[str, Trunk | None] | None = None
+    """By name."""
+    dialplan: dict[str, Any] | None = Field(None)
+    """Contexts by name."""
+    secrets: Secrets | None = None
+
+
+class _Generator(GenerateJsonSchema):
+    """Leaves out defaults that are models or pairs of values: their own fields and texts tell them."""
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        default = schema.get("default")
+        if isinstance(default, BaseModel) or (
+            isinstance(default, tuple) and default and not isinstance(default[0], str)
+        ):
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as a JSON value."""
+    schema = ConfigFile.model_json_schema(mode="validation", schema_generator=_Generator)
+    whole = Settings.model_json_schema(mode="validation", schema_generator=_Generator)
+    schema["$defs"] |= whole["$defs"]
+    schema["properties"]["dialplan"] = whole["properties"]["dialplan"]
+    for name, own in (("Extension", "number"), ("Trunk", "name")):
+        # The number and the name are the keys themselves; and what `defaults` gives need not be written
+        # again.
+        definition = schema["$defs"][name]
+        del definition["properties"][own]
+        definition.pop("required", None)
+    for name in schema["properties"]:
+        # A section whose entries are all commented out is null, and that is fine.
+        section = schema["properties"][name]
+        if "anyOf" not in section:
+            schema["properties"][name] = {"anyOf": [section, {"type": "null"}]}
+    schema["patternProperties"] = {"^x-": {"description": "Your own, for anchors."}}
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "softswitch configuration"
+    return schema
+
+
+def schema_text() -> str:
+    """The schema as it is kept in `config/schema/`."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"

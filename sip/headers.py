@@ -238,7 +238,7 @@ _CSEQ: Final = re.compile(rf"([0-9]+)[ \t]+([{TOKEN_CLASS}]+)")
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT;  display-name = *(token LWS) / quoted-string
 # Lenient: an unquoted display name may hold anything but the separators (phones put UTF-8 and brackets there).
 _ADDRESS: Final = re.compile(r'(?:"([^"\\]*)"[ \t]*|([^"<>,;:\\]*))<([^<>\s"]+)')
-_NAME_ADDR_FULL: Final = re.compile(rf'[ \t]*(?:({QUOTED_STRING})[ \t]*|([^"<>,;:\\]*))<([^<>\s"]+)>(.*)', re.DOTALL)
+_NAME_ADDR_FULL: Final = re.compile(rf'[ \t]*+(?:({QUOTED_STRING})[ \t]*|([^"<>,;:\\]*))<([^<>\s"]+)>(.*)', re.DOTALL)
 # RFC 3261 20: "Even if the 'display-name' is empty, the 'name-addr' form MUST be used if the 'addr-spec' contains a
 # comma, semicolon, or question mark." What follows a semicolon without brackets is a header parameter.
 _ADDR_SPEC: Final = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*:[^\s"<>,;?]+)[ \t]*(;.*)?', re.DOTALL)
@@ -338,6 +338,7 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
 
 
 _SENT_BY_END: Final = re.compile("[;,]")
+_SALVAGED: Final = 1024  # characters of a malformed Via that are looked at
 _sent_by_kept = lru_cache(_KEPT)(_parse_sent_by)
 
 
@@ -364,7 +365,11 @@ class Via(msgspec.Struct, gc=False):
         """What of a malformed Via is enough to answer by: sent-by, and the parameters that can be read."""
         end = _SENT_BY_END.search(text)
         transport, host, port = _parse_sent_by(text if end is None else text[: end.start()])
-        params = {found[1].lower(): found[2] for found in PARAM.finditer(text)}
+        params: dict[str, str | None] = {}
+        for part in text[:_SALVAGED].split(";")[1:]:
+            found = PARAM.fullmatch(";" + part)
+            if found is not None:
+                params[found[1].lower()] = found[2]
         return Via(transport, host, port, params)
 
     @property

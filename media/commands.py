@@ -146,9 +146,7 @@ class MediaSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rtp_ports: tuple[int, int] = Field(
-        (10000, 19999), description="First and last UDP port for RTP and RTCP."
-    )
+    rtp_ports: tuple[int, int] = Field((10000, 19999), description="First and last UDP port for RTP and RTCP.")
     shared_ports: int = Field(
         16, ge=1, le=1024, description="Pairs of ports that are always open and shared by all streams."
     )

@@ -1,0 +1,516 @@
+"""The media engine: streams, what passes between them, their reports and their silences. Pure.
+
+Packets are handled in columns by `rtp.relay`; here is what happens once per command, per report, per second.
+Whoever runs it (`media.client`) owns the sockets: it hands over batches and sends what comes back.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from random import Random
+
+import numpy as np
+import numpy.typing as npt
+
+from media.commands import (
+    Format,
+    MediaEvent,
+    StreamClosed,
+    StreamFailed,
+    StreamLatched,
+    StreamSettings,
+    StreamSilent,
+    StreamStats,
+)
+from rtp import rtcp
+from rtp.address import LENGTH, Keys, family, host_and_port, host_octets, sendable, sockaddr
+from rtp.columns import Slots
+from rtp.latch import Latch, Peer
+from rtp.relay import Outgoing, Relay
+from rtp.table import DROP, NOBODY, PAYLOAD_TYPES, UNTIMED, StreamTable
+
+REPORT_SECONDS = 5.0  # RFC 3550 6.2: Tmin, the mean interval; each one is drawn from half to one and a half of it
+REPORTS_PER_TICK = 128  # written at a time, 1 ms of work; what is due beyond waits for the next tick
+REPORT_OCTETS = 128  # room for SR, one block and SDES with our CNAME (20 octets)
+SILENCE_CHECK_SECONDS = 1.0
+MAX_ROUND_TRIP = 30.0  # seconds; more is a clock that jumped, or a lie
+SENDER_REPORTS_KEPT = 4  # of ours, that a peer's LSR may name
+FOREVER = float("inf")
+
+I64 = npt.NDArray[np.int64]
+
+
+class Reports:
+    """RTCP packets to be sent: `count` rows of `data`, their lengths, the table row that each is for."""
+
+    __slots__ = ("count", "data", "lengths", "rows")
+
+    def __init__(self) -> None:
+        self.data = np.zeros((REPORTS_PER_TICK, REPORT_OCTETS), np.uint8)
+        self.lengths = np.zeros(REPORTS_PER_TICK, np.int64)
+        self.rows = np.zeros(REPORTS_PER_TICK, np.int64)
+        self.count = 0
+
+
+class _Stream:
+    """A stream beside its `Peer`: settings, partner, and what reports are made of."""
+
+    __slots__ = (
+        "block_received",
+        "block_ssrc",
+        "block_top",
+        "family",
+        "partner",
+        "peer",
+        "problem",
+        "remote_jitter",
+        "remote_loss_fraction",
+        "remote_lost",
+        "reports_received",
+        "reports_sent",
+        "round_trip",
+        "rtcp_socket",
+        "sender_report",
+        "sender_report_at",
+        "sender_reports",
+        "sent_before",
+        "settings",
+    )
+
+    def __init__(self, peer: Peer, rtcp_socket: int, family: int) -> None:
+        self.peer = peer
+        self.rtcp_socket = rtcp_socket
+        self.family = family
+        self.settings: StreamSettings | None = None
+        self.partner: int | None = None  # the stream its packets go to; itself: echo
+        self.problem = ""
+        self.reports_received = 0
+        self.reports_sent = 0
+        self.sender_report = 0  # middle of the NTP timestamp of the peer's last SR
+        self.sender_report_at = 0.0
+        self.sender_reports: tuple[int, ...] = ()  # the same of ours
+        self.sent_before = 0  # packets sent when the last report was
+        self.block_ssrc = -1  # whom the last block was about, and where it stood
+        self.block_top = 0
+        self.block_received = 0
+        self.round_trip: float | None = None
+        self.remote_lost: int | None = None
+        self.remote_loss_fraction: float | None = None
+        self.remote_jitter: float | None = None
+
+
+class MediaEngine:
+    """`rng` gives SSRCs, first sequence numbers and keys, so it is a secure one outside of tests. `wall` is the Unix
+    time at monotonic `now`; the NTP clock of reports runs on from there without ever jumping.
+
+    counters: packets dropped that are no stream's, by cause. events: for the layer above, which empties it.
+    """
+
+    def __init__(self, rng: Random, now: float, wall: float) -> None:
+        self.table = StreamTable()
+        keys = Keys(rng.getrandbits(192))
+        self.latch = Latch(self.table, keys)
+        self.relay = Relay(self.table, self.latch, keys)
+        self.events: list[MediaEvent] = []
+        self.counters = self.relay.counters
+        self.counters.update(bad_rtcp=0, stray_rtcp=0)
+        self.reports = Reports()
+        self._rng = rng
+        self._wall = wall - now
+        self._cname = f"{rng.getrandbits(80):020x}"
+        self._streams: dict[int, _Stream] = {}
+        self._by_ssrc: dict[int, _Stream] = {}
+        self._silence_checked = now
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def has(self, stream: int) -> bool:
+        return stream in self._streams
+
+    # -- commands
+
+    def open(self, stream: int, rtp_socket: int, rtcp_socket: int, family: int) -> None:
+        """A row for a new stream that lives on these sockets. ValueError when it is open already."""
+        if stream in self._streams:
+            raise ValueError(f"stream {stream} is open")
+        # RFC 3550 5.1: SSRC "chosen randomly, with the intent that no two synchronization sources ... have the same";
+        # "the initial value of the sequence number SHOULD be random", of the timestamp, too.
+        bits = self._rng.getrandbits(80)
+        ssrc = bits & 0xFFFFFFFF
+        while ssrc in self._by_ssrc:
+            ssrc = self._rng.getrandbits(32)
+        table = self.table
+        row = table.take()
+        peer = Peer(stream, row, rtp_socket, bits >> 64, bits >> 32 & 0xFFFFFFFF)
+        self.latch.peers[row] = peer
+        table.own_ssrc[row] = ssrc
+        table.socket[row] = rtp_socket
+        self._streams[stream] = self._by_ssrc[ssrc] = _Stream(peer, rtcp_socket, family)
+
+    def configure(self, stream: int, settings: StreamSettings, now: float) -> None:
+        """Apply settings. StreamFailed follows when the stream can't be carried with them."""
+        state = self._streams.get(stream)
+        if state is None or state.settings == settings:
+            return
+        before, state.settings = state.settings, settings
+        table, row = self.table, state.peer.row
+        if before is None or _source(before) != _source(settings):
+            self._place(stream, state, settings)
+        elif (before.rtcp_mux, before.remote) != (settings.rtcp_mux, settings.remote) and state.peer.address:
+            self._place_control(state, settings)
+        if before is None or before.formats != settings.formats or before.ptime != settings.ptime:
+            clock = _clock(settings.formats)
+            table.clock[row] = clock
+            state.peer.frame = clock * settings.ptime // 1000
+            self._map(state)
+            if state.partner is not None and state.partner != stream:
+                self._map(self._streams[state.partner])
+        listening = settings.receive and settings.silence_after is not None
+        table.limit[row] = settings.silence_after if listening else FOREVER
+        if before is None or (before.receive, before.silence_after) != (settings.receive, settings.silence_after):
+            table.since[row] = now
+        if before is None:
+            # RFC 3550 6.2: "the delay before sending the first compound RTCP packet ... be half the minimum interval".
+            table.report_at[row] = now + self._interval() / 2
+        self._direct(state)
+        if state.partner is not None and state.partner != stream:
+            self._direct(self._streams[state.partner])
+
+    def bridge(self, a: int, b: int) -> None:
+        """Pass packets between two streams, in both directions as far as their settings let them."""
+        first, second = self._streams.get(a), self._streams.get(b)
+        if first is None or second is None or first is second or first.partner == b:
+            return
+        self._part(a, first)
+        self._part(b, second)
+        self._join(first, b)
+        self._join(second, a)
+
+    def echo(self, stream: int) -> None:
+        """Pass a stream's packets back to it."""
+        state = self._streams.get(stream)
+        if state is None or state.partner == stream:
+            return
+        self._part(stream, state)
+        self._join(state, stream)
+
+    def unbridge(self, stream: int) -> None:
+        """Pass nothing from and to a stream."""
+        state = self._streams.get(stream)
+        if state is not None:
+            self._part(stream, state)
+
+    def close(self, stream: int) -> None:
+        """Free the row; StreamClosed follows."""
+        state = self._streams.pop(stream, None)
+        if state is None:
+            return
+        self._part(stream, state)
+        row = state.peer.row
+        self.events.append(StreamClosed(stream, self._stats(state)))
+        del self._by_ssrc[int(self.table.own_ssrc[row])]
+        self.latch.release(state.peer)
+        self.table.free(row)
+
+    def stats(self, stream: int) -> StreamStats:
+        """Where a live stream stands; KeyError when there is none."""
+        return self._stats(self._streams[stream])
+
+    # -- packets
+
+    def packets(self, slots: Slots, now: float) -> Outgoing:
+        """Handle a batch. What is to be sent comes back; it lies in the slots, rewritten."""
+        outgoing = self.relay.process(slots, now)
+        for slot in outgoing.reports:
+            self._report_came(slots.packet(slot), slots.source(slot), int(slots.sockets[slot]), now)
+        if self.latch.moved:
+            for peer in self.latch.moved:
+                state = self._streams[peer.stream]
+                if state.settings is not None:
+                    self._place_control(state, state.settings)
+                self.events.append(StreamLatched(peer.stream, *host_and_port(peer.address)))
+            self.latch.moved.clear()
+        return outgoing
+
+    # -- deadlines
+
+    def tick(self, now: float) -> Reports:
+        """What time brings: silences in `events`, RTCP that is due in the reports returned. A few times a second."""
+        if now - self._silence_checked >= SILENCE_CHECK_SECONDS:
+            self._silence_checked = now
+            self._find_silent(now)
+        table, reports = self.table, self.reports
+        reports.count = 0
+        for row in np.flatnonzero(table.report_at <= now)[:REPORTS_PER_TICK].tolist():
+            table.report_at[row] = now + self._interval()
+            if not table.control_length[row]:
+                continue
+            packet = self._report(self._streams[self.latch.peers[row].stream], row, now)
+            at = reports.count
+            reports.data[at, : len(packet)] = np.frombuffer(packet, np.uint8)
+            reports.lengths[at] = len(packet)
+            reports.rows[at] = row
+            reports.count = at + 1
+        return reports
+
+    # -- below: commands
+
+    def _place(self, stream: int, state: _Stream, settings: StreamSettings) -> None:
+        """Find out who may be heard, and where packets go."""
+        host, port, _ = settings.remote
+        table, peer = self.table, state.peer
+        table.address_length[peer.row] = 0
+        state.problem = ""
+        try:
+            # RFC 3264 8.4: 0.0.0.0 puts a stream on hold: whoever was heard may still be.
+            if not port or not sendable(host):
+                return
+            address = sockaddr(host, port)
+            signalled = b""
+            if settings.nat and settings.signalled_host:
+                signalled = sockaddr(settings.signalled_host, 0)
+        except ValueError as problem:
+            self._fail(stream, state, str(problem))
+            return
+        if family(address) != state.family:
+            self._fail(stream, state, f"no media socket for {host}: it is of another address family")
+            return
+        if signalled[:2] != address[:2]:
+            signalled = b""
+        if settings.nat:
+            owned = self.latch.wait(peer, address, signalled)
+        else:
+            owned = self.latch.fix(peer, address)
+        if not owned:
+            self._fail(stream, state, f"{host}:{port} can't be told apart from another stream on its port")
+            return
+        self.relay.unlock_ssrc(peer)
+        table.address_length[peer.row] = LENGTH[state.family]
+        self._place_control(state, settings)
+
+    def _place_control(self, state: _Stream, settings: StreamSettings) -> None:
+        """Where our reports go (RFC 5761; RFC 3605; behind NAT the port after the latched one, until one comes)."""
+        table, peer = self.table, state.peer
+        row = peer.row
+        control = peer.address
+        if not settings.rtcp_mux:
+            port = settings.remote.rtcp_port
+            if peer.latched:
+                port = int.from_bytes(control[2:4], "big") + 1
+            control = control[:2] + (min(port, 65535) or 65535).to_bytes(2, "big") + control[4:]
+        table.control_address[row] = np.frombuffer(control, np.uint8)
+        table.control_length[row] = LENGTH[state.family]
+        table.control_socket[row] = peer.socket if settings.rtcp_mux else state.rtcp_socket
+
+    def _fail(self, stream: int, state: _Stream, why: str) -> None:
+        state.problem = why
+        self.events.append(StreamFailed(stream, why))
+
+    def _join(self, state: _Stream, partner: int) -> None:
+        state.partner = partner
+        self._map(state)
+        self._direct(state)
+
+    def _part(self, stream: int, state: _Stream) -> None:
+        if state.partner is None:
+            return
+        other = self._streams.get(state.partner, state)
+        for side in (state, other):
+            side.partner = None
+            self.relay.direct(side.peer, NOBODY)
+            self._map(side)
+
+    def _direct(self, state: _Stream) -> None:
+        """Let packets through or not, as both sides' settings say."""
+        target = NOBODY
+        settings = state.settings
+        if state.partner is not None and settings is not None and settings.receive and not state.problem:
+            other = self._streams[state.partner]
+            row = other.peer.row
+            sends = other.settings is not None and other.settings.send and not other.problem
+            if sends and self.table.address_length[row]:
+                target = row
+        self.relay.direct(state.peer, target)
+
+    def _map(self, state: _Stream) -> None:
+        if state.settings is None:
+            return
+        other = state if state.partner is None else self._streams[state.partner]
+        # Nothing passes to a side without settings; until it has some, its partner's own formats are what is known.
+        theirs = state.settings if other.settings is None else other.settings
+        self.table.payload[state.peer.row] = _payload_map(state.settings.formats, theirs.formats)
+
+    # -- below: deadlines
+
+    def _interval(self) -> float:
+        return REPORT_SECONDS * (0.5 + self._rng.random())
+
+    def _find_silent(self, now: float) -> None:
+        table = self.table
+        last = np.maximum(table.heard, table.since)
+        silent = (now - last >= table.limit) & (table.told <= last)
+        for row in np.flatnonzero(silent).tolist():
+            table.told[row] = now
+            self.events.append(StreamSilent(self.latch.peers[row].stream, now - float(last[row])))
+
+    # -- below: reports
+
+    def _report(self, state: _Stream, row: int, now: float) -> bytes:
+        table = self.table
+        sent = int(table.sent[row])
+        ssrc = int(table.own_ssrc[row])
+        sender = None
+        # RFC 3550 6.4: SR "if a site has sent any data packets during the interval since issuing the last report".
+        if sent != state.sent_before:
+            state.sent_before = sent
+            timestamp = rtcp.ntp(now + self._wall)
+            state.sender_reports = (*state.sender_reports, rtcp.middle(timestamp))[-SENDER_REPORTS_KEPT:]
+            stamp = self.relay.own_stamp(state.peer, now)
+            sender = rtcp.Sender(timestamp, stamp, sent, int(table.sent_octets[row]))
+        state.reports_sent += 1
+        return rtcp.build(ssrc, sender, self._block(state, row, now), rtcp.describe(ssrc, self._cname))
+
+    def _block(self, state: _Stream, row: int, now: float) -> rtcp.Block | None:
+        """What we received from the peer's current SSRC (RFC 3550 A.3), None when it is not heard."""
+        table, peer = self.table, state.peer
+        ssrc = int(table.ssrc[row])
+        if ssrc < 0:
+            return None
+        top = int(table.top[row])
+        received = int(table.received[row]) - peer.base_received
+        if state.block_ssrc != ssrc or state.block_top < peer.base - 1 or received < state.block_received:
+            state.block_ssrc, state.block_top, state.block_received = ssrc, peer.base - 1, 0
+        expected = top - state.block_top
+        missing = expected - (received - state.block_received)
+        state.block_top, state.block_received = top, received
+        since = now - state.sender_report_at
+        known = state.sender_report and since < 65536
+        return rtcp.Block(
+            ssrc,
+            max(0, missing) / expected if expected > 0 else 0.0,
+            top - peer.base + 1 - received,
+            top,
+            int(table.jitter[row]),
+            state.sender_report if known else 0,
+            int(since * 65536) if known else 0,
+        )
+
+    def _report_came(self, packet: bytes, source: bytes, socket: int, now: float) -> None:
+        """A peer's report: believed from the host its stream is locked to, on that stream's socket."""
+        try:
+            report = rtcp.parse(packet)
+        except rtcp.RtcpError:
+            self.counters["bad_rtcp"] += 1
+            return
+        state = self._reporter(report, source, socket)
+        if state is None:
+            self.counters["stray_rtcp"] += 1
+            return
+        row = state.peer.row
+        state.reports_received += 1
+        if report.sender_ntp is not None:
+            state.sender_report = rtcp.middle(report.sender_ntp)
+            state.sender_report_at = now
+        if state.peer.nat and socket == state.rtcp_socket:
+            self.table.control_address[row] = np.frombuffer(source, np.uint8)
+        own = int(self.table.own_ssrc[row])
+        for block in report.blocks:
+            if block.ssrc == own:
+                self._block_came(state, block, now)
+
+    def _reporter(self, report: rtcp.Report, source: bytes, socket: int) -> _Stream | None:
+        """By our SSRC in a block, else by the peer's own."""
+        found = [self._by_ssrc[block.ssrc] for block in report.blocks if block.ssrc in self._by_ssrc]
+        if not found:
+            rows = np.flatnonzero(self.table.ssrc == report.ssrc).tolist()
+            found = [self._streams[self.latch.peers[row].stream] for row in rows]
+        for state in found:
+            peer = state.peer
+            here = socket == state.rtcp_socket or socket == peer.socket
+            if here and peer.key and not peer.waiting and host_octets(peer.address) == host_octets(source):
+                return state
+        return None
+
+    def _block_came(self, state: _Stream, block: rtcp.Block, now: float) -> None:
+        state.remote_lost = block.lost
+        state.remote_loss_fraction = block.fraction_lost
+        state.remote_jitter = block.jitter / float(self.table.clock[state.peer.row])
+        # RFC 3550 6.4.1: round trip = A - LSR - DLSR. An LSR that we did not send proves nothing.
+        if block.last_sr in state.sender_reports:
+            arrival = rtcp.middle(rtcp.ntp(now + self._wall))
+            gone = (arrival - block.last_sr - block.delay & 0xFFFFFFFF) / 65536
+            if gone < MAX_ROUND_TRIP:
+                state.round_trip = gone
+
+    def _stats(self, state: _Stream) -> StreamStats:
+        table, peer = self.table, state.peer
+        row = peer.row
+        received = int(table.received[row])
+        expected = peer.expected_before
+        if table.ssrc[row] >= 0:
+            expected += int(table.top[row]) - peer.base + 1
+        return StreamStats(
+            packets_received=received,
+            octets_received=int(table.octets[row]),
+            packets_sent=int(table.sent[row]),
+            octets_sent=int(table.sent_octets[row]),
+            lost=max(0, expected - received),
+            misordered=int(table.late[row]),
+            wrong_source=peer.strayed,
+            wrong_ssrc=int(table.foreign[row]),
+            unknown_payload=int(table.unknown[row]),
+            bad_packets=int(table.bad[row]) + peer.bad,
+            jitter_ms=float(table.jitter[row]) / float(table.clock[row]) * 1000,
+            round_trip_ms=None if state.round_trip is None else state.round_trip * 1000,
+            remote_lost=state.remote_lost,
+            remote_loss_fraction=state.remote_loss_fraction,
+            remote_jitter_ms=None if state.remote_jitter is None else state.remote_jitter * 1000,
+            rtcp_received=state.reports_received,
+            rtcp_sent=state.reports_sent,
+            first_packet_at=peer.first_at,
+            last_packet_at=None if peer.first_at is None else float(table.heard[row]),
+            remote=host_and_port(peer.address) if peer.address else None,
+            latched=peer.latched,
+            ssrcs=peer.ssrcs,
+            local_ssrc=int(table.own_ssrc[row]),
+        )
+
+
+def _source(settings: StreamSettings) -> tuple[object, ...]:
+    """What the source of a stream depends on."""
+    return settings.remote[:2], settings.nat, settings.signalled_host
+
+
+def _clock(formats: tuple[Format, ...]) -> int:
+    """The clock of the audio: that of the preferred format. Hz."""
+    for _, name, clock in formats:
+        if clock > 0 and not _untimed(name):
+            return clock
+    return 8000
+
+
+def _untimed(name: str) -> bool:
+    # RFC 4733 2.5.1.2: every packet of an event bears the timestamp of its beginning.
+    return name.lower() == "telephone-event"
+
+
+@lru_cache(maxsize=1024)
+def _payload_map(ours: tuple[Format, ...], theirs: tuple[Format, ...]) -> npt.NDArray[np.uint16]:
+    """Payload type as it comes from a leg with formats `ours` -> as it goes to one with `theirs`, or DROP."""
+    table = np.full(PAYLOAD_TYPES, DROP, np.uint16)
+    numbers: dict[tuple[str, int], int] = {}
+    for number, name, clock in theirs:
+        numbers.setdefault((name.lower(), clock), number)
+    for number, name, clock in ours:
+        to = numbers.get((name.lower(), clock))
+        if to is None or not (_assignable(number) and _assignable(to)) or table[number] != DROP:
+            continue
+        table[number] = to | UNTIMED if _untimed(name) else to
+    table.flags.writeable = False
+    return table
+
+
+def _assignable(number: int) -> bool:
+    # RFC 5761 4: payload types 64-95 can't be told from RTCP on a shared port, "and MUST NOT be used".
+    return 0 <= number < PAYLOAD_TYPES and not 64 <= number <= 95

@@ -1,11 +1,11 @@
 """The composition root: makes every part from the settings, joins them, starts and stops them in order.
 
-    start    settings -> store (migrate, bindings) -> media sockets -> SIP sockets -> keep-alive -> control socket -> ready
+    start    settings -> store (migrate, bindings) -> media sockets -> SIP sockets -> keep-alive -> control socket
     reload   read and check everything; only then swap the settings of each part; calls in progress are not touched
     stop     drain: new calls get 503 with Retry-After; at the deadline the rest is hung up; then everything closes
 
-Everything here runs on one event loop. Nothing else in `softswitch/` starts a task, reads a clock or opens a socket, bar
-the store's writer and the control socket.
+Everything here runs on one event loop. Nothing else in `softswitch/` starts a task, reads a clock or opens a socket,
+bar the store's writer and the control socket.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import os
 import signal
 import time
 from pathlib import Path
@@ -21,10 +22,9 @@ from typing import Any
 import structlog
 
 from media.client import InProcessMedia
-from sip.aio.driver import Driver, SipListen
-from sip.effects import Flow
+from sip.aio.addresses import LocalAddresses, SipListen
+from sip.aio.driver import Driver
 from sip.ids import Ids
-from sip.message import response_to
 from sip.stack import Stack
 from sip.ua import UserAgent
 from sip.ua_events import (
@@ -38,13 +38,13 @@ from softswitch.admission import Admission
 from softswitch.call_limits import CallLimits
 from softswitch.causes import Cause
 from softswitch.contact import Contact
-from softswitch.control import SOCKET_NAME, ControlRefused, ControlServer
+from softswitch.control import SOCKET_NAME, ControlRefused, ControlServer, MediaReport
 from softswitch.dialplan.routing import Dialplan
 from softswitch.directory import PhoneBook
 from softswitch.keepalive import KeepAlive
 from softswitch.qualify import Qualify
 from softswitch.registrations import ContactPlace, Registrations
-from softswitch.report import Reporter, cdr_of
+from softswitch.report import cdr_of, status_report
 from softswitch.runtime import Runtime
 from softswitch.settings.loader import ConfigError, load
 from softswitch.settings.models import Settings
@@ -59,6 +59,9 @@ BYE_GRACE = 2.0
 
 POLL = 0.1
 """Seconds between two looks at whether the drain is over."""
+
+BEYOND = "192.0.2.1"
+"""Any address that is not on a network of ours (RFC 5737): stands for a host that only the DNS knows."""
 
 # A call makes some hundreds of objects that live for minutes and hold no cycles: reference counts free them. Looking for
 # cycles every 700 allocations (Python's default) would walk all of them again and again.
@@ -100,13 +103,14 @@ class App:
             raise StartError(str(error)) from error
         now = self._loop.time()
         restored = self._registrations.restore(await self._store.load_bindings(), now, time.time())
+        self._registrations.watch(self._contacts, now)
         self._keepalive.watch_gateways(now)
         self._trunk_registrations.configure(wiring.registrations(settings), now)
         self._keepalive.arm(now)
-        self._pump(now)
+        self._driver.drain()
         self._control = ControlServer(
             state / SOCKET_NAME,
-            {"status": self._status, "reload": self._reload_command, "ping": lambda _args: {"pid": True}},
+            {"status": self._status, "reload": self._reload_command, "ping": lambda _args: {"pid": os.getpid()}},
         )
         await self._control.start()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -116,7 +120,7 @@ class App:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        log.info("ready", listening=self._driver.listening(), bindings=restored, calls_limit=settings.sip.limits.calls)
+        log.info("ready", listening=self.listening(), bindings=restored, calls_limit=settings.sip.limits.calls)
 
     async def run(self) -> None:
         """Serve until told to stop, then drain and close."""
@@ -128,20 +132,29 @@ class App:
         """Begin the drain."""
         self._stopping.set()
 
+    def listening(self) -> list[str]:
+        """What is listened on, as `udp 192.0.2.1:5060`."""
+        return [str(each) for each in self._addresses.listen]
+
     def _build(self, settings: Settings) -> None:
         ids = self._ids
-        self._driver_listen = tuple(SipListen(each.transport, each.host, each.port) for each in settings.sip.listen)
+        self._addresses = LocalAddresses(tuple(SipListen(*each) for each in settings.sip.listen))
         self._stack = Stack(ids, self._sent_by, wiring.stack_settings(settings))
         self._ua = UserAgent(self._stack, wiring.ua_settings(settings), ids)
-        self._driver = Driver(self._stack, self._driver_listen, self._pump)
+        self._driver = Driver(self._stack, self._addresses, self._pump, wiring.driver_settings(settings))
         self._media = InProcessMedia(wiring.engine_settings(settings), self._media_has_events)
         self._admission = Admission(wiring.admission_settings(settings), ids)
         self._registrations = Registrations(wiring.registrar_settings(settings), self._admission, ids)
         self._trunks = Trunks(wiring.trunk_configs(settings), ids)
         self._trunk_registrations = TrunkRegistrations(ids)
-        limits = CallLimits()
+        self._limits = CallLimits()
         self._book = PhoneBook(
-            wiring.entries(settings), self._dialplan(settings), self._registrations, self._trunks, limits
+            wiring.entries(settings),
+            self._dialplan(settings),
+            self._registrations,
+            self._trunks,
+            self._limits,
+            settings.sip.max_forwards,
         )
         self._admission.configure(wiring.accounts(settings), wiring.trunk_configs(settings))
         self._runtime = Runtime(
@@ -151,7 +164,7 @@ class App:
             self._stack.timers,
             self._admission,
             self._book,
-            limits,
+            self._limits,
             ids,
             self._media_address,
             time.time,
@@ -169,7 +182,6 @@ class App:
             self._gateways,
             self._trunk_registrations,
         )
-        self._reporter = Reporter(self._config)
 
     @staticmethod
     def _dialplan(settings: Settings) -> Dialplan:
@@ -226,14 +238,13 @@ class App:
             return
         for change in changes:
             self._store.write_binding_change(change)
-        self._registrations.watch(self._contacts, now)
         changes.clear()
+        self._registrations.watch(self._contacts, now)
         self._keepalive.arm(now)
 
     def _media_has_events(self) -> None:
         now = self._loop.time()
-        self._pump(now)
-        self._driver.flush(now)
+        self._driver.drain()
 
     def _record(self, contact: Contact) -> None:
         self._store.write_cdr(cdr_of(contact))
@@ -242,7 +253,7 @@ class App:
 
     def _sent_by(self, transport: str, host: str) -> tuple[str, int]:
         """What Via and Contact say we are, on the way to `host`."""
-        own, port = self._driver.sent_by(transport, host)
+        own, port = self._addresses.sent_by(transport, host)
         advertised = self._settings.sip.advertise
         return (own, port) if advertised is None or self._is_local(host) else (advertised, port)
 
@@ -254,7 +265,7 @@ class App:
         bound = self._settings.media.bind
         if bound is not None and not ipaddress.ip_address(bound).is_unspecified:
             return bound
-        return self._driver.address_towards(host)
+        return self._addresses.address_towards(host or BEYOND)
 
     def _is_local(self, host: str) -> bool:
         networks = self._settings.sip.local_networks
@@ -266,7 +277,35 @@ class App:
     # ---- control ---------------------------------------------------------------------------------------
 
     def _status(self, args: dict[str, Any]) -> Any:
-        return self._reporter.status(self, args)
+        limit = args.get("limit")
+        now = self._loop.time()
+        trunks = self._trunks.status(now)
+        return status_report(
+            now=now,
+            started=self._started_at,
+            config=str(self._config),
+            listening=self.listening(),
+            draining=self._runtime.draining,
+            limit=limit if isinstance(limit, int) else None,
+            bindings=self._registrations.status(now, self._contacts),
+            trunks=trunks,
+            trunk_registrations=self._trunk_registrations.status(now),
+            trunk_calls={each.name: self._limits.held(f"trunk:{each.name}") for each in trunks},
+            gateway_rtt={place: self._gateways.rtt(place) for place in self._gateways.places()},
+            calls=self._runtime.calls.values(),
+            counters={**self._stack.counters, **self._admission.counters, **self._runtime.counters},
+            media=self._media_report(),
+        )
+
+    def _media_report(self) -> MediaReport:
+        counted = dict(self._media.counters)
+        return MediaReport(
+            rows=self._media.streams,
+            ports=self._media.ports,
+            packets_in=counted.pop("packets_received", 0),
+            packets_out=counted.pop("packets_sent", 0),
+            dropped=counted,
+        )
 
     def _reload_command(self, _args: dict[str, Any]) -> Any:
         try:
@@ -293,7 +332,7 @@ class App:
         trunk_configs = wiring.trunk_configs(fresh)
         notes = [f"{name} changed: takes effect at the next start" for name in _restart_only(self._settings, fresh)]
         self._trunks.configure(trunk_configs)
-        self._admission.configure(wiring.accounts(fresh), trunk_configs)
+        self._admission.configure(wiring.accounts(fresh), trunk_configs, wiring.admission_settings(fresh))
         self._book.configure(book, dialplan)
         self._runtime.settings = wiring.runtime_settings(fresh)
         self._trunk_registrations.configure(wiring.registrations(fresh), now)
@@ -301,7 +340,7 @@ class App:
         self._registrations.configure(wiring.registrar_settings(fresh))
         self._bindings_changed(now)
         self._keepalive.watch_gateways(now)
-        self._driver.flush(now)
+        self._driver.drain()
         log.info("reloaded", extensions=len(fresh.extensions), trunks=len(fresh.trunks), notes=notes)
         return notes
 
@@ -321,20 +360,19 @@ class App:
             loop.add_signal_handler(number, hurry.set)
         self._trunk_registrations.stop(loop.time())
         self._keepalive.arm(loop.time())
-        self._driver.flush(loop.time())
+        self._driver.drain()
         while runtime.calls and loop.time() < deadline and not hurry.is_set():
             await asyncio.sleep(POLL)
         now = loop.time()
         runtime.hang_up_all(Cause.NETWORK_OUT_OF_ORDER, now, "switch shutting down")
-        self._pump(now)
-        self._driver.flush(now)
+        self._driver.drain()
         end = now + BYE_GRACE
-        while loop.time() < end and (self._stack.busy() or not self._trunk_registrations.stopped()):
+        while loop.time() < end and (any(self._stack.sizes().values()) or not self._trunk_registrations.stopped()):
             await asyncio.sleep(POLL)
 
     async def _close(self) -> None:
         await self._control.stop()
-        await self._driver.stop()
+        await self._driver.close()
         self._media.stop()
         await self._store.close()
         log.info("stopped")
@@ -346,7 +384,6 @@ def _restart_only(old: Settings, new: Settings) -> list[str]:
         "sip.listen": (old.sip.listen, new.sip.listen),
         "sip.timers": (old.sip.timers, new.sip.timers),
         "sip.session_timer": (old.sip.session_timer, new.sip.session_timer),
-        "sip.realm": (old.sip.realm, new.sip.realm),
         "media.rtp_ports": (old.media.rtp_ports, new.media.rtp_ports),
         "media.bind": (old.media.bind, new.media.bind),
         "media.workers": (old.media.workers, new.media.workers),
@@ -354,6 +391,3 @@ def _restart_only(old: Settings, new: Settings) -> list[str]:
         "server.database_url": (old.server.database_url, new.server.database_url),
     }
     return [name for name, (before, after) in pairs.items() if before != after]
-
-
-__all__ = ["App", "Flow", "StartError", "response_to"]

@@ -87,7 +87,7 @@ class Numbers(Protocol):
 class PhoneBook:
     """Answers what calls ask. See `softswitch.call.Directory`."""
 
-    __slots__ = ("_entries", "_identity", "_limits", "_numbers", "_registrations", "_trunks")
+    __slots__ = ("_entries", "_identity", "_limits", "_max_forwards", "_numbers", "_registrations", "_trunks")
 
     def __init__(
         self,
@@ -96,12 +96,14 @@ class PhoneBook:
         registrations: Registrations,
         trunks: Trunks,
         limits: CallLimits,
+        max_forwards: int = 70,
     ) -> None:
         self._entries = entries
         self._numbers = numbers
         self._registrations = registrations
         self._trunks = trunks
         self._limits = limits
+        self._max_forwards = max_forwards
         self._identity = CallerIdentity(CallerRules())
 
     def configure(self, entries: Entries, numbers: Numbers) -> None:
@@ -216,43 +218,36 @@ class PhoneBook:
         # RFC 3261 19.1.2: escapes in the user part stand for the characters; the dialplan matches those.
         dialled = unescape(request.request_uri.user or "")
         hops = request.max_forwards
+        hops = self._max_forwards if hops is None else min(hops, self._max_forwards)
         address = f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}"
+        name = known.name
         if known.kind == "trunk":
-            entry = self._entries.trunks[known.name]
-            did = dialled
-            dialled = self._trunks.dialled(known.name, dialled)
-            caller = self._trunks.caller(known.name, request)
-            context = entry.context
-        else:
-            did = ""
-            extension = self._entries.extensions[known.name]
-            context = extension.context
-            caller = extension.caller
-            # RFC 3323 4.1.1.3: a caller that asks for privacy stays unnamed.
-            if "id" in (request.get("Privacy") or "") or request.from_.uri.host == "anonymous.invalid":
-                caller = Party(caller.number, caller.name, True)
-        return Setup(
-            dialled, caller, context, known.kind, known.name, 70 if hops is None else hops, address, headers, did
-        )
+            context = self._entries.trunks[name].context
+            caller = self._trunks.caller(name, request)
+            rewritten = self._trunks.dialled(name, dialled)
+            return Setup(rewritten, caller, context, "trunk", name, hops, address, headers, dialled)
+        entry = self._entries.extensions[name]
+        caller = entry.caller
+        # RFC 3323 4.1.1.3: a caller that asks for privacy stays unnamed.
+        if "id" in (request.get("Privacy") or "") or request.from_.uri.host == "anonymous.invalid":
+            caller = Party(caller.number, caller.name, True)
+        return Setup(dialled, caller, entry.context, "extension", entry.number, hops, address, headers)
 
-    def inbound_policy(self, known: Known, request: Request, flow: Flow) -> tuple[AudioPolicy, bool]:
-        """Codecs of an admitted caller, and whether it is behind NAT."""
-        entry: ExtensionEntry | TrunkEntry = (
-            self._entries.trunks[known.name] if known.kind == "trunk" else self._entries.extensions[known.name]
-        )
-        if entry.nat != "auto":
-            return entry.policy, entry.nat == "yes"
-        # The address it calls itself by is not the one it comes from: something on the way translates.
-        contact = request.contact
-        named = contact.uri.host if contact is not None else request.via.host
-        return entry.policy, named.strip("[]") != flow.remote[0]
+    def terms(self, known: Known) -> ExtensionEntry | TrunkEntry:
+        """What is set for an admitted caller."""
+        if known.kind == "trunk":
+            return self._entries.trunks[known.name]
+        return self._entries.extensions[known.name]
 
-    def reliable(self, kind: str, name: str) -> bool | None:
-        """Whether 18x to this caller go reliably: always, never, or (None) where it can."""
-        entry: ExtensionEntry | TrunkEntry | None = (
-            self._entries.trunks.get(name) if kind == "trunk" else self._entries.extensions.get(name)
-        )
-        return entry.reliable if entry is not None else None
+
+def behind_nat(terms: ExtensionEntry | TrunkEntry, request: Request, flow: Flow) -> bool:
+    """Whether a caller is behind NAT: as its owner says, else by the addresses."""
+    if terms.nat != "auto":
+        return terms.nat == "yes"
+    # The address it calls itself by is not the one it comes from: something on the way translates.
+    contact = request.contact
+    named = contact.uri.host if contact is not None else request.via.host
+    return named.strip("[]") != flow.remote[0]
 
 
 def _host_of(destination: Destination) -> str:

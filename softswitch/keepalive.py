@@ -87,7 +87,7 @@ class KeepAlive:
         )
         nearest = min((at for at in deadlines if at is not None), default=None)
         if self._timer is not None:
-            if nearest is not None and self._timer.deadline <= nearest:
+            if nearest is not None and self._timer.at <= nearest:
                 return
             self._timer.cancel()
             self._timer = None

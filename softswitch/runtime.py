@@ -34,7 +34,7 @@ from softswitch.call import Call
 from softswitch.call_limits import CallLimits
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
-from softswitch.directory import DialAddress, PhoneBook
+from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
 from softswitch.sip_leg import SessionEvent, SipLeg
 from softswitch.vocabulary import (
     Accept,
@@ -186,27 +186,25 @@ class Runtime:
         session, request = event.session, event.request
         leg_id = next(self._leg_ids)
         host = flow.remote[0]
-        policy, nat = self._book.inbound_policy(known, request, flow)
+        contact_id = self._contact_id()
         try:
+            terms = self._book.terms(known)
+            nat = behind_nat(terms, request, flow)
             setup = self._book.setup(known, request, flow, self._passed(request))
-            leg = self._open_leg(leg_id, True, setup.kind, setup.endpoint, policy, nat, host)
+            leg = self._make_leg(leg_id, True, setup.kind, setup.endpoint, terms.policy, nat, host, terms.reliable)
             offer = leg.arrived(session.remote_offer)
-            contact = Contact(self._contact_id(), now, self._wall(), setup.caller, setup.dialled)
-            if not self._limits.acquire(f"{setup.kind}:{setup.endpoint}", known.max_calls, contact.id):
+            limit = terms.channels if isinstance(terms, TrunkEntry) else terms.call_limit
+            if not self._limits.acquire(f"{setup.kind}:{setup.endpoint}", limit, contact_id):
                 self.counters["calls refused: call limit"] += 1
                 session.reject(486 if setup.kind == "extension" else 503, "Call limit reached", [], now)
                 return
-            leg.local = self._media.open(
-                leg_id, host, offer.remote if offer is not None else None, nat, leg.origin.host, now
-            )
-        except SdpError as error:
-            session.reject(error.status, error.reason, [], now)
-            return
-        except SipError as error:
+            remote = offer.remote if offer is not None else None
+            leg.local = self._media.open(leg_id, host, remote, nat, leg.origin.host, now)
+        except (SdpError, SipError) as error:
             session.reject(error.status, error.reason, [], now)
             return
         except NoMediaPorts:
-            self._limits.release(contact.id)
+            self._limits.release(contact_id)
             self.counters["calls refused: no media ports"] += 1
             session.reject(503, "No media ports", [("Retry-After", str(RETRY_AFTER))], now)
             return
@@ -214,6 +212,7 @@ class Runtime:
         session.user = leg_id
         if nat or flow.connection:
             session.destination = flow
+        contact = Contact(contact_id, now, self._wall(), setup.caller, setup.dialled)
         self._begin(contact, leg, setup, offer, now, session.call_id)
 
     def _begin(
@@ -235,15 +234,21 @@ class Runtime:
         self._execute(active, call.begin(now), now)
         self._work(now)
 
-    def _open_leg(
-        self, leg: int, inbound: bool, kind: str, endpoint: str, policy: AudioPolicy, nat: bool, host: str
+    def _make_leg(
+        self,
+        leg: int,
+        inbound: bool,
+        kind: str,
+        endpoint: str,
+        policy: AudioPolicy,
+        nat: bool,
+        host: str,
+        reliable: bool | None = None,
     ) -> SipLeg:
-        local_host = self._announce(host)
         # RFC 3264 section 5: session id and version are 64-bit numbers of which the top bit stays clear.
-        origin = Origin(self._ids.number(62), 1, "-", local_host)
-        return SipLeg(
-            leg, inbound, kind, endpoint, policy, nat, host, origin, self._media, self.settings.silence_hangup
-        )
+        origin = Origin(self._ids.number(62), 1, "-", self._announce(host))
+        silence = self.settings.silence_hangup
+        return SipLeg(leg, inbound, kind, endpoint, policy, nat, host, origin, self._media, silence, reliable)
 
     def _next_leg(self) -> int:
         return next(self._leg_ids)
@@ -284,7 +289,7 @@ class Runtime:
         endpoint = effect.endpoint
         address = endpoint.address
         assert isinstance(address, DialAddress)
-        leg = self._open_leg(
+        leg = self._make_leg(
             effect.leg, False, endpoint.kind, endpoint.name, endpoint.policy, address.nat, address.host
         )
         try:

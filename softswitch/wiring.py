@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from media.commands import MediaSettings as EngineSettings
 from media.negotiate import AudioPolicy
+from sip.aio.driver import DriverSettings
 from sip.registrar import RegistrarSettings
 from sip.stack import StackSettings
 from sip.timers import TimerConfig
@@ -34,6 +35,15 @@ def stack_settings(settings: Settings) -> StackSettings:
     return StackSettings(
         timers=TimerConfig(t1=timers.t1, t2=timers.t2, t4=timers.t4),
         max_server_transactions=settings.sip.limits.transactions,
+    )
+
+
+def driver_settings(settings: Settings) -> DriverSettings:
+    """Connections: limits."""
+    limits = settings.sip.limits
+    return DriverSettings(
+        max_connections=limits.connections,
+        max_connections_per_source=limits.connections_per_source,
     )
 
 
@@ -89,6 +99,7 @@ def admission_settings(settings: Settings) -> AdmissionSettings:
     return AdmissionSettings(
         realm=settings.sip.realm,
         algorithms=settings.sip.algorithms,
+        nonce_lifetime=settings.sip.nonce_lifetime,
         source_failures=limits.source_failures,
         user_failures=limits.user_failures,
         fade=limits.failures_forgotten,
@@ -112,7 +123,10 @@ def accounts(settings: Settings) -> list[ExtensionAccount]:
         ExtensionAccount(
             extension=extension.number,
             password=_open(extension.password),
-            sources=extension.sources,
+            sources=tuple(map(str, extension.sources)),
+            transports=extension.transports,
+            max_contacts=extension.max_contacts,
+            nat=extension.nat,
             max_calls=extension.call_limit,
         )
         for extension in settings.extensions.values()
@@ -184,7 +198,7 @@ def _trunk(trunk: Trunk) -> TrunkConfig:
     return TrunkConfig(
         name=trunk.name,
         inbound=how,  # type: ignore[arg-type]
-        sources=inbound.addresses if inbound is not None else (),
+        sources=tuple(map(str, inbound.addresses)) if inbound is not None else (),
         inbound_username=(inbound.username or "") if inbound is not None else "",
         inbound_password=_open(inbound.password) if inbound is not None else "",
         gateways=tuple(

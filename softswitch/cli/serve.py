@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -79,7 +80,7 @@ def _set_up_logs(level: str, as_json: bool) -> None:
     )
 
 
-def _printable(_logger: object, _name: str, event: dict[str, object]) -> dict[str, object]:
+def _printable(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Escape what is not printable in values that came from outside: no forged lines, no terminal codes."""
     for key, value in event.items():
         if isinstance(value, str) and key != "exception" and not value.isprintable():

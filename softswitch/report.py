@@ -1,0 +1,183 @@
+"""What the switch tells of itself: the status report, and a contact as a call detail record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from softswitch.call import State
+from softswitch.contact import Contact
+from softswitch.contact import LegRecord as LegNotes
+from softswitch.control import (
+    CallRow,
+    GatewayRow,
+    MediaReport,
+    RegistrationRow,
+    StatusReport,
+    TrunkRow,
+)
+from softswitch.registrations import BindingStatus
+from softswitch.runtime import Active
+from softswitch.store.records import CdrRecord, LegRecord
+
+if TYPE_CHECKING:
+    from softswitch.trunk_registration import RegistrationStatus
+    from softswitch.trunks import TrunkStatus
+
+MAX_ROWS = 10_000
+"""Rows of one list in a report where the asker names no number."""
+
+_STATES = {
+    State.ROUTING: "routing",
+    State.HUNTING: "ringing",
+    State.OFFERING: "connecting",
+    State.TALKING: "talking",
+    State.ECHO: "echo",
+    State.ENDING: "ending",
+}
+
+
+def cdr_of(contact: Contact) -> CdrRecord:
+    """The record of an ended contact."""
+    wall = contact.wall_of
+    trunks = [leg.endpoint for leg in contact.legs if leg.kind == "trunk"]
+    ended = contact.ended or contact.started
+    direction = contact.direction
+    if direction == "internal" and trunks:
+        direction = "outbound"
+    return CdrRecord(
+        contact=contact.id,
+        started=contact.wall,
+        ended=contact.wall + ended - contact.started,
+        answered=wall(contact.answered),
+        direction=direction,
+        caller_number=contact.caller.number,
+        caller_name=contact.caller.name,
+        dialled=contact.dialled,
+        destination=contact.destination,
+        context=contact.context,
+        trunk=trunks[-1] if trunks else "",
+        cause=contact.cause,
+        status=contact.status,
+        ended_by=contact.ended_by,
+        duration=ended - contact.started,
+        billsec=ended - contact.answered if contact.answered else 0.0,
+        legs=tuple([_leg(contact, leg) for leg in contact.legs]),
+    )
+
+
+def _leg(contact: Contact, leg: LegNotes) -> LegRecord:
+    wall = contact.wall_of
+    stats = leg.stats
+    return LegRecord(
+        kind=leg.kind,
+        endpoint=leg.endpoint,
+        started=contact.wall + leg.started - contact.started,
+        direction=leg.direction,
+        number=leg.number,
+        address=leg.address,
+        call_id=leg.call_id,
+        rang=wall(leg.rang),
+        answered=wall(leg.answered),
+        ended=wall(leg.ended),
+        cause=leg.cause,
+        status=leg.status,
+        packets_in=stats.packets_received if stats is not None else 0,
+        packets_out=stats.packets_sent if stats is not None else 0,
+        lost=stats.lost if stats is not None else 0,
+        jitter_ms=stats.jitter_ms if stats is not None and stats.packets_received else None,
+        rtt_ms=stats.round_trip_ms if stats is not None else None,
+        codec=leg.codec,
+    )
+
+
+def status_report(
+    *,
+    now: float,
+    started: float,
+    config: str,
+    listening: list[str],
+    draining: bool,
+    limit: int | None,
+    bindings: list[BindingStatus],
+    trunks: list[TrunkStatus],
+    trunk_registrations: list[RegistrationStatus],
+    trunk_calls: dict[str, int],
+    gateway_rtt: dict[tuple[str, str], float | None],
+    calls: Iterable[Active],
+    counters: dict[str, int],
+    media: MediaReport,
+) -> StatusReport:
+    """Everything an operator sees with `softswitch status`; lists are cut to `limit` rows."""
+    rows = MAX_ROWS if limit is None else max(0, min(limit, MAX_ROWS))
+    active = list(calls)
+    registered = {each.trunk: str(each.state) for each in trunk_registrations}
+    return StatusReport(
+        version=version("softswitch"),
+        pid=os.getpid(),
+        uptime=now - started,
+        registrations=[_registration(each) for each in bindings[:rows]],
+        trunks=[_trunk(each, registered, trunk_calls, gateway_rtt) for each in trunks[:rows]],
+        calls=[_call(each, now) for each in active[:rows]],
+        counters=counters,
+        media=media,
+        totals={"registrations": len(bindings), "calls": len(active)},
+        listening=listening,
+        config=config,
+        draining=draining,
+    )
+
+
+def _registration(binding: BindingStatus) -> RegistrationRow:
+    return RegistrationRow(
+        aor=binding.extension,
+        contact=binding.contact,
+        transport=binding.transport,
+        source=binding.source,
+        user_agent=binding.user_agent,
+        expires_in=binding.expires_in,
+        q=binding.q,
+        reachable=binding.reachable,
+        rtt_ms=None if binding.rtt is None else binding.rtt * 1000,
+    )
+
+
+def _trunk(
+    trunk: TrunkStatus,
+    registered: dict[str, str],
+    calls: dict[str, int],
+    rtt: dict[tuple[str, str], float | None],
+) -> TrunkRow:
+    gateways = []
+    for gateway in trunk.gateways:
+        took = rtt.get((trunk.name, gateway.gateway))
+        if not gateway.reachable:
+            state = "down"
+        else:
+            state = "unknown" if took is None else "up"
+        gateways.append(GatewayRow(gateway.gateway, state, None if took is None else took * 1000))
+    state = registered.get(trunk.name, "")
+    kind = "register" if state else {"address": "address", "credentials": "digest"}.get(trunk.inbound, "")
+    limit = trunk.max_calls or None
+    return TrunkRow(trunk.name, kind, state, gateways, calls.get(trunk.name, 0), limit)
+
+
+def _call(active: Active, now: float) -> CallRow:
+    call = active.call
+    contact = call.contact
+    called = next((leg for leg in reversed(contact.legs) if leg.direction == "out"), None)
+    caller = contact.legs[0]
+    return CallRow(
+        contact=contact.id,
+        state=_STATES[call.state],
+        caller=contact.caller.number,
+        called=contact.dialled,
+        caller_leg=f"{caller.kind} {caller.endpoint}",
+        called_leg=f"{called.kind} {called.endpoint}" if called is not None else "",
+        age=now - contact.started,
+        talking=now - contact.answered if contact.answered else None,
+        codec=caller.codec,
+        held=bool(contact.segments) and contact.segments[-1].kind == "hold",
+    )

@@ -1,0 +1,197 @@
+"""What the benchmark programs share: a switch on one core, load on the other, and the kernel's word for CPU time.
+
+CPU time is utime + stime of the process (proc(5)), so kernel work done for it counts; wall-clock time proves nothing here.
+Each program prints one line per budget, `NAME VALUE UNIT BUDGET REFERENCE`, as the median of `RUNS` runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+SWITCH_CORE = 0
+LOAD_CORE = 1
+RUNS = 3
+READY_SECONDS = 20.0
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+SCENARIOS = Path(__file__).parent / "scenarios"
+SOFTSWITCH = Path(sys.executable).with_name("softswitch")
+
+
+def pinned(core: int) -> Callable[[], None]:
+    """A `preexec_fn` that keeps a child on one core."""
+    cores = sorted(os.sched_getaffinity(0))
+    chosen = cores[core % len(cores)]
+    return lambda: os.sched_setaffinity(0, {chosen})
+
+
+def cpu_seconds(pid: int) -> float:
+    """utime + stime of a process, all threads, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_kib(pid: int) -> float:
+    """Resident memory of a process in KiB."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 1024
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A UDP port nobody uses now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+class Switch:
+    """A running `softswitch serve`, pinned to its core."""
+
+    def __init__(self, process: subprocess.Popen[str], directory: Path, port: int, called_port: int) -> None:
+        self.process = process
+        self.directory = directory
+        self.port = port
+        self.called_port = called_port
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def users(self) -> Path:
+        return self.directory / "sipp-users.csv"
+
+
+@contextlib.contextmanager
+def switch(extensions: int = 10, rtp_ports: str = "20000-29999", extra: str = "") -> Iterator[Switch]:
+    """A switch with a trunk that may come from loopback and a route for every number to `called_port`."""
+    with tempfile.TemporaryDirectory(prefix="softswitch-bench-") as name:
+        directory = Path(name) / "config"
+        port, called_port = free_port(), free_port()
+        init = [str(SOFTSWITCH), "init", str(directory), "--extensions", str(extensions)]
+        init += ["--sip", f"127.0.0.1:{port}", "--rtp-ports", rtp_ports, "--trunk", "127.0.0.1/32"]
+        init += ["--route", f"_9X.=127.0.0.1:{called_port}"]
+        subprocess.run(init, check=True, stdout=subprocess.DEVNULL)
+        if extra:
+            (directory / "bench.yaml").write_text(extra)
+        process = subprocess.Popen(
+            [str(SOFTSWITCH), "serve", "--config", str(directory)],
+            stdout=subprocess.PIPE,
+            stderr=(directory / "log").open("w"),
+            text=True,
+            preexec_fn=pinned(SWITCH_CORE),
+        )
+        try:
+            _wait_ready(process, directory / "log")
+            yield Switch(process, directory, port, called_port)
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        trouble = [line for line in (directory / "log").read_text().splitlines() if "Traceback" in line]
+        if trouble:
+            raise RuntimeError("the switch logged a traceback during the benchmark")
+
+
+def _wait_ready(process: subprocess.Popen[str], log: Path) -> None:
+    assert process.stdout is not None
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end:
+        line = process.stdout.readline()
+        if "softswitch ready" in line:
+            return
+        if not line and process.poll() is not None:
+            break
+    raise RuntimeError(f"the switch did not start:\n{log.read_text()[-2000:]}")
+
+
+@contextlib.contextmanager
+def called(switch_: Switch, hold_port: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+    """SIPp as the called side, on the load's core."""
+    with tempfile.TemporaryDirectory() as where:
+        process = subprocess.Popen(
+            [
+                *("sipp", "-sf", str(SCENARIOS / "called.xml"), "-i", "127.0.0.1", "-p", str(switch_.called_port)),
+                *("-nostdin", "-mp", str(hold_port or free_port())),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=where,
+            preexec_fn=pinned(LOAD_CORE),
+        )
+        time.sleep(0.5)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+class Load:
+    """What a finished SIPp run says of itself."""
+
+    def __init__(self, successful: int, failed: int, retransmissions: int, cpu: float, seconds: float) -> None:
+        self.successful = successful
+        self.failed = failed
+        self.retransmissions = retransmissions
+        self.cpu = cpu
+        self.seconds = seconds
+
+
+def sipp(arguments: list[str], timeout: float) -> Load:
+    """Run SIPp to its end on the load's core and read its last statistics row."""
+    with tempfile.TemporaryDirectory() as where:
+        statistics_file = Path(where) / "stat.csv"
+        command = ["sipp", *arguments, "-i", "127.0.0.1", "-nostdin", "-trace_stat", "-stf", str(statistics_file)]
+        before = os.times()
+        began = time.monotonic()
+        subprocess.run(
+            [*command, "-fd", "1", "-timeout", str(int(timeout)), "-timeout_error"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=where,
+            preexec_fn=pinned(LOAD_CORE),
+            timeout=timeout + 30,
+            check=False,
+        )
+        after = os.times()
+        rows = statistics_file.read_text().strip().splitlines()
+        last = dict(zip(rows[0].split(";"), rows[-1].split(";"), strict=False))
+        cpu = after.children_user + after.children_system - before.children_user - before.children_system
+        return Load(
+            int(last["SuccessfulCall(C)"]),
+            int(last["FailedCall(C)"]),
+            int(last["Retransmissions(C)"]),
+            cpu,
+            time.monotonic() - began,
+        )
+
+
+def line(name: str, value: float, unit: str, budget: str, reference: str) -> None:
+    """One budget, as `make bench` prints it."""
+    print(f"{name:28} {value:10.1f} {unit:12} {budget:16} {reference}", flush=True)
+
+
+def median(values: list[float]) -> float:
+    """The middle of several runs."""
+    return statistics.median(values)
+
+
+def number_in(text: str, pattern: str) -> float:
+    """The first group of a pattern as a number."""
+    found = re.search(pattern, text)
+    if found is None:
+        raise ValueError(f"{pattern!r} is not in {text!r}")
+    return float(found[1])

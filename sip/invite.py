@@ -1,16 +1,63 @@
-"""INVITE sessions: what the application holds in its hand for one leg."""
+"""INVITE sessions: what the application holds in its hand for one leg (RFC 3261 13, 14, 15).
+
+    CALLING --1xx with tag--> EARLY --2xx--> ACCEPTED --ACK--> CONFIRMED --BYE--> ENDING --answered--> ENDED
+       \\                        \\--failed, cancelled, rejected---------------------^ (or ENDED at once)
+
+Here is what both roles do once there is a dialog: offers, answers, acknowledgements, requests of the peer, the end.
+`invite_uac.py` and `invite_uas.py` hold what comes before; `reoffer.py` our own re-INVITEs, UPDATEs and session
+refreshes.
+
+Ownership: the user agent owns sessions by id; a session owns its dialogs and timers; a request in flight owns its
+session (through its transaction's `user`). A session that has ended is in no table and no timer, so its last
+reference frees it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from sip import reoffer
+from sip.digest import DigestClient
+from sip.errors import SipError
+from sip.message import Request, Response, response_to
+from sip.offer_answer import Exchange, WrongState
+from sip.outgoing import InDialog, Kind, credentials_of
+from sip.reliable import rseq
+from sip.session_timer import Settled, header, settle_as_uas
+from sip.ua_events import (
+    AnswerReceived,
+    EndCause,
+    InfoReceived,
+    Offered,
+    OfferedIn,
+    OfferWithdrawn,
+    SessionConfirmed,
+    SessionEnded,
+)
+from sip.uas import SDP, Refused, sdp_in, sdp_of
 
 if TYPE_CHECKING:
-    from sip.effects import Destination
+    from sip.dialog import Dialog
+    from sip.digest import Credentials
+    from sip.effects import Destination, FailureCause
+    from sip.server_transaction import ServerTransaction
+    from sip.timers import Timer
     from sip.ua import UserAgent
 
-Headers = Sequence[tuple[str, str]]
+__all__ = ["Headers", "InviteSession", "State", "WrongState"]
+
+Header = tuple[str, str]
+Headers = Sequence[Header]
+
+SDP_TYPE: Header = ("Content-Type", SDP)
+
+# Responses to a request inside a dialog that end the session with it. RFC 3261 12.2.1.2: "If the response for a
+# request within a dialog is a 481 (Call/Transaction Does Not Exist) or a 408 (Request Timeout), the UAC SHOULD
+# terminate the dialog." RFC 5057 5.1 adds the codes which say that the peer itself, not this request, can't be
+# reached.
+ENDS_SESSION = frozenset({404, 408, 410, 416, 480, 481, 482, 484, 485, 502, 604})
 
 
 class State(Enum):
@@ -18,106 +65,700 @@ class State(Enum):
 
     CALLING = auto()  # UAC: INVITE sent. UAS: INVITE came, nothing said but 100
     EARLY = auto()  # a provisional response with a tag was received (UAC) or sent (UAS)
-    ACCEPTED = (
-        auto()
-    )  # UAC: 2xx came and our ACK waits for answer(). UAS: 2xx sent (or held back by PRACK), ACK not yet here
+    ACCEPTED = auto()  # UAC: 2xx came, our ACK waits for answer(). UAS: accepted, the ACK not yet here
     CONFIRMED = auto()  # ACK sent (UAC) or received (UAS)
     ENDING = auto()  # over for the application; BYE, CANCEL or late responses still on the wire
     ENDED = auto()  # nothing left
 
 
+class Pending:
+    """The peer's offer (or its offerless re-INVITE) that waits for the application's answer."""
+
+    __slots__ = ("credentials", "dialog", "number", "offerless", "settled", "transaction", "where")
+
+    def __init__(self, where: OfferedIn, dialog: Dialog, transaction: ServerTransaction | None) -> None:
+        self.where = where
+        self.dialog = dialog
+        self.transaction = transaction  # INVITE, UPDATE, PRACK: owed a response
+        self.offerless = False
+        self.number = 0  # "2xx": CSeq of the ACK; "18x": CSeq of the INVITE that its PRACK names (RSeq is the dialog's)
+        self.credentials: tuple[Header, ...] = ()  # of the INVITE, for the ACK
+        self.settled: tuple[Settled, bool] | None = None
+
+
+class Unacked:
+    """A 2xx of ours on the wire, retransmitted until its ACK comes."""
+
+    __slots__ = ("cseq", "deadline", "interval", "offers", "timer", "transaction")
+
+    def __init__(self, transaction: ServerTransaction, cseq: int, offers: bool) -> None:
+        self.transaction = transaction
+        self.cseq = cseq
+        self.offers = offers  # it holds our offer: the ACK must hold the answer
+        self.interval = 0.0
+        self.deadline = 0.0
+        self.timer: Timer | None = None
+
+    def stop(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
 class InviteSession:
     """One INVITE dialog usage, from the first INVITE to the last BYE.
 
-    Made by `UserAgent.invite` (role "uac") or by an arriving INVITE (role "uas"). A method called in a state where it means
-    nothing (answer() without an offer, progress() after accept()) raises `WrongState`: our own mistake, not the peer's.
-    `hangup` and `cancel` are always allowed and do nothing once the session is over.
+    Made by `UserAgent.invite` (role "uac") or by an arriving INVITE (role "uas"). A method called in a state where
+    it means nothing (answer() without an offer, progress() after accept()) raises `WrongState`: our own mistake,
+    not the peer's. On a session that is over every method does nothing: its last event may still be on its way to
+    the application.
     """
 
-    __slots__ = ("destination", "id", "remote_offer", "state", "ua", "user")
+    __slots__ = (
+        "_ack",
+        "_digest",
+        "_expires_at",
+        "_min_se",
+        "_pending",
+        "_reoffer",
+        "_settled",
+        "_timer",
+        "_unacked",
+        "contact_user",
+        "credentials",
+        "destination",
+        "dialog",
+        "id",
+        "remote_offer",
+        "state",
+        "ua",
+        "user",
+    )
 
-    id: int
-    role: Literal["uac", "uas"]
-    state: State
-    user: object  # the application's own mark (its leg id); never read here
-    remote_offer: bytes | None  # the peer's offer while it waits for our answer
-    # Where requests inside the dialog and the ACK go. None: RFC 3263 from route set and remote target. The application sets the
-    # Flow here when the peer is behind a NAT (its Contact can't be reached).
-    destination: Destination
+    role: ClassVar[Literal["uac", "uas"]]
 
-    # --- identity, for logs and records -------------------------------------------------------------------------------
+    def __init__(self, ua: UserAgent, session_id: int, dialog: Dialog, contact_user: str) -> None:
+        self.ua = ua
+        self.id = session_id
+        self.state = State.CALLING
+        # The application's own mark (its leg id); never read here.
+        self.user: object = None
+        # The peer's offer while it waits for our answer.
+        self.remote_offer: bytes | None = None
+        # Where requests inside the dialog and the ACK go. None: RFC 3263 from route set and remote target. The
+        # application sets the Flow here when the peer is behind a NAT (its Contact can't be reached).
+        self.destination: Destination = None
+        # User part of the Contact that the stack writes for us.
+        self.contact_user = contact_user
+        # For challenges inside the dialog.
+        self.credentials: Credentials | None = None
+        # The dialog; of several early ones that of the latest provisional response.
+        self.dialog = dialog
+        self._digest: DigestClient | None = None
+        self._pending: Pending | None = None
+        self._reoffer: reoffer.Reoffer | None = None
+        self._unacked: Unacked | None = None
+        self._ack: tuple[int, bytes | None, tuple[Header, ...]] | None = None  # CSeq, SDP, credentials of our ACK
+        self._settled: Settled | None = None
+        self._timer: Timer | None = None  # the session timer's (RFC 4028)
+        self._expires_at = 0.0
+        self._min_se = 0  # what a 422 demanded
+
+    def __repr__(self) -> str:
+        return f"<{self.role} session {self.id} {self.state.name}>"
+
+    # --- what it is -----------------------------------------------------------------------------------------
+
     @property
     def call_id(self) -> str:
-        raise NotImplementedError
+        return self.dialog.call_id
 
     @property
     def local_tag(self) -> str:
-        raise NotImplementedError
+        return self.dialog.local_tag
 
     @property
     def remote_tag(self) -> str:
         """The peer's tag; "" until the first response that has one."""
-        raise NotImplementedError
+        return self.dialog.remote_tag
 
-    # --- UAS: answering the INVITE --------------------------------------------------------------------------------------
-    def progress(
-        self, status: int, sdp: bytes | None, now: float, reliable: bool | None = None, headers: Headers = ()
-    ) -> None:
-        """Send 101-199. `reliable` None: where the peer requires 100rel, and for responses with SDP where it supports it (by settings).
+    @property
+    def over(self) -> bool:
+        """Whether the session is of no more use: its last event has been given out, or follows a cancel()."""
+        return self.state is State.ENDING or self.state is State.ENDED
 
-        `sdp` answers the INVITE's offer, or is our offer when the INVITE had none (then only reliably).
-        """
-        raise NotImplementedError
-
-    def accept(self, sdp: bytes | None, now: float, headers: Headers = ()) -> None:
-        """Send 200. `sdp`: the answer, or our offer for an offerless INVITE; None when a reliable 18x carried it already."""
-        raise NotImplementedError
-
-    def reject(self, status: int, reason: str | None, headers: Headers, now: float) -> None:
-        """Send a final 3xx-6xx to the INVITE; `SessionEnded(cause="rejected")` follows."""
-        raise NotImplementedError
-
-    # --- UAC ---------------------------------------------------------------------------------------------------------------
-    def cancel(self, now: float, reason: str | None = None) -> None:
-        """CANCEL the INVITE (now, or after its first 1xx). `reason`: a Reason header value.
-
-        `SessionFailed` follows: with 487, or with what the peer answered first. A 2xx that crosses is ACKed and BYEd inside.
-        """
-        raise NotImplementedError
-
-    # --- both --------------------------------------------------------------------------------------------------------------
-    def offer(self, sdp: bytes | None, now: float, method: Literal["INVITE", "UPDATE"] | None = None) -> None:
-        """Offer a new description: `AnswerReceived` or `OfferFailed` follows.
-
-        By re-INVITE when the dialog is confirmed, by UPDATE where asked for or in an early dialog (the peer must allow it).
-        `sdp` None: an offerless re-INVITE, the peer's offer comes as `Offered`. One at a time: a second offer while one is under way,
-        either side's, raises `WrongState`; `can_offer` tells.
-        """
-        raise NotImplementedError
+    @property
+    def offer_pending(self) -> bool:
+        """Whether an `Offered` waits for answer() or reject_offer() (an OfferWithdrawn or the end takes it back)."""
+        return self._pending is not None
 
     @property
     def can_offer(self) -> bool:
-        """Whether offer() is allowed now: no offer of either side is waiting for its answer, and a way to send one exists."""
-        raise NotImplementedError
+        """Whether offer() is allowed now: no offer of either side waits for its answer, and a way to send one
+        exists.
+        """
+        if self._reoffer is not None or self._pending is not None or self._unacked is not None:
+            return False
+        if self.state is State.CONFIRMED:
+            return self.dialog.exchange.quiet
+        return self.state is State.EARLY and self.dialog.peer_updates and self.dialog.exchange.state is Exchange.STABLE
+
+    # --- UAS: answering the INVITE --------------------------------------------------------------------------
+
+    def progress(
+        self, status: int, sdp: bytes | None, now: float, reliable: bool | None = None, headers: Headers = ()
+    ) -> None:
+        """Send 101-199. `reliable` None: where the peer requires 100rel, and for responses with SDP where it
+        supports it
+        (by settings); it is never done to a peer without 100rel.
+
+        `sdp` answers the INVITE's offer, or is our offer when the INVITE had none (then it is left out of a response
+        that can't be reliable). It is left out too when the answer is out already.
+        """
+        raise WrongState(f"progress() on {self}")
+
+    def accept(self, sdp: bytes | None, now: float, headers: Headers = ()) -> None:
+        """Send 200. `sdp`: the answer, or our offer for an offerless INVITE; left out when a reliable 18x carried
+        it already.
+
+        None: the description that progress() sent. The 200 is held back while a PRACK, or the answer to an early
+        UPDATE, is due.
+        """
+        raise WrongState(f"accept() on {self}")
+
+    def reject(self, status: int, reason: str | None, headers: Headers, now: float) -> None:
+        """Send a final 3xx-6xx to the INVITE; `SessionEnded(cause="rejected")` follows."""
+        raise WrongState(f"reject() on {self}")
+
+    # --- UAC ------------------------------------------------------------------------------------------------
+
+    def cancel(self, now: float, reason: str | None = None) -> None:
+        """CANCEL the INVITE (now, or after its first 1xx). `reason`: a Reason header value.
+
+        `SessionFailed` follows: with 487, or with what the peer answered first. A 2xx that crosses is ACKed and
+        BYEd inside.
+        """
+        raise WrongState(f"cancel() on {self}")
+
+    # --- both -----------------------------------------------------------------------------------------------
+
+    def offer(self, sdp: bytes | None, now: float, method: Literal["INVITE", "UPDATE"] | None = None) -> None:
+        """Offer a new description: `AnswerReceived` or `OfferFailed` follows.
+
+        By re-INVITE when the dialog is confirmed, by UPDATE where asked for or in an early dialog (the peer must
+        allow it). `sdp` None: an offerless re-INVITE, the peer's offer comes as `Offered`. One at a time: a second
+        offer while one is under way, either side's, raises `WrongState`; `can_offer` tells.
+        """
+        if self.over:
+            return
+        if not self.can_offer:
+            raise WrongState(f"offer() on {self}")
+        if method is None:
+            method = "INVITE" if self.state is State.CONFIRMED else "UPDATE"
+        if method == "UPDATE" and (sdp is None or not self.dialog.peer_updates):
+            method = "INVITE"
+        if method == "INVITE" and self.state is not State.CONFIRMED:
+            raise WrongState(f"re-INVITE on {self}")
+        reoffer.start(self, method, sdp, now)
 
     def answer(self, sdp: bytes, now: float) -> None:
-        """Answer the pending `Offered`, wherever it came (re-INVITE, UPDATE, PRACK, 2xx: in our ACK, reliable 18x: in our PRACK)."""
-        raise NotImplementedError
+        """Answer the pending `Offered`, wherever it came (re-INVITE, UPDATE, PRACK, 2xx: in our ACK, reliable 18x:
+        in our PRACK).
+        """
+        if self.over:
+            return
+        pending = self._pending
+        if pending is None:
+            raise WrongState(f"answer() on {self} without an offer")
+        self._pending = self.remote_offer = None
+        exchange = pending.dialog.exchange
+        if pending.offerless:
+            exchange.offer_sent(sdp)
+        else:
+            exchange.answer_sent(sdp)
+        transaction = pending.transaction
+        if pending.where == "2xx":
+            self._send_ack(pending.number, sdp, now, pending.credentials)
+            self.state = State.CONFIRMED
+        elif pending.where == "18x":
+            self._send_prack(pending.dialog, pending.number, sdp, now)
+        elif transaction is not None and pending.where == "INVITE":
+            self._send_2xx(transaction, sdp, pending.offerless, pending.settled, (), now)
+        elif transaction is not None:
+            self._reply_with_sdp(transaction, sdp, pending.settled, now)
+        self._exchange_done(now)
 
     def reject_offer(self, status: int, now: float, headers: Headers = ()) -> None:
-        """Refuse the pending `Offered` with 488, 491...; what was agreed before stands. An offer in a 2xx or 18x: ends the session."""
-        raise NotImplementedError
+        """Refuse the pending `Offered` with 488, 491...; what was agreed before stands. An offer in a 2xx or 18x:
+        ends the session.
+        """
+        if self.over:
+            return
+        pending = self._pending
+        if pending is None:
+            raise WrongState(f"reject_offer() on {self} without an offer")
+        transaction = pending.transaction
+        if transaction is None:
+            # An offer in a response can't be refused by another message: RFC 3261 13.2.2.4 has the UAC "generate an
+            # ACK ... and then immediately generate a BYE"; before the 2xx there is CANCEL.
+            self.hangup(now)
+            return
+        self._pending = self.remote_offer = None
+        if not pending.offerless:
+            pending.dialog.exchange.withdraw()
+        self._reply(transaction, status, now, headers)
+        self._exchange_done(now)
 
     def hangup(self, now: float, reason: str | None = None, status: int = 487) -> None:
-        """End the session in whatever state: CANCEL (UAC early), final `status` (UAS early), BYE. `reason`: a Reason header value."""
-        raise NotImplementedError
+        """End the session in whatever state: CANCEL (UAC early), final `status` (UAS early), BYE. `reason`: a
+        Reason header value.
+        """
+        if self.over:
+            return
+        pending = self._pending
+        if pending is not None and pending.where == "2xx":
+            # The 2xx's offer will not be answered. RFC 3261 13.2.2.4: the UAC "MUST generate an ACK ... and then
+            # ... a BYE"
+            self._send_ack(pending.number, None, now, pending.credentials)
+        self._end("local", now, reason=reason or "")
+        self._send_bye(now, reason)
 
     def send_info(self, content_type: str, body: bytes, now: float) -> None:
-        """Send INFO inside the confirmed dialog (RFC 6086 legacy usage); its answer matters only when it ends the dialog."""
-        raise NotImplementedError
+        """Send INFO inside the confirmed dialog (RFC 6086 legacy usage); its answer matters only when it ends the
+        dialog.
+        """
+        if self.over:
+            return
+        if self.state is not State.CONFIRMED:
+            raise WrongState(f"send_info() on {self}")
+        self._send_inside(Kind.INFO, self.dialog, "INFO", now, (("Content-Type", content_type),), body)
 
-    ua: UserAgent
+    # --- from the peer, by the user agent -------------------------------------------------------------------
 
+    def receive(self, transaction: ServerTransaction, request: Request, now: float) -> None:
+        """A request inside the dialog. What is wrong with it is raised as SipError and answered by the user agent."""
+        dialog = self._dialog_of(request.from_tag)
+        if not dialog.in_order(request.cseq.number):
+            # RFC 3261 12.2.2: out of order requests "MUST be rejected with a 500 (Server Internal Error) response"
+            raise SipError(500, "CSeq out of order")
+        method = request.method
+        if method == "BYE":
+            self._on_bye(transaction, request, now)
+        elif method == "PRACK":
+            self._on_prack(transaction, request, dialog, now)
+        elif self.over:
+            raise SipError(481, "Call/Transaction Does Not Exist")
+        elif method == "INVITE":
+            self._on_reinvite(transaction, request, dialog, now)
+        elif method == "UPDATE":
+            self._on_update(transaction, request, dialog, now)
+        else:
+            self._on_info(transaction, request, now)
 
-class WrongState(RuntimeError):
-    """A session method was called in a state where it has no meaning."""
+    def receive_ack(self, request: Request, now: float) -> None:
+        """An ACK to a 2xx; one that acknowledges nothing that waits is a repetition."""
+        unacked = self._unacked
+        if unacked is None or request.cseq.number != unacked.cseq:
+            return
+        unacked.stop()
+        self._unacked = None
+        self.ua.stack.release(unacked.transaction)
+        if self.state is State.ENDING:
+            # RFC 3261 15: "the callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK
+            # for its 2xx response or until the server transaction times out." It has it now.
+            self._acked_while_ending(now)
+            return
+        initial = self.state is State.ACCEPTED
+        self.state = State.CONFIRMED
+        self.dialog.confirmed = True
+        if unacked.offers:
+            answer = sdp_in(request)
+            if answer is None:
+                # RFC 3261 13.2.1: the answer to an offer in a 2xx "MUST be in the ACK for that response"
+                self._end("bad-sdp", now)
+                self._send_bye(now, None)
+                return
+            self.dialog.exchange.answer_received(answer)
+            self.ua.events.append(AnswerReceived(self, answer))
+        if initial:
+            self.ua.events.append(SessionConfirmed(self))
+
+    def receive_repeated_2xx(self, response: Response, now: float) -> None:
+        """RFC 3261 13.2.2.4: "the UAC core ... the same ACK is passed to the transport each time a retransmission
+        of the 2xx final
+        response that triggered the ACK arrives." """
+        ack = self._ack
+        if ack is not None and ack[0] == response.cseq.number:
+            self._write_ack(ack, now)
+
+    def receive_cancel(self, transaction: ServerTransaction, request: Request, now: float) -> None:
+        """A CANCEL of a re-INVITE (UAS sessions: of the INVITE too); RFC 3261 9.2: the INVITE is answered 487."""
+        pending = self._pending
+        if pending is None or pending.transaction is not transaction:
+            return
+        self._pending = self.remote_offer = None
+        if not pending.offerless:
+            pending.dialog.exchange.withdraw()
+        self._reply(transaction, 487, now)
+        self.ua.events.append(OfferWithdrawn(self))
+
+    # --- requests of the peer -------------------------------------------------------------------------------
+
+    def _on_bye(self, transaction: ServerTransaction, request: Request, now: float) -> None:
+        # RFC 3261 15.1.2: "the UAS core ... MUST generate a 2xx response to the BYE", also to one that crosses ours.
+        self._reply(transaction, 200, now)
+        self._end("bye", now, reason=request.get("Reason") or "")
+        self._finish()
+
+    def _on_prack(self, transaction: ServerTransaction, request: Request, dialog: Dialog, now: float) -> None:
+        # RFC 3262 3: "If the PRACK does not match an unacknowledged reliable provisional response, the PRACK MUST be
+        # answered with 481". Only a UAS has such responses.
+        raise SipError(481, "Call/Transaction Does Not Exist")
+
+    def _on_info(self, transaction: ServerTransaction, request: Request, now: float) -> None:
+        if request.has("Info-Package"):
+            # RFC 6086 4.2.2: a package that we did not list in Recv-Info gets 469 with the packages we take: none.
+            raise Refused(469, "Bad Info Package", ("Recv-Info", ""))
+        self._reply(transaction, 200, now)
+        self.ua.events.append(InfoReceived(self, request.content_type, request.body))
+
+    def _on_reinvite(self, transaction: ServerTransaction, request: Request, dialog: Dialog, now: float) -> None:
+        pending = self._pending
+        if self._invite_unanswered or (pending is not None and pending.transaction is not None):
+            # RFC 3261 14.2: "A UAS that receives a second INVITE before it sends the final response to a first
+            # INVITE with a lower CSeq sequence number on the same dialog MUST return a 500 (Server Internal Error)
+            # response to the second INVITE and MUST include a Retry-After header field with a randomly chosen value
+            # of between 0 and 10".
+            raise self._busy()
+        if self.state is not State.CONFIRMED or self._unacked is not None or self._offer_in_flight:
+            # RFC 3261 14.2: "A UAS that receives an INVITE on a dialog while an INVITE it had sent on that dialog
+            # is in progress MUST return a 491"; RFC 5407 3.1.4: likewise while the ACK to our 2xx is on its way.
+            raise SipError(491, "Request Pending")
+        sdp = sdp_of(request)
+        pending = Pending("INVITE", dialog, transaction)
+        pending.settled = self._settle(request)
+        pending.offerless = sdp is None
+        dialog.refresh_target(request)
+        dialog.note_allow(request)
+        self._offered(pending, sdp, now)
+
+    def _on_update(self, transaction: ServerTransaction, request: Request, dialog: Dialog, now: float) -> None:
+        sdp = sdp_of(request)
+        pending = self._pending
+        if pending is not None and pending.where == "UPDATE":
+            # RFC 3311 5.2: "If a UA receives an UPDATE ... before it has generated a final response to a previous
+            # UPDATE it received on the same dialog, the UA MUST return a 500 ... with a Retry-After header field"
+            raise self._busy()
+        if sdp is not None:
+            state = dialog.exchange.state
+            if state is Exchange.LOCAL or self._offer_in_flight:
+                # RFC 3311 5.2: an offer while ours waits for its answer "MUST ... be rejected with a 491"
+                raise SipError(491, "Request Pending")
+            if state is not Exchange.STABLE or pending is not None:
+                # RFC 3311 5.2: an offer while theirs waits for our answer: 500 with Retry-After
+                raise self._busy()
+        settled = self._settle(request) if self.state is State.CONFIRMED else None
+        dialog.refresh_target(request)
+        dialog.note_allow(request)
+        if sdp is None:
+            self._reply_with_sdp(transaction, None, settled, now)
+            return
+        pending = Pending("UPDATE", dialog, transaction)
+        pending.settled = settled
+        self._offered(pending, sdp, now)
+
+    def _busy(self) -> Refused:
+        return Refused(500, "Request Pending", ("Retry-After", str(int(self.ua.ids.random() * 11))))
+
+    @property
+    def _invite_unanswered(self) -> bool:
+        """UAS: the INVITE that made the session has no final response yet."""
+        return False
+
+    @property
+    def _offer_in_flight(self) -> bool:
+        return self._reoffer is not None and self._reoffer.in_flight is not None
+
+    def _settle(self, request: Request) -> tuple[Settled, bool] | None:
+        settings = self.ua.settings
+        return settle_as_uas(request, settings.session_expires, settings.min_se)
+
+    # --- offers of the peer ---------------------------------------------------------------------------------
+
+    def _offered(self, pending: Pending, sdp: bytes | None, now: float) -> None:
+        """Put the peer's offer before the application; one that repeats what is agreed is answered with what is
+        agreed.
+        """
+        exchange = pending.dialog.exchange
+        self._pending = pending
+        if sdp is not None:
+            repeated = exchange.repeats(sdp)
+            exchange.offer_received(sdp)
+            if repeated and exchange.local is not None:
+                self.answer(exchange.local, now)
+                return
+        self.remote_offer = sdp
+        self.ua.events.append(Offered(self, sdp, pending.where))
+
+    def _exchange_done(self, now: float) -> None:
+        """An exchange has ended: what waited for that may go on (UAS: a 2xx held back)."""
+
+    def _offered_in_2xx(
+        self, dialog: Dialog, cseq: int, credentials: tuple[Header, ...], sdp: bytes, now: float
+    ) -> None:
+        """The 2xx to our INVITE without offer holds theirs: the ACK waits for the application's answer."""
+        pending = Pending("2xx", dialog, None)
+        pending.number = cseq
+        pending.credentials = credentials
+        self._offered(pending, sdp, now)
+
+    def _reliable_provisional(self, dialog: Dialog, response: Response, now: float, offerless: bool) -> bool:
+        """Take an 18x with Require: 100rel of an INVITE of ours; False when it is a repetition or out of order (RFC
+        3262 4).
+
+        `offerless`: our INVITE had no offer and none has come from the peer.
+        """
+        number = rseq(response)
+        if number is None or (dialog.rseq and number != dialog.rseq + 1):
+            return False
+        sdp = sdp_in(response)
+        exchange = dialog.exchange
+        offers = offerless and sdp is not None and exchange.quiet
+        if offers and self._pending is not None:
+            # Another early dialog's offer waits for its answer. This one comes again: it is retransmitted until our
+            # PRACK.
+            return False
+        dialog.rseq = number
+        cseq = response.cseq.number
+        if sdp is not None and offers:
+            # RFC 3262 5: an offer in the reliable 18x to an INVITE without one; "the UAC ... generate an answer in
+            # the PRACK"
+            pending = Pending("18x", dialog, None)
+            pending.number = cseq
+            self._offered(pending, sdp, now)
+            return True
+        if sdp is not None and exchange.state is Exchange.LOCAL:
+            exchange.answer_received(sdp)
+        self._send_prack(dialog, cseq, None, now)
+        return True
+
+    # --- sending: responses ---------------------------------------------------------------------------------
+
+    def _reply(
+        self, transaction: ServerTransaction, status: int, now: float, headers: Headers = (), reason: str | None = None
+    ) -> None:
+        """A final response without body to a request that is not answered yet."""
+        self.ua.reply(transaction, status, reason, headers, now, self.dialog.local_tag)
+
+    def _reply_with_sdp(
+        self,
+        transaction: ServerTransaction,
+        sdp: bytes | None,
+        settled: tuple[Settled, bool] | None,
+        now: float,
+    ) -> None:
+        """200 to an UPDATE or PRACK."""
+        request = transaction.request
+        if request is None:
+            return
+        response = response_to(request, 200)
+        contact: str | None = None
+        if request.method == "UPDATE":
+            # RFC 3311 5.2: a 2xx to UPDATE refreshes the target, "the UAS MUST" put its Contact there
+            contact = self.contact_user
+            response.headers += self.ua.ok_headers
+            self._write_settled(response, settled, now)
+        if sdp is not None:
+            response.headers.append(SDP_TYPE)
+            response.body = sdp
+        self.ua.stack.respond(transaction, response, now, contact)
+
+    def _send_2xx(
+        self,
+        transaction: ServerTransaction,
+        sdp: bytes | None,
+        offers: bool,
+        settled: tuple[Settled, bool] | None,
+        headers: Headers,
+        now: float,
+    ) -> None:
+        """200 to an INVITE, retransmitted until its ACK (RFC 3261 13.3.1.4)."""
+        request = transaction.request
+        if request is None:
+            return
+        response = response_to(request, 200, to_tag=self.dialog.local_tag)
+        response.headers += self.ua.ok_headers
+        response.headers += headers
+        self._write_settled(response, settled, now)
+        if sdp is not None:
+            response.headers.append(SDP_TYPE)
+            response.body = sdp
+        unacked = self._unacked = Unacked(transaction, request.cseq.number, offers)
+        timers = self.ua.timer_config
+        # "an interval that starts at T1 seconds and doubles for each retransmission until it reaches T2 seconds"
+        unacked.interval = timers.t1
+        unacked.deadline = now + 64 * timers.t1
+        unacked.timer = self.ua.timers.schedule(now + timers.t1, self._ack_missing)
+        self.ua.stack.respond(transaction, response, now, self.contact_user)
+
+    def _ack_missing(self, now: float) -> None:
+        unacked = self._unacked
+        if unacked is None:
+            return
+        if now >= unacked.deadline:
+            # "If the server retransmits the 2xx response for 64*T1 seconds without receiving an ACK, the dialog is
+            # confirmed, but the session SHOULD be terminated. This is accomplished with a BYE".
+            self._unacked = None
+            if self.state is State.ENDING:
+                self._acked_while_ending(now)
+                return
+            self._end("no-ack", now)
+            self._send_bye(now, None)
+            return
+        self.ua.stack.retransmit(unacked.transaction, now)
+        unacked.interval = min(2 * unacked.interval, self.ua.timer_config.t2)
+        unacked.timer = self.ua.timers.schedule(min(now + unacked.interval, unacked.deadline), self._ack_missing)
+
+    def _acked_while_ending(self, now: float) -> None:
+        self._send_bye(now, None)
+
+    def _write_settled(self, response: Response, settled: tuple[Settled, bool] | None, now: float) -> None:
+        """Session-Expires of a 2xx to an INVITE or UPDATE, and the timer it sets."""
+        if settled is None:
+            return
+        timer, required = settled
+        response.headers.append(("Session-Expires", header(timer, "uas")))
+        if required:
+            # RFC 4028 9: with refresher=uac "the UAS MUST place a Require header field into the response with the
+            # value 'timer'"
+            response.headers.append(("Require", "timer"))
+        reoffer.arm(self, timer, now)
+
+    # --- sending: requests ----------------------------------------------------------------------------------
+
+    def _send_inside(
+        self,
+        kind: Kind,
+        dialog: Dialog,
+        method: str,
+        now: float,
+        headers: Headers = (),
+        body: bytes = b"",
+    ) -> InDialog:
+        request = dialog.request(method, headers, body)
+        request.headers += self.ua.request_headers
+        inside = InDialog(self, dialog, kind, request)
+        inside.send(now)
+        return inside
+
+    def _send_prack(self, dialog: Dialog, invite_cseq: int, sdp: bytes | None, now: float) -> None:
+        # RFC 3262 7.2: RAck names the RSeq, and the CSeq of the INVITE it answers
+        headers: list[Header] = [("RAck", f"{dialog.rseq} {invite_cseq} INVITE")]
+        if sdp is not None:
+            headers.append(SDP_TYPE)
+        self._send_inside(Kind.PRACK, dialog, "PRACK", now, headers, sdp or b"")
+
+    def _send_ack(self, cseq: int, sdp: bytes | None, now: float, credentials: tuple[Header, ...] = ()) -> None:
+        """ACK a 2xx and remember it for the 2xx's retransmissions."""
+        ack = self._ack = (cseq, sdp, credentials)
+        self._write_ack(ack, now)
+
+    def _write_ack(self, ack: tuple[int, bytes | None, tuple[Header, ...]], now: float) -> None:
+        cseq, sdp, headers = ack
+        if sdp is not None:
+            headers = (*headers, SDP_TYPE)
+        request = self.dialog.request("ACK", headers, sdp or b"", cseq)
+        self.ua.stack.send_ack(request, now, self.destination)
+
+    def _send_bye(self, now: float, reason: str | None) -> None:
+        """BYE; the session is gone when it is answered, or given up."""
+        headers: Headers = (("Reason", reason),) if reason else ()
+        self._send_inside(Kind.BYE, self.dialog, "BYE", now, headers)
+
+    def _credentials_for(self, response: Response, request: Request) -> Header | None:
+        """The header that answers a challenge to a request of this session; None where we have none for that realm."""
+        if self.credentials is None:
+            return None
+        if self._digest is None:
+            self._digest = DigestClient(self.ua.ids)
+        return self._digest.answer(response.headers, request.method, request.uri, self.credentials, request.body)
+
+    # --- responses to requests inside -----------------------------------------------------------------------
+
+    def _provisional_inside(self, inside: InDialog, response: Response, now: float) -> None:
+        """A 1xx to a re-INVITE matters only when it wants a PRACK."""
+        if self.over or response.status == 100 or inside.request.method != "INVITE":
+            return
+        if "100rel" in response.required:
+            reoffer.provisional(self, inside, response, now)
+
+    def _answered_inside(self, inside: InDialog, response: Response, now: float) -> None:
+        """A final response to a request inside; challenges have been dealt with."""
+        if inside.kind is Kind.BYE:
+            # RFC 3261 15.1.1: the session is over whatever the answer
+            self._finish()
+        elif self.over:
+            if inside.request.method == "INVITE" and response.status < 300:
+                self._send_ack(response.cseq.number, None, now, credentials_of(inside.request))
+        elif response.status in ENDS_SESSION and not (inside.kind is Kind.PRACK and response.status != 481):
+            self._lost("gone" if response.status != 408 else "timeout", response.status, now)
+        elif inside.kind is Kind.OFFER:
+            reoffer.answered(self, inside, response, now)
+        elif inside.kind is Kind.REFRESH:
+            reoffer.refreshed(self, inside, response, now)
+
+    def _failed_inside(self, inside: InDialog, cause: FailureCause, now: float) -> None:
+        if inside.kind is Kind.BYE:
+            self._finish()
+        elif not self.over:
+            # RFC 3261 12.2.1.2: "also ... terminate a dialog if no response at all is received for the request"
+            self._lost("timeout" if cause == "timeout" else "transport", 408 if cause == "timeout" else 503, now)
+
+    def _lost(self, cause: EndCause, status: int, now: float) -> None:
+        """The peer does not know the dialog, or can't be reached."""
+        self._end(cause, now, status)
+        # RFC 3261 12.2.1.2: "For INVITE initiated dialogs, terminating the dialog consists of sending a BYE."
+        self._send_bye(now, None)
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def _end(self, cause: EndCause, now: float, status: int = 0, reason: str = "") -> None:
+        """Tell the application, once, that the session is over, and stop all that could still tell it something."""
+        if self.over:
+            return
+        self._close(now)
+        self.ua.events.append(SessionEnded(self, cause, status, reason))
+
+    def _close(self, now: float) -> None:
+        """Enter ENDING: nothing is negotiated any more."""
+        self.state = State.ENDING
+        pending, self._pending = self._pending, None
+        self.remote_offer = None
+        if pending is not None and pending.transaction is not None:
+            # RFC 3261 15.1.2: "The UAS MUST still respond to any pending requests received for that dialog. It is
+            # RECOMMENDED that a 487 (Request Terminated) response be generated to those pending requests."
+            self._reply(pending.transaction, 487, now)
+        if self._reoffer is not None:
+            self._reoffer.abandon(self, now)
+            self._reoffer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _finish(self) -> None:
+        """Leave every table: nothing is left to say."""
+        if self.state is State.ENDED:
+            return
+        self.state = State.ENDED
+        if self._unacked is not None:
+            self._unacked.stop()
+            self._unacked = None
+        self.ua.forget(self)
+
+    def _dialog_of(self, remote_tag: str) -> Dialog:
+        """The dialog with that remote tag (UAC: one of the early ones)."""
+        return self.dialog
+
+    def dialogs(self) -> list[Dialog]:
+        """The dialogs under whose ids the user agent keeps this session."""
+        return [self.dialog]

@@ -9,8 +9,9 @@ Shape of a session's life as the application sees it:
 
 **Exactly one** of `SessionFailed`, `Cancelled` and `SessionEnded` ends every session, also one that the application
 ended itself (`SessionEnded(cause="local")` at once after `hangup()`, `cause="rejected"` after `reject()`). What
-then still has to be said on the wire (BYE and its answer, ACKs of late 2xx) happens inside, and no event of that session follows.
-`Offered` and `AnswerReceived` may also come before the 2xx (reliable provisional responses, PRACK, early UPDATE).
+then still has to be said on the wire (BYE and its answer, ACKs of late 2xx) happens inside, and no event of that
+session follows. `Offered` and `AnswerReceived` may also come before the 2xx (reliable provisional responses, PRACK,
+early UPDATE).
 
 SDP travels as the bytes of the body; a multipart body arrives as its SDP part.
 """
@@ -56,7 +57,8 @@ class SessionArrived(msgspec.Struct, gc=False):
 
 
 class SessionProgress(msgspec.Struct, gc=False):
-    """A provisional response other than 100. `branch`: the early dialog it belongs to (the remote tag, "" without one).
+    """A provisional response other than 100. `branch`: the early dialog it belongs to (the remote tag, "" without
+    one).
 
     `sdp`: the answer to our offer, or early media's description in an unreliable response (a preview of the answer:
     the binding one follows in a reliable 18x or the 2xx, and is the same for one branch); None without a body. An
@@ -72,7 +74,8 @@ class SessionProgress(msgspec.Struct, gc=False):
 
 
 class SessionAnswered(msgspec.Struct, gc=False):
-    """A 2xx. `sdp`: the answer; None when the answer came earlier, or when the 2xx held an offer (`Offered` came just before:
+    """A 2xx. `sdp`: the answer; None when the answer came earlier, or when the 2xx held an offer (`Offered` came
+    just before:
     the ACK waits for answer())."""
 
     session: InviteSession
@@ -81,8 +84,10 @@ class SessionAnswered(msgspec.Struct, gc=False):
 
 
 class SessionFailed(msgspec.Struct, gc=False):
-    """The INVITE failed: its final non-2xx response (authentication was retried inside), 408 when nobody answered, 503 when it
-    could not be sent, 487 after cancel(). `headers`: of the response (contacts of a 3xx, Reason, Retry-After), else empty."""
+    """The INVITE failed: its final non-2xx response (authentication was retried inside), 408 when nobody answered,
+    503 when it
+    could not be sent, 487 after cancel(). `headers`: of the response (contacts of a 3xx, Reason, Retry-After), else
+    empty."""
 
     session: InviteSession
     status: int
@@ -97,22 +102,33 @@ class SessionConfirmed(msgspec.Struct, gc=False):
 
 
 class Cancelled(msgspec.Struct, gc=False):
-    """UAS: the CANCEL came (or the INVITE's Expires passed), 487 is sent. `reason`: the Reason header's value, "" without."""
+    """UAS: the CANCEL came (or the INVITE's Expires passed), 487 is sent. `reason`: the Reason header's value, ""
+    without.
+    """
 
     session: InviteSession
     reason: str
 
 
 class Offered(msgspec.Struct, gc=False):
-    """The peer's offer, to be met with answer() or reject_offer(). `sdp` None: an offerless re-INVITE, answer() then takes *our* offer.
+    """The peer's offer, to be met with answer() or reject_offer(). `sdp` None: an offerless re-INVITE, answer()
+    then takes *our* offer.
 
-    While it is not answered the session owes the peer a response: `where` tells which message brought it. An offer in a
-    2xx or a reliable 18x can't be rejected by a response: reject_offer() then ends the session.
+    While it is not answered the session owes the peer a response: `where` tells which message brought it. An offer
+    in a 2xx or a reliable 18x can't be rejected by a response: reject_offer() then ends the session.
     """
 
     session: InviteSession
     sdp: bytes | None
     where: OfferedIn = "INVITE"
+
+
+class OfferWithdrawn(msgspec.Struct, gc=False):
+    """The peer took its `Offered` back (CANCEL of its re-INVITE): it must not be answered; what was agreed before
+    stands.
+    """
+
+    session: InviteSession
 
 
 class AnswerReceived(msgspec.Struct, gc=False):
@@ -123,7 +139,9 @@ class AnswerReceived(msgspec.Struct, gc=False):
 
 
 class OfferFailed(msgspec.Struct, gc=False):
-    """Our offer() was refused; what was agreed before stands. 491 is retried inside (RFC 3261 14.1), as are 401, 407 and 422."""
+    """Our offer() was refused; what was agreed before stands. 491 is retried inside (RFC 3261 14.1), as are 401,
+    407 and 422.
+    """
 
     session: InviteSession
     status: int
@@ -138,7 +156,9 @@ class InfoReceived(msgspec.Struct, gc=False):
 
 
 class SessionEnded(msgspec.Struct, gc=False):
-    """The session is over. `status`: of the response that ended it, or that we sent (0 for BYE). `reason`: the Reason header's value, "" without."""
+    """The session is over. `status`: of the response that ended it, or that we sent (0 for BYE). `reason`: the
+    Reason header's value, "" without.
+    """
 
     session: InviteSession
     cause: EndCause
@@ -158,7 +178,9 @@ class RequestArrived(msgspec.Struct, gc=False):
 
 
 class RequestAnswered(msgspec.Struct, gc=False):
-    """The final response to ua.request() (authentication was retried inside). `rtt`: seconds from the last sending's request() to this response."""
+    """The final response to ua.request() (authentication was retried inside). `rtt`: seconds from the last
+    sending's request() to this response.
+    """
 
     token: int
     response: Response
@@ -180,6 +202,7 @@ UaEvent = (
     | SessionConfirmed
     | Cancelled
     | Offered
+    | OfferWithdrawn
     | AnswerReceived
     | OfferFailed
     | InfoReceived

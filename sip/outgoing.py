@@ -1,0 +1,179 @@
+"""Requests of ours on their way, inside a dialog and outside, and the one place where challenges are answered.
+
+RFC 3261 22.2, 22.3: a 401 or 407 makes the request go again with credentials, the same Call-ID, From and To and a
+CSeq one higher. At most `MAX_AUTH_TRIES` times, whatever the peer asks for (an endless challenge is an attack, or a
+wrong password).
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from sip.digest import DigestClient
+from sip.message import Request
+from sip.ua_events import RequestAnswered, RequestFailed
+
+if TYPE_CHECKING:
+    from sip.client_transaction import ClientTransaction
+    from sip.dialog import Dialog
+    from sip.digest import Credentials
+    from sip.effects import Destination, FailureCause
+    from sip.invite import InviteSession
+    from sip.message import Response
+    from sip.ua import UserAgent
+
+Header = tuple[str, str]
+
+# Sendings with credentials of one request: the first, and one more when the nonce was stale.
+MAX_AUTH_TRIES = 2
+
+_CREDENTIALS = ("Authorization", "Proxy-Authorization")
+
+
+def again(request: Request, cseq: int, header: Header) -> Request:
+    """The request once more under a new CSeq, with `header` in place of the credentials of that name it had."""
+    headers = [
+        (name, f"{cseq} {request.method}" if name == "CSeq" else value)
+        for name, value in request.headers
+        if name != header[0]
+    ]
+    headers.append(header)
+    return Request(request.method, request.uri, headers, request.body)
+
+
+def credentials_of(request: Request) -> tuple[Header, ...]:
+    """RFC 3261 13.2.2.4: "The ACK MUST contain the same credentials as the INVITE." """
+    return tuple(header for header in request.headers if header[0] in _CREDENTIALS)
+
+
+class Owner:
+    """Who is told how a client transaction goes: the transaction's `user`."""
+
+    __slots__ = ()
+
+    def response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Any response, 100 included."""
+        raise NotImplementedError
+
+    def failed(self, cause: FailureCause, now: float) -> None:
+        """No final response; the transaction does not point here any more."""
+        raise NotImplementedError
+
+
+class Kind(Enum):
+    """What a request inside a dialog is for."""
+
+    BYE = auto()
+    PRACK = auto()
+    OFFER = auto()  # re-INVITE, or UPDATE with an offer
+    REFRESH = auto()  # UPDATE without an offer (RFC 4028)
+    INFO = auto()
+
+
+class InDialog(Owner):
+    """A request inside a dialog. It holds the session while it is under way, not the other way round (bar
+    `Reoffer`).
+    """
+
+    __slots__ = ("dialog", "kind", "request", "session", "transaction", "tries")
+
+    def __init__(self, session: InviteSession, dialog: Dialog, kind: Kind, request: Request) -> None:
+        self.session = session
+        self.dialog = dialog
+        self.kind = kind
+        self.request = request
+        self.tries = 0
+        self.transaction: ClientTransaction | None = None
+
+    def send(self, now: float) -> None:
+        session = self.session
+        # RFC 3261 12.2.1.1: "A UAC SHOULD include a Contact header field in any target refresh requests within a
+        # dialog"
+        contact = session.contact_user if self.kind is Kind.OFFER or self.kind is Kind.REFRESH else None
+        transaction = session.ua.stack.send(self.request, now, session.destination, contact)
+        transaction.user = self
+        self.transaction = transaction
+
+    def response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if response.status < 200:
+            self.session._provisional_inside(self, response, now)
+            return
+        transaction.user = self.transaction = None
+        if (response.status == 401 or response.status == 407) and self._authenticate(response, now):
+            return
+        self.session._answered_inside(self, response, now)
+
+    def failed(self, cause: FailureCause, now: float) -> None:
+        self.transaction = None
+        self.session._failed_inside(self, cause, now)
+
+    def _authenticate(self, response: Response, now: float) -> bool:
+        if self.tries >= MAX_AUTH_TRIES:
+            return False
+        header = self.session._credentials_for(response, self.request)
+        if header is None:
+            return False
+        self.tries += 1
+        self.dialog.local_cseq += 1
+        self.request = again(self.request, self.dialog.local_cseq, header)
+        self.send(now)
+        return True
+
+
+class OutOfDialog(Owner):
+    """A request outside dialogs (REGISTER, OPTIONS, MESSAGE); the application knows it by `token`."""
+
+    __slots__ = (
+        "_client", "_contact_user", "_credentials", "_destination", "_request", "_sent", "_tries", "_ua", "token",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        ua: UserAgent,
+        token: int,
+        request: Request,
+        destination: Destination,
+        contact_user: str | None,
+        credentials: Credentials | None,
+    ) -> None:
+        self._ua = ua
+        self.token = token
+        self._request = request
+        self._destination = destination
+        self._contact_user = contact_user
+        self._credentials = credentials
+        self._client: DigestClient | None = None
+        self._tries = 0
+        self._sent = 0.0
+
+    def send(self, now: float) -> None:
+        self._sent = now
+        transaction = self._ua.stack.send(self._request, now, self._destination, self._contact_user)
+        transaction.user = self
+
+    def response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if response.status < 200:
+            return
+        transaction.user = None
+        if (response.status == 401 or response.status == 407) and self._authenticate(response, now):
+            return
+        self._ua.events.append(RequestAnswered(self.token, response, now - self._sent))
+
+    def failed(self, cause: FailureCause, now: float) -> None:
+        self._ua.events.append(RequestFailed(self.token, cause))
+
+    def _authenticate(self, response: Response, now: float) -> bool:
+        credentials = self._credentials
+        if credentials is None or self._tries >= MAX_AUTH_TRIES:
+            return False
+        if self._client is None:
+            self._client = DigestClient(self._ua.ids)
+        request = self._request
+        header = self._client.answer(response.headers, request.method, request.uri, credentials, request.body)
+        if header is None:
+            return False
+        self._tries += 1
+        self._request = again(request, request.cseq.number + 1, header)
+        self.send(now)
+        return True

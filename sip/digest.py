@@ -19,7 +19,7 @@ from typing import Final, Protocol
 import msgspec
 
 from sip.errors import SipError
-from sip.grammar import TOKEN_CLASS, quote, unquote
+from sip.grammar import QUOTED_STRING, TOKEN_CLASS, quote, unquote
 from sip.ids import Ids
 from sip.uri import Uri
 
@@ -52,7 +52,7 @@ _CLOCK_SLACK: Final = 1.0  # seconds a nonce may come from the future: rounding,
 
 # auth-param = token EQUAL ( token / quoted-string ), separated by commas
 _AUTH_PARAM: Final = re.compile(
-    rf'[ \t]*([{TOKEN_CLASS}]+)[ \t]*=[ \t]*(?:"([^"\\]*)"|("(?:[^"\\]|\\.)*+")|([^\s,"]++))[ \t]*(?:,|$)', re.DOTALL
+    rf"[ \t]*([{TOKEN_CLASS}]+)[ \t]*=[ \t]*({QUOTED_STRING}|[^\s,\"]++)[ \t]*(?:,|\Z)", re.DOTALL
 )
 
 
@@ -67,16 +67,37 @@ def read_auth(value: str) -> tuple[str, dict[str, str]]:
     SipError(400) when malformed. Of a parameter that comes twice, the last counts.
     """
     scheme, _, rest = value.strip(" \t").partition(" ")
+    return scheme.lower(), _split_auth(rest) or _read_auth_params(rest)
+
+
+def _split_auth(text: str) -> dict[str, str] | None:
+    """The parameters when no comma, quote or backslash stands inside one, as nearly always; None otherwise."""
     params: dict[str, str] = {}
-    at, end = 0, len(rest)
+    if "\\" in text:
+        return None
+    for part in text.split(","):
+        name, _, value = part.strip(" \t").partition("=")
+        if value[:1] == '"' and value[-1] == '"' and len(value) > 1:
+            value = value[1:-1]
+        elif not value or " " in value:
+            return None
+        if '"' in value or not name.isalnum():
+            return None
+        params[name.lower()] = value
+    return params
+
+
+def _read_auth_params(text: str) -> dict[str, str]:
+    """The full grammar."""
+    params: dict[str, str] = {}
+    at, end = 0, len(text)
     while at < end:
-        found = _AUTH_PARAM.match(rest, at)
+        found = _AUTH_PARAM.match(text, at)
         if found is None:
             raise SipError(400, "Bad authentication parameter")
-        name, plain, escaped, bare = found.groups()
-        params[name.lower()] = plain if plain is not None else unquote(escaped) if escaped else bare
+        params[found[1].lower()] = unquote(found[2])
         at = found.end()
-    return scheme.lower(), params
+    return params
 
 
 # What verify() says

@@ -435,6 +435,8 @@ def cancel_bytes(request: Request, via: str, reason: str | None) -> bytes:
     be identical to those in the request being cancelled, including tags. A CANCEL constructed by a client
     MUST have only a single Via header field value matching the top Via value in the request being cancelled."
     """
+    if reason and ("\r" in reason or "\n" in reason):
+        raise ValueError("CR or LF inside a header")
     return _hop_request("CANCEL", request, request.get("To") or "", via, f"Reason: {reason}\r\n" if reason else "")
 
 

@@ -1,0 +1,110 @@
+"""The pure cores import no event loop, no socket and no clock: time and input are their arguments."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# asyncio and its loop, sockets, clocks, threads and processes.
+FORBIDDEN = {
+    "asyncio",
+    "concurrent",
+    "datetime",
+    "multiprocessing",
+    "sched",
+    "select",
+    "selectors",
+    "signal",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+    "uvloop",
+}
+
+# docs/architecture.md: "sip (bar sip/aio), rtp (bar rtp/batch.py), media (bar media/client.py and the engine's shell),
+# the call model, dialplan and settings".
+PURE = [
+    "sip/*.py",
+    "rtp/*.py",
+    "media/*.py",
+    "ivr/**/*.py",
+    "acd/**/*.py",
+    "softswitch/vocabulary.py",
+    "softswitch/contact.py",
+    "softswitch/call.py",
+    "softswitch/bridge.py",
+    "softswitch/causes.py",
+    "softswitch/sip_leg.py",
+    "softswitch/dialplan/**/*.py",
+    "softswitch/settings/**/*.py",
+]
+# The shells.
+IMPURE = {"rtp/batch.py", "media/client.py", "media/worker.py", "media/shell.py"}
+
+
+def pure_files() -> list[str]:
+    found = {str(path.relative_to(ROOT)) for pattern in PURE for path in ROOT.glob(pattern)}
+    return sorted(found - IMPURE)
+
+
+def imports(source: str) -> Iterator[tuple[int, str]]:
+    """(line, module) of every import, wherever in the file it stands; those for type checking only are none."""
+    tree = ast.parse(source)
+    unchecked = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test).endswith("TYPE_CHECKING")
+        for statement in branch.body
+        for node in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in unchecked:
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.lineno, node.module
+
+
+def offences(source: str) -> list[str]:
+    return [
+        f"line {line}: {module}"
+        for line, module in imports(source)
+        if module.split(".")[0] in FORBIDDEN or module.startswith("sip.aio")
+    ]
+
+
+def test_there_is_something_to_look_at() -> None:
+    files = pure_files()
+    assert "sip/stack.py" in files
+    assert "sip/aio/driver.py" not in files
+    assert len(files) > 10
+
+
+@pytest.mark.parametrize("path", pure_files())
+def test_pure_modules_import_no_loop_socket_or_clock(path: str) -> None:
+    assert offences((ROOT / path).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("import time", 1),
+        ("from time import monotonic", 1),
+        ("import asyncio.subprocess as x", 1),
+        ("def f():\n    import socket", 1),
+        ("from sip.aio.driver import Driver", 1),
+        ("from datetime import datetime", 1),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import asyncio", 0),
+        ("import sip.timers\nfrom sip import stack\nimport re", 0),
+    ],
+)
+def test_the_check_sees_what_it_should(source: str, count: int) -> None:
+    assert len(offences(source)) == count

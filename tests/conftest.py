@@ -1,0 +1,6 @@
+"""Modules shared by tests (`virtual_link`) are found beside this file."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -152,7 +152,7 @@ class Binding:
 
 
 def binding_of(record: BindingRecord, expires_at: float) -> Binding:
-    """A stored binding brought back, until `expires_at` (monotonic); its connection is gone. SipError when unreadable."""
+    """A stored binding brought back until `expires_at` (monotonic), without its connection. SipError when unreadable."""
     contact = Uri.parse(record.contact)
     params = NameAddr.parse(f"<{record.contact}>{record.params}", "Contact").params
     flow = Flow(record.transport, (record.local_host, record.local_port), (record.remote_host, record.remote_port), 0)

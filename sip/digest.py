@@ -131,7 +131,7 @@ CredentialsOf = Callable[[str], Mapping[str, str] | None]
 class DigestServer:
     """One realm. `secret`: at least 16 random bytes, fresh at each start, since `now` begins anew then.
 
-    `algorithms`: those offered and taken, strongest first. `userless_uri`: whether credentials may name the
+    `algorithms`: those offered and taken, in the order offered. `userless_uri`: whether credentials may name the
     host and port alone of the Request-URI (see `_names`).
     """
 
@@ -154,11 +154,10 @@ class DigestServer:
         self._lifetime = nonce_lifetime
         self._userless = userless_uri
         self._keyed = hashlib.blake2s(key=secret[:32], digest_size=_MAC_DIGITS // 2, person=b"nonce")
-        # RFC 8760 2.4: "the topmost header field containing the preferred algorithm"
+        # RFC 8760 2.3: "The UAS MUST add these header fields ... in order of most-preferred first".
         self._heads = {
             name: (f'Digest realm={quote(realm)}, nonce="', f'", algorithm={name}, qop="auth"')
-            for name in ALGORITHMS
-            if name in algorithms
+            for name in algorithms
         }
         # The HA1 an unknown user is checked against, so that it takes the same time; it matches no password.
         self._nobody = {name: "0" * _DIGITS[name] for name in ALGORITHMS}
@@ -167,7 +166,7 @@ class DigestServer:
         self._count = 0
 
     def challenge(self, now: float, stale: bool = False) -> list[str]:
-        """Values of WWW-Authenticate or Proxy-Authenticate, one per algorithm."""
+        """Values of WWW-Authenticate or Proxy-Authenticate, one per algorithm, in the order they were given."""
         self._count += 1
         serial = (int(now * 1000.0) << _COUNT_BITS) | (self._count & ((1 << _COUNT_BITS) - 1))
         text = f"{serial:016x}"

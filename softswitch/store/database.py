@@ -1,0 +1,66 @@
+"""The engine of one database URL: SQLite by default, PostgreSQL by changing the URL."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+BUSY_MS = 2000
+"""How long SQLite waits for another process's lock before the group is kept back and tried again."""
+
+# WAL: readers (softswitch cdr) and the writer don't wait for each other. NORMAL: a commit survives the death of the
+# process at once; a power failure may take the commits since the last checkpoint, and never harms the file.
+PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", f"PRAGMA busy_timeout={BUSY_MS}")
+
+UNAVAILABLE = (OperationalError, InterfaceError, OSError, TimeoutError)
+"""The database is away, locked or full: try again. Any other error is the fault of what was written."""
+
+
+class StoreError(OSError):
+    """The database can't be opened, brought up to date or read; one line, without the URL's password."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EIO, message)
+
+
+def open_engine(url: str) -> AsyncEngine:
+    """An engine on `url`, not yet connected. Raises `StoreError` for a URL that can't be used."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError("the database URL can't be read") from None
+    if parsed.get_backend_name() not in ASYNC_DRIVERS:
+        raise StoreError(f"database {shown(parsed)}: expected sqlite or postgresql")
+    parsed = parsed.set(drivername=ASYNC_DRIVERS.get(parsed.drivername, parsed.drivername))
+    try:
+        engine = create_async_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+    except ModuleNotFoundError as error:
+        raise StoreError(f"database {shown(parsed)}: Python package {error.name} is not installed") from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def shown(url: URL) -> str:
+    """`url` fit for logs."""
+    return url.render_as_string(hide_password=True)
+
+
+def reason(error: BaseException) -> str:
+    """What the driver says, in one line, without statement and parameters: they hold callers' numbers."""
+    lines = str(getattr(error, "orig", None) or error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()

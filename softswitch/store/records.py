@@ -1,0 +1,95 @@
+"""What is stored: call detail records, and the registrar's bindings (`sip.binding.BindingRecord`).
+
+Times are Unix seconds, None where it never happened. Text may come from strangers: it is made printable and cut when it
+is written down (`softswitch.store.rows`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sip.binding import BindingChange as BindingChange
+from sip.binding import BindingRecord as BindingRecord
+
+
+class Quality(msgspec.Struct, frozen=True, gc=False):
+    """What was heard from one side: lost packets as a fraction of those expected, jitter and round trip in ms."""
+
+    loss: float | None = None
+    jitter_ms: float | None = None
+    rtt_ms: float | None = None
+
+
+class LegRecord(msgspec.Struct, gc=False):
+    """One leg of a contact: one endpoint's dialog.
+
+    `kind`: "extension" | "trunk"; `direction`: "in", they called us, | "out"; `endpoint` the extension's number or the
+    trunk's name, `number` as dialled to it or given by it; `address` where its signalling was; `cause` Q.850, `status`
+    the SIP status it ended with before an answer, 0 otherwise. Packets are RTP, `lost` of those coming in; `codec` the
+    one sent.
+    """
+
+    kind: str
+    endpoint: str
+    started: float
+    direction: str = "out"
+    number: str = ""
+    address: str = ""
+    call_id: str = ""
+    rang: float | None = None
+    answered: float | None = None
+    ended: float | None = None
+    cause: int = 0
+    status: int = 0
+    packets_in: int = 0
+    packets_out: int = 0
+    lost: int = 0
+    jitter_ms: float | None = None
+    rtt_ms: float | None = None
+    codec: str = ""
+
+    def quality(self) -> Quality | None:
+        """None where nothing came."""
+        expected = self.packets_in + self.lost
+        if not self.packets_in:
+            return None
+        return Quality(self.lost / expected, self.jitter_ms, self.rtt_ms)
+
+
+class CdrRecord(msgspec.Struct, gc=False):
+    """One contact, from its first ring to its last second, with its legs in the order they began.
+
+    `contact` is unique for ever: a record written twice is stored once. `direction`: "inbound", "outbound", "internal";
+    `dialled` the number asked for, `destination` who it ended with; `trunk` the trunk it came or went through, "" for
+    none; `ended_by` who hung up; `duration` seconds from start to end, `billsec` from answer to end, 0 without one.
+    `caller` and `callee`: None to have them taken from the legs, the first inbound and the answered outbound one.
+    """
+
+    contact: str
+    started: float
+    ended: float
+    answered: float | None = None
+    direction: str = "internal"
+    caller_number: str = ""
+    caller_name: str = ""
+    dialled: str = ""
+    destination: str = ""
+    context: str = ""
+    trunk: str = ""
+    cause: int = 0
+    status: int = 0
+    ended_by: str = ""
+    duration: float = 0.0
+    billsec: float = 0.0
+    caller: Quality | None = None
+    callee: Quality | None = None
+    legs: tuple[LegRecord, ...] = ()
+
+
+class CdrFilter(msgspec.Struct, frozen=True, gc=False):
+    """Which records: started at or after `since`, before `until` (Unix seconds), with `number` as caller, dialled or
+    destination. None: no matter."""
+
+    since: float | None = None
+    until: float | None = None
+    number: str | None = None

@@ -1,0 +1,167 @@
+"""Records to table rows and back. Text is made harmless here, whoever wrote it.
+
+A row is a tuple in the order of the table's columns (`CDR` without its serial id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from softswitch.store.records import BindingRecord, CdrRecord, LegRecord, Quality
+from softswitch.store.schema import CDR, CDR_LEG, ID, NAME, NUMBER, WORD
+
+Row = tuple[Any, ...]
+
+CDR_COLUMNS = [column.name for column in CDR.columns if column.name != "id"]
+LEG_COLUMNS = [column.name for column in CDR_LEG.columns]
+
+MAX_INTEGER = 2**63 - 1
+MAX_SMALL = 32767
+
+_NO_QUALITY = Quality()
+_encode_path = msgspec.json.Encoder().encode
+_decode_path = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+def text(value: str, longest: int) -> str:
+    """`value` cut to `longest`, and whatever is not printable (control characters, line ends, escapes, overrides of
+    the writing direction, halves of surrogates) replaced: it goes to terminals, spreadsheets and logs, and no database
+    takes all of it."""
+    if len(value) > longest:
+        value = value[:longest]
+    if value.isprintable():
+        return value
+    return "".join([char if char.isprintable() else "\ufffd" for char in value])
+
+
+def cdr_row(record: CdrRecord) -> Row:
+    """A row of `CDR`."""
+    caller = record.caller or _side(record.legs, "in") or _NO_QUALITY
+    callee = record.callee or _side(record.legs, "out") or _NO_QUALITY
+    return (
+        text(record.contact, ID),
+        record.started,
+        record.answered,
+        record.ended,
+        text(record.direction, WORD),
+        text(record.caller_number, NUMBER),
+        text(record.caller_name, NAME),
+        text(record.dialled, NUMBER),
+        text(record.destination, NUMBER),
+        text(record.context, NUMBER),
+        text(record.trunk, NUMBER),
+        min(record.cause, MAX_SMALL),
+        min(record.status, MAX_SMALL),
+        text(record.ended_by, WORD),
+        record.duration,
+        record.billsec,
+        caller.loss,
+        caller.jitter_ms,
+        caller.rtt_ms,
+        callee.loss,
+        callee.jitter_ms,
+        callee.rtt_ms,
+    )
+
+
+def leg_rows(record: CdrRecord) -> list[Row]:
+    """The rows of `CDR_LEG`."""
+    contact = text(record.contact, ID)
+    return [
+        (
+            contact,
+            seq,
+            text(leg.kind, WORD),
+            text(leg.endpoint, NUMBER),
+            leg.started,
+            text(leg.direction, WORD),
+            text(leg.number, NUMBER),
+            text(leg.address, NUMBER),
+            text(leg.call_id, NAME),
+            leg.rang,
+            leg.answered,
+            leg.ended,
+            min(leg.cause, MAX_SMALL),
+            min(leg.status, MAX_SMALL),
+            min(leg.packets_in, MAX_INTEGER),
+            min(leg.packets_out, MAX_INTEGER),
+            min(leg.lost, MAX_INTEGER),
+            leg.jitter_ms,
+            leg.rtt_ms,
+            text(leg.codec, WORD),
+        )
+        for seq, leg in enumerate(record.legs)
+    ]
+
+
+def _side(legs: Sequence[LegRecord], direction: str) -> Quality | None:
+    for leg in legs:
+        if leg.direction == direction and (direction == "in" or leg.answered is not None):
+            return leg.quality()
+    return None
+
+
+def read_cdr(row: Sequence[Any], legs: Sequence[Sequence[Any]]) -> CdrRecord:
+    """The record of a row and its legs' rows, which are in order."""
+    return CdrRecord(
+        contact=row[0],
+        started=row[1],
+        answered=row[2],
+        ended=row[3],
+        direction=row[4],
+        caller_number=row[5],
+        caller_name=row[6],
+        dialled=row[7],
+        destination=row[8],
+        context=row[9],
+        trunk=row[10],
+        cause=row[11],
+        status=row[12],
+        ended_by=row[13],
+        duration=row[14],
+        billsec=row[15],
+        caller=_quality(row[16:19]),
+        callee=_quality(row[19:22]),
+        legs=tuple([_read_leg(leg) for leg in legs]),
+    )
+
+
+def _quality(values: Sequence[Any]) -> Quality | None:
+    return None if all(value is None for value in values) else Quality(*values)
+
+
+def _read_leg(row: Sequence[Any]) -> LegRecord:
+    kind, endpoint, started, direction, number, address, call_id = row[2:9]
+    return LegRecord(kind, endpoint, started, direction, number, address, call_id, *row[9:20])
+
+
+def binding_row(record: BindingRecord) -> Row:
+    """A row of `BINDING`. Its text is kept as it is, so that the key is found again and the contact stays callable; the
+    registrar has bounded it. Raises UnicodeEncodeError for what no database takes."""
+    "".join((record.aor, record.contact, record.params, record.call_id, *record.path)).encode()
+    return (
+        record.aor,
+        record.contact,
+        record.params,
+        record.q,
+        record.expires_at,
+        record.call_id,
+        min(record.cseq, MAX_INTEGER),
+        record.transport,
+        record.local_host,
+        record.local_port,
+        record.remote_host,
+        record.remote_port,
+        _encode_path(record.path).decode(),
+        text(record.user_agent, 1024),
+    )
+
+
+def read_binding(row: Sequence[Any]) -> BindingRecord:
+    """The record of a row."""
+    values = list(row)
+    values[12] = _decode_path(values[12])
+    return BindingRecord(*values)

@@ -1,0 +1,98 @@
+"""The tables, as `migrations/` leaves them. A change here needs a migration there; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+METADATA = MetaData()
+
+# SQLite numbers rows by itself only where the key is exactly INTEGER.
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
+
+# Lengths bound what is stored; SQLite doesn't enforce them, so `rows` cuts.
+ID, NUMBER, NAME, WORD = 64, 128, 256, 32
+
+CDR = Table(
+    "cdr",
+    METADATA,
+    Column("id", SERIAL, primary_key=True),
+    Column("contact", String(ID), nullable=False),
+    Column("started", Double, nullable=False),
+    Column("answered", Double),
+    Column("ended", Double, nullable=False),
+    Column("direction", String(WORD), nullable=False),
+    Column("caller_number", String(NUMBER), nullable=False),
+    Column("caller_name", String(NAME), nullable=False),
+    Column("dialled", String(NUMBER), nullable=False),
+    Column("destination", String(NUMBER), nullable=False),
+    Column("context", String(NUMBER), nullable=False),
+    Column("trunk", String(NUMBER), nullable=False),
+    Column("cause", SmallInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("ended_by", String(WORD), nullable=False),
+    Column("duration", Double, nullable=False),
+    Column("billsec", Double, nullable=False),
+    Column("caller_loss", Double),
+    Column("caller_jitter_ms", Double),
+    Column("caller_rtt_ms", Double),
+    Column("callee_loss", Double),
+    Column("callee_jitter_ms", Double),
+    Column("callee_rtt_ms", Double),
+    UniqueConstraint("contact", name="cdr_contact"),
+    Index("cdr_started", "started"),
+)
+
+CDR_LEG = Table(
+    "cdr_leg",
+    METADATA,
+    Column("contact", String(ID), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(WORD), nullable=False),
+    Column("endpoint", String(NUMBER), nullable=False),
+    Column("started", Double, nullable=False),
+    Column("direction", String(WORD), nullable=False),
+    Column("number", String(NUMBER), nullable=False),
+    Column("address", String(NUMBER), nullable=False),
+    Column("call_id", String(NAME), nullable=False),
+    Column("rang", Double),
+    Column("answered", Double),
+    Column("ended", Double),
+    Column("cause", SmallInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("packets_in", BigInteger, nullable=False),
+    Column("packets_out", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
+    Column("jitter_ms", Double),
+    Column("rtt_ms", Double),
+    Column("codec", String(WORD), nullable=False),
+)
+
+BINDING = Table(
+    "binding",
+    METADATA,
+    Column("aor", String(NAME), primary_key=True),
+    Column("contact", String(1024), primary_key=True),
+    Column("params", String(1024), nullable=False),
+    Column("q", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("call_id", String(NAME), nullable=False),
+    Column("cseq", BigInteger, nullable=False),
+    Column("transport", String(WORD), nullable=False),
+    Column("local_host", String(ID), nullable=False),
+    Column("local_port", Integer, nullable=False),
+    Column("remote_host", String(ID), nullable=False),
+    Column("remote_port", Integer, nullable=False),
+    Column("path", String(8192), nullable=False),
+    Column("user_agent", String(1024), nullable=False),
+)

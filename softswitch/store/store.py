@@ -1,0 +1,309 @@
+"""The store: records are handed over in passing and written in groups by one task, off the call path.
+
+    write_cdr, write_binding ---> Pending ---every GROUP_SECONDS or GROUP_RECORDS---> one transaction
+
+What a crash may take: whatever was handed over in the last GROUP_SECONDS plus the time of one commit (a few ms), and
+what is spooled while the database is away. A transaction is taken whole or not at all, and a record that is written
+again (its commit was not confirmed) is stored once, since its contact is unique.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, Select, or_, select, tuple_
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sip.binding import BindingStored
+from softswitch.store.database import UNAVAILABLE, StoreError, open_engine, reason, shown
+from softswitch.store.migrate import upgrade
+from softswitch.store.pending import Group, Pending
+from softswitch.store.records import BindingChange, BindingRecord, CdrFilter, CdrRecord
+from softswitch.store.rows import Row as ValueRow
+from softswitch.store.rows import binding_row, cdr_row, leg_rows, read_binding, read_cdr
+from softswitch.store.schema import BINDING, CDR, CDR_LEG
+from softswitch.store.statements import statements
+
+log = structlog.get_logger("softswitch.store")
+
+GROUP_SECONDS = 0.2
+GROUP_RECORDS = 500
+
+WRITE_SECONDS = 30.0
+"""A transaction that takes longer is given up and tried again: the network may have swallowed it."""
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Pauses between tries while the database is away; the last one repeats."""
+
+CLOSE_SECONDS = 10.0
+"""How long close() goes on trying."""
+
+PAGE = 500
+"""Records read at once; also the most places in one statement."""
+
+
+class Store:
+    """CDRs and bindings of one database. All methods belong to one event loop."""
+
+    def __init__(self, url: str, pending: Pending | None = None) -> None:
+        """Raises `StoreError` for a URL that can't be used. Nothing is opened before start()."""
+        self.counters = {
+            "cdr_written": 0,
+            "cdr_refused": 0,
+            "binding_written": 0,
+            "binding_refused": 0,
+            "groups": 0,
+            "failures": 0,
+        }
+        self._engine = open_engine(url)
+        self._sql = statements(self._engine.dialect)
+        self._pending = pending or Pending()
+        self._awake = asyncio.Event()
+        self._full = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    # Life
+
+    async def start(self) -> None:
+        """Bring the schema up to date and begin to write. Raises `StoreError`."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(upgrade)
+        except (SQLAlchemyError, OSError) as error:
+            await self._engine.dispose()
+            raise StoreError(f"database {shown(self._engine.url)}: {reason(error)}") from None
+        self._writer = asyncio.create_task(self._run(), name="store writer")
+        self._writer.add_done_callback(_tell_death)
+
+    async def close(self) -> None:
+        """Write what waits, for CLOSE_SECONDS at most, and close. What could not be written is logged and lost."""
+        self._closing.set()
+        self._awake.set()
+        self._full.set()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                await asyncio.wait_for(writer, CLOSE_SECONDS)
+            except TimeoutError:
+                log.error("records lost: the database is away", records=len(self._pending))
+        await self._engine.dispose()
+
+    # Hand over: never blocks, never fails
+
+    def write_cdr(self, record: CdrRecord) -> None:
+        """Have a record written, which the caller will not change any more."""
+        self._pending.add_cdr(record)
+        self._told()
+
+    def write_binding(self, record: BindingRecord) -> None:
+        """Have a binding written, in the place of what is stored of it."""
+        self._pending.add_binding((record.aor, record.contact), record)
+        self._told()
+
+    def forget_binding(self, aor: str, contact: str) -> None:
+        """Have a binding taken out."""
+        self._pending.add_binding((aor, contact), None)
+        self._told()
+
+    def write_binding_change(self, change: BindingChange) -> None:
+        """Follow the registrar."""
+        if isinstance(change, BindingStored):
+            self.write_binding(change.record)
+        else:
+            self.forget_binding(change.aor, change.contact)
+
+    # Look
+
+    @property
+    def waiting(self) -> int:
+        """Records and bindings handed over and not yet written."""
+        return len(self._pending)
+
+    def status(self) -> dict[str, int]:
+        """Counters, what waits, what was lost."""
+        pending = self._pending
+        return {
+            **self.counters,
+            "cdr_lost": pending.lost_cdrs,
+            "binding_lost": pending.lost_bindings,
+            "cdr_spooled": pending.spooled,
+            "waiting": len(pending),
+        }
+
+    # Read
+
+    async def load_bindings(self) -> list[BindingRecord]:
+        """Every binding stored, also those that have run out meanwhile. Raises `StoreError`."""
+        try:
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(select(BINDING))).all()
+        except UNAVAILABLE as error:
+            raise self._unreadable(error) from None
+        return [read_binding(row) for row in rows]
+
+    async def cdrs(self, wanted: CdrFilter | None = None, limit: int | None = None) -> list[CdrRecord]:
+        """Records with their legs, the latest first. Raises `StoreError`."""
+        return [record async for page in self.pages(wanted, limit) for record in page]
+
+    async def pages(self, wanted: CdrFilter | None = None, limit: int | None = None) -> AsyncIterator[list[CdrRecord]]:
+        """The same, PAGE at a time, for exports of any size; what is written meanwhile is not seen twice."""
+        query = _query(wanted or CdrFilter())
+        left = limit
+        last: Row[tuple[Any, ...]] | None = None
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = query.limit(size)
+            if last is not None:
+                page = page.where(tuple_(CDR.c.started, CDR.c.id) < tuple_(last.started, last.id))
+            try:
+                async with self._engine.connect() as connection:
+                    rows = (await connection.execute(page)).all()
+                    legs = await _legs(connection, [row.contact for row in rows])
+            except UNAVAILABLE as error:
+                raise self._unreadable(error) from None
+            if rows:
+                yield [read_cdr(row[1:], legs.get(row.contact, ())) for row in rows]
+                last = rows[-1]
+            if len(rows) < size:
+                return
+            if left is not None:
+                left -= len(rows)
+
+    def _unreadable(self, error: BaseException) -> StoreError:
+        return StoreError(f"database {shown(self._engine.url)}: {reason(error)}")
+
+    # The writer
+
+    def _told(self) -> None:
+        if not self._awake.is_set():
+            self._awake.set()
+        elif len(self._pending) >= GROUP_RECORDS:
+            self._full.set()
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            await self._awake.wait()
+            if failures:
+                await _pause(self._closing, RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1])
+            elif len(self._pending) < GROUP_RECORDS:
+                await _pause(self._full, GROUP_SECONDS)
+            self._awake.clear()
+            if not self._closing.is_set():
+                self._full.clear()
+            group = self._pending.take(GROUP_RECORDS)
+            try:
+                await self._write(group)
+            except asyncio.CancelledError:
+                self._pending.put_back(group)
+                raise
+            except UNAVAILABLE as error:
+                failures += 1
+                self.counters["failures"] += 1
+                self._pending.put_back(group)
+                if failures == 1:
+                    log.error("database away: records are kept back", why=reason(error), waiting=len(self._pending))
+                if self._closing.is_set():
+                    await asyncio.sleep(RETRY_SECONDS[0])
+            else:
+                if failures:
+                    log.info("database is back", waiting=len(self._pending))
+                failures = 0
+            if len(self._pending):
+                self._awake.set()
+            elif self._closing.is_set():
+                return
+
+    async def _write(self, group: Group) -> None:
+        """Write a group in one transaction; where the fault is in a record, one by one, without the faulty ones. Raises
+        UNAVAILABLE, with nothing of the group lost: what is then in it again was not written."""
+        try:
+            await self._commit(group)
+        except UNAVAILABLE:
+            raise
+        except (SQLAlchemyError, ValueError, OverflowError, TypeError) as error:
+            log.error("a record can't be written: writing one by one", why=reason(error))
+            await self._write_singly(group)
+
+    async def _write_singly(self, group: Group) -> None:
+        while group.cdrs:
+            try:
+                await self._commit(Group([group.cdrs[0]], {}))
+            except UNAVAILABLE:
+                raise
+            except (SQLAlchemyError, ValueError, OverflowError, TypeError) as error:
+                self.counters["cdr_refused"] += 1
+                log.error("record refused", why=reason(error))
+            del group.cdrs[0]
+        for key in list(group.bindings):
+            try:
+                await self._commit(Group([], {key: group.bindings[key]}))
+            except UNAVAILABLE:
+                raise
+            except (SQLAlchemyError, ValueError, OverflowError, TypeError) as error:
+                self.counters["binding_refused"] += 1
+                log.error("binding refused", why=reason(error))
+            del group.bindings[key]
+
+    async def _commit(self, group: Group) -> None:
+        cdrs = [cdr_row(record) for record in group.cdrs]
+        legs = [row for record in group.cdrs for row in leg_rows(record)]
+        kept: list[ValueRow] = []
+        gone: list[ValueRow] = []
+        for key, record in group.bindings.items():
+            if record is None:
+                gone.append(key)
+            else:
+                kept.append(binding_row(record))
+        async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
+            for statement, rows in (
+                (self._sql.cdr, cdrs),
+                (self._sql.leg, legs),
+                (self._sql.binding, kept),
+                (self._sql.forget, gone),
+            ):
+                if rows:
+                    await connection.exec_driver_sql(statement, rows)
+        counters = self.counters
+        counters["groups"] += 1
+        counters["cdr_written"] += len(cdrs)
+        counters["binding_written"] += len(group.bindings)
+
+
+def _tell_death(writer: asyncio.Task[None]) -> None:
+    """A mistake of ours has ended the writer: say so at once, not at close()."""
+    if not writer.cancelled() and (error := writer.exception()) is not None:
+        log.critical("the store's writer has died: records pile up unwritten", why=repr(error))
+
+
+async def _pause(until: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await until.wait()
+
+
+def _query(wanted: CdrFilter) -> Select[tuple[Any, ...]]:
+    query = select(CDR).order_by(CDR.c.started.desc(), CDR.c.id.desc())
+    if wanted.since is not None:
+        query = query.where(CDR.c.started >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(CDR.c.started < wanted.until)
+    if wanted.number is not None:
+        columns = (CDR.c.caller_number, CDR.c.dialled, CDR.c.destination)
+        query = query.where(or_(*[column == wanted.number for column in columns]))
+    return query
+
+
+async def _legs(connection: AsyncConnection, contacts: list[str]) -> dict[str, list[Row[tuple[Any, ...]]]]:
+    """The legs of each contact, in order."""
+    found: dict[str, list[Row[tuple[Any, ...]]]] = {}
+    query = select(CDR_LEG).where(CDR_LEG.c.contact.in_(contacts)).order_by(CDR_LEG.c.contact, CDR_LEG.c.seq)
+    for row in (await connection.execute(query)).all() if contacts else ():
+        found.setdefault(row.contact, []).append(row)
+    return found

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sip.digest import Credentials
+from sip.errors import SipError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -322,10 +323,15 @@ class TrunkRegistration:
         of ours among them) the freshest lasts longest.
         """
         user = self.config.contact_user or self.config.username
+        try:
+            contacts = response.contacts
+        except SipError:
+            # Somebody's binding can't be read; the registrar has granted ours all the same.
+            contacts = []
         ours = [
             seconds
-            for contact in response.contacts
-            if contact.uri.user == user and (seconds := _seconds(contact.params.get("expires"))) is not None
+            for contact in contacts
+            if contact.uri.username == user and (seconds := _seconds(contact.params.get("expires"))) is not None
         ]
         if ours:
             return int(max(ours))

@@ -100,8 +100,12 @@ class Connections:
         target = Target(flow.transport, *flow.remote)
         self._by_id[flow.connection] = connection
         self._by_remote[target] = connection
-        for data, _ in self._opening.pop(target, ()):
-            self._effects.append(Send(data, flow))
+        waiting = self._opening.pop(target, None)
+        if waiting is not None:
+            # We opened it: it is for the peer to answer in the transaction's time, not to prove itself.
+            connection.proven = True
+            for data, _ in waiting:
+                self._effects.append(Send(data, flow))
         if self._timer is None:
             self._timer = self._timers.schedule(now + SWEEP, self._sweep)
 

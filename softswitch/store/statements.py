@@ -46,7 +46,8 @@ def statements(dialect: Dialect) -> Statements:
 
 def _insert(table: Table, names: Sequence[str], dialect: Dialect) -> sqlite.Insert | postgresql.Insert:
     insert = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
-    return insert(table).values({name: bindparam(name) for name in names})
+    # inline: no RETURNING of the serial key, which many rows at once can't have on PostgreSQL.
+    return insert(table).values({name: bindparam(name) for name in names}).inline()
 
 
 def _text(statement: Insert | Delete, names: Sequence[str], dialect: Dialect) -> str:

@@ -66,6 +66,8 @@ class Store:
         self._awake = asyncio.Event()
         self._full = asyncio.Event()
         self._closing = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._writer: asyncio.Task[None] | None = None
 
     # Life
@@ -87,12 +89,17 @@ class Store:
         self._awake.set()
         self._full.set()
         writer, self._writer = self._writer, None
-        if writer is not None:
-            try:
+        try:
+            if writer is not None:
                 await asyncio.wait_for(writer, CLOSE_SECONDS)
-            except TimeoutError:
-                log.error("records lost: the database is away", records=len(self._pending))
-        await self._engine.dispose()
+        except TimeoutError:
+            log.error("records lost: the database is away", records=len(self._pending))
+        finally:
+            await self._engine.dispose()
+
+    async def flush(self) -> None:
+        """Wait until all that was handed over is written, however long the database is away."""
+        await self._idle.wait()
 
     # Hand over: never blocks, never fails
 
@@ -182,6 +189,7 @@ class Store:
 
     def _told(self) -> None:
         if not self._awake.is_set():
+            self._idle.clear()
             self._awake.set()
         elif len(self._pending) >= GROUP_RECORDS:
             self._full.set()
@@ -217,7 +225,9 @@ class Store:
                 failures = 0
             if len(self._pending):
                 self._awake.set()
-            elif self._closing.is_set():
+                continue
+            self._idle.set()
+            if self._closing.is_set():
                 return
 
     async def _write(self, group: Group) -> None:

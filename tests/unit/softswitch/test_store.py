@@ -1,0 +1,477 @@
+"""The store: what is handed over is written, once, whatever becomes of the database meanwhile."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgresql_dialect
+from sqlalchemy.exc import OperationalError
+
+import softswitch.store.store as store_module
+from sip.binding import BindingRemoved, BindingStored
+from softswitch.store import BindingRecord, CdrFilter, CdrRecord, LegRecord, Quality, Store, StoreError
+from softswitch.store.database import reason
+from softswitch.store.migrate import upgrade
+from softswitch.store.pending import Group, Pending
+from softswitch.store.schema import METADATA
+from softswitch.store.statements import statements
+
+
+def cdr(contact: str, started: float = 1000.0, **fields: object) -> CdrRecord:
+    legs = (
+        LegRecord("trunk", "carrier", started, "in", "4930123", packets_in=100, packets_out=98, lost=25, jitter_ms=2.5),
+        LegRecord("extension", "101", started + 1, answered=started + 3, packets_in=50, rtt_ms=12.0, codec="PCMU"),
+    )
+    record = CdrRecord(
+        contact, started, started + 63, started + 3, "inbound", "4930123", "Ann", "101", "101", legs=legs
+    )
+    for name, value in fields.items():
+        setattr(record, name, value)
+    return record
+
+
+def binding(contact: str, **fields: object) -> BindingRecord:
+    values: dict[str, object] = {
+        "aor": "101@example.com",
+        "contact": contact,
+        "params": ";+sip.instance=x",
+        "q": 0.5,
+        "expires_at": 5000.0,
+        "call_id": "c1",
+        "cseq": 7,
+        "transport": "udp",
+        "local_host": "192.0.2.1",
+        "local_port": 5060,
+        "remote_host": "192.0.2.7",
+        "remote_port": 40000,
+        "path": ("<sip:edge.example.com;lr>", "<sip:two.example.com;lr>"),
+        "user_agent": "phone",
+    }
+    return BindingRecord(**{**values, **fields})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path}/switch.db"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups and retries at once: what is tested is the order of things, not the time they take."""
+    monkeypatch.setattr(store_module, "GROUP_SECONDS", 0.0)
+    monkeypatch.setattr(store_module, "RETRY_SECONDS", (0.0,))
+
+
+async def written(store: Store) -> None:
+    """Until nothing waits; bounded, so that what never gets written fails the test."""
+    async with asyncio.timeout(10):
+        await store.flush()
+    assert store.waiting == 0
+
+
+async def stored(url: str) -> list[CdrRecord]:
+    store = Store(url)
+    try:
+        return await store.cdrs()
+    finally:
+        await store.close()
+
+
+class Broken:
+    """Stands in for `Store._commit`: fails as told, then writes."""
+
+    def __init__(self, store: Store, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.tries = 0
+        self._commit = store._commit
+        store._commit = self  # type: ignore[method-assign]
+
+    async def __call__(self, group: Group) -> None:
+        self.tries += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        await self._commit(group)
+
+
+def away() -> OperationalError:
+    return OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked"))
+
+
+# --- what is written is read --------------------------------------------------------------------------------
+
+
+async def test_a_record_is_stored_with_its_legs(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    store.write_cdr(cdr("c1"))
+    await store.close()
+    (record,) = await stored(url)
+    assert record.legs == cdr("c1").legs
+    assert (record.caller, record.callee) == (Quality(0.2, 2.5, None), Quality(0.0, None, 12.0))
+    record.caller = record.callee = None
+    assert record == cdr("c1")
+
+
+async def test_a_summary_that_is_given_is_kept_and_silence_has_none(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    store.write_cdr(cdr("given", 2.0, caller=Quality(0.5, 1.0, 2.0)))
+    store.write_cdr(cdr("silent", 1.0, legs=(LegRecord("extension", "1", 1.0, "in"),)))
+    await store.close()
+    given, silent = await stored(url)
+    assert given.caller == Quality(0.5, 1.0, 2.0)
+    assert (silent.caller, silent.callee) == (None, None)
+
+
+async def test_everything_handed_over_before_close_is_written(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    for n in range(1203):
+        store.write_cdr(cdr(f"c{n}", float(n)))
+    await store.close()
+    assert [record.contact for record in await stored(url)] == [f"c{n}" for n in reversed(range(1203))]
+    assert store.status()["groups"] == 3
+    assert store.waiting == 0
+
+
+async def test_a_record_written_twice_is_stored_once(url: str) -> None:
+    for _ in range(2):
+        store = Store(url)
+        await store.start()
+        store.write_cdr(cdr("same"))
+        await store.close()
+    assert [record.contact for record in await stored(url)] == ["same"]
+    assert len((await stored(url))[0].legs) == 2
+
+
+async def test_records_are_found_by_time_and_number(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    for n in range(6):
+        store.write_cdr(cdr(f"c{n}", float(n), caller_number=str(n), dialled="7", destination=str(n + 10)))
+    await written(store)
+    try:
+        found = {
+            "number": await store.cdrs(CdrFilter(number="3")),
+            "destination": await store.cdrs(CdrFilter(number="13")),
+            "dialled": await store.cdrs(CdrFilter(number="7"), limit=2),
+            "span": await store.cdrs(CdrFilter(since=2.0, until=4.0)),
+            "injection": await store.cdrs(CdrFilter(number="' OR 1=1 --")),
+            "none": await store.cdrs(limit=0),
+        }
+    finally:
+        await store.close()
+    assert {name: [record.contact for record in records] for name, records in found.items()} == {
+        "number": ["c3"],
+        "destination": ["c3"],
+        "dialled": ["c5", "c4"],
+        "span": ["c3", "c2"],
+        "injection": [],
+        "none": [],
+    }
+
+
+async def test_pages_see_each_record_once_while_others_are_written(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "PAGE", 3)
+    store = Store(url)
+    await store.start()
+    for n in range(8):
+        store.write_cdr(cdr(f"c{n}", 1.0))  # all at the same moment: the order is that of writing
+    await written(store)
+    seen = []
+    async for page in store.pages():
+        seen.append([record.contact for record in page])
+        store.write_cdr(cdr(f"late{len(seen)}", 2.0))
+        await written(store)
+    await store.close()
+    assert seen == [["c7", "c6", "c5"], ["c4", "c3", "c2"], ["c1", "c0"]]
+
+
+# --- bindings -----------------------------------------------------------------------------------------------
+
+
+async def test_bindings_survive_a_restart(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    store.write_binding(binding("sip:101@192.0.2.7"))
+    store.write_binding_change(BindingStored(binding("sip:101@192.0.2.8", path=())))
+    await store.close()
+    store = Store(url)
+    await store.start()
+    records = sorted(await store.load_bindings(), key=lambda record: record.contact)
+    assert records == [binding("sip:101@192.0.2.7"), binding("sip:101@192.0.2.8", path=())]
+    store.write_binding(binding("sip:101@192.0.2.7", cseq=8, expires_at=9000.0))
+    store.write_binding_change(BindingRemoved("101@example.com", "sip:101@192.0.2.8"))
+    await store.close()
+    store = Store(url)
+    assert await store.load_bindings() == [binding("sip:101@192.0.2.7", cseq=8, expires_at=9000.0)]
+    await store.close()
+
+
+async def test_of_a_binding_only_the_latest_word_is_written(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    for cseq in range(50):
+        store.write_binding(binding("sip:a", cseq=cseq))
+    store.write_binding(binding("sip:b"))
+    store.forget_binding("101@example.com", "sip:b")
+    await store.close()
+    assert store.status()["binding_written"] == 2
+    store = Store(url)
+    assert [record.cseq for record in await store.load_bindings()] == [49]
+    await store.close()
+
+
+# --- the database away (locked, full, gone) -----------------------------------------------------------------
+
+
+async def test_records_outlast_an_outage_and_none_is_doubled(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    broken = Broken(store, *[away() for _ in range(5)], TimeoutError(), OSError(28, "No space left on device"))
+    for n in range(10):
+        store.write_cdr(cdr(f"c{n}", float(n)))
+        store.write_binding(binding(f"sip:{n}"))
+        await asyncio.sleep(0)
+    await written(store)
+    assert store.status()["failures"] == 7
+    assert broken.tries >= 8
+    assert store.status()["cdr_spooled"] == 0
+    await store.close()
+    assert [record.contact for record in await stored(url)] == [f"c{n}" for n in reversed(range(10))]
+
+
+async def test_a_commit_that_was_not_confirmed_is_not_doubled(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    commit = store._commit
+    lost = [True]
+
+    async def unconfirmed(group: Group) -> None:
+        await commit(group)
+        if lost:
+            lost.pop()
+            raise away()
+
+    store._commit = unconfirmed  # type: ignore[method-assign]
+    store.write_cdr(cdr("once"))
+    await store.close()
+    assert [len(record.legs) for record in await stored(url)] == [2]
+
+
+async def test_a_database_locked_by_another_process_is_waited_for(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(url)
+    await store.start()
+    other = sqlite3.connect(tmp_path / "switch.db", isolation_level=None)
+    async with store._engine.connect() as connection:
+        await connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    kept_back = asyncio.Event()
+    put_back = store._pending.put_back
+
+    def put_back_and_tell(_pending: Pending, group: Group) -> None:
+        put_back(group)
+        kept_back.set()
+
+    monkeypatch.setattr(Pending, "put_back", put_back_and_tell)
+    other.execute("BEGIN IMMEDIATE")
+    store.write_cdr(cdr("patient"))
+    async with asyncio.timeout(10):
+        await kept_back.wait()
+    assert store.status()["cdr_spooled"] == 1
+    other.execute("COMMIT")
+    other.close()
+    await written(store)
+    await store.close()
+    assert [record.contact for record in await stored(url)] == ["patient"]
+
+
+async def test_what_an_outage_leaves_at_close_is_counted_and_close_ends(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "CLOSE_SECONDS", 0.05)
+    store = Store(url)
+    await store.start()
+    Broken(store, *[away() for _ in range(100_000)])
+    store.write_cdr(cdr("lost"))
+    await store.close()
+    assert store.waiting == 1
+    assert await stored(url) == []
+
+
+async def test_one_record_that_no_database_takes_keeps_no_other_from_being_written(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    store.write_cdr(cdr("good1", 1.0))
+    store.write_cdr(cdr("bad", 2.0, duration="\ud800"))
+    store.write_cdr(cdr("good2", 3.0))
+    store.write_binding(binding("sip:\udcff@192.0.2.7"))
+    store.write_binding(binding("sip:fine"))
+    await store.close()
+    assert [record.contact for record in await stored(url)] == ["good2", "good1"]
+    assert (store.status()["cdr_refused"], store.status()["binding_refused"]) == (1, 1)
+    store = Store(url)
+    assert [record.contact for record in await store.load_bindings()] == ["sip:fine"]
+    await store.close()
+
+
+async def test_an_outage_in_the_middle_of_writing_one_by_one_loses_nothing(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    Broken(store, ValueError("bad record somewhere"), away())
+    store.write_cdr(cdr("c1", 1.0))
+    store.write_cdr(cdr("c2", 2.0))
+    await written(store)
+    await store.close()
+    assert [record.contact for record in await stored(url)] == ["c2", "c1"]
+
+
+async def test_text_of_strangers_is_stored_harmless(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    name = "\x1b[2J=cmd|' /C calc'!A0\r\nAn\u202en \udcff" + "x" * 500
+    store.write_cdr(cdr("hostile", caller_name=name, dialled="'; DROP TABLE cdr; --\x00"))
+    await store.close()
+    (record,) = await stored(url)
+    assert record.caller_name.isprintable()
+    assert record.caller_name.startswith("\ufffd[2J=cmd|' /C calc'!A0\ufffd\ufffdAn\ufffdn \ufffd")
+    assert len(record.caller_name) == 256
+    assert record.dialled == "'; DROP TABLE cdr; --\ufffd"
+
+
+# --- opening ------------------------------------------------------------------------------------------------
+
+
+async def test_a_database_that_cannot_be_opened_is_one_clear_line(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/missing/switch.db")
+    with pytest.raises(StoreError) as caught:
+        await store.start()
+    assert caught.value.strerror is not None
+    assert "unable to open database file" in caught.value.strerror
+    assert "\n" not in caught.value.strerror
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "switch.db").write_bytes(b"not a database at all, but long enough to be taken for one" * 20)
+    with pytest.raises(StoreError, match="not a database"):
+        await Store(f"sqlite:///{tmp_path}/switch.db").start()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "can't be read"),
+        ("mysql://switch:secret@host/db", r"mysql://switch:\*\*\*@host/db: expected sqlite or postgresql"),
+        ("postgresql://switch:secret@host/db", r"switch:\*\*\*@host/db: Python package asyncpg is not installed"),
+    ],
+)
+async def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str, says: str) -> None:
+    with pytest.raises(StoreError, match=says) as caught:
+        Store(url)
+    assert "secret" not in str(caught.value)
+
+
+async def test_reading_without_tables_is_a_clear_error(url: str) -> None:
+    store = Store(url)
+    with pytest.raises(StoreError, match="no such table"):
+        await store.cdrs()
+    with pytest.raises(StoreError, match="no such table"):
+        await store.load_bindings()
+    await store.close()
+
+
+async def test_the_database_is_in_wal_mode(url: str, tmp_path: Path) -> None:
+    store = Store(url)
+    await store.start()
+    await store.close()
+    with sqlite3.connect(tmp_path / "switch.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_the_migrations_make_the_schema_that_the_code_uses() -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        upgrade(connection)
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        upgrade(connection)  # nothing left to do
+    engine.dispose()
+
+
+def test_reasons_hold_neither_statement_nor_parameters() -> None:
+    error = OperationalError("INSERT INTO cdr", {"number": "4930123"}, sqlite3.OperationalError("disk is full\nmore"))
+    assert reason(error) == "disk is full"
+    assert reason(TimeoutError()) == "TimeoutError"
+
+
+def test_the_statements_can_be_said_to_postgresql() -> None:
+    sql = statements(postgresql_dialect())  # type: ignore[no-untyped-call]
+    assert "$1" in sql.cdr
+    assert sql.cdr.endswith("ON CONFLICT DO NOTHING")
+    assert "ON CONFLICT (aor, contact) DO UPDATE SET" in sql.binding
+    assert sql.forget.startswith("DELETE FROM binding WHERE")
+
+
+async def test_a_writer_that_dies_says_so(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(url)
+    await store.start()
+    Broken(store, RuntimeError("a mistake of ours"))
+    store.write_cdr(cdr("c1"))
+    with pytest.raises(RuntimeError):
+        await store.close()
+    assert "a mistake of ours" in capsys.readouterr().out
+
+
+# --- what waits ---------------------------------------------------------------------------------------------
+
+
+def test_what_waits_is_bounded_and_what_is_lost_is_counted() -> None:
+    pending = Pending(max_cdrs=3, max_bindings=2)
+    for n in range(5):
+        pending.add_cdr(cdr(f"c{n}"))
+        pending.add_binding(("aor", f"sip:{n}"), None)
+    pending.add_binding(("aor", "sip:0"), binding("sip:0"))  # a later word on one that is there needs no room
+    assert (len(pending), pending.lost_cdrs, pending.lost_bindings) == (5, 2, 3)
+    group = pending.take(10)
+    pending.put_back(group)
+    pending.add_cdr(cdr("late"))
+    assert pending.lost_cdrs == 3
+    assert pending.spooled == 3
+
+
+def test_groups_are_the_oldest_first_through_outages() -> None:
+    pending = Pending()
+    for n in range(4):
+        pending.add_cdr(cdr(f"c{n}"))
+    group = pending.take(2)
+    assert [record.contact for record in group.cdrs] == ["c0", "c1"]
+    pending.put_back(group)
+    pending.add_cdr(cdr("c4"))
+    assert [record.contact for record in pending.take(3).cdrs] == ["c0", "c1", "c2"]
+    rest = pending.take(500).cdrs
+    assert [record.contact for record in rest] == ["c3", "c4"]
+    assert rest[0] == cdr("c3")
+    assert len(pending) == 0
+
+
+def test_a_newer_word_on_a_binding_survives_what_is_put_back() -> None:
+    pending = Pending()
+    key, other = ("aor", "sip:1"), ("aor", "sip:2")
+    pending.add_binding(key, binding("sip:1"))
+    pending.add_binding(other, binding("sip:2"))
+    group = pending.take(500)
+    pending.add_binding(key, None)
+    pending.put_back(group)
+    assert pending.take(500).bindings == {key: None, other: binding("sip:2")}
+
+
+def test_bindings_come_in_groups_too() -> None:
+    pending = Pending()
+    for n in range(5):
+        pending.add_binding(("aor", f"sip:{n}"), None)
+    assert [len(pending.take(2).bindings) for _ in range(4)] == [2, 2, 1, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -13,6 +14,8 @@ from softswitch.settings.fields import Duration, Name, Section, one_or_many
 
 MAX_TARGETS = 32  # of one dial action; as many branches as the call model rings (softswitch.hunt.MAX_BRANCHES)
 MAX_FALLBACKS = 4  # depth of on_busy inside on_busy ... as written
+
+_NUMBER_CHARACTERS = re.compile(r"[A-Za-z0-9*#+_.-]+")
 
 
 def _pattern(text: str) -> str:
@@ -26,7 +29,11 @@ def _regex(text: str) -> str:
 
 
 def _template(text: str) -> str:
-    Template(text)
+    for variable, part in Template(text).parts:
+        if not variable and not _NUMBER_CHARACTERS.fullmatch(part):
+            raise ValueError(
+                f"bad number {text!r}: expected letters, digits, * # + _ . - and variables such as {{number}}"
+            )
     return text
 
 

@@ -67,8 +67,8 @@ class Pattern:
             return self.regex.fullmatch(number) is not None
         if self.literal is not None:
             return number == self.literal
-        size = len(self.elements)
-        if len(number) != size and (not self.tail or len(number) < size + (self.tail == ".")):
+        beyond = len(number) - len(self.elements)
+        if beyond < (self.tail == ".") or (beyond and not self.tail):
             return False
         return all(character in allowed for character, allowed in zip(number, self.elements, strict=False))
 
@@ -159,10 +159,10 @@ def read_regex(text: str) -> re.Pattern[str]:
         tree = _parser.parse(text)
         compiled = re.compile(text)
     except (re.error, RecursionError, OverflowError) as problem:
-        raise ValueError(f"bad regular expression {text!r}: {problem}") from None
+        raise ValueError(f"bad regular expression '{text}': {problem}") from None
     if _ways(tree) > MAX_REGEX_STEPS:
         raise ValueError(
-            f"regular expression {text!r} could take very long: expected no repetition of something "
+            f"regular expression '{text}' could take very long: expected no repetition of something "
             "that itself repeats or has alternatives, and few repetitions in all"
         )
     return compiled
@@ -173,7 +173,7 @@ def check_replacement(regex: str, template: str) -> None:
     try:
         _parser.parse_template(template, re.compile(regex))
     except (re.error, ValueError, IndexError) as problem:
-        raise ValueError(f"bad replacement {template!r}: {problem}") from None
+        raise ValueError(f"bad replacement '{template}': {problem}") from None
 
 
 def _ways(tree: Any) -> float:

@@ -20,9 +20,9 @@ def check_ports(settings: Settings, root: Mapping) -> list[Problem]:
     problems = []
     for index, listen in enumerate(settings.sip.listen):
         if listen.transport == "udp" and ports.low <= listen.port <= ports.high:
-            mark, key = place(root, ("sip", "listen", index))
+            mark, node = place(root, ("sip", "listen", index))
             message = f"UDP port {listen.port} is inside media.rtp_ports {ports.low}-{ports.high}"
-            problems.append(Problem(mark, key, message))
+            problems.append(Problem(mark, node.key, message))
     return problems
 
 
@@ -40,12 +40,12 @@ def _unreachable_routes(settings: Settings, dialplan: Dialplan, root: Mapping) -
             continue
         for index, earlier in shadowed(context):
             first, _ = place(root, ("dialplan", name, "routes", earlier))
-            mark, key = place(root, ("dialplan", name, "routes", index))
+            mark, node = place(root, ("dialplan", name, "routes", index))
             message = (
                 f"never reached: {context.routes[earlier].name!r} at {first.file}:{first.line} takes all its calls "
                 "(the first match decides)"
             )
-            yield Problem(mark, key, message)
+            yield Problem(mark, node.key, message)
 
 
 def _unused_contexts(settings: Settings, root: Mapping) -> Iterator[Problem]:
@@ -55,8 +55,8 @@ def _unused_contexts(settings: Settings, root: Mapping) -> Iterator[Problem]:
         used |= set(context.include) | set(_gotos(context))
     for name in settings.dialplan:
         if name not in used:
-            mark, key = place(root, ("dialplan", name))
-            yield Problem(mark, key, "never used: no extension, trunk, include or goto leads here")
+            mark, node = place(root, ("dialplan", name))
+            yield Problem(mark, node.key, "never used: no extension, trunk, include or goto leads here")
 
 
 def _gotos(context: Context) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _dead_forwards(settings: Settings, dialplan: Dialplan, root: Mapping) -> Ite
             if number is None:
                 continue
             *_, last = dialplan.explain(extension.context, number, extension.number)
-            mark, key = place(root, ("extensions", extension.number, "forward", event))
+            mark, node = place(root, ("extensions", extension.number, "forward", event))
             if not last.taken and mark not in told:
                 told.add(mark)
-                yield Problem(mark, key, f"{number!r} leads nowhere in context {extension.context!r}: {last.why}")
+                yield Problem(mark, node.key, f"{number!r} leads nowhere in context {extension.context!r}: {last.why}")

@@ -296,7 +296,11 @@ def _read_host(value: object) -> object:
 
 
 CodecName = Annotated[Codec, BeforeValidator(_read_codec, json_schema_input_type=Codec)]
-CodecList = Annotated[tuple[CodecName, ...], Field(min_length=1, max_length=16)]
+CodecList = Annotated[
+    tuple[CodecName, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=Codec | list[Codec]),
+    Field(min_length=1, max_length=16),
+]
 Transports = Annotated[
     tuple[TransportName, ...],
     BeforeValidator(one_or_many, json_schema_input_type=TransportName | list[TransportName]),

@@ -19,12 +19,11 @@ _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 
 
 class _Reference(NamedTuple):
-    """A name written somewhere: what it names, and where."""
+    """A name written somewhere, and what it names: a "context", an "extension" or a "trunk"."""
 
-    kind: str  # "context" | "extension" | "trunk"
+    kind: str
     name: str
-    mark: Mark
-    key: str
+    node: Node
 
 
 def check_references(root: Mapping) -> list[Problem]:
@@ -34,12 +33,11 @@ def check_references(root: Mapping) -> list[Problem]:
     sets = {kind: frozenset(names) for kind, names in known.items()}
     told: set[tuple[Mark, str]] = set()  # a range repeats its reference for each of its extensions
     problems = []
-    for reference in _references(contexts, extensions, trunks):
-        if reference.name in sets[reference.kind] or (reference.mark, reference.name) in told:
+    for kind, name, node in _references(contexts, extensions, trunks):
+        if name in sets[kind] or (node.mark, name) in told:
             continue
-        told.add((reference.mark, reference.name))
-        message = unknown_name(reference.kind, reference.name, known[reference.kind])
-        problems.append(Problem(reference.mark, reference.key, message))
+        told.add((node.mark, name))
+        problems.append(Problem(node.mark, node.key, unknown_name(kind, name, known[kind])))
     return problems + _circles(contexts) + _claimed_twice(trunks)
 
 
@@ -50,64 +48,62 @@ def _entries(node: Node | None) -> dict[str, Entry]:
 def _references(
     contexts: dict[str, Entry], extensions: dict[str, Entry], trunks: dict[str, Entry]
 ) -> Iterator[_Reference]:
-    for number, entry in extensions.items():
-        key = f"extensions.{number}.context"
+    for entry in extensions.values():
         context = _entries(entry.node).get("context")
         if context is None:
-            yield _Reference("context", DEFAULT_CONTEXT, entry.mark, key)
+            yield _Reference("context", DEFAULT_CONTEXT, entry.node)
         else:
-            yield from _named("context", context.node, key)
-    for name, entry in trunks.items():
+            yield from _named("context", context.node)
+    for entry in trunks.values():
         context = _entries(entry.node).get("context")
         if context is not None:
-            yield from _named("context", context.node, f"trunks.{name}.context")
-    for name, entry in contexts.items():
-        key = f"dialplan.{name}"
+            yield from _named("context", context.node)
+    for entry in contexts.values():
         body = _entries(entry.node)
         if "include" in body:
-            yield from _named("context", body["include"].node, f"{key}.include")
+            yield from _named("context", body["include"].node)
         routes = body.get("routes")
         if routes is not None and isinstance(routes.node, Sequence):
-            for index, route in enumerate(routes.node.items):
-                yield from _in_action(route, f"{key}.routes[{index}]")
+            for route in routes.node.items:
+                yield from _in_action(route)
 
 
-def _named(kind: str, node: Node, key: str) -> Iterator[_Reference]:
+def _named(kind: str, node: Node) -> Iterator[_Reference]:
     """A name, or each of a list of names. Names with variables in them are known only when a call comes."""
     if isinstance(node, Scalar) and not node.null and "{" not in node.text:
-        yield _Reference(kind, node.text, node.mark, key)
+        yield _Reference(kind, node.text, node)
     elif isinstance(node, Sequence):
-        for index, item in enumerate(node.items):
+        for item in node.items:
             if isinstance(item, Scalar):
-                yield from _named(kind, item, f"{key}[{index}]")
+                yield from _named(kind, item)
 
 
-def _in_action(node: Node, key: str) -> Iterator[_Reference]:
+def _in_action(node: Node) -> Iterator[_Reference]:
     action = _entries(node)
     if "dial" in action:
-        yield from _in_targets(action["dial"].node, f"{key}.dial")
+        yield from _in_targets(action["dial"].node)
     if "goto" in action:
         goto = action["goto"].node
         context = goto.get("context") if isinstance(goto, Mapping) else goto
         if context is not None:
-            yield from _named("context", context, f"{key}.goto")
+            yield from _named("context", context)
     for name in _FALLBACKS:
         if name in action:
-            yield from _in_action(action[name].node, f"{key}.{name}")
+            yield from _in_action(action[name].node)
 
 
-def _in_targets(node: Node, key: str) -> Iterator[_Reference]:
+def _in_targets(node: Node) -> Iterator[_Reference]:
     if isinstance(node, Sequence):
-        for index, item in enumerate(node.items):
+        for item in node.items:
             if not isinstance(item, Sequence):
-                yield from _in_targets(item, f"{key}[{index}]")
+                yield from _in_targets(item)
     elif isinstance(node, Scalar):
-        yield from _named("extension", node, key)
+        yield from _named("extension", node)
     else:
         for kind in ("extension", "trunk"):
             target = node.get(kind)
             if target is not None:
-                yield from _named(kind, target, f"{key}.{kind}")
+                yield from _named(kind, target)
 
 
 def _circles(contexts: dict[str, Entry]) -> list[Problem]:
@@ -130,7 +126,7 @@ def _circles(contexts: dict[str, Entry]) -> list[Problem]:
             names = [entered for entered, _ in path]
             if following.name in names:
                 circle = " -> ".join([*names[names.index(following.name) :], following.name])
-                problems.append(Problem(following.mark, following.key, f"includes go in a circle: {circle}"))
+                problems.append(Problem(following.node.mark, following.node.key, f"includes go in a circle: {circle}"))
             elif following.name not in done:
                 path.append((following.name, _includes(contexts, following.name)))
     return problems
@@ -139,7 +135,7 @@ def _circles(contexts: dict[str, Entry]) -> list[Problem]:
 def _includes(contexts: dict[str, Entry], name: str) -> Iterator[_Reference]:
     body = _entries(contexts[name].node) if name in contexts else {}
     if "include" in body:
-        yield from _named("context", body["include"].node, f"dialplan.{name}.include")
+        yield from _named("context", body["include"].node)
 
 
 def _claimed_twice(trunks: dict[str, Entry]) -> list[Problem]:
@@ -160,5 +156,5 @@ def _claimed_twice(trunks: dict[str, Entry]) -> list[Problem]:
             other, mark = claimed.setdefault(rule, (name, item.mark))
             if mark != item.mark:
                 message = f"{rule} belongs to trunk {other!r} already, at {mark.file}:{mark.line}:{mark.column}"
-                problems.append(Problem(item.mark, f"trunks.{name}.inbound.addresses", message))
+                problems.append(Problem(item.mark, item.key, message))
     return problems

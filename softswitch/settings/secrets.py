@@ -80,11 +80,11 @@ def _rewritten(text: str, made: list[tuple[str, str]]) -> str:
     yaml = YAML()
     yaml.preserve_quotes = True
     tree = yaml.load(text) or {}
-    section = tree.setdefault("secrets", {})
-    extensions = section.get("extensions")
-    if extensions is None:
-        extensions = section["extensions"] = {}
-    extensions.update(made)
+    if tree.get("secrets") is None:
+        tree["secrets"] = {}
+    if tree["secrets"].get("extensions") is None:
+        tree["secrets"]["extensions"] = {}
+    tree["secrets"]["extensions"].update(made)
     out = StringIO()
     yaml.dump(tree, out)
     return out.getvalue()

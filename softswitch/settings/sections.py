@@ -39,11 +39,11 @@ def merge_files(roots: list[Mapping], problems: list[Problem]) -> Mapping:
                 # `secrets` and `defaults` hold the same few keys in every file: they are merged one level
                 # deeper.
                 deep = name in ("secrets", "defaults")
-                merged[name] = Entry(merged[name].mark, _merge(name, merged[name].node, entry.node, deep, problems))
-    return Mapping(Mark(roots[0].mark.file if roots else "", 1, 1), merged)
+                merged[name] = Entry(merged[name].mark, _merge(merged[name].node, entry.node, deep, problems))
+    return Mapping(Mark(roots[0].mark.file, 1, 1), "", merged)
 
 
-def _merge(path: str, first: Node, second: Node, deep: bool, problems: list[Problem]) -> Node:
+def _merge(first: Node, second: Node, deep: bool, problems: list[Problem]) -> Node:
     assert isinstance(first, Mapping)
     assert isinstance(second, Mapping)
     entries = dict(first.entries)
@@ -52,12 +52,12 @@ def _merge(path: str, first: Node, second: Node, deep: bool, problems: list[Prob
         if known is None:
             entries[name] = entry
         elif deep and isinstance(known.node, Mapping) and isinstance(entry.node, Mapping):
-            entries[name] = Entry(known.mark, _merge(f"{path}.{name}", known.node, entry.node, False, problems))
+            entries[name] = Entry(known.mark, _merge(known.node, entry.node, False, problems))
         else:
             at = known.mark
             message = f"duplicate key, first at {at.file}:{at.line}:{at.column}"
-            problems.append(Problem(entry.mark, f"{path}.{name}", message))
-    return Mapping(first.mark, entries)
+            problems.append(Problem(entry.mark, entry.node.key, message))
+    return Mapping(first.mark, first.key, entries)
 
 
 def fill_in(root: Mapping, problems: list[Problem]) -> Mapping:
@@ -66,46 +66,49 @@ def fill_in(root: Mapping, problems: list[Problem]) -> Mapping:
     sections = dict(root.entries)
     defaults = _section(sections.pop("defaults", None))
     secrets = _section(sections.pop("secrets", None))
-    _check_keys("defaults", defaults, ("extension", "trunk"), problems)
-    _check_keys("secrets", secrets, ("extensions", "trunks"), problems)
+    _check_keys(defaults, ("extension", "trunk"), problems)
+    _check_keys(secrets, ("extensions", "trunks"), problems)
     if "extensions" in sections:
         entry = sections["extensions"]
         base = _section(defaults.entries.get("extension"))
         extensions = _expand(_section(entry), base, problems)
         _give_passwords(extensions, _section(secrets.entries.get("extensions")), problems)
-        sections["extensions"] = Entry(entry.mark, Mapping(entry.node.mark, extensions))
+        sections["extensions"] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, extensions))
     if "trunks" in sections:
         entry = sections["trunks"]
         trunks = _trunks(_section(entry), _section(defaults.entries.get("trunk")), problems)
         _give_trunk_passwords(trunks, _section(secrets.entries.get("trunks")), problems)
-        sections["trunks"] = Entry(entry.mark, Mapping(entry.node.mark, trunks))
-    return Mapping(root.mark, sections)
+        sections["trunks"] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, trunks))
+    return Mapping(root.mark, "", sections)
+
+
+_EMPTY = Mapping(Mark("", 1, 1), "", {})
 
 
 def _section(entry: Entry | None) -> Mapping:
     if entry is None or not isinstance(entry.node, Mapping):
-        return Mapping(Mark("", 1, 1) if entry is None else entry.mark, {})
+        return _EMPTY
     return entry.node
 
 
-def _check_keys(path: str, mapping: Mapping, known: tuple[str, ...], problems: list[Problem]) -> None:
+def _check_keys(mapping: Mapping, known: tuple[str, ...], problems: list[Problem]) -> None:
     for name, entry in mapping.entries.items():
         if name not in known:
-            problems.append(Problem(entry.mark, f"{path}.{name}", unknown_key(name, list(known))))
+            problems.append(Problem(entry.mark, entry.node.key, unknown_key(name, list(known))))
         elif not isinstance(entry.node, Mapping) and not (isinstance(entry.node, Scalar) and entry.node.null):
-            problems.append(Problem(entry.node.mark, f"{path}.{name}", "expected a mapping (keys and values)"))
+            problems.append(Problem(entry.node.mark, entry.node.key, "expected a mapping (keys and values)"))
 
 
-def _body(path: str, entry: Entry, own: str, problems: list[Problem]) -> Mapping | None:
+def _body(key: str, entry: Entry, own: str, problems: list[Problem]) -> Mapping | None:
     """The mapping under a number or name; an empty value stands for an empty mapping."""
     if isinstance(entry.node, Scalar) and entry.node.null:
-        return Mapping(entry.mark, {})
+        return Mapping(entry.mark, entry.node.key, {})
     if not isinstance(entry.node, Mapping):
-        problems.append(Problem(entry.node.mark, path, "expected a mapping (keys and values)"))
+        problems.append(Problem(entry.node.mark, entry.node.key, "expected a mapping (keys and values)"))
         return None
     if own in entry.node.entries:
-        mark = entry.node.entries[own].mark
-        problems.append(Problem(mark, f"{path}.{own}", f"the {own} is the key {path.split('.', 1)[1]!r} itself"))
+        written = entry.node.entries[own]
+        problems.append(Problem(written.mark, written.node.key, f"the {own} is the key {key!r} itself"))
         return None
     return entry.node
 
@@ -117,7 +120,7 @@ def _overlay(*layers: Mapping) -> dict[str, Entry]:
         for name, entry in layer.entries.items():
             known = entries.get(name)
             if known is not None and isinstance(known.node, Mapping) and isinstance(entry.node, Mapping):
-                entry = Entry(entry.mark, Mapping(entry.node.mark, _overlay(known.node, entry.node)))
+                entry = Entry(entry.mark, Mapping(entry.node.mark, entry.node.key, _overlay(known.node, entry.node)))
             entries[name] = entry
     return entries
 
@@ -127,32 +130,32 @@ def _expand(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[st
     ranges: dict[str, tuple[str, Entry]] = {}  # number -> the range it stands in
     singles: dict[str, Entry] = {}
     for key, entry in written.entries.items():
-        numbers = _numbers(key, entry.mark, problems)
+        numbers = _numbers(key, entry, problems)
         if numbers is None:
             singles[key] = entry
-        elif _body(f"extensions.{key}", entry, "number", problems) is not None:
+        elif _body(key, entry, "number", problems) is not None:
             taken = next((number for number in numbers if number in ranges), None)
             if taken is not None:
                 message = f"overlaps the range {ranges[taken][0]!r}: expected each number in one range only"
-                problems.append(Problem(entry.mark, f"extensions.{key}", message))
+                problems.append(Problem(entry.mark, entry.node.key, message))
             elif len(ranges) + len(numbers) > MAX_EXTENSIONS:
                 message = f"more than {MAX_EXTENSIONS} extensions"
-                problems.append(Problem(entry.mark, f"extensions.{key}", message))
+                problems.append(Problem(entry.mark, entry.node.key, message))
             else:
                 ranges.update((number, (key, entry)) for number in numbers)
     expanded: dict[str, Entry] = {}
     for number, (_, entry) in ranges.items():
         if number not in singles:
-            expanded[number] = _extension(number, entry.mark, base, _section(entry))
+            expanded[number] = _extension(number, entry, base, _section(entry))
     for number, entry in singles.items():
-        body = _body(f"extensions.{number}", entry, "number", problems)
+        body = _body(number, entry, "number", problems)
         if body is not None:
-            ranged = _section(ranges[number][1]) if number in ranges else Mapping(entry.mark, {})
-            expanded[number] = _extension(number, entry.mark, base, ranged, body)
+            ranged = _section(ranges[number][1]) if number in ranges else _EMPTY
+            expanded[number] = _extension(number, entry, base, ranged, body)
     return expanded
 
 
-def _numbers(key: str, mark: Mark, problems: list[Problem]) -> list[str] | None:
+def _numbers(key: str, entry: Entry, problems: list[Problem]) -> list[str] | None:
     """The numbers of a range such as `101-110` (leading zeros are kept); None where `key` is no range."""
     match = _RANGE.fullmatch(key)
     if match is None:
@@ -160,15 +163,16 @@ def _numbers(key: str, mark: Mark, problems: list[Problem]) -> list[str] | None:
     low, high = int(match[1]), int(match[2])
     if len(match[1]) != len(match[2]) or high < low or high - low >= MAX_EXTENSIONS:
         message = f"bad range: expected 'FIRST-LAST' with as many digits each, rising, at most {MAX_EXTENSIONS} numbers"
-        problems.append(Problem(mark, f"extensions.{key}", message))
+        problems.append(Problem(entry.mark, entry.node.key, message))
         return []
     return [str(number).zfill(len(match[1])) for number in range(low, high + 1)]
 
 
-def _extension(number: str, mark: Mark, *layers: Mapping) -> Entry:
+def _extension(number: str, written: Entry, *layers: Mapping) -> Entry:
     entries = {name: Entry(entry.mark, _numbered(entry.node, number)) for name, entry in _overlay(*layers).items()}
-    entries["number"] = Entry(mark, Scalar(mark, number))
-    return Entry(mark, Mapping(mark, entries))
+    mark, key = written.mark, written.node.key
+    entries["number"] = Entry(mark, Scalar(mark, key, number))
+    return Entry(mark, Mapping(mark, key, entries))
 
 
 def _numbered(node: Node, number: str) -> Node:
@@ -176,45 +180,46 @@ def _numbered(node: Node, number: str) -> Node:
     if isinstance(node, Scalar):
         if _NUMBER_PLACEHOLDER not in node.text:
             return node
-        return Scalar(node.mark, node.text.replace(_NUMBER_PLACEHOLDER, number))
+        return Scalar(node.mark, node.key, node.text.replace(_NUMBER_PLACEHOLDER, number))
     if isinstance(node, Sequence):
         items = [_numbered(item, number) for item in node.items]
         return (
-            node if all(new is old for new, old in zip(items, node.items, strict=True)) else Sequence(node.mark, items)
+            node
+            if all(new is old for new, old in zip(items, node.items, strict=True))
+            else Sequence(node.mark, node.key, items)
         )
     entries = {name: Entry(entry.mark, _numbered(entry.node, number)) for name, entry in node.entries.items()}
     same = all(entries[name].node is entry.node for name, entry in node.entries.items())
-    return node if same else Mapping(node.mark, entries)
+    return node if same else Mapping(node.mark, node.key, entries)
 
 
 def _trunks(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[str, Entry]:
     trunks: dict[str, Entry] = {}
     for name, entry in written.entries.items():
-        body = _body(f"trunks.{name}", entry, "name", problems)
+        body = _body(name, entry, "name", problems)
         if body is not None:
             entries = _overlay(base, body)
-            entries["name"] = Entry(entry.mark, Scalar(entry.mark, name))
-            trunks[name] = Entry(entry.mark, Mapping(entry.mark, entries))
+            entries["name"] = Entry(entry.mark, Scalar(entry.mark, entry.node.key, name))
+            trunks[name] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, entries))
     return trunks
 
 
 def _give_passwords(extensions: dict[str, Entry], secrets: Mapping, problems: list[Problem]) -> None:
     for number, secret in secrets.entries.items():
-        path = f"secrets.extensions.{number}"
         extension = extensions.get(number)
         if not isinstance(secret.node, Scalar) or secret.node.null:
-            problems.append(Problem(secret.node.mark, path, "expected a password"))
+            problems.append(Problem(secret.node.mark, secret.node.key, "expected a password"))
         elif extension is not None:  # a leftover of an extension that is gone does no harm
             assert isinstance(extension.node, Mapping)
-            _put_password(extension.node, secret, path, problems)
+            _put_password(extension.node, secret, problems)
 
 
-def _put_password(account: Mapping, secret: Entry, path: str, problems: list[Problem]) -> None:
+def _put_password(account: Mapping, secret: Entry, problems: list[Problem]) -> None:
     known = account.entries.get("password")
     if known is not None and not (isinstance(known.node, Scalar) and known.node.null):
         at = known.mark
         message = f"a second password, the first is at {at.file}:{at.line}:{at.column}"
-        problems.append(Problem(secret.mark, path, message))
+        problems.append(Problem(secret.mark, secret.node.key, message))
         return
     account.entries["password"] = secret
 
@@ -222,10 +227,9 @@ def _put_password(account: Mapping, secret: Entry, path: str, problems: list[Pro
 def _give_trunk_passwords(trunks: dict[str, Entry], secrets: Mapping, problems: list[Problem]) -> None:
     """`NAME: PASSWORD` is that of `account`; `NAME: {account: ..., inbound: ...}` names both."""
     for name, secret in secrets.entries.items():
-        path = f"secrets.trunks.{name}"
         given = {"account": secret} if isinstance(secret.node, Scalar) else {}
         if isinstance(secret.node, Mapping):
-            _check_secret_keys(path, secret.node, problems)
+            _check_secret_keys(secret.node, problems)
             given = secret.node.entries
         trunk = trunks.get(name)
         for owner in ("account", "inbound"):
@@ -235,16 +239,16 @@ def _give_trunk_passwords(trunks: dict[str, Entry], secrets: Mapping, problems: 
             account = trunk.node.entries.get(owner)
             if account is None or not isinstance(account.node, Mapping):
                 message = f"the trunk has no {owner!r} that a password could belong to"
-                problems.append(Problem(given[owner].mark, path, message))
+                problems.append(Problem(given[owner].mark, given[owner].node.key, message))
                 continue
-            copy = Mapping(account.node.mark, dict(account.node.entries))  # `defaults` may be shared
-            _put_password(copy, given[owner], path, problems)
+            copy = Mapping(account.node.mark, account.node.key, dict(account.node.entries))  # `defaults` may be shared
+            _put_password(copy, given[owner], problems)
             trunk.node.entries[owner] = Entry(account.mark, copy)
 
 
-def _check_secret_keys(path: str, secret: Mapping, problems: list[Problem]) -> None:
+def _check_secret_keys(secret: Mapping, problems: list[Problem]) -> None:
     for key, entry in secret.entries.items():
         if key not in ("account", "inbound"):
-            problems.append(Problem(entry.mark, f"{path}.{key}", unknown_key(key, ["account", "inbound"])))
+            problems.append(Problem(entry.mark, entry.node.key, unknown_key(key, ["account", "inbound"])))
         elif not isinstance(entry.node, Scalar) or entry.node.null:
-            problems.append(Problem(entry.node.mark, f"{path}.{key}", "expected a password"))
+            problems.append(Problem(entry.node.mark, entry.node.key, "expected a password"))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from softswitch.settings.yaml_tree import Mapping, Problem, place
+from softswitch.settings.yaml_tree import Mapping, Node, Problem, Scalar, Sequence, place, place_of_key
 
 MAX_SHOWN = 40  # characters of a wrong value that are repeated in its message
 _SECRET_KEYS = frozenset(("password", "database_url"))
@@ -21,9 +21,18 @@ def problems_of(error: ValidationError, model: type[BaseModel], root: Mapping) -
     once."""
     found: dict[tuple[object, str], Problem] = {}
     for detail in error.errors(include_url=False):
+        if detail["type"] == "too_short" and _long_enough(detail, root):
+            continue
         problem = _problem_of(detail, model, root)
         found.setdefault((problem.mark, problem.message), problem)
     return list(found.values())
+
+
+def _long_enough(detail: Any, root: Mapping) -> bool:
+    """True for a list that is only short because its wrong entries were not counted: each of them is told
+    by itself."""
+    _, node = place(root, detail["loc"])
+    return isinstance(node, Sequence) and len(node.items) >= int(detail["ctx"]["min_length"])
 
 
 def unknown_key(key: str, known: list[str]) -> str:
@@ -33,7 +42,9 @@ def unknown_key(key: str, known: list[str]) -> str:
 
 def unknown_name(kind: str, name: str, known: list[str]) -> str:
     """The message for a reference that leads nowhere."""
-    return f"unknown {kind} {name!r}{_suggestion(name, known, f'expected the name of a {kind} that exists')}"
+    expected = f"expected the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind} that exists"
+    # A number that is nearly another one is as likely to be meant.
+    return f"unknown {kind} {name!r}{_suggestion(name, [] if name.isdigit() else known, expected)}"
 
 
 def _suggestion(word: str, known: list[str], otherwise: str) -> str:
@@ -46,33 +57,18 @@ def _problem_of(detail: Any, model: type[BaseModel], root: Mapping) -> Problem:
     kind: str = detail["type"]
     context: dict[str, Any] = detail.get("ctx") or {}
     if kind == "missing":
-        mark, key = place(root, path[:-1])
-        return Problem(mark, key, f"missing key {path[-1]!r}")
+        mark, node = place(root, path[:-1])
+        return Problem(mark, node.key, f"missing key {path[-1]!r}")
     if kind == "extra_forbidden":
-        mark, key = _key_place(root, path)
+        mark, key = place_of_key(root, path)
         known = [name for owner in _models_at(model, path[:-1]) for name in _keys_of(owner)]
         return Problem(mark, key, unknown_key(str(path[-1]), known))
     if kind == "needs_dial":
-        path = (*path, context["key"])
-        mark, key = _key_place(root, path)
+        mark, key = place_of_key(root, (*path, context["key"]))
         return Problem(mark, key, detail["msg"])
-    mark, key = place(root, path)
+    mark, node = place(root, path)
     secret = any(part in _SECRET_KEYS for part in path)
-    return Problem(mark, key, _message(kind, context, detail["msg"], None if secret else detail.get("input")))
-
-
-def _key_place(root: Mapping, path: tuple[str | int, ...]) -> tuple[Any, str]:
-    """As `place`, but at the key itself where a mapping holds it."""
-    mark, key = place(root, path)
-    node: Any = root
-    for part in path[:-1]:
-        if isinstance(node, Mapping):
-            node = node.get(str(part))
-        elif hasattr(node, "items") and isinstance(part, int) and part < len(node.items):
-            node = node.items[part]
-    if isinstance(node, Mapping) and path[-1] in node.entries:
-        mark = node.entries[str(path[-1])].mark
-    return mark, key
+    return Problem(mark, node.key, _message(kind, context, detail["msg"], node, secret))
 
 
 _WANTED = {
@@ -99,16 +95,29 @@ _PATTERN_WORDS = {
 }
 
 
-def _message(kind: str, context: dict[str, Any], message: str, given: object) -> str:
-    shown = f" instead of {given!r}" if isinstance(given, str | int | float) and len(str(given)) <= MAX_SHOWN else ""
-    if given is None and kind in _WANTED:
-        shown = ""
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+    "string_too_short": ("min_length", "at least"),
+    "string_too_long": ("max_length", "at most"),
+    "too_short": ("min_length", "at least"),
+    "too_long": ("max_length", "at most"),
+}
+
+
+def _message(kind: str, context: dict[str, Any], message: str, node: Node, secret: bool) -> str:
+    """What is wrong and what was expected. The text as written is repeated where it is short and not a
+    `secret`."""
+    given = node.text if isinstance(node, Scalar) and not node.null and not secret else ""
+    shown = f" instead of {given!r}" if given and len(given) <= MAX_SHOWN else ""
     if kind == "value_error":
         return str(context.get("error", message))
     if kind == "literal_error":
         words = str(context["expected"])
         choices = [word for word in words.replace(" or ", ", ").split(", ") if word]
-        close = difflib.get_close_matches(str(given), [choice.strip("'") for choice in choices], 1, 0.6)
+        close = difflib.get_close_matches(given, [choice.strip("'") for choice in choices], 1, 0.6)
         return f"expected {words}{shown}" + (f": did you mean {close[0]!r}?" if close else "")
     if kind in _WANTED:
         return _WANTED[kind] + shown
@@ -118,22 +127,16 @@ def _message(kind: str, context: dict[str, Any], message: str, given: object) ->
             (text for end, text in _PATTERN_WORDS.items() if pattern.endswith(end)), f"text matching {pattern}"
         )
         return f"expected {words}{shown}"
-    bounds = {
-        "greater_than_equal": ("ge", "at least"),
-        "greater_than": ("gt", "more than"),
-        "less_than_equal": ("le", "at most"),
-        "less_than": ("lt", "less than"),
-        "string_too_short": ("min_length", "a text of at least"),
-        "string_too_long": ("max_length", "a text of at most"),
-        "too_short": ("min_length", "a list of at least"),
-        "too_long": ("max_length", "a list of at most"),
-    }
-    if kind in bounds:
-        name, words = bounds[kind]
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
         limit = context[name]
         if isinstance(limit, float) and limit.is_integer():
             limit = int(limit)
-        unit = " characters" if kind.startswith("string") else " entries" if kind.startswith("too") else ""
+        unit = ""
+        if name.endswith("_length"):
+            unit = " character" if isinstance(node, Scalar) else " entry" if limit == 1 else " entrie"
+            unit += "" if limit == 1 else "s"
+            shown = ""
         return f"expected {words} {limit}{unit}{shown}"
     return message[0].lower() + message[1:] + shown
 

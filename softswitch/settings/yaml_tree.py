@@ -54,12 +54,14 @@ class Problem(NamedTuple):
 
 
 class Scalar:
-    """Text as written; `null` for a plain empty value, `~` or `null`."""
+    """Text as written; `null` for a plain empty value, `~` or `null`. `key` is the path of keys it is
+    written under."""
 
-    __slots__ = ("mark", "null", "text", "weight")
+    __slots__ = ("key", "mark", "null", "text", "weight")
 
-    def __init__(self, mark: Mark, text: str, null: bool = False) -> None:
+    def __init__(self, mark: Mark, key: str, text: str, null: bool = False) -> None:
         self.mark = mark
+        self.key = key
         self.text = text
         self.null = null
         self.weight: int = 1
@@ -68,10 +70,11 @@ class Scalar:
 class Sequence:
     """A list."""
 
-    __slots__ = ("items", "mark", "weight")
+    __slots__ = ("items", "key", "mark", "weight")
 
-    def __init__(self, mark: Mark, items: list[Node]) -> None:
+    def __init__(self, mark: Mark, key: str, items: list[Node]) -> None:
         self.mark = mark
+        self.key = key
         self.items = items
         self.weight: int = 1 + sum(item.weight for item in items)
 
@@ -86,10 +89,11 @@ class Entry(NamedTuple):
 class Mapping:
     """Keys in order of appearance."""
 
-    __slots__ = ("entries", "mark", "weight")
+    __slots__ = ("entries", "key", "mark", "weight")
 
-    def __init__(self, mark: Mark, entries: dict[str, Entry]) -> None:
+    def __init__(self, mark: Mark, key: str, entries: dict[str, Entry]) -> None:
         self.mark = mark
+        self.key = key
         self.entries = entries
         self.weight: int = 1 + sum(1 + entry.node.weight for entry in entries.values())
 
@@ -129,12 +133,16 @@ def read_yaml(data: bytes, file: str, problems: list[Problem]) -> Mapping | None
     except ReaderError as problem:
         before_text = text[: problem.position]
         mark = Mark(file, before_text.count("\n") + 1, len(before_text) - before_text.rfind("\n"))
-        problems.append(Problem(mark, "", f"character #x{ord(problem.character):04x} is not allowed in YAML"))
+        problems.append(Problem(mark, "", f"character #x{_code(problem.character):04x} is not allowed in YAML"))
     except MarkedYAMLError as problem:
         problems.append(_syntax_problem(problem, file))
     except (YAMLError, ValueError, RecursionError) as problem:
         problems.append(Problem(Mark(file, 1, 1), "", f"not YAML: {problem}"))
     return None
+
+
+def _code(character: str | int) -> int:
+    return character if isinstance(character, int) else ord(character)
 
 
 def _syntax_problem(problem: MarkedYAMLError, file: str) -> Problem:
@@ -168,9 +176,9 @@ class _Reader:
                 if documents > 1:
                     raise _Refused(self._mark(event), "a second document begins: expected one in each file")
             elif isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent | AliasEvent):
-                root = self._node(event, 1)
+                root = self._node(event, "", 1)
         if root is None or (isinstance(root, Scalar) and root.null):
-            return Mapping(Mark(self._file, 1, 1), {})
+            return Mapping(Mark(self._file, 1, 1), "", {})
         if not isinstance(root, Mapping):
             raise _Refused(root.mark, "expected a mapping with sections such as 'extensions:'")
         return root
@@ -179,7 +187,7 @@ class _Reader:
         at = event.start_mark
         return Mark(self._file, at.line + 1, at.column + 1)
 
-    def _node(self, event: Any, depth: int) -> Node:
+    def _node(self, event: Any, key: str, depth: int) -> Node:
         mark = self._mark(event)
         if depth > MAX_DEPTH:
             raise _Refused(mark, f"nested more than {MAX_DEPTH} deep")
@@ -187,17 +195,17 @@ class _Reader:
             return self._alias(event, mark)
         self._count(mark, 1)
         if event.tag is not None:
-            raise _Refused(mark, f"tag {event.tag!s}: expected no tags")
+            raise _Refused(mark, f"tag {event.tag!s}: expected none, tags are not allowed")
         node: Node
         if isinstance(event, ScalarEvent):
-            node = Scalar(mark, event.value, event.style is None and event.value in _NULLS)
+            node = Scalar(mark, key, event.value, event.style is None and event.value in _NULLS)
         elif isinstance(event, SequenceStartEvent):
-            items = []
+            items: list[Node] = []
             while not isinstance(inner := next(self._events), SequenceEndEvent):
-                items.append(self._node(inner, depth + 1))
-            node = Sequence(mark, items)
+                items.append(self._node(inner, f"{key}[{len(items)}]", depth + 1))
+            node = Sequence(mark, key, items)
         else:
-            node = self._mapping(mark, depth)
+            node = self._mapping(mark, key, depth)
         if event.anchor is not None:
             # Registered only now: an alias inside its own anchor finds nothing, so the tree has no circles.
             self._anchors[event.anchor] = node
@@ -215,21 +223,22 @@ class _Reader:
         self._count(mark, node.weight)
         return node
 
-    def _mapping(self, mark: Mark, depth: int) -> Mapping:
+    def _mapping(self, mark: Mark, path: str, depth: int) -> Mapping:
         entries: dict[str, Entry] = {}
         merged: list[Mapping] = []
         while not isinstance(event := next(self._events), MappingEndEvent):
             key_mark = self._mark(event)
-            key = self._node(event, depth + 1)
+            key = self._node(event, path, depth + 1)
             if not isinstance(key, Scalar):
                 raise _Refused(key_mark, "expected a plain key")
-            value = self._node(next(self._events), depth + 1)
+            inner = f"{path}.{key.text}" if path else key.text
+            value = self._node(next(self._events), inner, depth + 1)
             if key.text == "<<" and isinstance(event, ScalarEvent) and event.style is None:
                 merged += self._merged(key_mark, value)
             elif key.text in entries:
                 first = entries[key.text].mark
                 self._problems.append(
-                    Problem(key_mark, key.text, f"duplicate key, first at {first.file}:{first.line}:{first.column}")
+                    Problem(key_mark, inner, f"duplicate key, first at {first.file}:{first.line}:{first.column}")
                 )
             else:
                 entries[key.text] = Entry(key_mark, value)
@@ -237,7 +246,7 @@ class _Reader:
         for mapping in merged:
             for name, entry in mapping.entries.items():
                 entries.setdefault(name, entry)
-        return Mapping(mark, entries)
+        return Mapping(mark, path, entries)
 
     def _merged(self, mark: Mark, value: Node) -> list[Mapping]:
         nodes = value.items if isinstance(value, Sequence) else [value]
@@ -262,8 +271,8 @@ def plain(node: Node, memo: dict[int, Any]) -> Any:
     return known
 
 
-def place(root: Mapping, path: tuple[str | int, ...]) -> tuple[Mark, str]:
-    """Where `path` stands, and the part of it that exists, written as a key path.
+def place(root: Mapping, path: tuple[str | int, ...]) -> tuple[Mark, Node]:
+    """Where `path` stands, and what is there.
 
     Parts that lead nowhere (a key that is missing, a value that stands for a list of one) are passed over:
     the place is that of the nearest thing that is written. Scalars are found at their value, collections at
@@ -271,15 +280,23 @@ def place(root: Mapping, path: tuple[str | int, ...]) -> tuple[Mark, str]:
     """
     node: Node = root
     mark = root.mark
-    key = ""
     for part in path:
         if isinstance(node, Mapping) and isinstance(part, str) and part in node.entries:
             entry = node.entries[part]
             node = entry.node
             mark = node.mark if isinstance(node, Scalar) and not node.null else entry.mark
-            key += f".{part}" if key else part
         elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
             node = node.items[part]
             mark = node.mark
-            key += f"[{part}]"
-    return mark, key
+    return mark, node
+
+
+def place_of_key(root: Mapping, path: tuple[str | int, ...]) -> tuple[Mark, str]:
+    """As `place`, but at the key itself where the last part of `path` is one; with its path as it is
+    written."""
+    mark, node = place(root, path)
+    _, owner = place(root, path[:-1])
+    last = str(path[-1])
+    if isinstance(owner, Mapping) and last in owner.entries:
+        mark = owner.entries[last].mark
+    return mark, node.key

@@ -24,6 +24,7 @@ import structlog
 from media.client import InProcessMedia
 from sip.aio.addresses import LocalAddresses, SipListen
 from sip.aio.driver import Driver
+from sip.effects import ConnectionLost
 from sip.ids import Ids
 from sip.stack import Stack
 from sip.ua import UserAgent
@@ -197,6 +198,9 @@ class App:
                 batch = stack[:]
                 stack.clear()
                 for event in batch:
+                    if type(event) is ConnectionLost:
+                        self._registrations.connection_lost(event.flow, now)
+                        self._registrations.watch(self._contacts, now)
                     self._ua.handle(event, now)
             if ua:
                 heard = ua[:]
@@ -293,7 +297,12 @@ class App:
             trunk_calls={each.name: self._limits.held(f"trunk:{each.name}") for each in trunks},
             gateway_rtt={place: self._gateways.rtt(place) for place in self._gateways.places()},
             calls=self._runtime.calls.values(),
-            counters={**self._stack.counters, **self._admission.counters, **self._runtime.counters},
+            counters={
+                **self._stack.counters,
+                **self._admission.counters,
+                **self._runtime.counters,
+                **self._stack.sizes(),
+            },
             media=self._media_report(),
         )
 

@@ -213,11 +213,13 @@ class Trunks:
     # Outgoing calls
 
     def attempts(self, trunk: str, number: str, caller: Party, now: float) -> list[GatewayAttempt]:
-        """The INVITEs to try, in order; empty when the trunk is unknown or has no gateway."""
+        """The INVITEs to try, in order; empty when the trunk is unknown, has no gateway, or no number is left."""
         known = self._trunks.get(trunk)
         if known is None:
             return []
         number = known.dialled.rewrite(number)
+        if not number:
+            return []
         return [self._attempt(known, gateway, number, caller) for gateway in self._order(known, now)]
 
     def fails_over(self, trunk: str, status: int, alerted: bool = False) -> bool:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from softswitch.cli import make_app
 from softswitch.settings.fields import Section
+from softswitch.settings.loader import load
 from softswitch.settings.models import Settings
 from softswitch.settings.schema import MODELINE, SCHEMA_FILE, json_schema, schema_text
 from softswitch.settings.sections import SECTIONS
@@ -105,3 +106,30 @@ def test_hints_come_with_an_example_or_a_text(name: str) -> None:
     found = [model["properties"][name] for model in definitions.values() if name in model.get("properties", {})]
     assert found
     assert all("description" in field for field in found)
+
+
+def test_the_examples_of_the_manual_are_one_valid_configuration(tmp_path: Path) -> None:
+    manual = (CONFIG.parent / "docs" / "configuration.md").read_text("utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    assert len(examples) >= 4
+    for n, example in enumerate(examples):
+        (tmp_path / f"{n}.yaml").write_text(example)
+    (tmp_path / "more.yaml").write_text("trunks: {second-provider: {gateways: [192.0.2.2]}}\n")
+    loaded = load(tmp_path)
+    assert loaded.warnings == []
+    assert len(loaded.settings.dialplan) == 3
+
+
+def test_the_commented_examples_of_the_default_configuration_are_valid(tmp_path: Path) -> None:
+    """Taking away `# ` in front of an example, as the files say, gives a working configuration."""
+    for name in ("softswitch.yaml", "extensions.yaml", "trunks.yaml", "dialplan.yaml"):
+        lines = (CONFIG / name).read_text("utf-8").splitlines()
+        # Examples are indented; remarks on the files themselves are not.
+        opened = [re.sub(r"^( +)# (?=[ \-a-z\"#])", r"\1", line) for line in lines]
+        kept = [line for line in opened if not re.match(r" +[A-Z]", line) and not re.match(r" +#", line)]
+        (tmp_path / name).write_text("\n".join(kept) + "\n")
+    loaded = load(tmp_path)
+    assert list(loaded.settings.trunks) == ["provider"]
+    assert loaded.settings.extensions["101"].name == "Reception"
+    assert loaded.settings.sip.advertise == "203.0.113.7"
+    assert [len(context.routes) for context in loaded.settings.dialplan.values()] == [4, 1]

@@ -56,9 +56,8 @@ class Timers(Section):
 class SessionTimer(Section):
     """Session timers, RFC 4028: calls whose other end is gone are found and ended."""
 
-    mode: Literal["offer", "accept", "off"] = "offer"
-    """`offer` asks for one in every call, `accept` only goes along with the peer's, `off` does not take
-    part."""
+    mode: Literal["offer", "accept"] = "offer"
+    """`offer` asks for one in every call, `accept` only goes along with the peer's."""
     expires: Duration = Field(1800.0, ge=90, le=86400)
     """Session-Expires asked for."""
     min_se: Duration = Field(90.0, ge=90, le=86400)
@@ -116,8 +115,9 @@ class Limits(Section):
     """TCP connections open at once."""
     connections_per_source: int = Field(64, ge=1, le=65_536)
     """TCP connections open at once from one address."""
-    connection_idle: Duration = Field(900.0, ge=30, le=86400)
-    """A TCP connection without traffic is closed after this time."""
+    connection_idle: Duration = Field(7500.0, ge=30, le=86400 * 8)
+    """A TCP connection without a byte for this long is closed; more than `registration: max`, or phones are
+    lost."""
     source_rate: float = Field(0.0, ge=0, le=1_000_000)
     """Requests per second outside of calls from one address, trunks aside; more get 503. 0: no limit."""
     source_burst: int = Field(200, ge=1, le=1_000_000)
@@ -166,7 +166,7 @@ class SipSettings(Section):
     max_forwards: int = Field(70, ge=1, le=255)
     """Max-Forwards of calls that begin here."""
     pass_headers: Annotated[tuple[HeaderName, ...], Field(max_length=32)] = ()
-    """Headers of one end of a call that are copied to the other; all else stays on its own leg."""
+    """Headers of a caller's INVITE that the called are sent too; all others stay on their own leg."""
     dns_timeout: Duration = Field(5.0, ge=0.5, le=30)
     """Longest wait for a name to resolve."""
 
@@ -192,7 +192,7 @@ class MediaSettings(Section):
     shared_ports: int = Field(16, ge=1, le=512)
     """Pairs opened at start; calls share them, and more of `rtp_ports` are opened only where needed."""
     bind: HostText | None = None
-    """Address the RTP sockets are bound to; absent, that of the first `sip.listen`."""
+    """Address the RTP sockets are bound to; absent, those of `sip.listen`."""
     advertise: HostText | None = None
     """Address written into SDP where the switch stands behind NAT; absent, `sip.advertise`."""
     codecs: CodecList = Field(default_factory=_default_codecs)

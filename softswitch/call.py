@@ -112,6 +112,9 @@ class Directory(Protocol):
     def may_fail_over(self, endpoint: Endpoint, failure: Failure, alerted: bool, now: float) -> bool:
         """Whether the next gateway may be tried after this failure. `alerted`: it had told that it rings."""
 
+    def reached(self, endpoint: Endpoint) -> None:
+        """An endpoint has shown signs of life: progress, or an answer."""
+
 
 class _Out:
     """An outbound leg of the call."""
@@ -244,10 +247,11 @@ class Call:
         return [leg for leg in (self.a, *self._out) if leg]
 
     def partner(self, leg: int) -> int | None:
-        """The leg that this one talks to."""
-        if self.b is None:
+        """The leg that this one talks to: after the answer, or in early media."""
+        b = self.b if self.b is not None else self._early
+        if b is None:
             return None
-        return self.b if leg == self.a else self.a
+        return b if leg == self.a else self.a if leg == b else None
 
     def _take(self) -> list[AnyEffect]:
         effects, self._effects = self._effects, []
@@ -382,10 +386,12 @@ class Call:
         out = self._out.get(event.leg)
         if out is None or self.state is not State.HUNTING:
             return
+        if not out.status:
+            self._directory.reached(out.endpoint)
+            record = self.contact.leg(event.leg)
+            if record is not None:
+                record.rang = now
         out.status = event.status
-        record = self.contact.leg(event.leg)
-        if record is not None and not record.rang:
-            record.rang = now
         if event.session is not None:
             out.session = event.session
         if event.session is None or self._offer is None or self._early not in (None, event.leg):
@@ -419,12 +425,15 @@ class Call:
             self._release(event.leg, Cause.ANSWERED_ELSEWHERE, now)
             return
         out.session = event.session
+        if not out.status:
+            self._directory.reached(out.endpoint)
         self._effects.append(CancelTimer(RING_TIMER))
         for leg in hunt.stop():
             if leg != event.leg:
                 self._release(leg, Cause.ANSWERED_ELSEWHERE, now)
         self._hunt = None
         self.b = event.leg
+        self._early = None
         self.contact.destination = out.endpoint.name
         record = self.contact.leg(event.leg)
         if record is not None:
@@ -495,8 +504,9 @@ class Call:
             return
         other = self.partner(leg)
         mine = self._session_of(leg)
-        if other is None or mine is None or self.state is not State.TALKING or self._carried is not None:
-            # RFC 3261 14.2: 491 while another offer is in progress; the peer asks again.
+        settled = self.state in (State.HUNTING, State.TALKING)
+        if other is None or mine is None or not settled or self._carried is not None:
+            # RFC 3261 14.2, RFC 3311 5.2: 491 while another offer is in progress; the peer asks again.
             self._effects.append(RefuseOffer(leg, 491))
             return
         if offer is None:
@@ -532,12 +542,14 @@ class Call:
         """A leg answered what we offered it: answer the leg that asked, in its turn."""
         self._keep_session(event.leg, event.session)
         carried, self._carried = self._carried, None
-        if self.b is None or self.state is not State.TALKING:
-            if self.state is State.ECHO:
-                self._effects.append(EchoMedia(self.a))
+        if self.state is State.ECHO:
+            self._effects.append(EchoMedia(self.a))
+            return
+        other = self.partner(event.leg)
+        if other is None or not self.a:
             return
         if carried is None or carried[0] == event.leg:
-            self._effects.append(Bridge(self.a, self.b))
+            self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
             if carried is None:
                 self._carry_answer(event.leg, event.session, now)
             return
@@ -552,7 +564,7 @@ class Call:
                 self._offer = offer
             self._effects.append(Answer(leg, codecs, flipped(event.session.direction)))
         self._note_hold(now, event.session)
-        self._effects.append(Bridge(self.a, self.b))
+        self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
 
     def _carry_answer(self, leg: int, session: AudioSession, now: float) -> None:
         """A leg answered an offer that nobody asked us for (offerless re-INVITE): tell the other leg what changed."""
@@ -578,7 +590,8 @@ class Call:
             self._effects.append(RefuseOffer(carried[0], event.status if event.status in (488, 491) else 488))
 
     def _note_hold(self, now: float, session: AudioSession) -> None:
-        self.contact.enter("talk" if session.direction == "sendrecv" else "hold", now)
+        if self.state is State.TALKING:
+            self.contact.enter("talk" if session.direction == "sendrecv" else "hold", now)
 
     def _session_of(self, leg: int | None) -> AudioSession | None:
         if leg == self.a:

@@ -141,6 +141,11 @@ class PhoneBook:
             self._trunks.failed(endpoint.name, endpoint.gateway, failure.status, failure.retry_after, now)
         return self._trunks.fails_over(endpoint.name, failure.status, alerted)
 
+    def reached(self, endpoint: Endpoint) -> None:
+        """A gateway that answers is no longer left alone."""
+        if endpoint.kind == "trunk":
+            self._trunks.succeeded(endpoint.name, endpoint.gateway)
+
     def _extension(self, number: str, contact: str, now: float) -> Target:
         entry = self._entries.extensions.get(number)
         if entry is None:

@@ -79,6 +79,8 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_forwards: int
     silence_hangup: float | None
     """Seconds without RTP from an end that should send; None never hangs up."""
+    hold_silence: float | None = None
+    """The same for an end that is on hold, or holds."""
     pass_headers: tuple[str, ...] = ()
     """Header names (canonical) that go from the caller's INVITE to the called legs; all others stay where they are."""
 
@@ -247,7 +249,7 @@ class Runtime:
     ) -> SipLeg:
         # RFC 3264 section 5: session id and version are 64-bit numbers of which the top bit stays clear.
         origin = Origin(self._ids.number(62), 1, "-", self._announce(host))
-        silence = self.settings.silence_hangup
+        silence = (self.settings.silence_hangup, self.settings.hold_silence)
         return SipLeg(leg, inbound, kind, endpoint, policy, nat, host, origin, self._media, silence, reliable)
 
     def _next_leg(self) -> int:

@@ -104,7 +104,7 @@ class SipLeg:
         "_offered",
         "_pending",
         "_reliable",
-        "_silence_after",
+        "_silence",
         "agreed",
         "call",
         "endpoint",
@@ -131,7 +131,7 @@ class SipLeg:
         signalled_host: str,
         origin: Origin,
         media: MediaClient,
-        silence_after: float | None,
+        silence: tuple[float | None, float | None],
         reliable: bool | None = None,
     ) -> None:
         self.id = leg
@@ -151,7 +151,7 @@ class SipLeg:
         self.agreed: AudioSession | None = None
         self.over = False
         self._media = media
-        self._silence_after = silence_after
+        self._silence = silence  # seconds without RTP: in talk, on hold
         self._offered: OfferSent | None = None  # our offer that waits for its answer
         self._pending: AudioOffer | None = None  # the peer's offer that waits for our answer
         self._early = False  # what is agreed was agreed before the answer
@@ -334,7 +334,6 @@ class SipLeg:
         if session == self.agreed:
             return
         self.agreed = session
-        receives = session.direction in _RECEIVES
         formats = tuple([(p.number, p.codec.name, p.codec.clock) for p in session.codecs + session.dtmf])
         self._media.configure(
             self.id,
@@ -344,10 +343,10 @@ class SipLeg:
                 signalled_host=self.signalled_host,
                 formats=formats,
                 send=session.direction in _SENDS,
-                receive=receives,
+                receive=session.direction in _RECEIVES,
                 ptime=session.ptime,
                 rtcp_mux=session.rtcp_mux,
-                silence_after=self._silence_after if receives else None,
+                silence_after=self._silence[session.direction != "sendrecv"],
             ),
             now,
         )

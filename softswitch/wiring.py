@@ -78,6 +78,7 @@ def runtime_settings(settings: Settings) -> RuntimeSettings:
         max_calls=settings.sip.limits.calls,
         max_forwards=settings.sip.max_forwards,
         silence_hangup=settings.media.silence_hangup,
+        hold_silence=settings.media.hold_silence,
         pass_headers=settings.sip.pass_headers,
     )
 

@@ -71,6 +71,7 @@ class Book:
         self.phones = {"102": 1, "103": 2, "104": 0}
         self.forwards: dict[tuple[str, str], str] = {}
         self.policy = POLICY
+        self.lively: list[str] = []
 
     def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         return self.routes.get(number, Reject(1))
@@ -89,6 +90,9 @@ class Book:
 
     def context_of(self, extension: str) -> str:
         return "internal"
+
+    def reached(self, endpoint: Endpoint) -> None:
+        self.lively.append(endpoint.gateway or endpoint.name)
 
     def may_fail_over(self, endpoint: Endpoint, failure: Failure, alerted: bool, now: float) -> bool:
         return endpoint.kind == "trunk" and failure.status >= 500
@@ -288,6 +292,31 @@ def test_only_a_new_address_does_not_bother_the_other_side() -> None:
     moved = offer(codecs=(PCMA,))
     moved.remote = MediaAddress("198.51.100.7", 9000, 9001)
     assert bench.say(Reoffered(1, moved)) == [Answer(1, (PCMA, EVENTS), "sendrecv")]
+
+
+def test_rfc3311_early_update_is_carried_to_the_leg_of_the_early_media() -> None:
+    bench = Bench(sdp=offer())
+    bench.say(Progressed(2, 183, session()))
+    bench.agree(1, session())
+    assert bench.say(Reoffered(1, offer("sendonly"))) == [Offer(2, (PCMA, PCMU, EVENTS), "sendonly")]
+    assert bench.say(Reanswered(2, session("sendonly", peer="recvonly"))) == [
+        Answer(1, (PCMA, EVENTS), "recvonly"),
+        Bridge(1, 2),
+    ]
+    assert bench.call.contact.segments[-1].kind == "ring"
+
+
+def test_early_update_before_early_media_is_asked_again() -> None:
+    bench = Bench(sdp=offer())
+    assert bench.say(Reoffered(1, offer("sendonly"))) == [RefuseOffer(1, 491)]
+
+
+def test_a_gateway_that_rings_is_told_to_be_alive() -> None:
+    bench = Bench(sdp=offer())
+    bench.say(Progressed(2, 180))
+    bench.say(Progressed(2, 183))
+    bench.say(Answered(2, session()))
+    assert bench.book.lively == ["102"]
 
 
 def test_refused_hold_leaves_things_as_they_were() -> None:

@@ -34,7 +34,7 @@ REPORTS_PER_TICK = 128  # written at a time, 1 ms of work; what is due beyond wa
 REPORT_OCTETS = 128  # room for SR, one block and SDES with our CNAME (20 octets)
 SILENCE_CHECK_SECONDS = 1.0
 MAX_ROUND_TRIP = 30.0  # seconds; more is a clock that jumped, or a lie
-SENDER_REPORTS_KEPT = 4  # of ours, that a peer's LSR may name
+MAX_DELAY = 65536.0  # seconds since the peer's report: what DLSR can tell
 FOREVER = float("inf")
 
 I64 = npt.NDArray[np.int64]
@@ -43,22 +43,20 @@ I64 = npt.NDArray[np.int64]
 class Reports:
     """RTCP packets to be sent: `count` rows of `data`, their lengths, the table row that each is for."""
 
-    __slots__ = ("count", "data", "lengths", "rows")
+    __slots__ = ("count", "data", "lengths", "rows", "words")
 
     def __init__(self) -> None:
         self.data = np.zeros((REPORTS_PER_TICK, REPORT_OCTETS), np.uint8)
+        self.words = self.data.view(">u4")
         self.lengths = np.zeros(REPORTS_PER_TICK, np.int64)
         self.rows = np.zeros(REPORTS_PER_TICK, np.int64)
         self.count = 0
 
 
 class _Stream:
-    """A stream beside its `Peer`: settings, partner, and what reports are made of."""
+    """A stream beside its `Peer`: settings, partner, and what the peer reports."""
 
     __slots__ = (
-        "block_received",
-        "block_ssrc",
-        "block_top",
         "family",
         "partner",
         "peer",
@@ -67,13 +65,8 @@ class _Stream:
         "remote_loss_fraction",
         "remote_lost",
         "reports_received",
-        "reports_sent",
         "round_trip",
         "rtcp_socket",
-        "sender_report",
-        "sender_report_at",
-        "sender_reports",
-        "sent_before",
         "settings",
     )
 
@@ -85,14 +78,6 @@ class _Stream:
         self.partner: int | None = None  # the stream its packets go to; itself: echo
         self.problem = ""
         self.reports_received = 0
-        self.reports_sent = 0
-        self.sender_report = 0  # middle of the NTP timestamp of the peer's last SR
-        self.sender_report_at = 0.0
-        self.sender_reports: tuple[int, ...] = ()  # the same of ours
-        self.sent_before = 0  # packets sent when the last report was
-        self.block_ssrc = -1  # whom the last block was about, and where it stood
-        self.block_top = 0
-        self.block_received = 0
         self.round_trip: float | None = None
         self.remote_lost: int | None = None
         self.remote_loss_fraction: float | None = None
@@ -117,7 +102,7 @@ class MediaEngine:
         self.reports = Reports()
         self._rng = rng
         self._wall = wall - now
-        self._cname = f"{rng.getrandbits(80):020x}"
+        self._cname = rtcp.cname_words(f"{rng.getrandbits(80):020x}")
         self._streams: dict[int, _Stream] = {}
         self._by_ssrc: dict[int, _Stream] = {}
         self._silence_checked = now
@@ -142,9 +127,11 @@ class MediaEngine:
             ssrc = self._rng.getrandbits(32)
         table = self.table
         row = table.take()
-        peer = Peer(stream, row, rtp_socket, bits >> 64, bits >> 32 & 0xFFFFFFFF)
+        peer = Peer(stream, row, rtp_socket)
         self.latch.peers[row] = peer
         table.own_ssrc[row] = ssrc
+        table.own_stamp[row] = bits >> 32 & 0xFFFFFFFF
+        table.own_top[row] = bits >> 64
         table.socket[row] = rtp_socket
         self._streams[stream] = self._by_ssrc[ssrc] = _Stream(peer, rtcp_socket, family)
 
@@ -172,7 +159,7 @@ class MediaEngine:
             table.since[row] = now
         if before is None:
             # RFC 3550 6.2: "the delay before sending the first compound RTCP packet ... be half the minimum interval".
-            table.report_at[row] = now + self._interval() / 2
+            table.report_at[row] = now + REPORT_SECONDS / 2 * (0.5 + self._rng.random())
         self._direct(state)
         if state.partner is not None and state.partner != stream:
             self._direct(self._streams[state.partner])
@@ -242,16 +229,11 @@ class MediaEngine:
             self._find_silent(now)
         table, reports = self.table, self.reports
         reports.count = 0
-        for row in np.flatnonzero(table.report_at <= now)[:REPORTS_PER_TICK].tolist():
-            table.report_at[row] = now + self._interval()
-            if not table.control_length[row]:
-                continue
-            packet = self._report(self._streams[self.latch.peers[row].stream], row, now)
-            at = reports.count
-            reports.data[at, : len(packet)] = np.frombuffer(packet, np.uint8)
-            reports.lengths[at] = len(packet)
-            reports.rows[at] = row
-            reports.count = at + 1
+        due = np.flatnonzero(table.report_at <= now)[:REPORTS_PER_TICK]
+        if due.size:
+            # RFC 3550 6.2: the interval is "varied randomly over the range [0.5,1.5] times the calculated interval".
+            table.report_at[due] = now + REPORT_SECONDS * (0.5 + np.array([self._rng.random() for _ in due]))
+            self._report(due[table.control_length[due] != 0], now)
         return reports
 
     # -- below: commands
@@ -343,9 +325,6 @@ class MediaEngine:
 
     # -- below: deadlines
 
-    def _interval(self) -> float:
-        return REPORT_SECONDS * (0.5 + self._rng.random())
-
     def _find_silent(self, now: float) -> None:
         table = self.table
         last = np.maximum(table.heard, table.since)
@@ -356,44 +335,55 @@ class MediaEngine:
 
     # -- below: reports
 
-    def _report(self, state: _Stream, row: int, now: float) -> bytes:
+    def _report(self, rows: I64, now: float) -> None:
+        """Write a report for each row: by what it holds, as packets of one layout are written together."""
         table = self.table
-        sent = int(table.sent[row])
-        ssrc = int(table.own_ssrc[row])
-        sender = None
-        # RFC 3550 6.4: SR "if a site has sent any data packets during the interval since issuing the last report".
-        if sent != state.sent_before:
-            state.sent_before = sent
-            timestamp = rtcp.ntp(now + self._wall)
-            state.sender_reports = (*state.sender_reports, rtcp.middle(timestamp))[-SENDER_REPORTS_KEPT:]
-            stamp = self.relay.own_stamp(state.peer, now)
-            sender = rtcp.Sender(timestamp, stamp, sent, int(table.sent_octets[row]))
-        state.reports_sent += 1
-        return rtcp.build(ssrc, sender, self._block(state, row, now), rtcp.describe(ssrc, self._cname))
+        sends = table.sent[rows] != table.sent_reported[rows]
+        hears = table.ssrc[rows] >= 0
+        stamp = rtcp.ntp(now + self._wall)
+        for sending in (False, True):
+            for hearing in (False, True):
+                chosen = rows[(sends == sending) & (hears == hearing)]
+                if chosen.size:
+                    self._write(chosen, stamp, sending, hearing, now)
+        table.reports_sent[rows] += 1
 
-    def _block(self, state: _Stream, row: int, now: float) -> rtcp.Block | None:
-        """What we received from the peer's current SSRC (RFC 3550 A.3), None when it is not heard."""
-        table, peer = self.table, state.peer
-        ssrc = int(table.ssrc[row])
-        if ssrc < 0:
-            return None
-        top = int(table.top[row])
-        received = int(table.received[row]) - peer.base_received
-        if state.block_ssrc != ssrc or state.block_top < peer.base - 1 or received < state.block_received:
-            state.block_ssrc, state.block_top, state.block_received = ssrc, peer.base - 1, 0
-        expected = top - state.block_top
-        missing = expected - (received - state.block_received)
-        state.block_top, state.block_received = top, received
-        since = now - state.sender_report_at
-        known = state.sender_report and since < 65536
-        return rtcp.Block(
-            ssrc,
-            max(0, missing) / expected if expected > 0 else 0.0,
-            top - peer.base + 1 - received,
-            top,
-            int(table.jitter[row]),
-            state.sender_report if known else 0,
-            int(since * 65536) if known else 0,
+    def _write(self, rows: I64, timestamp: int, sending: bool, hearing: bool, now: float) -> None:
+        table, reports = self.table, self.reports
+        sender = None
+        if sending:
+            sent = table.sent[rows]
+            sender = rtcp.SenderColumns(timestamp, self.relay.own_stamps(rows, now), sent, table.sent_octets[rows])
+            table.sent_reported[rows] = sent
+            table.our_report_before[rows] = table.our_report[rows]
+            table.our_report[rows] = rtcp.middle(timestamp)
+        at = slice(reports.count, reports.count + len(rows))
+        block = self._blocks(rows, now) if hearing else None
+        reports.lengths[at] = rtcp.write(reports.words[at], table.own_ssrc[rows], sender, block, self._cname)
+        reports.rows[at] = rows
+        reports.count = at.stop
+
+    def _blocks(self, rows: I64, now: float) -> rtcp.BlockColumns:
+        """What was received of the current SSRC, whole and since the last block (RFC 3550 A.3)."""
+        table = self.table
+        ssrc, top, base = table.ssrc[rows], table.top[rows], table.base[rows]
+        received = table.received[rows] - table.base_received[rows]
+        # A source that began anew, under its old SSRC or another, is reported from its first packet.
+        same = (table.block_ssrc[rows] == ssrc) & (table.block_received[rows] <= received)
+        same &= table.block_top[rows] >= base - 1
+        expected = top - np.where(same, table.block_top[rows], base - 1)
+        missing = expected - (received - np.where(same, table.block_received[rows], 0))
+        table.block_ssrc[rows], table.block_top[rows], table.block_received[rows] = ssrc, top, received
+        since = now - table.their_report_at[rows]
+        known = (table.their_report[rows] != 0) & (since < MAX_DELAY)
+        return rtcp.BlockColumns(
+            ssrc=ssrc,
+            fraction_lost=np.maximum(missing, 0) / np.maximum(expected, 1),
+            lost=top - base + 1 - received,
+            highest=top,
+            jitter=table.jitter[rows],
+            last_sr=np.where(known, table.their_report[rows], 0),
+            delay=(np.where(known, since, 0.0) * 65536).astype(np.int64),
         )
 
     def _report_came(self, packet: bytes, source: bytes, socket: int, now: float) -> None:
@@ -410,8 +400,8 @@ class MediaEngine:
         row = state.peer.row
         state.reports_received += 1
         if report.sender_ntp is not None:
-            state.sender_report = rtcp.middle(report.sender_ntp)
-            state.sender_report_at = now
+            self.table.their_report[row] = rtcp.middle(report.sender_ntp)
+            self.table.their_report_at[row] = now
         if state.peer.nat and socket == state.rtcp_socket:
             self.table.control_address[row] = np.frombuffer(source, np.uint8)
         own = int(self.table.own_ssrc[row])
@@ -437,7 +427,8 @@ class MediaEngine:
         state.remote_loss_fraction = block.fraction_lost
         state.remote_jitter = block.jitter / float(self.table.clock[state.peer.row])
         # RFC 3550 6.4.1: round trip = A - LSR - DLSR. An LSR that we did not send proves nothing.
-        if block.last_sr in state.sender_reports:
+        table, row = self.table, state.peer.row
+        if block.last_sr and block.last_sr in (table.our_report[row], table.our_report_before[row]):
             arrival = rtcp.middle(rtcp.ntp(now + self._wall))
             gone = (arrival - block.last_sr - block.delay & 0xFFFFFFFF) / 65536
             if gone < MAX_ROUND_TRIP:
@@ -449,7 +440,7 @@ class MediaEngine:
         received = int(table.received[row])
         expected = peer.expected_before
         if table.ssrc[row] >= 0:
-            expected += int(table.top[row]) - peer.base + 1
+            expected += int(table.top[row] - table.base[row]) + 1
         return StreamStats(
             packets_received=received,
             octets_received=int(table.octets[row]),
@@ -460,14 +451,14 @@ class MediaEngine:
             wrong_source=peer.strayed,
             wrong_ssrc=int(table.foreign[row]),
             unknown_payload=int(table.unknown[row]),
-            bad_packets=int(table.bad[row]) + peer.bad,
+            bad_packets=int(table.bad[row]),
             jitter_ms=float(table.jitter[row]) / float(table.clock[row]) * 1000,
             round_trip_ms=None if state.round_trip is None else state.round_trip * 1000,
             remote_lost=state.remote_lost,
             remote_loss_fraction=state.remote_loss_fraction,
             remote_jitter_ms=None if state.remote_jitter is None else state.remote_jitter * 1000,
             rtcp_received=state.reports_received,
-            rtcp_sent=state.reports_sent,
+            rtcp_sent=int(table.reports_sent[row]),
             first_packet_at=peer.first_at,
             last_packet_at=None if peer.first_at is None else float(table.heard[row]),
             remote=host_and_port(peer.address) if peer.address else None,

@@ -59,8 +59,9 @@ class BatchSockets:
         self._sockets: list[socket.socket | None] = [None]  # index 0 stays empty: an unset column is 0
         self._fds: list[int] = [-1]
         self._index_of: dict[int, int] = {}
-        self._control: list[bool] = [False]
+        self._controls: npt.NDArray[np.bool_] = np.zeros(64, np.bool_)
         self._v6: list[bool] = [False]
+        self._any_v6 = False
         self._free: list[int] = []
         capacity = slots.capacity
         self._in = np.zeros(capacity, _MMSGHDR)
@@ -113,12 +114,14 @@ class BatchSockets:
             index = len(self._sockets)
             self._sockets.append(None)
             self._fds.append(-1)
-            self._control.append(False)
+            if index == len(self._controls):
+                self._controls = np.concatenate((self._controls, np.zeros(index, np.bool_)))
             self._v6.append(False)
         self._sockets[index] = new
         self._fds[index] = new.fileno()
-        self._control[index] = control
+        self._controls[index] = control
         self._v6[index] = family == socket.AF_INET6
+        self._any_v6 = self._any_v6 or self._v6[index]
         self._index_of[new.fileno()] = index
         return index
 
@@ -150,15 +153,17 @@ class BatchSockets:
         if not ready:
             return 0
         indexes = [self._index_of[fd] for fd, _ in ready]
-        if any(self._v6[index] for index in indexes):
+        if self._any_v6:
             indexes.sort(key=self._v6.__getitem__)
         share = max(MIN_SHARE, capacity // len(ready))
         at = 0
         counts: list[int] = []
         fds, base = self._fds, self._in_at
         for index in indexes:
-            room = min(share, capacity - at)
-            got = _recvmmsg(fds[index], base + at * _MSGHDR_OCTETS, room, 0, None) if room else 0
+            room = capacity - at
+            if room > share:
+                room = share
+            got: int = _recvmmsg(fds[index], base + at * _MSGHDR_OCTETS, room, 0, None) if room else 0
             if got < 0:
                 got = 0
                 # An ICMP error or a spurious wake-up: nothing was read.
@@ -166,14 +171,16 @@ class BatchSockets:
                     self.counters["receive_failed"] += 1
             counts.append(got)
             at += got
-            if not self._v6[index]:
-                slots.count_v4 = at
-        slots.count = at
+        slots.count = slots.count_v4 = at
+        if self._any_v6:
+            slots.count_v4 = sum(got for index, got in zip(indexes, counts, strict=True) if not self._v6[index])
         if at:
             slots.lengths[:at] = self._in_length[:at]
-            self._in_namelen[:at] = SOCKADDR
+            if self._any_v6:
+                # The kernel wrote how long each name is: a slot that held an IPv4 one has room for IPv6 again.
+                self._in_namelen[:at] = SOCKADDR
             slots.sockets[:at] = np.repeat(np.array(indexes, np.uint64), counts)
-            slots.control[:at] = np.repeat([self._control[index] for index in indexes], counts)
+            slots.control[:at] = self._controls[slots.sockets[:at].view(np.int64)]
         return at
 
     def send(

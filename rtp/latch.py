@@ -26,11 +26,7 @@ class Peer:
 
     __slots__ = (
         "address",
-        "bad",
-        "base",
-        "base_received",
         "expected_before",
-        "fed_by",
         "first_at",
         "frame",
         "host_key",
@@ -38,9 +34,6 @@ class Peer:
         "latched",
         "leap",
         "nat",
-        "own_at",
-        "own_stamp",
-        "own_top",
         "row",
         "signalled",
         "socket",
@@ -50,7 +43,7 @@ class Peer:
         "waiting",
     )
 
-    def __init__(self, stream: int, row: int, socket: int, own_top: int, own_stamp: int) -> None:
+    def __init__(self, stream: int, row: int, socket: int) -> None:
         self.stream = stream
         self.row = row
         self.socket = socket  # index of the RTP socket that its packets come by
@@ -63,19 +56,11 @@ class Peer:
         self.waiting = False
         self.latched = False
         self.strayed = 0  # packets from its host, but not from its source
-        # Reception, per SSRC (RFC 3550 A.1).
+        # Reception.
         self.ssrcs: tuple[int, ...] = ()
         self.first_at: float | None = None
-        self.base = 0  # extended sequence number of the first packet of this SSRC
-        self.base_received = 0  # packets received before it
         self.expected_before = 0  # packets expected of earlier SSRCs
         self.leap = -1  # the sequence number that would confirm a leap
-        self.bad = 0
-        # Sending: where our sequence and timestamp stand while nobody feeds this row.
-        self.fed_by = 0
-        self.own_top = own_top
-        self.own_stamp = own_stamp
-        self.own_at: float | None = None
         self.frame = 160  # timestamp units of one packet
 
 

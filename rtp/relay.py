@@ -23,7 +23,7 @@ import numpy.typing as npt
 from rtp.address import PORT_MASK, Keys
 from rtp.columns import SLOT, Slots
 from rtp.latch import Latch, Peer
-from rtp.table import DROP, NOBODY, UNTIMED, StreamTable
+from rtp.table import DROP, NEVER, NOBODY, UNTIMED, StreamTable
 
 HEADER = 12  # octets of the fixed RTP header (RFC 3550 5.1)
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a larger gap is a leap
@@ -31,7 +31,7 @@ MAX_MISORDER = 100  # RFC 3550 A.1: later than that is a leap, too
 # Seconds the locked SSRC must be quiet (two packets missing) before another may follow it.
 SSRC_SILENCE = 0.06
 # Decisions one by one in a batch, 5 ms of work; what is beyond is dropped and counted.
-MAX_ADMISSIONS = 512
+MAX_ADMISSIONS = 1024
 MAX_REPORTS = 256  # RTCP packets taken from a batch
 SSRCS_KEPT = 8
 
@@ -84,7 +84,7 @@ class Relay:
         if old == target:
             return
         if old:
-            self._detach(self._latch.peers[old])
+            self._detach(old)
         table.target[source.row] = target
         # Whatever comes next is admitted, which fits the target's sequence and timestamp to it.
         table.expect[source.row] = -1
@@ -93,18 +93,21 @@ class Relay:
         """The next packet of the row's source may have any SSRC: its signalling announced a change."""
         table, row = self._table, peer.row
         if table.ssrc[row] >= 0:
-            peer.expected_before += int(table.top[row]) - peer.base + 1
+            peer.expected_before += int(table.top[row] - table.base[row]) + 1
             table.ssrc[row] = -1
         table.expect[row] = -1
 
-    def own_stamp(self, peer: Peer, now: float) -> int:
-        """The RTP timestamp that a packet sent to this row now would bear (for sender reports)."""
-        table, row = self._table, peer.row
-        stamp, at = peer.own_stamp, peer.own_at
-        if peer.fed_by:
-            stamp, at = self._last_stamp(peer), float(table.heard[peer.fed_by])
-        gone = 0 if at is None else int((now - at) * float(table.clock[row]))
-        return stamp + gone & 0xFFFFFFFF
+    def own_stamps(self, rows: I64, now: float) -> I64:
+        """The RTP timestamps that packets sent to these rows now would bear (for sender reports)."""
+        table = self._table
+        feeders = table.fed_by[rows]
+        fed = feeders != NOBODY
+        arrival = (table.heard[feeders] * table.clock[feeders]).astype(np.int64)
+        stamps = np.where(fed, arrival - table.transit[feeders] + table.time_shift[rows], table.own_stamp[rows])
+        since = np.where(fed, table.heard[feeders], table.own_at[rows])
+        gone = np.where(since == NEVER, 0.0, (now - since) * table.clock[rows])
+        current: I64 = (stamps + gone.astype(np.int64)) & 0xFFFFFFFF
+        return current
 
     # -- packets
 
@@ -249,7 +252,7 @@ class Relay:
             # us".
             if seq != peer.leap:
                 peer.leap = seq + 1 & 0xFFFF
-                peer.bad += 1
+                table.bad[row] += 1
                 return False
             self._sync(slots, slot, peer, seq, stamp, now)
             self._begin(peer, seq, stamp, ssrc, now)
@@ -263,13 +266,13 @@ class Relay:
         """Count a source from its first packet on (RFC 3550 A.1, init_seq)."""
         table, row = self._table, peer.row
         if table.ssrc[row] >= 0:
-            peer.expected_before += int(table.top[row]) - peer.base + 1
+            peer.expected_before += int(table.top[row] - table.base[row]) + 1
         if peer.first_at is None:
             peer.first_at = now
         if not peer.ssrcs or peer.ssrcs[-1] != ssrc:
             peer.ssrcs = (*peer.ssrcs, ssrc)[-SSRCS_KEPT:]
-        peer.base = seq
-        peer.base_received = int(table.received[row])
+        table.base[row] = seq
+        table.base_received[row] = table.received[row]
         peer.leap = -1
         table.ssrc[row] = ssrc
         table.top[row] = seq - 1
@@ -283,36 +286,30 @@ class Relay:
         to = int(table.target[peer.row])
         if not to:
             return
-        target = self._latch.peers[to]
-        self._detach(target)
-        if target.own_at is None:
-            gone = 0
-        else:
-            gone = max(target.frame, int((now - target.own_at) * float(table.clock[to])))
-        target.own_at = now
-        target.fed_by = peer.row
-        table.seq_shift[to] = target.own_top + 1 - seq & 0xFFFF
-        table.time_shift[to] = target.own_stamp + gone - stamp & 0xFFFFFFFF
+        self._detach(to)
+        own_at = float(table.own_at[to])
+        gone = 0
+        if own_at != NEVER:
+            gone = max(self._latch.peers[to].frame, int((now - own_at) * float(table.clock[to])))
+        table.own_at[to] = now
+        table.fed_by[to] = peer.row
+        table.seq_shift[to] = int(table.own_top[to]) + 1 - seq & 0xFFFF
+        table.time_shift[to] = int(table.own_stamp[to]) + gone - stamp & 0xFFFFFFFF
         # RFC 3551 4.1: the marker tells the receiver that a talkspurt begins, and to place its playout anew.
         slots.data[slot, 1] |= 0x80
 
-    def _detach(self, target: Peer) -> None:
-        """Note where the target's own sequence and timestamp stand, before its feeder's columns change."""
-        fed_by = target.fed_by
-        if not fed_by:
+    def _detach(self, to: int) -> None:
+        """Note where a row's own sequence and timestamp stand, before its feeder's columns change."""
+        table = self._table
+        feeder = int(table.fed_by[to])
+        if not feeder:
             return
-        target.own_stamp = self._last_stamp(target)
-        target.fed_by = 0
-        table, row = self._table, target.row
-        heard = float(table.heard[fed_by])
-        target.own_top = int(table.top[fed_by]) + int(table.seq_shift[row]) & 0xFFFF
-        target.own_at = heard
-
-    def _last_stamp(self, target: Peer) -> int:
-        """The timestamp of the last packet sent to a row that is fed: arrival less transit, shifted."""
-        table, row = self._table, target.fed_by
-        arrival = int(float(table.heard[row]) * float(table.clock[row]))
-        return arrival - int(table.transit[row]) + int(table.time_shift[target.row]) & 0xFFFFFFFF
+        heard = float(table.heard[feeder])
+        arrival = int(heard * float(table.clock[feeder]))
+        table.own_stamp[to] = arrival - int(table.transit[feeder]) + int(table.time_shift[to]) & 0xFFFFFFFF
+        table.own_top[to] = int(table.top[feeder]) + int(table.seq_shift[to]) & 0xFFFF
+        table.own_at[to] = heard
+        table.fed_by[to] = NOBODY
 
     # -- all at once
 

@@ -7,14 +7,20 @@ CNAME, as 6.1 demands of every compound packet.
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 SR, RR, SDES, BYE = 200, 201, 202, 203
 MAX_PACKETS = 16  # in one compound packet; a datagram of more is refused
 MAX_BLOCKS = 31  # the count's five bits
 NTP_UNIX = 2208988800  # seconds from 1900, NTP's epoch, to 1970
 _CNAME = 1
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
 
 _BLOCK = struct.Struct("!IIIIII")
 _SENDER = struct.Struct("!IIIII")
@@ -148,46 +154,70 @@ def _cname(packet: bytes, at: int, end: int, chunks: int) -> str:
     return ""
 
 
-class Sender(msgspec.Struct, frozen=True, gc=False):
-    """The sender information of our SR (6.4.1)."""
+class SenderColumns(NamedTuple):
+    """Sender information (6.4.1) of many reports, a column each."""
 
     ntp: int
-    stamp: int
-    packets: int
-    octets: int
+    """64 bits; one moment for all."""
+    stamp: I64
+    packets: I64
+    octets: I64
 
 
-def describe(ssrc: int, cname: str) -> bytes:
-    """An SDES packet with one CNAME (6.5.1), at most 255 octets of it."""
+class BlockColumns(NamedTuple):
+    """One report block (6.4.1) of many reports, a column each."""
+
+    ssrc: I64
+    fraction_lost: F64
+    lost: I64
+    highest: I64
+    jitter: F64
+    last_sr: I64
+    delay: I64
+
+
+def cname_words(cname: str) -> I64:
+    """An SDES item CNAME (6.5.1), at most 255 octets of it, and the null octets after it."""
     name = cname.encode()[:255]
-    chunk = struct.pack("!IBB", ssrc, _CNAME, len(name)) + name
-    chunk += bytes(4 - len(chunk) % 4)
-    return struct.pack("!BBH", 0x81, SDES, len(chunk) // 4) + chunk
+    item = bytes((_CNAME, len(name))) + name
+    item += bytes(4 - len(item) % 4)
+    return np.frombuffer(item, ">u4").astype(np.int64)
 
 
-def build(ssrc: int, sender: Sender | None, block: Block | None, description: bytes) -> bytes:
-    """A compound packet: SR where we sent since the last report, else RR (6.4), then the description."""
-    count = 0 if block is None else 1
-    body = b""
+def write(
+    words: npt.NDArray[np.uint32],
+    ssrc: I64,
+    sender: SenderColumns | None,
+    block: BlockColumns | None,
+    cname: I64,
+) -> int:
+    """Write compound packets into the rows of `words` (big-endian): SR where `sender` is given ("if a site has sent any
+    data packets during the interval since issuing the last report", 6.4), else RR, then SDES. Octets of each.
+    """
+    at = 2 if sender is None else 7
+    if sender is not None:
+        words[:, 2] = sender.ntp >> 32
+        words[:, 3] = sender.ntp & 0xFFFFFFFF
+        words[:, 4] = sender.stamp & 0xFFFFFFFF
+        words[:, 5] = sender.packets & 0xFFFFFFFF
+        words[:, 6] = sender.octets & 0xFFFFFFFF
     if block is not None:
-        loss = min(255, int(block.fraction_lost * 256)) << 24 | min(max(block.lost, -0x800000), 0x7FFFFF) & 0xFFFFFF
-        body = _BLOCK.pack(
-            block.ssrc, loss, block.highest & 0xFFFFFFFF, block.jitter & 0xFFFFFFFF, block.last_sr, block.delay
-        )
-    if sender is None:
-        return struct.pack("!BBHI", 0x80 | count, RR, 1 + 6 * count, ssrc) + body + description
-    head = struct.pack(
-        "!BBHIQIII",
-        0x80 | count,
-        SR,
-        6 + 6 * count,
-        ssrc,
-        sender.ntp,
-        sender.stamp & 0xFFFFFFFF,
-        sender.packets & 0xFFFFFFFF,
-        sender.octets & 0xFFFFFFFF,
-    )
-    return head + body + description
+        fraction = np.minimum((block.fraction_lost * 256).astype(np.int64), 255)
+        words[:, at] = block.ssrc
+        words[:, at + 1] = fraction << 24 | np.clip(block.lost, -0x800000, 0x7FFFFF) & 0xFFFFFF
+        words[:, at + 2] = block.highest & 0xFFFFFFFF
+        words[:, at + 3] = np.minimum(block.jitter, 0xFFFFFFFF).astype(np.int64)
+        words[:, at + 4] = block.last_sr
+        words[:, at + 5] = block.delay
+        at += 6
+    kind = RR if sender is None else SR
+    words[:, 0] = (0x80 | (block is not None)) << 24 | kind << 16 | at - 1
+    words[:, 1] = ssrc
+    end = at + 2 + len(cname)
+    words[:, at] = 0x81 << 24 | SDES << 16 | end - at - 1
+    words[:, at + 1] = ssrc
+    words[:, at + 2 : end] = cname
+    return 4 * end
 
 
 def ntp(unix: float) -> int:

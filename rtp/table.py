@@ -74,23 +74,38 @@ class KeyTable:
 
 
 class StreamTable:
-    """Columns of all streams; `rows` counts those in use. About 600 octets a row.
+    """Columns of all streams. About 800 octets a row.
 
-    Received                                           Sent
-    ssrc       locked SSRC of the peer, -1: none yet   target     row its packets go to, 0: none
-    expect     the same, -1: look at the next packet   own_ssrc   our SSRC
-    top        highest extended sequence number        seq_shift  added to the sequence number of what is
-    received   packets                                            passed to this row
-    octets     without the fixed header                time_shift added to the RTP timestamp
-    late       not above `top` when they came          sent, sent_octets
-    heard      when the last one came                  address    sockaddr; address_length, 0: send nothing
-    transit    arrival less timestamp, clock units     socket     index of the socket it is sent by
-    jitter     RFC 3550 A.8, clock units
-    clock      Hz                                      control_*  the same three for RTCP
-    payload    payload type map (128)                  report_at  next report is due
-    unknown    dropped, payload type not agreed        limit      seconds of silence to tell of, inf: none
-    foreign    dropped, other SSRC                     since      when listening began; told: when it was told
-    bad        dropped, no valid RTP
+    Received, one source at a time (RFC 3550 A.1)
+        ssrc, expect        locked SSRC of the peer, -1: none yet; the same, -1: look at the next packet closely
+        top, base           highest and first extended sequence number of this SSRC
+        received, octets    packets; octets without the fixed header. base_received: packets before this SSRC
+        late, unknown, foreign, bad
+                            not above `top` when they came; dropped: payload type not agreed, other SSRC, no valid RTP
+        heard               when the last one came
+        clock, transit, jitter
+                            Hz; arrival less timestamp of the last one and RFC 3550 A.8, both in clock units
+        payload             payload type map (128)
+        limit, since, told  seconds of silence to tell of, inf: none; when listening began; when silence was told
+    Sent
+        target              row its packets go to; fed_by: row whose packets come here; NOBODY: none
+        own_ssrc            our SSRC
+        seq_shift, time_shift
+                            added to sequence number and timestamp of what is passed to this row
+        own_top, own_stamp, own_at
+                            sequence number, timestamp and time of the last packet while nobody feeds this row
+        sent, sent_octets   packets; octets without the fixed header
+        address, address_length, socket
+                            sockaddr, its length (0: send nothing), index of the socket it is sent by
+    Reports
+        control_address, control_length, control_socket
+                            the same for RTCP
+        report_at, reports_sent, sent_reported
+                            when the next is due; how many went; packets sent until the last one
+        block_ssrc, block_top, block_received
+                            where the last report block stood
+        their_report, their_report_at, our_report, our_report_before
+                            middle of the NTP timestamp of the peer's last SR and of our last two; 0: none
     """
 
     ssrc: I64
@@ -106,6 +121,8 @@ class StreamTable:
     unknown: I64
     foreign: I64
     bad: I64
+    base: I64
+    base_received: I64
     target: I64
     own_ssrc: I64
     seq_shift: I64
@@ -116,6 +133,19 @@ class StreamTable:
     socket: I64
     control_length: I64
     control_socket: I64
+    fed_by: I64
+    own_top: I64
+    own_stamp: I64
+    own_at: F64
+    reports_sent: I64
+    sent_reported: I64
+    block_ssrc: I64
+    block_top: I64
+    block_received: I64
+    their_report: I64
+    their_report_at: F64
+    our_report: I64
+    our_report_before: I64
     report_at: F64
     limit: F64
     since: F64
@@ -187,6 +217,8 @@ _WHOLE = {
     "unknown": 0,
     "foreign": 0,
     "bad": 0,
+    "base": 0,
+    "base_received": 0,
     "target": NOBODY,
     "own_ssrc": 0,
     "seq_shift": 0,
@@ -197,6 +229,17 @@ _WHOLE = {
     "socket": 0,
     "control_length": 0,
     "control_socket": 0,
+    "fed_by": NOBODY,
+    "own_top": 0,
+    "own_stamp": 0,
+    "reports_sent": 0,
+    "sent_reported": 0,
+    "block_ssrc": -1,
+    "block_top": 0,
+    "block_received": 0,
+    "their_report": 0,
+    "our_report": 0,
+    "our_report_before": 0,
 }
 _REAL = {
     "heard": NEVER,
@@ -206,6 +249,8 @@ _REAL = {
     "limit": np.inf,
     "since": NEVER,
     "told": NEVER,
+    "own_at": NEVER,
+    "their_report_at": NEVER,
 }
 _FRESH_WHOLE: I64 = np.array(list(_WHOLE.values()), np.int64)
 _FRESH_REAL: F64 = np.array(list(_REAL.values()))

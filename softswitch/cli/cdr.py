@@ -1,9 +1,208 @@
-"""`softswitch cdr`: the call records."""
+"""`softswitch cdr`: the call records, as a table or as CSV."""
 
 from __future__ import annotations
 
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from softswitch.store import CdrFilter, CdrRecord, Quality, Store
+
+ROWS = 50
+"""Records shown unless asked for more; an export has no limit of its own."""
+
+STDOUT = "-"
+PRIVATE = 0o600
+"""Who called whom is nobody else's business: a new export is for its owner."""
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_AGO = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
+    app.command("cdr")(cdr)
+
+
+def cdr(
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="With --csv: where to write; - is the terminal.")
+    ] = STDOUT,
+    config: Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")] = Path("config"),
+    since: Annotated[str, typer.Option(help="Started at or after: 2026-01-31, 2026-01-31T10:00, or 2h ago: 2h.")] = "",
+    until: Annotated[str, typer.Option(help="Started before: the same forms.")] = "",
+    number: Annotated[str, typer.Option(help="Caller, dialled number or destination.")] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"Records at most, the latest first; {ROWS} unless --csv.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV, all records unless --limit is given.")] = False,
+    legs: Annotated[bool, typer.Option("--legs", help="With --csv: a line for each leg.")] = False,
+) -> None:
+    """List the calls that have ended, the latest first."""
+    import asyncio
+
+    from softswitch.store import CdrFilter, StoreError
+
+    now = time.time()
+    wanted = CdrFilter(moment(since, now, "--since"), moment(until, now, "--until"), number or None)
+    if not as_csv and (legs or file != STDOUT):
+        raise typer.BadParameter("FILE and --legs need --csv")
+    store = _store(config)
+    try:
+        if as_csv:
+            with _output(file) as out:
+                asyncio.run(_export(store, wanted, limit, out, legs))
+        else:
+            asyncio.run(_show(store, wanted, limit or ROWS))
+    except StoreError as error:
+        raise _fail(str(error.strerror)) from None
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise  # the reader has had enough (| head): the command line ends quietly
+        raise _fail(f"{error.filename or file}: {error.strerror}") from None
+
+
+def moment(given: str, now: float, option: str) -> float | None:
+    """Unix seconds of a date, a time or an age; None for "". Raises BadParameter."""
+    from datetime import datetime
+
+    if not given:
+        return None
+    if ago := _AGO.fullmatch(given):
+        return now - int(ago[1]) * UNITS[ago[2]]
+    try:
+        return datetime.fromisoformat(given).timestamp()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            "expected a date, a time (2026-01-31T10:00) or an age (90s, 15m, 2h, 7d)", param_hint=option
+        ) from None
+
+
+def _store(config: Path) -> Store:
+    """The store of a configuration, which must be there: reading makes no database."""
+    from sqlalchemy.engine import make_url
+
+    from softswitch.settings.loader import ConfigError, load
+    from softswitch.store import Store, StoreError
+
+    try:
+        url = load(config).settings.server.database_url
+        store = Store(url)
+    except ConfigError as error:
+        raise _fail(*[str(problem) for problem in error.problems], code=2) from None
+    except StoreError as error:
+        raise _fail(str(error.strerror)) from None
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise _fail(f"no database at {parsed.database}: the switch has not run with this configuration yet")
+    return store
+
+
+def _fail(*lines: str, code: int = 1) -> typer.Exit:
+    """Prints the lines; raise what it returns."""
+    from softswitch.cli.printable import printable
+
+    for line in lines:
+        typer.echo(printable(line, 1000), err=True)
+    return typer.Exit(code)
+
+
+@contextmanager
+def _output(file: str) -> Iterator[TextIO]:
+    if file == STDOUT:
+        yield sys.stdout
+        return
+    with open(file, "w", encoding="utf-8", newline="", opener=_private) as out:
+        yield out
+
+
+def _private(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, PRIVATE)
+
+
+async def _export(store: Store, wanted: CdrFilter, limit: int | None, out: TextIO, legs: bool) -> None:
+    import csv
+
+    from softswitch.store.export import CONTACTS, LEGS
+
+    header, rows = LEGS if legs else CONTACTS
+    writer = csv.writer(out)
+    writer.writerow(header)
+    try:
+        async for page in store.pages(wanted, limit):
+            for record in page:
+                writer.writerows(rows(record))
+    finally:
+        await store.close()
+
+
+async def _show(store: Store, wanted: CdrFilter, limit: int) -> None:
+    from rich.console import Console
+
+    try:
+        records = await store.cdrs(wanted, limit)
+    finally:
+        await store.close()
+    show(records, Console())
+
+
+def show(records: list[CdrRecord], console: Console) -> None:
+    """Prints the table, or one line where there is nothing."""
+    from datetime import datetime
+
+    from rich.table import Table
+
+    from softswitch.cli.printable import cell
+    from softswitch.cli.status import duration
+
+    if not records:
+        console.print("no calls", style="dim")
+        return
+    table = Table(title=f"calls ({len(records)})", title_justify="left", title_style="bold")
+    for column in (
+        "started",
+        "caller",
+        "dialled",
+        "reached",
+        "trunk",
+        "talked",
+        "ended by",
+        "cause",
+        "caller's / callee's audio",
+    ):
+        table.add_column(column, justify="right" if column in ("talked", "cause") else "left", overflow="fold")
+    for record in records:
+        caller = f"{record.caller_number}  {record.caller_name}".rstrip()
+        table.add_row(
+            cell(datetime.fromtimestamp(record.started).strftime("%Y-%m-%d %H:%M:%S")),
+            cell(caller),
+            cell(record.dialled),
+            cell(record.destination),
+            cell(record.trunk),
+            cell("") if record.answered is None else cell(duration(record.billsec), "green"),
+            cell(record.ended_by),
+            cell(f"{record.cause} ({record.status})" if record.status else str(record.cause)),
+            cell(f"{heard(record.caller)} / {heard(record.callee)}" if record.caller or record.callee else ""),
+        )
+    console.print(table)
+
+
+def heard(quality: Quality | None) -> str:
+    """0.5 % 12 ms 48 ms: loss, jitter, round trip"""
+    if quality is None:
+        return "silent"
+    from softswitch.cli.status import milliseconds
+
+    loss = "" if quality.loss is None else f"{quality.loss:.1%}".replace("%", " %")
+    return " ".join(filter(None, (loss, milliseconds(quality.jitter_ms), milliseconds(quality.rtt_ms))))

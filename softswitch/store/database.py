@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -19,8 +19,11 @@ BUSY_MS = 2000
 # process at once; a power failure may take the commits since the last checkpoint, and never harms the file.
 PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", f"PRAGMA busy_timeout={BUSY_MS}")
 
-UNAVAILABLE = (OperationalError, InterfaceError, OSError, TimeoutError)
-"""The database is away, locked or full: try again. Any other error is the fault of what was written."""
+UNAVAILABLE = (SQLAlchemyError, OSError)
+"""The database is away, locked, full or damaged: what is to be written is kept, and tried again."""
+
+FAULTY = (DataError, IntegrityError, ValueError, OverflowError, TypeError)
+"""The fault of one record: tried again it would fail again, and keep all others from being written."""
 
 
 class StoreError(OSError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import category
 
 import msgspec
 
@@ -21,6 +22,9 @@ LEG_COLUMNS = [column.name for column in CDR_LEG.columns]
 MAX_INTEGER = 2**63 - 1
 MAX_SMALL = 32767
 
+# Spaces of other widths (between Japanese names) are not printable in Python's sense; they are spaces all the same.
+_REPLACED = {"Zs": " "}
+
 _NO_QUALITY = Quality()
 _encode_path = msgspec.json.Encoder().encode
 _decode_path = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -34,7 +38,7 @@ def text(value: str, longest: int) -> str:
         value = value[:longest]
     if value.isprintable():
         return value
-    return "".join([char if char.isprintable() else "\ufffd" for char in value])
+    return "".join([char if char.isprintable() else _REPLACED.get(category(char), "\ufffd") for char in value])
 
 
 def cdr_row(record: CdrRecord) -> Row:

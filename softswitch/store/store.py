@@ -16,11 +16,10 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Row, Select, or_, select, tuple_
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sip.binding import BindingStored
-from softswitch.store.database import UNAVAILABLE, StoreError, open_engine, reason, shown
+from softswitch.store.database import FAULTY, UNAVAILABLE, StoreError, open_engine, reason, shown
 from softswitch.store.migrate import upgrade
 from softswitch.store.pending import Group, Pending
 from softswitch.store.records import BindingChange, BindingRecord, CdrFilter, CdrRecord
@@ -77,7 +76,10 @@ class Store:
         try:
             async with self._engine.begin() as connection:
                 await connection.run_sync(upgrade)
-        except (SQLAlchemyError, OSError) as error:
+        except StoreError:
+            await self._engine.dispose()
+            raise
+        except UNAVAILABLE as error:
             await self._engine.dispose()
             raise StoreError(f"database {shown(self._engine.url)}: {reason(error)}") from None
         self._writer = asyncio.create_task(self._run(), name="store writer")
@@ -235,9 +237,7 @@ class Store:
         UNAVAILABLE, with nothing of the group lost: what is then in it again was not written."""
         try:
             await self._commit(group)
-        except UNAVAILABLE:
-            raise
-        except (SQLAlchemyError, ValueError, OverflowError, TypeError) as error:
+        except FAULTY as error:
             log.error("a record can't be written: writing one by one", why=reason(error))
             await self._write_singly(group)
 
@@ -245,18 +245,14 @@ class Store:
         while group.cdrs:
             try:
                 await self._commit(Group([group.cdrs[0]], {}))
-            except UNAVAILABLE:
-                raise
-            except (SQLAlchemyError, ValueError, OverflowError, TypeError) as error:
+            except FAULTY as error:
                 self.counters["cdr_refused"] += 1
                 log.error("record refused", why=reason(error))
             del group.cdrs[0]
         for key in list(group.bindings):
             try:
                 await self._commit(Group([], {key: group.bindings[key]}))
-            except UNAVAILABLE:
-                raise
-            except (SQLAlchemyError, ValueError, OverflowError, TypeError) as error:
+            except FAULTY as error:
                 self.counters["binding_refused"] += 1
                 log.error("binding refused", why=reason(error))
             del group.bindings[key]

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgresql_dialect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 import softswitch.store.store as store_module
 from sip.binding import BindingRemoved, BindingStored
@@ -233,13 +234,14 @@ async def test_records_outlast_an_outage_and_none_is_doubled(url: str) -> None:
     store = Store(url)
     await store.start()
     broken = Broken(store, *[away() for _ in range(5)], TimeoutError(), OSError(28, "No space left on device"))
+    broken.errors.append(DatabaseError("INSERT", {}, sqlite3.DatabaseError("database disk image is malformed")))
     for n in range(10):
         store.write_cdr(cdr(f"c{n}", float(n)))
         store.write_binding(binding(f"sip:{n}"))
         await asyncio.sleep(0)
     await written(store)
-    assert store.status()["failures"] == 7
-    assert broken.tries >= 8
+    assert store.status()["failures"] == 8
+    assert broken.tries >= 9
     assert store.status()["cdr_spooled"] == 0
     await store.close()
     assert [record.contact for record in await stored(url)] == [f"c{n}" for n in reversed(range(10))]
@@ -289,6 +291,55 @@ async def test_a_database_locked_by_another_process_is_waited_for(
     await written(store)
     await store.close()
     assert [record.contact for record in await stored(url)] == ["patient"]
+
+
+async def test_a_full_disk_keeps_records_until_there_is_room(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(url)
+    await store.start()
+    full = asyncio.Event()
+    put_back = store._pending.put_back
+
+    def put_back_and_tell(_pending: Pending, group: Group) -> None:
+        put_back(group)
+        full.set()
+
+    monkeypatch.setattr(Pending, "put_back", put_back_and_tell)
+    async with store._engine.connect() as connection:
+        await connection.exec_driver_sql("PRAGMA max_page_count=1")  # no more pages than there are
+    for n in range(200):
+        store.write_cdr(cdr(f"c{n}", float(n), caller_name="x" * 250))
+    async with asyncio.timeout(10):
+        await full.wait()
+    assert store.waiting == 200
+    async with store._engine.connect() as connection:
+        await connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+    await written(store)
+    await store.close()
+    assert len(await stored(url)) == 200
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from softswitch.store import CdrRecord, Store
+
+async def main():
+    store = Store(sys.argv[1])
+    await store.start()
+    for n in range(700):
+        store.write_cdr(CdrRecord(f"c{n}", float(n), float(n)))
+    await store.flush()
+    store.write_cdr(CdrRecord("in the window", 1000.0, 1000.0))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_what_is_committed_survives_a_kill(url: str) -> None:
+    """All up to the last committed group are there, the window behind it is lost."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, url)
+    assert await process.wait() == -9
+    assert [record.contact for record in await stored(url)] == [f"c{n}" for n in reversed(range(700))]
 
 
 async def test_what_an_outage_leaves_at_close_is_counted_and_close_ends(
@@ -360,6 +411,17 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "switch.db").write_bytes(b"not a database at all, but long enough to be taken for one" * 20)
     with pytest.raises(StoreError, match="not a database"):
         await Store(f"sqlite:///{tmp_path}/switch.db").start()
+
+
+async def test_a_database_of_a_later_version_is_refused(url: str, tmp_path: Path) -> None:
+    store = Store(url)
+    await store.start()
+    await store.close()
+    with sqlite3.connect(tmp_path / "switch.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StoreError, match=r"not of this version.*9999"):
+        await Store(url).start()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""CDRs as CSV (RFC 4180), fit to be opened in a spreadsheet: what a caller calls itself must not become a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+
+from softswitch.store.records import CdrRecord, LegRecord, Quality
+from softswitch.store.rows import text
+
+MAX_CELL = 1024
+
+# Spreadsheets take a cell for a formula by its first character; some accept the full-width forms as well.
+FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
+CONTACT_COLUMNS = (
+    "contact",
+    "started",
+    "answered",
+    "ended",
+    "direction",
+    "caller_number",
+    "caller_name",
+    "dialled",
+    "destination",
+    "context",
+    "trunk",
+    "cause",
+    "status",
+    "ended_by",
+    "duration",
+    "billsec",
+    "caller_loss",
+    "caller_jitter_ms",
+    "caller_rtt_ms",
+    "callee_loss",
+    "callee_jitter_ms",
+    "callee_rtt_ms",
+    "legs",
+)
+LEG_COLUMNS = (
+    "contact",
+    "seq",
+    "direction",
+    "kind",
+    "endpoint",
+    "number",
+    "address",
+    "call_id",
+    "started",
+    "rang",
+    "answered",
+    "ended",
+    "cause",
+    "status",
+    "codec",
+    "packets_in",
+    "packets_out",
+    "lost",
+    "jitter_ms",
+    "rtt_ms",
+)
+
+
+def safe(value: str) -> str:
+    """A cell of text: printable, and an apostrophe in front of what a spreadsheet would calculate."""
+    value = text(value, MAX_CELL)
+    return f"'{value}" if value.lstrip().startswith(FORMULA_STARTS) else value
+
+
+def contact_row(record: CdrRecord, zone: tzinfo | None = None) -> list[str]:
+    """The cells of one contact, times in `zone` (None: the machine's)."""
+    return [
+        safe(record.contact),
+        _time(record.started, zone),
+        _time(record.answered, zone),
+        _time(record.ended, zone),
+        safe(record.direction),
+        safe(record.caller_number),
+        safe(record.caller_name),
+        safe(record.dialled),
+        safe(record.destination),
+        safe(record.context),
+        safe(record.trunk),
+        str(record.cause),
+        str(record.status),
+        safe(record.ended_by),
+        f"{record.duration:.3f}",
+        f"{record.billsec:.3f}",
+        *_quality(record.caller),
+        *_quality(record.callee),
+        str(len(record.legs)),
+    ]
+
+
+def leg_rows(record: CdrRecord, zone: tzinfo | None = None) -> list[list[str]]:
+    """The cells of each leg of one contact."""
+    return [_leg_row(record.contact, seq, leg, zone) for seq, leg in enumerate(record.legs)]
+
+
+def _leg_row(contact: str, seq: int, leg: LegRecord, zone: tzinfo | None) -> list[str]:
+    return [
+        safe(contact),
+        str(seq),
+        safe(leg.direction),
+        safe(leg.kind),
+        safe(leg.endpoint),
+        safe(leg.number),
+        safe(leg.address),
+        safe(leg.call_id),
+        _time(leg.started, zone),
+        _time(leg.rang, zone),
+        _time(leg.answered, zone),
+        _time(leg.ended, zone),
+        str(leg.cause),
+        str(leg.status),
+        safe(leg.codec),
+        str(leg.packets_in),
+        str(leg.packets_out),
+        str(leg.lost),
+        _number(leg.jitter_ms, ".1f"),
+        _number(leg.rtt_ms, ".1f"),
+    ]
+
+
+def _time(moment: float | None, zone: tzinfo | None) -> str:
+    """ISO 8601 with milliseconds and the offset from UTC."""
+    if moment is None:
+        return ""
+    return datetime.fromtimestamp(moment, zone).astimezone(zone).isoformat(timespec="milliseconds")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _quality(quality: Quality | None) -> tuple[str, str, str]:
+    if quality is None:
+        return ("", "", "")
+    return (_number(quality.loss, ".4f"), _number(quality.jitter_ms, ".1f"), _number(quality.rtt_ms, ".1f"))
+
+
+Table = tuple[tuple[str, ...], Callable[[CdrRecord], list[list[str]]]]
+
+CONTACTS: Table = (CONTACT_COLUMNS, lambda record: [contact_row(record)])
+LEGS: Table = (LEG_COLUMNS, leg_rows)

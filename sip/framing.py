@@ -22,6 +22,7 @@ import re
 from typing import Final, NoReturn
 
 from sip.errors import ParseError
+from sip.message import Request
 from sip.parser import LIMITS, Limits, salvage
 
 
@@ -44,7 +45,9 @@ class StreamError(ParseError):
     `items`: what was cut out of the same bytes before the error.
     """
 
-    items: list[bytes | KeepAlive] = []
+    def __init__(self, status: int, reason: str, request: Request | None = None) -> None:
+        super().__init__(status, reason, request)
+        self.items: list[bytes | KeepAlive] = []
 
 
 # Method or SIP-Version: a token. What begins otherwise (TLS, control characters) is no SIP.
@@ -58,7 +61,7 @@ _MAX_DIGITS: Final = 10
 class StreamFramer:
     """One connection's bytes. `feed` what arrives; it holds at most one unfinished message."""
 
-    __slots__ = ("_buffer", "_closed", "_crlf", "_limits", "_searched", "_size")
+    __slots__ = ("_buffer", "_closed", "_crlf", "_limits", "_searched", "_size", "_started")
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self._limits = limits
@@ -66,6 +69,7 @@ class StreamFramer:
         self._searched = 0  # bytes of the buffer where no empty line begins
         self._size = 0  # of the message being read, head and body, once its head is there
         self._crlf = False  # one CRLF came since the last message: with another it is a ping
+        self._started = False  # its start line is there and can be one
         self._closed = False
 
     def feed(self, data: bytes) -> list[bytes | KeepAlive]:
@@ -103,7 +107,8 @@ class StreamFramer:
         if not self._size:
             if buffer[0] == 13:
                 return self._cut_line(items)
-            self._check_start()
+            if not self._started:
+                self._check_start()
             if not self._find_head():
                 return False
         size = self._size
@@ -112,7 +117,7 @@ class StreamFramer:
         items.append(bytes(buffer[:size]))
         del buffer[:size]
         self._searched = self._size = 0
-        self._crlf = False
+        self._crlf = self._started = False
         return True
 
     def _cut_line(self, items: list[bytes | KeepAlive]) -> bool:
@@ -131,18 +136,18 @@ class StreamFramer:
     def _check_start(self) -> None:
         """Refuse at once what can't become a message, before a peer fills the buffer with it."""
         buffer = self._buffer
-        if self._searched:
-            return
-        if buffer[0] not in _STARTS:
+        end = buffer.find(b"\n", self._searched)
+        # Any version will do here: 505 is for who parses the message.
+        if buffer[0] not in _STARTS or (end >= 0 and b"SIP/" not in buffer[:end].upper()):
             self._fail(400, "Not SIP")
+        if end < 0 and len(buffer) > self._limits.line:
+            self._fail(400, "Start line too long")
+        self._started = end >= 0
 
     def _find_head(self) -> bool:
         """Look for the empty line; set the size of the message. False when the head is not whole yet."""
         buffer, limits = self._buffer, self._limits
-        before = self._searched
-        end = buffer.find(b"\r\n\r\n", before)
-        if before < limits.line:
-            self._check_start_line(before)
+        end = buffer.find(b"\r\n\r\n", self._searched)
         if end < 0:
             self._searched = max(len(buffer) - 3, 0)
             if len(buffer) > limits.message:
@@ -154,17 +159,6 @@ class StreamFramer:
             self._fail(413, "Message too large")
         self._size = head + length
         return True
-
-    def _check_start_line(self, before: int) -> None:
-        """The first line, once it is there: looked at when it ends, refused when it does not."""
-        buffer = self._buffer
-        end = buffer.find(b"\n", max(before - 1, 0), self._limits.line)
-        if end < 0:
-            if len(buffer) > self._limits.line:
-                self._fail(400, "Start line too long")
-        elif buffer.find(b"\n", 0, end) < 0 and b"SIP/" not in buffer[:end].upper():
-            # Any version will do here: 505 is for who parses the message.
-            self._fail(400, "Not SIP")
 
     def _content_length(self, head: bytes) -> int:
         lines = head.count(b"\r\n")

@@ -438,6 +438,7 @@ class InviteSession:
         pending = Pending("INVITE", dialog, transaction)
         pending.settled = self._settle(request)
         pending.offerless = sdp is None
+        transaction.user = self  # a CANCEL finds us by it
         dialog.refresh_target(request)
         dialog.note_allow(request)
         self._offered(pending, sdp, now)
@@ -599,6 +600,7 @@ class InviteSession:
         unacked.interval = timers.t1
         unacked.deadline = now + 64 * timers.t1
         unacked.timer = self.ua.timers.schedule(now + timers.t1, self._ack_missing)
+        transaction.user = None
         self.ua.stack.respond(transaction, response, now, self.contact_user)
 
     def _ack_missing(self, now: float) -> None:

@@ -1,6 +1,6 @@
 """The called side of a session until the ACK of its 2xx (RFC 3261 13.3, 9.2; RFC 3262 3; RFC 4028 9).
 
-CALLING --progress--> EARLY --accept--> ACCEPTED [2xx held back: PRACK or an early answer is due] --2xx, ACK--> CONFIRMED
+CALLING --progress--> EARLY --accept--> ACCEPTED [2xx held back: PRACK due] --2xx, ACK--> CONFIRMED
    |                    |                  \\-- no ACK in 64*T1: BYE
    \\-- reject, CANCEL (487), Expires (487), no PRACK in 64*T1 (504), BYE of the caller (487) --> ENDED
 """
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from sip.timers import Timer
     from sip.ua import UserAgent
 
-# RFC 3261 13.3.1.1: "To prevent cancellation, the UAS MUST send a non-100 provisional response at every minute".
+# RFC 3261 13.3.1.1: "To prevent cancellation, the UAS MUST send a non-100 provisional response at every minute";
+# RFC 3262 3 allows two and a half where they are reliable.
 REPEAT_PROGRESS = 60.0
+REPEAT_RELIABLE = 150.0
 
 # How the INVITE allows 18x to be sent reliably (RFC 3262 3).
 _NEVER, _MAY, _MUST = 0, 1, 2
@@ -111,17 +113,20 @@ class UasSession(InviteSession):
             sdp = None
         self.state = State.EARLY
         response = response_to(transaction.request, status, to_tag=self.dialog.local_tag)
-        response.headers += self.ua.response_headers
+        # RFC 3311 5.1: Allow in a reliable provisional response tells that UPDATE may be sent in the early dialog.
+        response.headers += self.ua.ok_headers if sends_reliably else self.ua.response_headers
         response.headers += headers
         if sdp is not None:
             response.headers.append(SDP_TYPE)
             response.body = sdp
+        self._stop_repeat()
         if sends_reliably:
             self._queue_reliable(response, sdp, now)
         else:
-            self._progress = response
             self.ua.stack.respond(transaction, response, now, self.contact_user)
-            self._arm_repeat(now)
+            self._progress = response
+        after = REPEAT_RELIABLE if sends_reliably else REPEAT_PROGRESS
+        self._repeat = self.ua.timers.schedule(now + after, self._progress_again)
 
     def accept(self, sdp: bytes | None, now: float, headers: Headers = ()) -> None:
         if self.over:
@@ -207,7 +212,6 @@ class UasSession(InviteSession):
         each = queue.next(now, self.ua.timer_config.t1)
         if each is None:
             return
-        self._stop_repeat()
         self.ua.stack.respond(transaction, each.response, now, self.contact_user)
         queue.timer = self.ua.timers.schedule(now + queue.interval, self._prack_missing)
 
@@ -352,15 +356,16 @@ class UasSession(InviteSession):
 
     # --- repetition, timers ---------------------------------------------------------------------------------
 
-    def _arm_repeat(self, now: float) -> None:
-        self._stop_repeat()
-        self._repeat = self.ua.timers.schedule(now + REPEAT_PROGRESS, self._progress_again)
-
     def _progress_again(self, now: float) -> None:
         transaction, response = self._transaction, self._progress
-        if transaction is not None and response is not None:
-            self.ua.stack.respond(transaction, response, now)
-            self._repeat = self.ua.timers.schedule(now + REPEAT_PROGRESS, self._progress_again)
+        if transaction is None:
+            return
+        if response is None:
+            # The last one was reliable, and so is this: it needs a number of its own.
+            self.progress(183, None, now, reliable=True)
+            return
+        self.ua.stack.respond(transaction, response, now)
+        self._repeat = self.ua.timers.schedule(now + REPEAT_PROGRESS, self._progress_again)
 
     def _stop_repeat(self) -> None:
         self._progress = None

@@ -2,10 +2,12 @@
 
 Shape of a session's life as the application sees it:
 
-    UAC:  SessionProgress*  ->  [Offered]  SessionAnswered  ->  (Offered | AnswerReceived | OfferFailed | InfoReceived)*  ->  SessionEnded
+    UAC:  SessionProgress*  ->  [Offered]  SessionAnswered  ->  exchanges*  ->  SessionEnded
                             ->  SessionFailed
-    UAS:  SessionArrived    ->  (Cancelled | SessionEnded)
-                            ->  SessionConfirmed  ->  (Offered | AnswerReceived | OfferFailed | InfoReceived)*  ->  SessionEnded
+    UAS:  SessionArrived    ->  Cancelled or SessionEnded
+                            ->  SessionConfirmed  ->  exchanges*  ->  SessionEnded
+
+    exchanges:  Offered, OfferWithdrawn, AnswerReceived, OfferFailed, InfoReceived
 
 **Exactly one** of `SessionFailed`, `Cancelled` and `SessionEnded` ends every session, also one that the application
 ended itself (`SessionEnded(cause="local")` at once after `hangup()`, `cause="rejected"` after `reject()`). What

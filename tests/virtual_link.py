@@ -19,7 +19,7 @@ from sip.digest import Credentials
 from sip.effects import Flow, Send, Target
 from sip.ids import Ids
 from sip.invite import InviteSession
-from sip.message import Request, Response
+from sip.message import Request, Response, response_to
 from sip.parser import parse
 from sip.stack import Stack, StackSettings
 from sip.timers import TimerConfig
@@ -65,10 +65,9 @@ class Node:
     def __init__(self, link: Link, host: str, settings: UaSettings, timers: TimerConfig) -> None:
         self.link = link
         self.host = host
-        self.stack = Stack(
-            Ids(seed=hash(host) & 0xFFFF), lambda transport, remote: (host, 5060), StackSettings(timers=timers)
-        )
-        self.ua = UserAgent(self.stack, settings, Ids(seed=(hash(host) >> 8) & 0xFFFF))
+        seed = sum(host.encode())
+        self.stack = Stack(Ids(seed), lambda transport, remote: (host, 5060), StackSettings(timers=timers))
+        self.ua = UserAgent(self.stack, settings, Ids(seed + 1_000))
         self.events: list[UaEvent] = []
         self.on_event: Callable[[UaEvent, float], None] | None = None
 
@@ -174,8 +173,11 @@ class Link:
 
     def settle(self) -> None:
         """All that happens without time passing."""
-        while any([node.pump(self.now) for node in self.nodes.values()]):
-            pass
+        moved = True
+        while moved:
+            moved = False
+            for node in self.nodes.values():
+                moved = node.pump(self.now) or moved
 
     def _next(self) -> float | None:
         moments = [self._queue[0][0]] if self._queue else []
@@ -215,7 +217,7 @@ class Link:
 
     def lose(self, *whats: str, times: int = 1_000_000) -> None:
         """Lose the next `times` messages of these kinds."""
-        left = {what: times for what in whats}
+        left = dict.fromkeys(whats, times)
 
         def fate(seen: Seen) -> list[float]:
             if left.get(seen.what, 0) > 0:
@@ -224,3 +226,23 @@ class Link:
             return [DELAY]
 
         self.fate = fate
+
+
+def answer_by_hand(
+    node: Node,
+    request: Seen,
+    status: int,
+    tag: str,
+    body: bytes = b"",
+    headers: tuple[tuple[str, str], ...] = (),
+    contact: str = "",
+) -> None:
+    """Give `node` a response to a request it sent, as a peer that is no Node of ours would."""
+    assert isinstance(request.message, Request)
+    response = response_to(request.message, status, None, tag)
+    response.headers.append(("Contact", contact or f"<sip:{tag}@192.0.2.77>"))
+    response.headers += headers
+    if body:
+        response.headers.append(("Content-Type", "application/sdp"))
+        response.body = body
+    node.inject(response.encode(), sender=request.receiver)

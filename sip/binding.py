@@ -37,6 +37,8 @@ class BindingStored(msgspec.Struct, frozen=True, gc=False):
     """A binding was made or refreshed."""
 
     record: BindingRecord
+    again: bool = False
+    """Nothing but its expiry and CSeq has changed."""
 
 
 class BindingRemoved(msgspec.Struct, frozen=True, gc=False):
@@ -131,7 +133,7 @@ class Binding:
         """Where the contact itself (or its first proxy) says that it is; None where only the DNS can tell."""
         flow, hop = self.flow, self.hop
         known = TRANSPORTS.get(hop.transport or "udp")
-        if known is None or not is_address(hop.host):
+        if known is None or not (self.direct or is_address(hop.host)):
             return None
         port = known.default_port if hop.port is None else hop.port
         if flow.remote == (hop.host, port) and flow.transport == known.name == "udp":
@@ -152,7 +154,7 @@ class Binding:
 
 
 def binding_of(record: BindingRecord, expires_at: float) -> Binding:
-    """A stored binding brought back until `expires_at` (monotonic), without its connection. SipError when unreadable."""
+    """A stored binding, bound until `expires_at` (monotonic), without its connection. SipError when unreadable."""
     contact = Uri.parse(record.contact)
     params = NameAddr.parse(f"<{record.contact}>{record.params}", "Contact").params
     flow = Flow(record.transport, (record.local_host, record.local_port), (record.remote_host, record.remote_port), 0)

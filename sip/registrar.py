@@ -262,9 +262,9 @@ class Registrar:
         ):
             return False
         binding.cseq = request.cseq.number
-        binding.reachable = True
+        was_reachable, binding.reachable = binding.reachable, True
         self._set_expiry(binding, now + min(expires, self.settings.max_expires))
-        self.changes.append(BindingStored(record_of(binding, now, wall)))
+        self.changes.append(BindingStored(record_of(binding, now, wall), was_reachable))
         return True
 
     def _remove_all(self, aor: str, request: Request, headers: list[str]) -> None:
@@ -351,36 +351,43 @@ class Registrar:
 
     @staticmethod
     def _bind(aor: str, contact: NameAddr, request: Request, flow: Flow, path: tuple[str, ...]) -> Binding:
-        params = {name: value for name, value in contact.params.items() if name not in ("expires", "q")}
-        binding = Binding(aor, contact.uri, write_params(params), _read_q(contact.params.get("q", "1")), flow, path)
+        params, q = contact.params, 1.0
+        if params:
+            if "q" in params:
+                q = _read_q(params["q"])
+            params = {name: value for name, value in params.items() if name not in ("expires", "q")}
+        binding = Binding(aor, contact.uri, write_params(params) if params else "", q, flow, path)
         if len(binding.text) > MAX_STORED_TEXT:
             raise SipError(400, "Bad Contact: too long")
         binding.lifetime = _expires_param(contact)
         binding.call_id = request.call_id
         binding.cseq = request.cseq.number
         binding.user_agent = (request.get("User-Agent") or "")[:MAX_STORED_TEXT]
-        binding.instance = params.get("+sip.instance") or ""
-        binding.reg_id = params.get("reg-id") or ""
+        if params:
+            binding.instance = params.get("+sip.instance") or ""
+            binding.reg_id = params.get("reg-id") or ""
         return binding
 
     # Inside: writing
 
     def _commit(self, aor: str, working: list[Binding]) -> None:
         """Put `working` in the place of the address of record's bindings, and everything that hangs on them."""
-        before = self._bindings.get(aor, [])
-        kept = {binding.uri for binding in working}
-        for binding in before:
-            if binding not in working:
-                self._forget_connection(binding)
-                binding.scheduled = 0.0
-                if binding.uri not in kept:
-                    self.changes.append(BindingRemoved(aor, binding.uri))
+        before = self._bindings.get(aor)
+        if before:
+            kept = {binding.uri for binding in working}
+            for binding in before:
+                if binding not in working:
+                    self._forget_connection(binding)
+                    binding.scheduled = 0.0
+                    if binding.uri not in kept:
+                        self.changes.append(BindingRemoved(aor, binding.uri))
+            self._count -= len(before)
         for binding in working:
             if binding.scheduled == 0.0:
                 self._schedule(binding)
                 if binding.flow.connection:
                     self._by_connection.setdefault(binding.flow.connection, {})[id(binding)] = binding
-        self._count += len(working) - len(before)
+        self._count += len(working)
         if working:
             self._bindings[aor] = working
         else:

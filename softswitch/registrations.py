@@ -206,7 +206,8 @@ class Registrations:
         """Remember whom the changes from the `at`-th on concern."""
         for change in self.changes[at:]:
             if isinstance(change, BindingStored):
-                self._pending[change.record.aor, change.record.contact] = True
+                if not change.again:
+                    self._pending[change.record.aor, change.record.contact] = True
             else:
                 self._pending[change.aor, change.contact] = False
 

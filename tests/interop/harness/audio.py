@@ -1,0 +1,90 @@
+"""Tones made and measured.
+
+Levels are dBFS: of a sine's peak against full scale, so that a sine of peak amplitude 1.0 is 0 dBFS.
+"""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+RATE = 8000
+FRAME = 160  # 20 ms
+
+
+class Tone(NamedTuple):
+    frequency: float  # Hz
+    level: float  # dBFS
+
+
+class Measured(NamedTuple):
+    """What was heard; `present` is the share of 20 ms frames with the tone, from the first such to the last."""
+
+    frequency: float
+    level: float
+    purity: float  # dB by which the tone is above all else together
+    seconds: float
+    present: float
+
+
+def write_tone(path: Path, tone: Tone, seconds: float) -> None:
+    """A WAV file, mono, 16 bits, 8 kHz."""
+    time = np.arange(int(RATE * seconds)) / RATE
+    samples = 10 ** (tone.level / 20) * np.sin(2 * np.pi * tone.frequency * time)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+
+
+def read_wave(path: Path) -> npt.NDArray[np.float64]:
+    """Samples from -1 to 1. The file of a phone that was killed may not know its length: the rest is read as it is."""
+    with wave.open(str(path), "rb") as file:
+        assert (file.getsampwidth(), file.getframerate()) == (2, RATE), f"{path}: {file.getparams()}"
+        channels = file.getnchannels()
+        data = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64) / 32768
+    return data[::channels]
+
+
+def level_at(samples: npt.NDArray[np.float64], frequency: float) -> float:
+    """dBFS of the sine of this frequency in the samples (Goertzel's sum, with a Hann window against leakage)."""
+    window = np.hanning(len(samples))
+    turn = np.exp(-2j * np.pi * frequency * np.arange(len(samples)) / RATE)
+    amplitude = 2 * abs(np.dot(samples * window, turn)) / window.sum()
+    return float(20 * np.log10(max(amplitude, 1e-6)))
+
+
+def measure(samples: npt.NDArray[np.float64], expected: Tone) -> Measured:
+    """The strongest frequency and its level over the part in which `expected` is heard."""
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
+    heard = np.array([level_at(frame, expected.frequency) > expected.level - 6 for frame in frames])
+    if not heard.any():
+        return Measured(0.0, -120.0, 0.0, 0.0, 0.0)
+    first, last = int(heard.argmax()), len(heard) - int(heard[::-1].argmax())
+    part = samples[first * FRAME : last * FRAME]
+    # The first and last frame may hold the tone's edge.
+    part = part[FRAME:-FRAME] if len(part) > 4 * FRAME else part
+    spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part))))
+    frequency = float(spectrum.argmax() * RATE / len(part))
+    level = level_at(part, frequency)
+    power = float(np.mean(part**2))
+    rest = max(power - 10 ** (level / 10) / 2, 1e-12)
+    purity = level - 3.01 - 10 * float(np.log10(rest))
+    return Measured(frequency, level, purity, (last - first) * FRAME / RATE, float(heard[first:last].mean()))
+
+
+def check_heard(path: Path, expected: Tone, seconds: float, least_present: float = 0.98) -> Measured:
+    """The recording holds that tone, at that level, for that long, nearly without gaps and without anything else."""
+    found = measure(read_wave(path), expected)
+    assert abs(found.frequency - expected.frequency) < 3, f"expected {expected}, heard {found} in {path}"
+    # G.711 keeps a sine's level within a few tenths of a dB.
+    assert abs(found.level - expected.level) < 1.0, f"expected {expected}, heard {found} in {path}"
+    assert found.seconds >= seconds, f"expected {seconds} s of {expected}, heard {found} in {path}"
+    assert found.present >= least_present, f"gaps: expected {expected}, heard {found} in {path}"
+    assert found.purity > 15, f"noise: expected {expected}, heard {found} in {path}"
+    return found

@@ -1,0 +1,203 @@
+"""baresip as a telephone without a sound card: a tone is its microphone, a file its ear, `ctrl_tcp` its keys."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from harness.audio import Tone, write_tone
+from harness.namespaces import connect_inside, inside
+from harness.ports import free_ports
+from harness.waiting import wait_for
+
+MODULES = Path("/usr/lib/baresip/modules")
+TONE_SECONDS = 60.0
+
+CONFIG = """poll_method epoll
+sip_listen {host}:{port}
+net_interface {interface}
+audio_source aufile,{tone}
+audio_player aubridge,ear
+audio_srate 8000-48000
+audio_channels 1-2
+rtp_ports {rtp}-{rtp_last}
+call_local_timeout 60
+call_max_calls 4
+module_path {modules}
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+module_app account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen {host}:{control}
+snd_path {ear}
+"""
+
+
+class Phone:
+    """A registered phone that sends `tone` in its calls. Entered as a context it is registered, left it is off."""
+
+    def __init__(
+        self,
+        directory: Path,
+        user: str,
+        password: str,
+        server: str,
+        tone: Tone,
+        *,
+        transport: str = "udp",
+        host: str = "127.0.0.1",
+        interface: str = "",
+        namespace: str = "",
+        answers: bool = True,
+    ) -> None:
+        self.user = user
+        self.tone = tone
+        self.directory = directory / f"phone-{user}"
+        self.ear = self.directory / "ear"
+        self.ear.mkdir(parents=True)
+        self._namespace = namespace
+        self._events: list[dict[str, Any]] = []
+        self._received = b""
+        # baresip takes the port after its own for TLS.
+        self.port = free_ports(3)
+        rtp = free_ports(20, even=True)
+        self._control = (host, self.port + 2)
+        write_tone(self.directory / "tone.wav", tone, TONE_SECONDS)
+        text = CONFIG.format(
+            host=host,
+            port=self.port,
+            interface=interface or host,
+            tone=self.directory / "tone.wav",
+            rtp=rtp,
+            rtp_last=rtp + 19,
+            modules=MODULES,
+            control=self._control[1],
+            ear=self.ear,
+        )
+        (self.directory / "config").write_text(text)
+        answer_mode = "auto" if answers else "manual"
+        account = f"<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password}"
+        (self.directory / "accounts").write_text(
+            f"{account};regint=300;answermode={answer_mode};audio_codecs=PCMA,PCMU\n"
+        )
+        (self.directory / "contacts").write_text("")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Phone:
+        try:
+            self.switch_on()
+            self.wait_registered()
+        except BaseException:
+            self.switch_off()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.switch_off()
+
+    def switch_on(self) -> None:
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*inside(self._namespace), "baresip", "-f", str(self.directory), "-s"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._socket = wait_for(self._connect, self._log)
+
+    def wait_registered(self, seconds: float = 10.0) -> None:
+        """It says so in its log, perhaps before anyone could connect to it and hear of the event."""
+        told = re.compile(rf"^{self.user}@\S+ \{{.*\}} 200 OK", re.M)
+        wait_for(lambda: told.search(self._log()), lambda: f"phone {self.user} registered: {self._log()}", seconds)
+
+    def _connect(self) -> socket.socket | None:
+        assert self._process is not None
+        assert self._process.poll() is None, f"baresip ended: {self._log()}"
+        try:
+            return connect_inside(self._namespace, self._control)
+        except ConnectionRefusedError:
+            return None
+
+    def switch_off(self) -> None:
+        """Un-registers and ends."""
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    # ---- keys --------------------------------------------------------------------------------------
+
+    def press(self, command: str, parameter: str = "") -> None:
+        """A command of baresip's menu module: dial, hangup, accept, hold, resume..."""
+        assert self._socket is not None
+        message = json.dumps({"command": command, "params": parameter}).encode()
+        self._socket.sendall(b"%d:%s," % (len(message), message))
+
+    def call(self, number: str) -> None:
+        self.press("dial", number)
+
+    def hang_up(self) -> None:
+        self.press("hangup")
+
+    # ---- what happens ------------------------------------------------------------------------------
+
+    def wait_event(self, kind: str, seconds: float = 10.0, since: int = 0) -> dict[str, Any]:
+        """The first event of this kind, from the one with the index `since` on."""
+
+        def look() -> dict[str, Any] | None:
+            self._read()
+            return next((event for event in self._events[since:] if event.get("type") == kind), None)
+
+        def said() -> str:
+            kinds = [event.get("type") for event in self._events]
+            return f"phone {self.user}: {kind}; it had {kinds}\n{self._log()[-4000:]}"
+
+        return wait_for(look, said, seconds)
+
+    def events(self) -> list[str]:
+        self._read()
+        return [str(event.get("type")) for event in self._events]
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        self._socket.settimeout(0.001)
+        try:
+            while data := self._socket.recv(65536):
+                self._received += data
+        except TimeoutError:
+            pass  # nothing more for now
+        while b":" in self._received:
+            length, _, rest = self._received.partition(b":")
+            if len(rest) <= int(length):
+                return
+            message = json.loads(rest[: int(length)])
+            self._received = rest[int(length) + 1 :]
+            if message.get("event"):
+                self._events.append(message)
+
+    def heard(self, index: int = -1) -> Path:
+        """The recording of what came in during a call; by default the last one."""
+        return sorted(self.ear.glob("*-dec.wav"))[index]
+
+    def _log(self) -> str:
+        file = self.directory / "log"
+        return file.read_text(errors="replace")[-8000:] if file.exists() else ""

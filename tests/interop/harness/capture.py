@@ -1,0 +1,65 @@
+"""What went over the wire, judged by Wireshark's dissectors."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+from types import TracebackType
+
+from harness.namespaces import inside
+from harness.waiting import wait_for
+
+
+class Capture:
+    """dumpcap on an interface while the context lasts; afterwards `check()`."""
+
+    def __init__(self, file: Path, packets: str, interface: str = "lo", namespace: str = "") -> None:
+        self.file = file
+        self._packets = packets
+        self._interface = interface
+        self._namespace = namespace
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Capture:
+        log = self.file.with_suffix(".log")
+        with log.open("wb") as said:
+            self._process = subprocess.Popen(
+                [
+                    *inside(self._namespace),
+                    *("dumpcap", "-q", "-i", self._interface, "-f", self._packets, "-w", str(self.file), "-B", "16"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
+        wait_for(lambda: "File:" in log.read_text(errors="replace"), lambda: log.read_text(errors="replace"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(10)
+
+    def check(self, sip_port: int, rtp_ports: tuple[int, int]) -> dict[str, int]:
+        """Every packet of the switch's ports dissects as what it should be. Returns how many there were of each."""
+        ports = f"{rtp_ports[0]}-{rtp_ports[1]}"
+        decode = ["-d", f"udp.port=={sip_port},sip", "-d", f"tcp.port=={sip_port},sip"]
+        for port in range(rtp_ports[0], rtp_ports[1] + 1):
+            decode += ["-d", f"udp.port=={port},{'rtcp' if port % 2 else 'rtp'}"]
+        wrong = self._tshark(
+            *decode, "-Y", "_ws.malformed || _ws.short || _ws.expert.severity == error || sip.bad_sipversion"
+        )
+        assert not wrong, (
+            f"{len(wrong)} packets that Wireshark calls malformed, on ports {sip_port}, {ports}: {wrong[:5]}"
+        )
+        return {kind: len(self._tshark(*decode, "-Y", kind)) for kind in ("sip", "rtp", "rtcp")}
+
+    def _tshark(self, *words: str) -> list[str]:
+        done = subprocess.run(
+            ["tshark", "-n", "-r", str(self.file), *words], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()

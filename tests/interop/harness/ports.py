@@ -1,0 +1,31 @@
+"""Free ports, found by binding them."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+
+# Below the range that the kernel takes ports of outgoing connections from (32768 on).
+LOWEST, HIGHEST = 15000, 32000
+
+
+def free_ports(count: int = 1, host: str = "127.0.0.1", even: bool = False) -> int:
+    """The first of `count` consecutive ports of `host` that are free for UDP and TCP just now."""
+    for _ in range(200):
+        first = random.randrange(LOWEST, HIGHEST - count)
+        first += first % 2 if even else 0
+        if all(_free(host, port) for port in range(first, first + count)):
+            return first
+    raise AssertionError(f"no {count} free ports on {host}")
+
+
+def _free(host: str, port: int) -> bool:
+    with contextlib.ExitStack() as stack:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True

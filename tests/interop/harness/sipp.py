@@ -1,0 +1,88 @@
+"""SIPp as a process: a scenario of `sipp_scenarios/`, its exit code and what it says went wrong."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.waiting import wait_for
+
+from softswitch.load import SCENARIOS, first_errors
+
+
+class Sipp:
+    """One SIPp. Started when made; `finish()` waits for the end and fails unless each call went as it should."""
+
+    def __init__(
+        self,
+        directory: Path,
+        scenario: str,
+        local: tuple[str, int],
+        remote: str = "",
+        *,
+        service: str = "",
+        users: Path | None = None,
+        calls: int = 1,
+        transport: str = "udp",
+        media_port: int = 6000,
+        receive_timeout: float = 10.0,
+        options: Sequence[str] = (),
+    ) -> None:
+        self.scenario = scenario
+        self.directory = directory
+        self._stem = f"{scenario}-{local[0]}-{local[1]}"
+        words = ["sipp", *([remote] if remote else []), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-nostdin"]
+        words += ["-i", local[0], "-p", str(local[1]), "-mp", str(media_port), "-m", str(calls)]
+        words += ["-t", {"udp": "u1", "tcp": "t1"}[transport], "-recv_timeout", str(round(receive_timeout * 1000))]
+        words += [
+            "-trace_err",
+            "-error_file",
+            str(self._file("err")),
+            "-trace_msg",
+            "-message_file",
+            str(self._file("msg")),
+        ]
+        # Its remote control, which we don't use, would look for one of 60 ports that all SIPps share.
+        words += ["-cp", str(random.randrange(20000, 60000))]
+        words += ["-s", service] if service else []
+        words += ["-inf", str(users)] if users else []
+        with self._file("out").open("wb") as output:
+            self._process = subprocess.Popen(
+                [*words, *options], cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+        if not remote:
+            wait_for(lambda: self._listens(local, transport), f"{scenario} listens on {local[0]}:{local[1]}")
+
+    def _file(self, kind: str) -> Path:
+        return self.directory / f"{self._stem}.{kind}"
+
+    def _listens(self, local: tuple[str, int], transport: str) -> bool:
+        assert self._process.poll() is None, f"{self.scenario}: SIPp did not start: {self._said()}"
+        octets = "".join(f"{int(octet):02X}" for octet in reversed(local[0].split(".")))
+        wanted = f" {octets}:{local[1]:04X} "
+        return wanted in Path(f"/proc/self/net/{transport}").read_text()
+
+    def messages(self) -> str:
+        """Every message sent and received."""
+        return self._file("msg").read_text(errors="replace") if self._file("msg").exists() else ""
+
+    def finish(self, seconds: float = 60.0) -> None:
+        """Fails unless all calls succeeded."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.scenario}: not ended after {seconds:g} s\n{self._said()}") from None
+        assert code == 0, f"{self.scenario}: SIPp ended with {code}\n{self._said()}"
+
+    def _said(self) -> str:
+        errors = self._file("err").read_text(errors="replace") if self._file("err").exists() else ""
+        told = "\n".join(first_errors(errors)) or self._file("out").read_text(errors="replace")[-500:]
+        return f"{told}\n---- messages\n{self.messages()[-5000:]}"
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()

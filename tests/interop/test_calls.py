@@ -1,0 +1,55 @@
+"""The main job: two telephones registered with digest call each other and hear each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness.audio import Tone, check_heard
+from harness.baresip import Phone
+from harness.capture import Capture
+from harness.switch import RTP_PORTS, Switch
+from harness.waiting import wait_for
+
+pytestmark = pytest.mark.interop
+
+LOW, HIGH = Tone(440.0, -12.0), Tone(1000.0, -18.0)
+TALK = 4.0
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_two_phones_call_each_other_and_hear_each_other(tmp_path: Path, transport: str) -> None:
+    """Registered with digest, called, answered, four seconds of a tone each way, hung up, recorded."""
+    switch = Switch(tmp_path)
+    packets = f"port {switch.port} or udp portrange {switch.first_rtp_port}-{switch.first_rtp_port + RTP_PORTS - 1}"
+    with (
+        Capture(tmp_path / "call.pcapng", packets) as capture,
+        switch,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, LOW, transport=transport) as anna,
+        Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH, transport=transport) as ben,
+    ):
+        registered = {row.aor: row for row in switch.status().registrations}
+        assert len(registered) == 2
+        assert all(row.transport == transport and "baresip" in row.user_agent for row in registered.values())
+        anna.call("102")
+        anna.wait_event("CALL_ESTABLISHED")
+        ben.wait_event("CALL_ESTABLISHED")
+        call = switch.wait_calls(1).calls[0]
+        assert (call.caller, call.called, call.codec) == ("101", "102", "PCMA")
+        assert switch.status().media.rows == 2
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= TALK, "four seconds of talk")
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        report = switch.wait_calls(0)
+        assert wait_for(lambda: switch.status().media.rows == 0, "no rows left")
+        assert report.media.packets_in > 300
+        # Both recordings are complete once baresip has closed them.
+        heard_by_anna = check_heard(anna.heard(), HIGH, TALK - 0.5)
+        heard_by_ben = check_heard(ben.heard(), LOW, TALK - 0.5)
+        print(f"{transport}: 101 heard {heard_by_anna}\n{transport}: 102 heard {heard_by_ben}")
+        record = wait_for(switch.cdrs, "a call record")[0]
+        assert record["caller"] == "101"
+    counts = capture.check(switch.port, (switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS - 1))
+    assert counts["sip"] >= 20
+    assert counts["rtp"] >= 4 * TALK * 50 * 0.9
+    assert counts["rtcp"] >= 2

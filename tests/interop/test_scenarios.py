@@ -1,0 +1,38 @@
+"""Every scenario of `sipp_scenarios/` against the switch."""
+
+from __future__ import annotations
+
+import pytest
+from harness.cases import CASES, CaseRuns
+
+from softswitch.load import SCENARIOS
+
+pytestmark = pytest.mark.interop
+
+# Scenarios that other tests of this directory run.
+ELSEWHERE = {
+    "register_keep",  # test_forking.py
+    "uas_call_slow",
+    "uas_cancelled_elsewhere",
+    "uas_options",  # test_trunks.py
+    "uac_refused",  # test_drain.py
+}
+
+
+@pytest.mark.parametrize("index", range(len(CASES)), ids=[f"{i}-{case}" for i, case in enumerate(CASES)])
+def test_scenario(case_runs: CaseRuns, index: int) -> None:
+    """SIPp's exit code on both sides: every message came, in order, with what the scenario asks of it."""
+    case_runs.result(index)
+
+
+def test_no_scenario_is_left_out() -> None:
+    used = {case.uac for case in CASES} | {name for case in CASES for name in (*case.uas, *case.untouched)}
+    assert {path.stem for path in SCENARIOS.glob("*.xml")} == (used - {"dead"}) | ELSEWHERE
+
+
+def test_nothing_is_left_behind(case_runs: CaseRuns) -> None:
+    """After all scenarios: no call, no stream, and not one error in the log."""
+    case_runs.join()
+    report = case_runs.switch.wait_calls(0, 40)
+    assert report.media.rows == 0
+    case_runs.switch.check_log()

@@ -71,7 +71,7 @@ ANY_LOCAL = ("", 0)
 # --- events: up ---------------------------------------------------------------------------------------------
 
 
-class RequestReceived(msgspec.Struct, gc=False):
+class RequestReceived(msgspec.Struct):
     """A new request (never ACK or CANCEL, never a retransmission); answer it with `Stack.respond`."""
 
     transaction: ServerTransaction
@@ -79,7 +79,7 @@ class RequestReceived(msgspec.Struct, gc=False):
     flow: Flow
 
 
-class CancelReceived(msgspec.Struct, gc=False):
+class CancelReceived(msgspec.Struct):
     """A CANCEL, answered already, for an INVITE without final response; the user answers that with 487."""
 
     transaction: ServerTransaction  # the INVITE's
@@ -93,7 +93,7 @@ class AckReceived(msgspec.Struct, gc=False):
     flow: Flow
 
 
-class ResponseReceived(msgspec.Struct, gc=False):
+class ResponseReceived(msgspec.Struct):
     """A response to a request of ours, 100 too. Of the final ones: every 2xx to INVITE, else the first."""
 
     transaction: ClientTransaction
@@ -101,7 +101,7 @@ class ResponseReceived(msgspec.Struct, gc=False):
     flow: Flow
 
 
-class TransactionFailed(msgspec.Struct, gc=False):
+class TransactionFailed(msgspec.Struct):
     """A transaction ended without a final response (client), or its response could not be delivered (server).
 
     Server side: "timeout" is Timer H (no ACK to a non-2xx), "transport" a send error.

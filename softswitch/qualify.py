@@ -163,6 +163,11 @@ class Qualify(Generic[PlaceT]):
         watched = self._places.get(place)
         return None if watched is None else watched.health
 
+    def rtt(self, place: PlaceT) -> float | None:
+        """Seconds of the last answered OPTIONS; None before one, while it is dead, and when it is not watched."""
+        watched = self._places.get(place)
+        return None if watched is None else watched.health.rtt
+
     def reachable(self, place: PlaceT) -> bool:
         """False only for a place known to be dead."""
         watched = self._places.get(place)

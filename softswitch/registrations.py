@@ -135,7 +135,7 @@ class Registrations:
                 _address(binding.flow),
                 binding.nat,
                 binding.reachable,
-                _rtt(contacts, (binding.aor, binding.uri)),
+                None if contacts is None else contacts.rtt((binding.aor, binding.uri)),
                 binding.expires_at - now,
                 binding.q,
                 binding.user_agent,
@@ -222,11 +222,6 @@ class Registrations:
             nat = account.nat == "yes"
             destination = binding.flow if nat else binding.own_destination
         return ContactTarget(_request_uri(binding), destination, binding.path, nat, _host(destination, binding.flow))
-
-
-def _rtt(contacts: Qualify[ContactPlace] | None, place: ContactPlace) -> float | None:
-    health = None if contacts is None else contacts.health(place)
-    return None if health is None else health.rtt
 
 
 def _request_uri(binding: Binding) -> str:

@@ -39,6 +39,7 @@ def test_answered_is_asked_again_after_about_the_interval() -> None:
     health = qualify.health("a")
     assert health is not None
     assert (health.reachable, health.rtt, health.answered_at) == (True, 0.02, 61.0)
+    assert (qualify.rtt("a"), qualify.rtt("b")) == (0.02, None)
     deadline = qualify.next_deadline()
     assert deadline is not None
     assert 61.0 + 54.0 <= deadline <= 61.0 + 66.0

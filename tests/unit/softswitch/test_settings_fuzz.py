@@ -72,13 +72,13 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=6))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_made_up_structures(directory: Path, value: dict[str, Any]) -> None:
     survives(directory, written(value).encode())
 
 
 @given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 700), st.binary(max_size=3)), min_size=1, max_size=4))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_damaged_files(directory: Path, seed: str, damages: list[tuple[int, bytes]]) -> None:
     data = seed.encode()
     for at, new in damages:
@@ -88,6 +88,6 @@ def test_damaged_files(directory: Path, seed: str, damages: list[tuple[int, byte
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_random_bytes(directory: Path, data: bytes) -> None:
     survives(directory, data)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sip.digest import Credentials, DigestClient
 from sip.effects import Flow
@@ -345,3 +347,14 @@ def test_a_user_name_of_megabytes_is_not_remembered() -> None:
     admission = make()
     sign_in(admission, "x" * 5000, "guess", STRANGER)
     assert max(map(len, admission._guessing._users._scores)) == 64
+
+
+@given(
+    st.one_of(
+        st.text(max_size=80), st.builds('Digest username="{}", realm="softswitch", {}'.format, st.text(), st.text())
+    )
+)
+def test_whatever_stands_in_authorization_nobody_gets_in(value: str) -> None:
+    asked = request()
+    asked.add("Authorization", value)
+    assert isinstance(make().identify(asked, STRANGER, 0.0), Challenge)

@@ -225,3 +225,16 @@ def test_too_long_to_look_at() -> None:
 def test_a_bad_pattern_is_refused() -> None:
     with pytest.raises(re.error):
         Numbers((NumberRule(match="("),))
+
+
+@given(st.text(max_size=50), st.text(max_size=50), st.text(max_size=50), st.text(max_size=20))
+def test_whatever_a_trunk_says_a_party_comes_of_it(first: str, second: str, third: str, privacy: str) -> None:
+    headers = [
+        ("From", f'"{first}" <sip:{second}@h>'),
+        ("P-Asserted-Identity", first),
+        ("Remote-Party-ID", f"<sip:{third}@h>;privacy={second}"),
+        ("Privacy", privacy),
+    ]
+    party = heard(*headers, trusted=True)
+    assert len(party.number) <= MAX_NUMBER
+    assert not re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", party.number + party.name)

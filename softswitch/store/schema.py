@@ -76,6 +76,7 @@ CDR_LEG = Table(
     Column("jitter_ms", Double),
     Column("rtt_ms", Double),
     Column("codec", String(WORD), nullable=False),
+    sqlite_with_rowid=False,  # the key is the table: one tree to keep instead of two
 )
 
 BINDING = Table(
@@ -95,4 +96,5 @@ BINDING = Table(
     Column("remote_port", Integer, nullable=False),
     Column("path", String(8192), nullable=False),
     Column("user_agent", String(1024), nullable=False),
+    sqlite_with_rowid=False,
 )

@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("jitter_ms", sa.Double),
         sa.Column("rtt_ms", sa.Double),
         sa.Column("codec", sa.String(32), nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "binding",
@@ -77,6 +78,7 @@ def upgrade() -> None:
         sa.Column("remote_port", sa.Integer, nullable=False),
         sa.Column("path", sa.String(8192), nullable=False),
         sa.Column("user_agent", sa.String(1024), nullable=False),
+        sqlite_with_rowid=False,
     )
 
 

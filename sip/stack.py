@@ -136,10 +136,12 @@ class Stack:
             items = framer.feed(data)
         except StreamError as failed:
             items, error = failed.items, failed
+        if KeepAlive.PING in items:
+            # RFC 5626 4.4.1: a ping is answered at once. One answer for all that came in one piece: a peer
+            # that sends nothing else must not make us write as much as it does.
+            self.effects.append(Send(PONG, flow))
         for item in items:
-            if item is KeepAlive.PING:
-                self.effects.append(Send(PONG, flow))
-            else:
+            if item is not KeepAlive.PING:
                 connection.proven = True
                 self._receive(item, flow, now)
         if error is not None:

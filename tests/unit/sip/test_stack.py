@@ -483,6 +483,9 @@ def test_rfc_5626_4_4_1_a_ping_gets_its_pong() -> None:
     stack.connected(TCP, 0.0)
     stack.receive_stream(b"\r\n\r\n", TCP, 0.0)
     assert stack.effects == [Send(b"\r\n", TCP)]
+    stack.effects.clear()
+    stack.receive_stream(b"\r\n\r\n" * 1_000, TCP, 0.1)
+    assert stack.effects == [Send(b"\r\n", TCP)]
 
 
 def test_a_stream_that_cannot_be_read_on_is_answered_and_closed() -> None:

@@ -75,14 +75,17 @@ async def run(target: Switch, calls: int, rate: float, hold: float) -> tuple[Cal
     await asyncio.sleep(1.0)
     await media.end()
     await reader
+    for end in (caller.socket, called.socket):
+        if end.transport is not None:
+            end.transport.close()
     return caller, media, peak
 
 
 def main() -> int:
     calls, rate, hold = (float(text) for text in (sys.argv[1:] + ["3000", "10", "60"][len(sys.argv) - 1 :]))
-    pinned(LOAD_CORE)()
-    failures = []
+    failures: list[str] = []
     with switch(rtp_ports="20000-20127") as target:
+        pinned(LOAD_CORE)()
         # One call first, so that what is loaded once is loaded.
         asyncio.run(run(target, 1, 1, 1))
         time.sleep(SETTLE_SECONDS)

@@ -80,8 +80,7 @@ class Socket(asyncio.DatagramProtocol):
         self._handle = handle
         self.transport: asyncio.DatagramTransport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -146,7 +145,7 @@ class Caller:
     async def call(self, number: int, dialled: str, hold: float) -> None:
         """One call from beginning to end; how it went is counted in `results`."""
         stream = self._media.take()
-        call = f"soak-{number}"
+        call = f"soak-{id(self):x}-{number}"
         sdp = _SDP.format(port=FIRST_MEDIA_PORT + 2 * stream)
         answer = await self._request("INVITE", call, 1, f"sip:{dialled}@127.0.0.1:{self._switch[1]}", "", dialled, sdp)
         status = answer.split(" ", 2)[1] if answer else "no answer"

@@ -476,6 +476,10 @@ class InviteSession:
         """UAS: the INVITE that made the session has no final response yet."""
         return False
 
+    def _offers_in(self, dialog: Dialog) -> bool:
+        """Whether a re-INVITE or UPDATE of ours with an offer is under way in that dialog."""
+        return self._offer_in_flight and self._reoffer is not None and self._reoffer.dialog is dialog
+
     @property
     def _offer_in_flight(self) -> bool:
         return self._reoffer is not None and self._reoffer.in_flight is not None
@@ -513,11 +517,13 @@ class InviteSession:
         pending.credentials = credentials
         self._offered(pending, sdp, now)
 
-    def _reliable_provisional(self, dialog: Dialog, response: Response, now: float, offerless: bool) -> bool:
+    def _reliable_provisional(
+        self, dialog: Dialog, response: Response, now: float, offerless: bool, answers: bool
+    ) -> bool:
         """Take an 18x with Require: 100rel of an INVITE of ours; False when it is a repetition or out of order (RFC
         3262 4).
 
-        `offerless`: our INVITE had no offer and none has come from the peer.
+        `offerless`: our INVITE had no offer and none has come from the peer. `answers`: its offer still waits.
         """
         number = rseq(response)
         if number is None or (dialog.rseq and number != dialog.rseq + 1):
@@ -538,7 +544,7 @@ class InviteSession:
             pending.number = cseq
             self._offered(pending, sdp, now)
             return True
-        if sdp is not None and exchange.state is Exchange.LOCAL:
+        if sdp is not None and answers:
             exchange.answer_received(sdp)
         self._send_prack(dialog, cseq, None, now)
         return True
@@ -699,6 +705,8 @@ class InviteSession:
         if inside.kind is Kind.BYE:
             # RFC 3261 15.1.1: the session is over whatever the answer
             self._finish()
+        elif self._is_stale(inside):
+            return
         elif self.over:
             if inside.request.method == "INVITE" and response.status < 300:
                 self._send_ack(response.cseq.number, None, now, credentials_of(inside.request))
@@ -712,9 +720,13 @@ class InviteSession:
     def _failed_inside(self, inside: InDialog, cause: FailureCause, now: float) -> None:
         if inside.kind is Kind.BYE:
             self._finish()
-        elif not self.over:
+        elif not self.over and not self._is_stale(inside):
             # RFC 3261 12.2.1.2: "also ... terminate a dialog if no response at all is received for the request"
             self._lost("timeout" if cause == "timeout" else "transport", 408 if cause == "timeout" else 503, now)
+
+    def _is_stale(self, inside: InDialog) -> bool:
+        """A PRACK or UPDATE of an early dialog that did not win: what becomes of it says nothing of the session."""
+        return inside.dialog is not self.dialog and self.dialog.confirmed
 
     def _lost(self, cause: EndCause, status: int, now: float) -> None:
         """The peer does not know the dialog, or can't be reached."""

@@ -19,7 +19,14 @@ from sip.invite import InviteSession, State
 from sip.message import Request, Response
 from sip.offer_answer import Exchange, WrongState
 from sip.outgoing import MAX_AUTH_TRIES, Owner, again, credentials_of
-from sip.ua_events import EndCause, SessionAnswered, SessionFailed, SessionProgress
+from sip.ua_events import (
+    EndCause,
+    OfferFailed,
+    OfferWithdrawn,
+    SessionAnswered,
+    SessionFailed,
+    SessionProgress,
+)
 from sip.uas import sdp_in
 
 if TYPE_CHECKING:
@@ -163,17 +170,18 @@ class UacSession(InviteSession, Owner):
         if dialog is not None:
             self.state = State.EARLY
             self.dialog = dialog
+            # An early UPDATE of ours is another offer: an 18x never answers that.
+            answers = dialog.exchange.state is Exchange.LOCAL and not self._offers_in(dialog)
             if "100rel" in response.required and response.has("RSeq"):
                 offerless = self._offerless and dialog.exchange.state is Exchange.NONE
-                answering = dialog.exchange.state is Exchange.LOCAL
-                if not self._reliable_provisional(dialog, response, now, offerless):
+                if not self._reliable_provisional(dialog, response, now, offerless, answers):
                     # RFC 3262 4: "If the UAC receives another reliable provisional response to the same request,
                     # and its RSeq value is not one higher than the value of the sequence number, that response MUST
                     # NOT be acknowledged ..., and MUST NOT be processed further".
                     return
-                if not answering:
+                if not answers:
                     sdp = None
-            elif dialog.exchange.state is Exchange.LOCAL:
+            elif answers:
                 if dialog.preview is None:
                     dialog.preview = sdp
             else:
@@ -219,7 +227,7 @@ class UacSession(InviteSession, Owner):
     def _succeeded(self, response: Response, now: float) -> None:
         """The first 2xx: its dialog is the session's; the other early dialogs end here (RFC 3261 13.2.2.4)."""
         invite = self._invite
-        dialog = self._confirm(response)
+        dialog = self._confirm(response, now)
         if dialog is None or invite is None:
             # No Contact to send an ACK to: nothing can be said to this peer.
             self._failed_with(502, "Bad Response", [])
@@ -245,14 +253,14 @@ class UacSession(InviteSession, Owner):
             return
         self._send_ack(cseq, None, now, credentials)
         answer = None
-        if exchange.state is Exchange.LOCAL:
+        if exchange.state is Exchange.LOCAL and not self._offer_in_flight:
             # RFC 3261 13.2.1: "the UAC MUST treat the first session description it receives as the answer": one in
             # an unreliable 18x counts when the 2xx has none.
             answer = sdp if sdp is not None else dialog.preview
             if answer is not None:
                 exchange.answer_received(answer)
         dialog.preview = None
-        if exchange.state is not Exchange.STABLE:
+        if self._initial_exchange_open(exchange.state):
             # The 2xx had to hold the answer, or the offer that our INVITE left to the peer.
             self._end("bad-sdp", now)
             self._send_bye(now, None)
@@ -260,7 +268,13 @@ class UacSession(InviteSession, Owner):
         self.state = State.CONFIRMED
         self.ua.events.append(SessionAnswered(self, answer, response))
 
-    def _confirm(self, response: Response) -> Dialog | None:
+    def _initial_exchange_open(self, state: Exchange) -> bool:
+        """Whether what the INVITE began is not agreed. An early UPDATE that is still under way is another exchange."""
+        if state is Exchange.REMOTE:
+            return self._pending is None or self._pending.where == "18x"
+        return state is Exchange.NONE or (state is Exchange.LOCAL and not self._offer_in_flight)
+
+    def _confirm(self, response: Response, now: float) -> Dialog | None:
         """The dialog of a 2xx, confirmed; None when the 2xx makes none that can be used."""
         tag = response.to_tag
         branches, self._branches = self._branches, None
@@ -278,7 +292,21 @@ class UacSession(InviteSession, Owner):
         if dialog is not None:
             dialog.confirmed = True
             self.dialog = dialog
+            self._leave_other_exchanges(dialog, now)
         return dialog
+
+    def _leave_other_exchanges(self, winner: Dialog, now: float) -> None:
+        """An offer under way in an early dialog that did not win comes to nothing."""
+        offer, pending = self._reoffer, self._pending
+        if offer is not None and offer.dialog is not winner:
+            offer.abandon(self, now)
+            self._reoffer = None
+            self.ua.events.append(OfferFailed(self, 481))
+        if pending is not None and pending.dialog is not winner:
+            self._pending = self.remote_offer = None
+            if pending.transaction is not None:
+                self._reply(pending.transaction, 487, now)
+            self.ua.events.append(OfferWithdrawn(self))
 
     def _sent_again(self, response: Response, now: float) -> bool:
         """Whether a final response only made us send the INVITE again: 401, 407 with credentials, 422."""

@@ -99,7 +99,7 @@ class UasSession(InviteSession):
             raise ValueError(f"progress({status})")
         sends_reliably = self._sends_reliably(reliable, sdp)
         exchange = self.dialog.exchange
-        if exchange.state is Exchange.REMOTE and sdp is not None:
+        if exchange.state is Exchange.REMOTE and sdp is not None and self._pending is None:
             if sends_reliably:
                 exchange.answer_sent(sdp)
                 self.remote_offer = None

@@ -23,6 +23,7 @@ from sip.ua_events import AnswerReceived, OfferFailed
 from sip.uas import SDP, sdp_in
 
 if TYPE_CHECKING:
+    from sip.dialog import Dialog
     from sip.invite import InviteSession
     from sip.message import Response
     from sip.outgoing import InDialog
@@ -41,9 +42,10 @@ OFFER_AGAIN = 1.0
 class Reoffer:
     """One offer of ours from offer() to its outcome."""
 
-    __slots__ = ("in_flight", "method", "offered_early", "refresh", "sdp", "timer", "tries")
+    __slots__ = ("dialog", "in_flight", "method", "offered_early", "refresh", "sdp", "timer", "tries")
 
-    def __init__(self, method: str, sdp: bytes | None, refresh: bool) -> None:
+    def __init__(self, dialog: Dialog, method: str, sdp: bytes | None, refresh: bool) -> None:
+        self.dialog = dialog
         self.method = method
         self.sdp = sdp
         self.refresh = refresh  # ours alone (RFC 4028): the application asked for nothing
@@ -64,12 +66,12 @@ class Reoffer:
 
 def start(session: InviteSession, method: str, sdp: bytes | None, now: float, refresh: bool = False) -> None:
     """Send an offer, or an offerless re-INVITE (`sdp` None). The caller has checked that it may be sent."""
-    session._reoffer = Reoffer(method, sdp, refresh)
+    session._reoffer = Reoffer(session.dialog, method, sdp, refresh)
     _send(session, session._reoffer, now)
 
 
 def _send(session: InviteSession, offer: Reoffer, now: float) -> None:
-    dialog = session.dialog
+    dialog = offer.dialog
     headers = list(session.ua.ability_headers)
     headers += _session_expires(session)
     if offer.sdp is not None:
@@ -90,10 +92,10 @@ def answered(session: InviteSession, inside: InDialog, response: Response, now: 
     if status < 300:
         _accepted(session, offer, inside, response, now)
         return
-    if offer.sdp is not None and session.dialog.exchange.state is Exchange.LOCAL:
+    if offer.sdp is not None and offer.dialog.exchange.state is Exchange.LOCAL:
         # RFC 3261 14.1: "If a UA receives a non-2xx final response to a re-INVITE, the session parameters MUST remain
         # unchanged, as if no re-INVITE had been issued."
-        session.dialog.exchange.withdraw()
+        offer.dialog.exchange.withdraw()
     if status == 422 and _raise_interval(session, response) and offer.tries < MAX_TRIES:
         offer.tries += 1
         _send(session, offer, now)
@@ -117,7 +119,7 @@ def provisional(session: InviteSession, inside: InDialog, response: Response, no
     exchange = inside.dialog.exchange
     offerless = offer.sdp is None and not offer.offered_early
     waiting = exchange.state is Exchange.LOCAL
-    if not session._reliable_provisional(inside.dialog, response, now, offerless):
+    if not session._reliable_provisional(inside.dialog, response, now, offerless, waiting):
         return
     answer = sdp_in(response)
     if answer is None:
@@ -179,7 +181,7 @@ def _again(session: InviteSession, now: float) -> None:
     if offer is None or session.over:
         return
     offer.timer = None
-    if session._pending is not None or session._unacked is not None or not session.dialog.exchange.quiet:
+    if session._pending is not None or session._unacked is not None or not offer.dialog.exchange.quiet:
         offer.timer = session.ua.timers.schedule(now + OFFER_AGAIN, partial(_again, session))
         return
     _send(session, offer, now)

@@ -462,3 +462,56 @@ def test_flow_destination_is_kept_for_the_dialog() -> None:
     alice.do(session.hangup)
     assert {seen.receiver for seen in link.wire} == {"203.0.113.9"}
     assert link.seen("BYE")[0].message.uri == "sip:bob@10.0.0.5"
+
+
+# --- exchanges in early dialogs that lose ---------------------------------------------------------------------------
+
+RELIABLE = (("Require", "100rel"), ("RSeq", "1"), ("Allow", "INVITE, ACK, BYE, PRACK, UPDATE"))
+
+
+def test_offer_of_a_losing_branch_is_void() -> None:
+    """RFC 3261 13.2.2.4: the other early dialogs are gone with the 2xx, and so are their offers, either way."""
+    link, alice, peer = alone()
+    session = alice.call(peer)
+    (invite,) = link.seen("INVITE")
+    answer_by_hand(alice, invite, 183, "one", sdp("one", 1), RELIABLE)
+    alice.do(session.offer, sdp("a", 2))
+    answer_by_hand(alice, invite, 200, "two", sdp("two", 1))
+    assert alice.kinds() == ["SessionProgress", "OfferFailed", "SessionAnswered"]
+    assert session.can_offer
+    answer_by_hand(alice, link.seen("UPDATE")[0], 481, "one")
+    answer_by_hand(alice, link.seen("PRACK")[0], 481, "one")
+    assert session.state is State.CONFIRMED
+
+
+def test_offer_of_the_peer_in_a_losing_branch_is_withdrawn() -> None:
+    link, alice, peer = alone()
+    session = alice.call(peer, offer=b"")
+    (invite,) = link.seen("INVITE")
+    answer_by_hand(alice, invite, 183, "one", sdp("one", 1), RELIABLE)
+    assert session.offer_pending
+    # Another branch's offer waits its turn: its 18x is not acknowledged, so it will come again (RFC 3262 4).
+    answer_by_hand(alice, invite, 183, "three", sdp("three", 1), RELIABLE)
+    assert alice.kinds() == ["Offered", "SessionProgress"]
+    answer_by_hand(alice, invite, 200, "two", sdp("two", 1))
+    assert alice.kinds()[2:] == ["OfferWithdrawn", "Offered", "SessionAnswered"]
+    alice.do(session.answer, OFFER)
+    assert session.state is State.CONFIRMED
+    assert link.seen("PRACK") == []
+
+
+def test_18x_during_an_early_update_is_not_its_answer() -> None:
+    """RFC 3311: the answer to an UPDATE is in its own 2xx."""
+    link, alice, peer = alone()
+    session = alice.call(peer)
+    (invite,) = link.seen("INVITE")
+    answer_by_hand(alice, invite, 183, "one", sdp("one", 1), RELIABLE)
+    alice.do(session.offer, sdp("a", 2))
+    second = (("Require", "100rel"), ("RSeq", "2"))
+    answer_by_hand(alice, invite, 183, "one", sdp("one", 1), second)
+    answer_by_hand(alice, invite, 200, "one")
+    assert session.state is State.CONFIRMED
+    assert not session.can_offer
+    answer_by_hand(alice, link.seen("UPDATE")[0], 200, "one", sdp("one", 2))
+    assert alice.kinds()[-1] == "AnswerReceived"
+    assert session.can_offer

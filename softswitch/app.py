@@ -23,6 +23,7 @@ import structlog
 
 from media.client import InProcessMedia
 from sip.aio.addresses import LocalAddresses, SipListen
+from sip.aio.dns import DnsClient
 from sip.aio.driver import Driver
 from sip.effects import ConnectionLost
 from sip.ids import Ids
@@ -49,7 +50,7 @@ from softswitch.report import cdr_of, status_report
 from softswitch.runtime import Runtime
 from softswitch.settings.loader import ConfigError, load
 from softswitch.settings.models import Settings
-from softswitch.store import Store
+from softswitch.store import Store, StoreError
 from softswitch.trunk_registration import TrunkRegistrations
 from softswitch.trunks import GatewayPlace, Trunks
 
@@ -64,8 +65,8 @@ POLL = 0.1
 BEYOND = "192.0.2.1"
 """Any address that is not on a network of ours (RFC 5737): stands for a host that only the DNS knows."""
 
-# A call makes some hundreds of objects that live for minutes and hold no cycles: reference counts free them. Looking for
-# cycles every 700 allocations (Python's default) would walk all of them again and again.
+# A call makes some hundreds of objects that live for minutes and hold no cycles: reference counts free them. Looking
+# for cycles every 700 allocations (Python's default) would walk all of them again and again.
 GC_THRESHOLDS = (100_000, 50, 100)
 
 
@@ -93,9 +94,12 @@ class App:
         self._store = Store(settings.server.database_url)
         try:
             state.mkdir(parents=True, exist_ok=True)
-            await self._store.start()
         except OSError as error:
             raise StartError(f"state directory {state}: {error.strerror}") from error
+        try:
+            await self._store.start()
+        except StoreError as error:
+            raise StartError(str(error)) from error
         self._build(settings)
         try:
             self._media.start()
@@ -142,7 +146,8 @@ class App:
         self._addresses = LocalAddresses(tuple(SipListen(*each) for each in settings.sip.listen))
         self._stack = Stack(ids, self._sent_by, wiring.stack_settings(settings))
         self._ua = UserAgent(self._stack, wiring.ua_settings(settings), ids)
-        self._driver = Driver(self._stack, self._addresses, self._pump, wiring.driver_settings(settings))
+        resolver = DnsClient(self._loop.time, wiring.dns_settings(settings))
+        self._driver = Driver(self._stack, self._addresses, self._pump, wiring.driver_settings(settings), resolver)
         self._media = InProcessMedia(wiring.engine_settings(settings), self._media_has_events)
         self._admission = Admission(wiring.admission_settings(settings), ids)
         self._registrations = Registrations(wiring.registrar_settings(settings), self._admission, ids)
@@ -182,6 +187,7 @@ class App:
             self._trunks,
             self._gateways,
             self._trunk_registrations,
+            self._bindings_changed,
         )
 
     @staticmethod
@@ -237,6 +243,7 @@ class App:
         self._ua.respond(event.transaction, self._admission.refuse_other(request, event.flow, now), now)
 
     def _bindings_changed(self, now: float) -> None:
+        """Bindings were made, refreshed or lost: write them down and bring the keep-alive up to date."""
         changes = self._registrations.changes
         if not changes:
             return
@@ -247,7 +254,6 @@ class App:
         self._keepalive.arm(now)
 
     def _media_has_events(self) -> None:
-        now = self._loop.time()
         self._driver.drain()
 
     def _record(self, contact: Contact) -> None:
@@ -371,13 +377,15 @@ class App:
         self._keepalive.arm(loop.time())
         self._driver.drain()
         while runtime.calls and loop.time() < deadline and not hurry.is_set():
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL)  # noqa: ASYNC110  a shutdown may look around ten times a second
         now = loop.time()
         runtime.hang_up_all(Cause.NETWORK_OUT_OF_ORDER, now, "switch shutting down")
         self._driver.drain()
         end = now + BYE_GRACE
-        while loop.time() < end and (any(self._stack.sizes().values()) or not self._trunk_registrations.stopped()):
-            await asyncio.sleep(POLL)
+        while loop.time() < end and (
+            self._stack.sizes()["client transactions"] or not self._trunk_registrations.stopped()
+        ):
+            await asyncio.sleep(POLL)  # noqa: ASYNC110
 
     async def _close(self) -> None:
         await self._control.stop()

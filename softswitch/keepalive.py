@@ -6,6 +6,8 @@ agent and to the one deadline heap: one timer, armed for whichever of them is ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import structlog
 
@@ -36,6 +38,7 @@ class KeepAlive:
     """Sends what is due, and hands answers to whoever asked."""
 
     __slots__ = (
+        "_bindings_changed",
         "_contacts",
         "_gateways",
         "_pending",
@@ -56,6 +59,7 @@ class KeepAlive:
         trunks: Trunks,
         gateways: Qualify[GatewayPlace],
         trunk_registrations: TrunkRegistrations,
+        bindings_changed: Callable[[float], None],
     ) -> None:
         self._ua = ua
         self._timers = timers
@@ -64,6 +68,7 @@ class KeepAlive:
         self._trunks = trunks
         self._gateways = gateways
         self._trunk_registrations = trunk_registrations
+        self._bindings_changed = bindings_changed
         self._timer: Timer | None = None
         self._pending: dict[int, _ContactPing | _GatewayPing | SendRegister] = {}
 
@@ -97,6 +102,7 @@ class KeepAlive:
     def _due(self, now: float) -> None:
         self._timer = None
         self._registrations.expire(now)
+        self._bindings_changed(now)
         for ping in self._contacts.due(now):
             self._ping(ping, _ContactPing(ping.id), now)
         for gateway_ping in self._gateways.due(now):

@@ -9,11 +9,14 @@ from pydantic import SecretStr
 
 from media.commands import MediaSettings as EngineSettings
 from media.negotiate import AudioPolicy
+from sip.aio.dns import DnsSettings
 from sip.aio.driver import DriverSettings
+from sip.parser import Limits
 from sip.registrar import RegistrarSettings
 from sip.stack import StackSettings
 from sip.timers import TimerConfig
 from sip.ua import UaSettings
+from sip.uri import escape_user
 from softswitch.admission import AdmissionSettings, ExtensionAccount
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
@@ -34,7 +37,9 @@ def stack_settings(settings: Settings) -> StackSettings:
     timers = settings.sip.timers
     return StackSettings(
         timers=TimerConfig(t1=timers.t1, t2=timers.t2, t4=timers.t4),
+        limits=Limits(message=settings.sip.limits.message_bytes),
         max_server_transactions=settings.sip.limits.transactions,
+        idle_time=settings.sip.limits.connection_idle,
     )
 
 
@@ -45,6 +50,11 @@ def driver_settings(settings: Settings) -> DriverSettings:
         max_connections=limits.connections,
         max_connections_per_source=limits.connections_per_source,
     )
+
+
+def dns_settings(settings: Settings) -> DnsSettings:
+    """Look-ups: how long they may take."""
+    return DnsSettings(lifetime=settings.sip.dns_timeout)
 
 
 def ua_settings(settings: Settings) -> UaSettings:
@@ -252,7 +262,7 @@ def _registration(trunk: Trunk) -> TrunkRegistrationConfig | None:
     return TrunkRegistrationConfig(
         trunk=trunk.name,
         registrar=registrar,
-        aor=f"sip:{user}@{wanted.domain or host}",
+        aor=f"sip:{escape_user(user)}@{wanted.domain or host}",
         username=account.username,
         password=_open(account.password),
         realm=account.realm,

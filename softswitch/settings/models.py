@@ -118,10 +118,6 @@ class Limits(Section):
     connection_idle: Duration = Field(7500.0, ge=30, le=86400 * 8)
     """A TCP connection without a byte for this long is closed; more than `registration: max`, or phones are
     lost."""
-    source_rate: float = Field(0.0, ge=0, le=1_000_000)
-    """Requests per second outside of calls from one address, trunks aside; more get 503. 0: no limit."""
-    source_burst: int = Field(200, ge=1, le=1_000_000)
-    """Requests a source may send at once before `source_rate` counts."""
     source_failures: float = Field(20.0, ge=1, le=100_000)
     """Failed authentications after which a source address is refused for a while."""
     user_failures: float = Field(50.0, ge=1, le=100_000)

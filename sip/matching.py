@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sip.effects import TRANSPORTS
+from sip.ids import MAGIC_COOKIE
 
 if TYPE_CHECKING:
     from sip.headers import Via
     from sip.message import Request
 
 # RFC 3261 8.1.1.7: the "magic cookie". Tokens are compared without regard to case (7.3.1).
-MAGIC: Final = "z9hg4bk"
+MAGIC: Final = MAGIC_COOKIE.lower()
 
 _DEFAULT_PORTS: Final = {transport.via: transport.default_port for transport in TRANSPORTS.values()}
 
@@ -29,7 +30,7 @@ def has_magic(via: Via) -> bool:
     such a request is matched as those of RFC 2543 are.
     """
     branch = via.branch
-    return len(branch) > len(MAGIC) and branch[: len(MAGIC)].lower() == MAGIC
+    return len(branch) > len(MAGIC) and (branch.startswith(MAGIC_COOKIE) or branch[: len(MAGIC)].lower() == MAGIC)
 
 
 def server_key(request: Request, method: str | None = None) -> str:
@@ -45,11 +46,10 @@ def server_key(request: Request, method: str | None = None) -> str:
     ACK".
     """
     via = request.via
-    method = method or request.method
     if has_magic(via):
         port = via.port or _DEFAULT_PORTS.get(via.transport, 5060)
-        return f"{via.branch.lower()}\n{via.host.lower()}\n{port}\n{method}"
-    return _old_key(request, request.to_tag, method)
+        return f"{via.branch}\n{via.host}\n{port}\n".lower() + (method or request.method)
+    return _old_key(request, request.to_tag, method or request.method)
 
 
 def ack_keys(request: Request) -> tuple[str, ...]:

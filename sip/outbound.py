@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from sip.client_transaction import (
@@ -70,6 +71,9 @@ MAX_AVOIDED: Final = 1_024
 # days.
 MAX_RETRY_AFTER: Final = 3_600.0
 
+# Contacts of ours kept written: a user of ours has one for each way out.
+CACHED_CONTACTS: Final = 4_096
+
 _RETRY_AFTER: Final = re.compile(r"\s*(\d{1,9})\b")
 
 
@@ -120,11 +124,13 @@ class Outbound:
         # 18.1.2: "If there is a match ... [else] If the value of the "sent-by" parameter in the top Via does
         # not correspond to a value that the client transport is configured to insert into requests, the
         # response MUST be silently discarded."
-        if via.host.lower() != host.lower() or (via.port or _default_port(transaction)) != port:
+        if via.port != port and (via.port or _default_port(transaction)) != port:
+            return "response not for us"
+        if via.host != host and via.host.lower() != host.lower():
             return "response not for us"
         # 8.1.3.3: "If more than one Via header field value is present in a response, the UAC SHOULD discard
         # the message."
-        if len(response.values("Via")) != 1:
+        if _has_several_vias(response):
             return "response of several Via"
         check_response(response)
         self._unanswered.discard(transaction)
@@ -447,7 +453,9 @@ def contact_line(user: str, transport: str, sent_by: tuple[str, int]) -> str:
     return f"Contact: {contact_value(user, transport, sent_by)}\r\n"
 
 
+@lru_cache(CACHED_CONTACTS)
 def contact_value(user: str, transport: str, sent_by: tuple[str, int]) -> str:
+    """The name-addr of `contact_line`."""
     host, port = sent_by
     at = f"{escape_user(user)}@" if user else ""
     # 19.1.1: udp is what a sip URI means without the parameter.
@@ -465,6 +473,11 @@ def _contact(transaction: ClientTransaction, sent_by: tuple[str, int]) -> str:
     if transaction.contact_user is None or transaction.flow is None:
         return ""
     return contact_line(transaction.contact_user, transaction.flow.transport, sent_by)
+
+
+def _has_several_vias(response: Response) -> bool:
+    fields = [value for name, value in response.headers if name == "Via"]
+    return len(fields) > 1 or ("," in fields[0] and len(response.values("Via")) > 1)
 
 
 def _flow_to(target: Target) -> Flow:

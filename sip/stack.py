@@ -380,21 +380,23 @@ class Stack:
         reliable = TRANSPORTS[flow.transport].reliable
         fallback = None
         if reliable:
-            via = request.via
-            port = via.port or TRANSPORTS[flow.transport].default_port
+            reply = flow
+            port = request.via.port or TRANSPORTS[flow.transport].default_port
             fallback = Target(flow.transport, flow.remote[0], port)
+        else:
+            reply = self._reply(request, flow)
         kind = InviteServerTransaction if request.method == "INVITE" else NonInviteServerTransaction
-        reply = self._reply(request, flow)
-        transaction = kind(self, self._next_id(), key, request, flow, reply, reliable, fallback)
+        self._last_id += 1
+        transaction = kind(self, self._last_id, key, request, flow, reply, reliable, fallback)
         self._servers[key] = transaction
         transaction.start(now)
         return transaction
 
     def _reply(self, request: Request, flow: Flow) -> Flow:
         """Where responses to `request` go (18.2.2, RFC 3581 section 4)."""
-        via = request.via
-        if TRANSPORTS[flow.transport].reliable:
+        if flow.connection:
             return flow
+        via = request.via
         maddr = via.params.get("maddr")
         if maddr and self.settings.obey_maddr and is_numeric(maddr.strip("[]")):
             # 18.2.2: "Otherwise, if the Via header field value contains a "maddr" parameter, the response

@@ -128,8 +128,6 @@ def check_request(request: Request) -> None:
         if uri.headers:
             # RFC 3261 19.1.1, table 1: headers are not allowed in a Request-URI
             raise SipError(400, "Bad Request-URI: it has headers")
-    except ParseError:
-        raise
     except SipError as error:
         raise ParseError(error.status, error.reason, answerable(request)) from error
 

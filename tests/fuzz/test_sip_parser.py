@@ -12,7 +12,7 @@ import pytest
 
 from sip.digest import ALGORITHMS, DigestServer, ha1
 from sip.errors import ParseError, SipError
-from sip.framing import StreamError, StreamFramer
+from sip.framing import KeepAlive, StreamError, StreamFramer
 from sip.message import Message, Request, Response, response_to
 from sip.parser import check_request, check_response, parse
 from sip.uri import Uri
@@ -165,8 +165,10 @@ def test_streams_of_mutated_messages_end_in_messages_or_one_error() -> None:
     assert ended
 
 
-def framed(stream: bytes, cuts: list[int]) -> tuple[list[object], StreamError | None]:
-    framer, items, at = StreamFramer(), [], 0
+def framed(stream: bytes, cuts: list[int]) -> tuple[list[bytes | KeepAlive], StreamError | None]:
+    framer = StreamFramer()
+    items: list[bytes | KeepAlive] = []
+    at = 0
     for cut in cuts:
         try:
             items += framer.feed(stream[at:cut])

@@ -94,6 +94,7 @@ class TestStartLine:
             b"OPTIONS sip:bob@biloxi.com; lr SIP/2.0",
             b"OPTIONS\tsip:bob@biloxi.com\tSIP/2.0",
             b"OPTIONS SIP/2.0",
+            b"OPTIONS  SIP/2.0",
         ],
     )
     def test_rfc_3261_7_1_no_other_white_space_than_one_space(self, line: bytes) -> None:

@@ -376,16 +376,18 @@ class App:
         self._trunk_registrations.stop(loop.time())
         self._keepalive.arm(loop.time())
         self._driver.drain()
-        while runtime.calls and loop.time() < deadline and not hurry.is_set():
-            await asyncio.sleep(POLL)  # noqa: ASYNC110  a shutdown may look around ten times a second
+        while runtime.calls and loop.time() < deadline and not hurry.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(POLL)
         now = loop.time()
         runtime.hang_up_all(Cause.NETWORK_OUT_OF_ORDER, now, "switch shutting down")
         self._driver.drain()
         end = now + BYE_GRACE
-        while loop.time() < end and (
-            self._stack.sizes()["client transactions"] or not self._trunk_registrations.stopped()
-        ):
-            await asyncio.sleep(POLL)  # noqa: ASYNC110
+        while self._saying_goodbye() and loop.time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(POLL)
+
+    def _saying_goodbye(self) -> bool:
+        """Whether a BYE or an un-REGISTER of ours still waits for its answer."""
+        return bool(self._stack.sizes()["client transactions"]) or not self._trunk_registrations.stopped()
 
     async def _close(self) -> None:
         await self._control.stop()

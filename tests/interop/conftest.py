@@ -1,7 +1,7 @@
 """Interop tests: a real switch against SIPp, baresip and Wireshark's dissectors.
 
-`background` starts what takes long (the SIPp scenarios, the torture messages) before the first test, so that it runs
-beside the others; the tests that judge it come last.
+What takes long by waiting (the SIPp scenarios, the torture messages) is started before the first test and runs beside
+the others; the tests that judge it come last.
 """
 
 from __future__ import annotations
@@ -16,17 +16,38 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.cases import CaseRuns
 from harness.tools import require_tools
+from harness.torture import TortureRuns
+
+BACKGROUND = ("torture", "case_runs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of what runs in the background last (sorting keeps the order otherwise)."""
+    items.sort(key=lambda item: any(name in getattr(item, "fixturenames", ()) for name in BACKGROUND))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def tools() -> None:
+def tools(request: pytest.FixtureRequest) -> None:
+    """Fails where a tool is missing; starts what the chosen tests will want later."""
     require_tools()
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    for name in BACKGROUND:
+        if name in wanted:
+            request.getfixturevalue(name)
 
 
 @pytest.fixture(scope="session")
-def case_runs(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseRuns]:
+def case_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseRuns]:
     runs = CaseRuns(tmp_path_factory.mktemp("cases"))
     runs.start()
     yield runs
     runs.join()
     runs.switch.stop()
+
+
+@pytest.fixture(scope="session")
+def torture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TortureRuns]:
+    runs = TortureRuns(tmp_path_factory.mktemp("torture"))
+    runs.start()
+    yield runs
+    runs.stop()

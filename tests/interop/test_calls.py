@@ -40,15 +40,14 @@ def test_two_phones_call_each_other_and_hear_each_other(tmp_path: Path, transpor
         wait_for(lambda: (switch.status().calls[0].talking or 0) >= TALK, "four seconds of talk")
         anna.hang_up()
         ben.wait_event("CALL_CLOSED")
-        report = switch.wait_calls(0)
-        assert wait_for(lambda: switch.status().media.rows == 0, "no rows left")
-        assert report.media.packets_in > 300
+        switch.wait_calls(0)
+        wait_for(lambda: switch.status().media.rows == 0, "no rows left")
         # Both recordings are complete once baresip has closed them.
         heard_by_anna = check_heard(anna.heard(), HIGH, TALK - 0.5)
         heard_by_ben = check_heard(ben.heard(), LOW, TALK - 0.5)
         print(f"{transport}: 101 heard {heard_by_anna}\n{transport}: 102 heard {heard_by_ben}")
         record = wait_for(switch.cdrs, "a call record")[0]
-        assert record["caller"] == "101"
+        assert (record["caller_number"], record["dialled"], record["destination"]) == ("101", "102", "102")
     counts = capture.check(switch.port, (switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS - 1))
     assert counts["sip"] >= 20
     assert counts["rtp"] >= 4 * TALK * 50 * 0.9

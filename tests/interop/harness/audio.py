@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 RATE = 8000
 FRAME = 160  # 20 ms
+WINDOW = 1600  # 200 ms
 
 
 class Tone(NamedTuple):
@@ -26,7 +27,7 @@ class Measured(NamedTuple):
 
     frequency: float
     level: float
-    purity: float  # dB by which the tone is above all else together
+    purity: float  # dB by which the tone is above all else together, in most of the time
     seconds: float
     present: float
 
@@ -71,14 +72,23 @@ def measure(samples: npt.NDArray[np.float64], expected: Tone) -> Measured:
     part = part[FRAME:-FRAME] if len(part) > 4 * FRAME else part
     spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part))))
     frequency = float(spectrum.argmax() * RATE / len(part))
-    level = level_at(part, frequency)
-    power = float(np.mean(part**2))
-    rest = max(power - 10 ** (level / 10) / 2, 1e-12)
-    purity = level - 3.01 - 10 * float(np.log10(rest))
+    # By windows, and their median: a phone's jitter buffer that drops a frame on a busy machine shifts the phase.
+    windows = part[: len(part) // WINDOW * WINDOW].reshape(-1, WINDOW) if len(part) >= WINDOW else part[None]
+    level = float(np.median([level_at(window, frequency) for window in windows]))
+    purity = float(np.median([_purity(window, frequency) for window in windows]))
     return Measured(frequency, level, purity, (last - first) * FRAME / RATE, float(heard[first:last].mean()))
 
 
-def check_heard(path: Path, expected: Tone, seconds: float, least_present: float = 0.98) -> Measured:
+def _purity(samples: npt.NDArray[np.float64], frequency: float) -> float:
+    """dB by which the power of the tone is above the power of the rest: what is left when the best fit is taken off."""
+    turn = 2 * np.pi * frequency * np.arange(len(samples)) / RATE
+    basis = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    tone = basis @ np.linalg.lstsq(basis, samples, rcond=None)[0]
+    rest = float(np.mean((samples - tone) ** 2))
+    return 10 * float(np.log10(max(float(np.mean(tone**2)), 1e-12) / max(rest, 1e-12)))
+
+
+def check_heard(path: Path, expected: Tone, seconds: float, least_present: float = 0.95) -> Measured:
     """The recording holds that tone, at that level, for that long, nearly without gaps and without anything else."""
     found = measure(read_wave(path), expected)
     assert abs(found.frequency - expected.frequency) < 3, f"expected {expected}, heard {found} in {path}"
@@ -86,5 +96,5 @@ def check_heard(path: Path, expected: Tone, seconds: float, least_present: float
     assert abs(found.level - expected.level) < 1.0, f"expected {expected}, heard {found} in {path}"
     assert found.seconds >= seconds, f"expected {seconds} s of {expected}, heard {found} in {path}"
     assert found.present >= least_present, f"gaps: expected {expected}, heard {found} in {path}"
-    assert found.purity > 15, f"noise: expected {expected}, heard {found} in {path}"
+    assert found.purity > 20, f"noise: expected {expected}, heard {found} in {path}"
     return found

@@ -81,7 +81,7 @@ class BehindNat:
         _run(*inside(self.router), "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
         rules = (
             "table ip nat { chain out { type nat hook postrouting priority srcnat; "
-            f'ip saddr 192.168.77.0/24 oifname "to-{self.switch}" masquerade fully-random; }} }}'
+            f'ip saddr 192.168.77.0/24 oifname "to-{self.switch}" masquerade fully-random; }}; }}'
         )
         _run(*inside(self.router), "nft", rules)
 

@@ -1,0 +1,194 @@
+"""Running it: restart, reload, drain, status, call records, load."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from harness.audio import Tone, check_heard
+from harness.baresip import Phone
+from harness.cases import CALLED, CALLERS
+from harness.ports import free_ports
+from harness.sipp import Sipp
+from harness.switch import COMMAND, FOR_THESE_CLIENTS, ROOT, Switch
+from harness.waiting import wait_for
+
+pytestmark = pytest.mark.interop
+
+LOW, HIGH = Tone(440.0, -12.0), Tone(1000.0, -18.0)
+
+
+@contextmanager
+def talking(switch: Switch, directory: Path) -> Iterator[tuple[Phone, Phone]]:
+    """Two phones in a call."""
+    with (
+        Phone(directory, "101", switch.password("101"), switch.address, LOW) as anna,
+        Phone(directory, "102", switch.password("102"), switch.address, HIGH) as ben,
+    ):
+        anna.call("102")
+        anna.wait_event("CALL_ESTABLISHED")
+        ben.wait_event("CALL_ESTABLISHED")
+        switch.wait_calls(1)
+        yield anna, ben
+
+
+def talk_until(switch: Switch, seconds: float) -> None:
+    wait_for(lambda: (switch.status().calls[0].talking or 0) >= seconds, f"{seconds} s of talk", seconds + 10)
+
+
+def call_extension(switch: Switch, directory: Path, number: str, scenario: str = "uac_call") -> Sipp:
+    place = (CALLERS, free_ports(1, CALLERS))
+    return Sipp(directory, scenario, place, switch.address, service=number, options=("-d", "500"))
+
+
+def register(switch: Switch, directory: Path, users: Path) -> Sipp:
+    return Sipp(directory, "register_keep", ("127.0.0.63", free_ports(1, "127.0.0.63")), switch.address, users=users)
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL"])
+def test_bindings_survive_a_restart(tmp_path: Path, end: str) -> None:
+    """A phone registered before the restart is called after it, without registering again."""
+    switch = Switch(tmp_path, trunks=[CALLERS])
+    with switch:
+        with Phone(tmp_path, "101", switch.password("101"), switch.address, LOW):
+            before = switch.status().registrations
+            assert [row.aor for row in before] == ["101"]
+            if end == "SIGTERM":
+                switch.stop()
+            else:
+                # Bindings are written in groups: the interval that kill -9 may lose.
+                wait_for(lambda: bindings_written(switch) == 1, "the binding in the database")
+                switch.kill()
+            switch.start()
+            after = switch.status().registrations
+            assert [(row.aor, row.contact, row.source) for row in after] == [
+                (row.aor, row.contact, row.source) for row in before
+            ]
+            assert after[0].expires_in <= before[0].expires_in
+            call_extension(switch, tmp_path, "101").finish()
+        wait_for(lambda: not switch.status().registrations, "un-registered by the phone")
+
+
+def bindings_written(switch: Switch) -> int:
+    import sqlite3
+
+    with sqlite3.connect(f"file:{switch.config}/var/softswitch.db?mode=ro", uri=True) as database:
+        (table,) = (
+            name
+            for (name,) in database.execute("select name from sqlite_master where type='table'")
+            if "binding" in name
+        )
+        return int(database.execute(f"select count(*) from {table}").fetchone()[0])
+
+
+NEW_EXTENSION = 'extensions:\n  "150": {name: New, password: "secret-of-150"}\n'
+BROKEN = 'extensions:\n  "150": {name: New, password: "secret-of-150", colour: red}\n'
+
+
+def test_a_reload_leaves_the_call_alone_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
+    """SIGHUP and `softswitch reload` while two phones talk: what is new works, the audio has no gap; a configuration
+    with an error is refused with file, line and column, and the one before it stays in force."""
+    switch = Switch(tmp_path, trunks=[CALLERS], expected_errors=["reload refused"])
+    with switch:
+        users = tmp_path / "users-150.csv"
+        users.write_text(
+            f"SEQUENTIAL\n150;[authentication username=150 password=secret-of-150];{switch.host}\n", encoding="ascii"
+        )
+        with talking(switch, tmp_path) as (anna, ben):
+            switch.write("zz-new.yaml", NEW_EXTENSION)
+            switch.signal(signal.SIGHUP)
+            wait_for(lambda: '"reloaded"' in switch.log(), "reloaded by SIGHUP")
+            register(switch, tmp_path, users).finish()
+            assert "150" in [row.aor for row in switch.status().registrations]
+
+            switch.write("zz-new.yaml", BROKEN)
+            refused = switch.run("reload", "--config", str(switch.config), expect=2)
+            assert "zz-new.yaml:2:52: extensions.150.colour" in refused.stderr
+            switch.signal(signal.SIGHUP)
+            wait_for(lambda: "reload refused" in switch.log(), "refused by SIGHUP, too")
+            register(switch, tmp_path, users).finish()
+
+            (switch.config / "zz-new.yaml").unlink()
+            done = switch.run("reload", "--config", str(switch.config))
+            assert done.stdout.startswith("reloaded")
+            assert "150" not in [row.aor for row in switch.status().registrations]
+            talk_until(switch, 4.0)
+            anna.hang_up()
+            ben.wait_event("CALL_CLOSED")
+            switch.wait_calls(0)
+            check_heard(anna.heard(), HIGH, 3.5)
+            check_heard(ben.heard(), LOW, 3.5)
+
+
+def test_sigterm_drains(tmp_path: Path) -> None:
+    """New calls get 503 with Retry-After while the call in progress goes on; when it has ended the switch ends."""
+    switch = Switch(tmp_path, trunks=[CALLERS])
+    with switch, talking(switch, tmp_path) as (anna, ben):
+        switch.signal(signal.SIGTERM)
+        wait_for(lambda: switch.status().draining, "draining")
+        call_extension(switch, tmp_path, "*43", "uac_refused").finish()
+        talk_until(switch, 3.0)
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_end(10)
+        check_heard(anna.heard(), HIGH, 2.5)
+        check_heard(ben.heard(), LOW, 2.5)
+    (record,) = switch.cdrs()
+    assert record["destination"] == "102"
+
+
+def test_the_drain_has_a_deadline(tmp_path: Path) -> None:
+    """Then the rest is hung up with BYE, and recorded."""
+    switch = Switch(tmp_path, extra=FOR_THESE_CLIENTS + "server: {drain: 1s}\n")
+    with switch, talking(switch, tmp_path) as (anna, ben):
+        switch.signal(signal.SIGTERM)
+        anna.wait_event("CALL_CLOSED")
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_end(10)
+    assert len(switch.cdrs()) == 1
+
+
+def test_status_says_what_is(tmp_path: Path) -> None:
+    switch = Switch(tmp_path, trunks=[CALLERS])
+    with switch, talking(switch, tmp_path) as (anna, ben):
+        talk_until(switch, 1.5)
+        text = switch.run("status", "--config", str(switch.config)).stdout
+        assert "registrations (2)" in text
+        assert "calls (1)" in text
+        assert "baresip" in text
+        assert "PCMA" in text
+        report = json.loads(switch.run("status", "--config", str(switch.config), "--json").stdout)
+        assert report["pid"] == switch.pid
+        (call,) = report["calls"]
+        assert (call["caller"], call["called"], call["state"]) == ("101", "102", "talking")
+        assert report["media"]["rows"] == 2
+        assert report["media"]["packets_in"] > 100
+        assert report["media"]["packets_out"] > 100
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
+        assert "no calls" in switch.run("status", "--config", str(switch.config)).stdout
+
+
+def test_load_runs_a_scenario_and_tells_the_switch_s_cpu_time(tmp_path: Path) -> None:
+    port = free_ports(1, CALLED)
+    with Switch(tmp_path, trunks=[CALLERS], routes=[f"_9X.={CALLED}:{port}"]) as switch:
+        called = Sipp(tmp_path, "uas_call", (CALLED, port), calls=60, media_port=7000)
+        words = [*COMMAND, "load", "uac_call", "--target", switch.address, "--from", CALLERS, "--service", "900"]
+        words += ["--calls", "60", "--rate", "30", "--hold", "0.3", "--config", str(switch.config)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        called.finish()
+        rows = {
+            cells[1].strip(): cells[2].strip() for line in done.stdout.split("\n") if len(cells := line.split("│")) == 4
+        }
+        assert (rows["calls"], rows["successful"], rows["failed"]) == ("60", "60", "0")
+        assert 0 < int(rows["CPU time per call"].removesuffix(" us")) < 100_000
+        assert "invite" in done.stdout
+        records = wait_for(lambda: (found := switch.cdrs()) and len(found) == 60 and found, "60 call records")
+        assert {(r["dialled"], r["status"], r["ended_by"]) for r in records} == {("900", "200", "caller")}

@@ -119,22 +119,21 @@ class Latch:
         """A waiting stream got a packet from its signalled media address."""
         self._lock(peer, source)
 
-    def stranger(self, host_key: int, source: bytes, ssrc: int, now: float) -> int:
-        """The row that a packet from an unknown source belongs to, by the host it comes from; 0: nobody's."""
+    def stranger(self, host_key: int, source: bytes, ssrc: int, now: float) -> tuple[int, Peer | None]:
+        """The row that a packet from an unknown source belongs to, by the host it comes from. 0: nobody's; then the
+        stream that is told of it, if one can be named.
+        """
         candidates = self._by_host.get(host_key, ())
         for peer in candidates:
             if peer.waiting and _same_host(peer.signalled, source):
-                return self._lock(peer, source)
+                return self._lock(peer, source), None
         table = self._table
         for peer in candidates:
             if table.ssrc[peer.row] == ssrc and _same_host(peer.signalled, source):
                 if now - table.heard[peer.row] >= RELATCH_SILENCE:
-                    return self._lock(peer, source)
-                peer.strayed += 1
-                return 0
-        if len(candidates) == 1:
-            candidates[0].strayed += 1
-        return 0
+                    return self._lock(peer, source), None
+                return 0, peer
+        return 0, candidates[0] if len(candidates) == 1 else None
 
     def _lock(self, peer: Peer, source: bytes) -> int:
         if peer.address != source or not peer.key:

@@ -201,15 +201,19 @@ class Relay:
         candidates = np.flatnonzero(self._latch.hosts.lookup(hosts)).tolist()
         self.counters["wrong_source"] += len(at) - len(candidates)
         self.counters["overload"] += max(0, len(candidates) - MAX_ADMISSIONS)
-        verdicts: dict[int, int] = {}
+        verdicts: dict[int, tuple[int, Peer | None]] = {}
         for index in candidates[:MAX_ADMISSIONS]:
             slot = int(at[index])
             key = int(keys[slot])
-            row = verdicts.get(key)
-            if row is None:
-                row = self._latch.stranger(int(hosts[index]), slots.source(slot), int(ssrc[slot]), now)
-                verdicts[key] = row
-            rows[slot] = row
+            verdict = verdicts.get(key)
+            if verdict is None:
+                verdict = self._latch.stranger(int(hosts[index]), slots.source(slot), int(ssrc[slot]), now)
+                verdicts[key] = verdict
+            rows[slot], strayed_from = verdict
+            if strayed_from is not None:
+                strayed_from.strayed += 1
+            elif not verdict[0]:
+                self.counters["wrong_source"] += 1
         kept: I64 = odd[rows[odd] != NOBODY]
         return kept
 

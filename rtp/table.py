@@ -23,7 +23,7 @@ PAYLOAD_TYPES = 128
 DROP = 0xFFFF  # in a payload map: not agreed, the packet is dropped
 UNTIMED = 0x100  # in a payload map: no part of the audio clock (telephone-event), left out of jitter
 NOBODY = 0
-NEVER = -1.0e18  # a time before every other; finite, so that differences stay numbers
+NEVER = -1.0e12  # a time before every other, in seconds; finite, so that what is reckoned from it fits 64 bits
 
 INITIAL_ROWS = 64  # doubled whenever all are taken
 _LAST_KEY = 0xFFFFFFFFFFFFFFFF

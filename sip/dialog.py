@@ -9,6 +9,7 @@ CSeq          ours counts up; theirs must not go back                        12.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -24,6 +25,9 @@ MAX_FORWARDS: Header = ("Max-Forwards", "70")
 
 # A route set longer than this is refused: every request inside would carry it.
 MAX_ROUTES = 32
+# Contacts kept read, and their longest text: those of registered phones and trunks come again and again.
+CACHED_TARGETS = 1024
+CACHED_LENGTH = 160
 # CSeq is below 2**31 (RFC 3261 8.1.1.5); ours starts small, so it can't run over in a dialog's life.
 FIRST_CSEQ_BITS = 15
 
@@ -84,9 +88,9 @@ class Dialog:
         )
         dialog.remote_cseq = request.cseq.number
         dialog.secure = secure
-        contact = request.contact
+        raw = request.get("Contact")
         # RFC 3261 8.1.1.8 requires Contact in INVITE; peers of RFC 2543 left it out and meant their From.
-        dialog.remote_target = _target(contact if contact is not None else request.from_)
+        dialog.remote_target = _target_of(raw, request) if raw is not None else _target(request.from_)
         if request.has("Record-Route"):
             dialog._set_routes(request.values("Record-Route"))
         dialog.note_allow(request)
@@ -110,8 +114,14 @@ class Dialog:
         dialog.learn(response)
         return dialog
 
+    def adopt(self, response: Response) -> None:
+        """RFC 3261 12.1.2: the template becomes the dialog of the first response with a To tag."""
+        self.learn(response)
+        self.remote_tag = response.to_tag
+        self.remote = response.get("To") or self.remote
+
     def fork(self, response: Response) -> Dialog:
-        """RFC 3261 12.1.2: the dialog that a response with a new To tag makes; self is the template or a sibling."""
+        """RFC 3261 12.1.2: the dialog that a response with a further To tag makes; self is the template."""
         dialog = Dialog(self.call_id, self.local_tag, self.local, response.to_tag, response.get("To") or self.remote)
         dialog.remote_target = self.remote_target
         dialog.local_cseq = self.local_cseq
@@ -145,9 +155,9 @@ class Dialog:
 
         A Contact that can't be read is an SipError of the peer's.
         """
-        contact = message.contact
-        if contact is not None:
-            self.remote_target = _target(contact)
+        raw = message.get("Contact")
+        if raw is not None:
+            self.remote_target = _target_of(raw, message)
 
     def note_allow(self, message: Message) -> None:
         """Remember whether the peer takes UPDATE; a message without Allow says nothing about it."""
@@ -199,6 +209,21 @@ class Dialog:
             raise SipError(400, "Too many Record-Route values")
         self.routes = tuple(routes)
         self.strict = bool(routes) and "lr" not in NameAddr.parse(routes[0]).uri.params
+
+
+def _target_of(raw: str, message: Message) -> str:
+    """The remote target in a Contact, the first where there are several. SipError when it can't be read."""
+    if len(raw) <= CACHED_LENGTH and "," not in raw:
+        return _cached_target(raw)
+    contact = message.contact
+    if contact is None:
+        raise SipError(400, "Bad Contact")
+    return _target(contact)
+
+
+@lru_cache(CACHED_TARGETS)
+def _cached_target(raw: str) -> str:
+    return _target(NameAddr.parse(raw, "Contact"))
 
 
 def _target(contact: NameAddr) -> str:

@@ -199,7 +199,11 @@ class UacSession(InviteSession, Owner):
             if len(branches) >= MAX_EARLY_DIALOGS:
                 return None
             try:
-                dialog = self.dialog.fork(response) if not branches else self._template.fork(response)
+                if branches:
+                    dialog = self._template.fork(response)
+                else:
+                    dialog = self.dialog
+                    dialog.adopt(response)
             except SipError:
                 # A Contact or Record-Route that can't be read makes no dialog; the response still tells how the
                 # call goes.
@@ -213,7 +217,8 @@ class UacSession(InviteSession, Owner):
         """What every branch starts from: our side of the INVITE, and nothing of any peer."""
         dialog = self.dialog
         invite = self._invite
-        template = Dialog(dialog.call_id, dialog.local_tag, dialog.local, "", dialog.remote)
+        to = invite.get("To") if invite is not None else None
+        template = Dialog(dialog.call_id, dialog.local_tag, dialog.local, "", to or dialog.remote)
         template.local_cseq = invite.cseq.number if invite is not None else dialog.local_cseq
         template.secure = dialog.secure
         if invite is not None:
@@ -283,7 +288,11 @@ class UacSession(InviteSession, Owner):
             if dialog is not None:
                 dialog.learn(response)
             else:
-                dialog = (self._template if branches else self.dialog).fork(response)
+                if branches or self.dialog.remote_tag:
+                    dialog = self._template.fork(response)
+                else:
+                    dialog = self.dialog
+                    dialog.adopt(response)
                 self.ua.keep(dialog, self)
         except SipError:
             dialog = None

@@ -11,6 +11,7 @@ Both roles are settled anew by every INVITE and UPDATE with its 2xx. All figures
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sip.errors import SipError
@@ -62,6 +63,11 @@ def asked(message: Message) -> Asked | None:
     value = message.get("Session-Expires")
     if value is None:
         return None
+    return _read(value)
+
+
+@lru_cache(64)
+def _read(value: str) -> Asked:
     interval, _, params = value.partition(";")
     refresher = ""
     for param in params.split(";"):

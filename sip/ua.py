@@ -265,8 +265,8 @@ class UserAgent:
         cancelled (sent as Expires too). A `destination` that is a Flow is kept for the requests inside the dialog
         (`session.destination`).
         """
-        local_tag = request.from_tag
         local = request.get("From") or ""
+        local_tag = request.from_tag if "tag" in local.lower() else ""
         if not local_tag:
             local_tag = self.ids.tag()
             local = f"{local};tag={local_tag}"

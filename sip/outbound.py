@@ -44,7 +44,7 @@ from sip.effects import (
     TransactionFailed,
 )
 from sip.errors import SipError
-from sip.locate import Answer, LocateError, Lookup
+from sip.locate import Answer, LocateError, Lookup, is_numeric
 from sip.parser import check_response
 from sip.timers import TimerHeap
 from sip.uri import escape_user
@@ -350,6 +350,10 @@ class Outbound:
 
     def _try(self, transaction: ClientTransaction, target: Target, now: float) -> None:
         assert transaction.request is not None
+        if not is_numeric(target.host):
+            # Ours to locate, not the socket's: there it would stop the whole switch for as long as the DNS takes.
+            self._give_up(transaction, "unresolved", f"{target.host} is no address")
+            return
         data = transaction.request.encode()
         if target.transport == "udp" and not transaction.explicit_transport:
             larger = Target("tcp", target.host, target.port)
@@ -427,6 +431,8 @@ class Outbound:
     def _write_ack(self, request: Request, flow: Flow, contact_user: str | None) -> None:
         # 17: "the ACK for a 2xx response ... is not considered part of the transaction"; 13.2.2.4: it has a
         # branch of its own, and is passed straight to the transport layer.
+        if not is_numeric(flow.remote[0]):
+            return
         sent_by = self._sent_by(flow.transport, flow.remote[0])
         via = via_line(flow.transport, sent_by, self._ids.branch())
         contact = "" if contact_user is None else contact_line(contact_user, flow.transport, sent_by)

@@ -23,7 +23,7 @@ import msgspec
 from sip.aio.addresses import REFRESH, LocalAddresses, SipListen
 from sip.aio.dns import DnsClient
 from sip.aio.stream import StreamConnection
-from sip.aio.udp import UdpListener, size_buffers
+from sip.aio.udp import UdpListener, report_icmp, size_buffers
 from sip.effects import Close, Connect, Flow, Resolve, Send, Target
 from sip.stack import Stack
 
@@ -312,6 +312,7 @@ def _bound_socket(listen: SipListen) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if datagrams:
             size_buffers(sock)
+            report_icmp(sock)
         else:
             # A restart must not wait for connections of the last run. Not for datagrams: there it would let two
             # programs share the port.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
+import struct
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -14,17 +18,34 @@ from sip.effects import Flow
 MAX_BATCH: Final = 64
 # Larger than any datagram.
 MAX_DATAGRAM: Final = 65_535
-# Datagrams that wait for the socket to take more; what is beyond is lost, as on any full link. RFC 3261 resends.
+# Datagrams that wait for the socket to take more; what is beyond is lost, as on any full link. RFC 3261
+# resends.
 MAX_QUEUED: Final = 1_024
+# ICMP errors taken at once.
+MAX_ERRORS: Final = 64
 # Bytes of kernel buffers: a burst of a second's messages must not be lost while Python is busy.
 RECEIVE_BUFFER: Final = 4 << 20
 SEND_BUFFER: Final = 1 << 20
 
 
 class UdpListener:
-    """Calls receive(data, flow) for every datagram, then drained(); failed(flow, why) when one can't be sent."""
+    """Calls receive(data, flow) for every datagram, then drained(); failed(flow, why) for one that can't be sent.
 
-    __slots__ = ("_drained", "_failed", "_loop", "_queue", "_receive", "_sock", "local", "lost")
+    That is also when the other side's ICMP says so (RFC 3261 18.4), where the system tells it (Linux).
+    """
+
+    __slots__ = (
+        "_closed",
+        "_drained",
+        "_failed",
+        "_loop",
+        "_queue",
+        "_receive",
+        "_rewatching",
+        "_sock",
+        "local",
+        "lost",
+    )
 
     def __init__(
         self,
@@ -41,11 +62,14 @@ class UdpListener:
         self._drained = drained
         self._failed = failed
         self._queue: deque[tuple[bytes, Flow]] = deque()
+        self._rewatching = False
+        self._closed = False
         self.local: tuple[str, int] = sock.getsockname()[:2]
         self.lost = 0  # datagrams not sent because the queue was full
         loop.add_reader(sock.fileno(), self._readable)
 
     def close(self) -> None:
+        self._closed = True
         self._loop.remove_reader(self._sock.fileno())
         self._loop.remove_writer(self._sock.fileno())
         self._queue.clear()
@@ -54,20 +78,37 @@ class UdpListener:
     def send(self, data: bytes, flow: Flow) -> None:
         if self._queue:
             self._put(data, flow)
-            return
-        try:
-            self._sock.sendto(data, flow.remote)
-        except BlockingIOError:
+        elif not self._write(data, flow):
             self._loop.add_writer(self._sock.fileno(), self._writable)
             self._put(data, flow)
-        except (OSError, OverflowError) as error:
-            self._failed(flow, str(error))
+
+    # --- private --------------------------------------------------------------------------------------------
 
     def _put(self, data: bytes, flow: Flow) -> None:
         if len(self._queue) < MAX_QUEUED:
             self._queue.append((data, flow))
         else:
             self.lost += 1
+
+    def _write(self, data: bytes, flow: Flow) -> bool:
+        """False when the socket takes no more now."""
+        try:
+            self._sock.sendto(data, flow.remote)
+        except BlockingIOError:
+            return False
+        except (OSError, OverflowError) as error:
+            # It may be the ICMP answer to an earlier datagram: then this one is not sent, and nothing is
+            # wrong with it.
+            if not self._reap():
+                self._failed(flow, _text(error))
+                return True
+            try:
+                self._sock.sendto(data, flow.remote)
+            except BlockingIOError:
+                return False
+            except OSError as again:
+                self._failed(flow, _text(again))
+        return True
 
     def _readable(self) -> None:
         recvfrom, receive, local = self._sock.recvfrom, self._receive, self.local
@@ -78,7 +119,7 @@ class UdpListener:
                 except BlockingIOError:
                     break
                 except OSError:
-                    # An error of some earlier datagram that the kernel reports here; the socket is well.
+                    self._reap()
                     continue
                 receive(data, Flow("udp", local, remote[:2], 0))
         finally:
@@ -88,15 +129,84 @@ class UdpListener:
         queue = self._queue
         while queue:
             data, flow = queue[0]
-            try:
-                self._sock.sendto(data, flow.remote)
-            except BlockingIOError:
+            if not self._write(data, flow):
                 return
-            except (OSError, OverflowError) as error:
-                self._failed(flow, str(error))
             queue.popleft()
         self._loop.remove_writer(self._sock.fileno())
         self._drained()
+
+    def _reap(self) -> bool:
+        """Take ICMP errors off the socket and tell whom they concern; whether there were any."""
+        found = False
+        for _ in range(MAX_ERRORS):
+            try:
+                _, notes, _, remote = self._sock.recvmsg(0, ERROR_SPACE, MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+            except OSError:
+                break
+            found = True
+            number = _icmp_errno(notes)
+            if number in UNREACHABLE and remote:
+                self._failed(Flow("udp", self.local, remote[:2], 0), os.strerror(number))
+        if not self._rewatching:
+            # uvloop stops watching a socket that has shown an error, also when the error was taken by a send
+            # before its turn came: watch anew, after the events that the loop already holds.
+            self._rewatching = True
+            self._loop.call_soon(self._watch_again)
+        return found
+
+    def _watch_again(self) -> None:
+        self._rewatching = False
+        if self._closed:
+            return
+        number = self._sock.fileno()
+        self._loop.remove_reader(number)
+        self._loop.add_reader(number, self._readable)
+        if self._queue:
+            self._loop.remove_writer(number)
+            self._loop.add_writer(number, self._writable)
+
+
+# Linux, ip(7): the numbers are not in the socket module of every version.
+IP_RECVERR: Final = 11
+IPV6_RECVERR: Final = 25
+MSG_ERRQUEUE: Final = 0x2000
+# struct sock_extended_err: errno, origin (1 local, 2 ICMP, 3 ICMPv6), type, code, pad, info, data; the
+# address of the host that complained follows.
+EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
+ERROR_SPACE: Final = 256
+# RFC 3261 18.4: "Host, network, port or protocol unreachable errors, or parameter problem errors SHOULD cause
+# the transport layer to inform the transport user of a failure in sending. Source quench and TTL exceeded
+# ICMP errors SHOULD be ignored." So is "fragmentation needed": the kernel fragments the next one.
+UNREACHABLE: Final = frozenset(
+    {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOPROTOOPT, errno.EPROTO}
+)
+_TTL_EXCEEDED: Final = {(2, 11), (3, 3)}  # (origin, ICMP type)
+
+
+def report_icmp(sock: socket.socket) -> None:
+    """Have the system queue ICMP errors on the socket, where it can."""
+    if sys.platform != "linux":
+        return
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+
+
+def _icmp_errno(notes: list[tuple[int, int, bytes]]) -> int:
+    """The errno of an ICMP error, 0 when it is none or one to be ignored."""
+    for level, kind, data in notes:
+        if (level, kind) not in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
+            continue
+        number, origin, icmp, *_ = EXTENDED_ERROR.unpack_from(data)
+        if (origin, icmp) not in _TTL_EXCEEDED:
+            return int(number)
+    return 0
+
+
+def _text(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)
 
 
 def size_buffers(sock: socket.socket) -> None:

@@ -528,6 +528,15 @@ def test_an_answer_that_never_comes_ends_it_too() -> None:
     assert not any(stack.sizes().values())
 
 
+def test_a_target_is_an_address_and_never_a_name() -> None:
+    stack = make()
+    stack.send(request(), 0.0, Target("udp", "gateway.example", 5060))
+    assert told(stack) == [("unresolved", "gateway.example is no address")]
+    stack.send_ack(request("ACK"), 0.0, Target("udp", "gateway.example", 5060))
+    assert stack.effects == []
+    assert not any(stack.sizes().values())
+
+
 def test_no_target_at_all_fails() -> None:
     stack = make()
     stack.send(request(), 0.0, ())

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from itertools import count
 
 import pytest
+import uvloop
 
 from sip.aio.addresses import LocalAddresses, SipListen
-from sip.aio.driver import Driver, DriverSettings, ListenError
+from sip.aio.driver import Driver, DriverSettings, ListenError, _listen_error
 from sip.aio.stream import MAX_UNSENT, StreamConnection
 from sip.aio.udp import MAX_BATCH, MAX_QUEUED, UdpListener
 from sip.effects import (
@@ -187,6 +189,37 @@ async def test_what_the_kernel_refuses_to_send_reaches_the_transaction(make: Mak
     assert a.stack.counters["send failed"] == 2
 
 
+@pytest.mark.parametrize("policy", ["asyncio", "uvloop"])
+def test_18_4_icmp_reaches_the_transaction_and_the_socket_goes_on(policy: str) -> None:
+    """uvloop would stop listening after the first error."""
+
+    async def scenario() -> None:
+        a, b = (Side(LISTEN, DriverSettings(), StackSettings()) for _ in range(2))
+        await a.driver.start()
+        await b.driver.start()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            closed = Target("udp", "127.0.0.1", probe.getsockname()[1])
+        for n in range(1, 4):
+            a.send(closed)
+            a.send(b.target("udp"))  # shares the fate of the error, and is sent all the same
+            await a.until(lambda n=n: len(a.events) == 2 * n)  # type: ignore[misc]
+            b.send(a.target("udp"))
+            await b.until(lambda n=n: b.statuses() == [200] * n)  # type: ignore[misc]
+            a.events[:] = [e for e in a.events if not isinstance(e, RequestReceived)]
+        failures = [(e.cause, e.detail) for e in a.events if isinstance(e, TransactionFailed)]
+        assert failures == [("transport", "Connection refused")] * 3
+        assert a.statuses() == [200] * 3
+        await a.driver.close()
+        await b.driver.close()
+        await asyncio.sleep(0.01)
+
+    if policy == "uvloop":
+        uvloop.run(scenario())
+    else:
+        asyncio.run(scenario())
+
+
 async def test_timers_run_on_the_loops_clock(make: Make) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -310,6 +343,12 @@ async def test_an_address_of_another_machine_is_one_clear_line(make: Make) -> No
         ListenError, match=r"^cannot listen on udp 192\.0\.2\.1:5060: this machine has no such address$"
     ):
         await make((SipListen("udp", "192.0.2.1", 5060),))
+
+
+def test_a_missing_permission_is_one_clear_line() -> None:
+    listen = SipListen("udp", "::1", 60)
+    text = _listen_error(listen, PermissionError(errno.EACCES, "Permission denied"))
+    assert text == "cannot listen on udp [::1]:60: no permission for this port"
 
 
 async def test_listeners_are_opened_all_or_none(make: Make) -> None:

@@ -129,6 +129,8 @@ sip:
   listen:
     - udp:{_address(plan.sip)}
     - tcp:{_address(plan.sip)}
+  # SIPp and baresip 1.0 give up at a challenge that is not MD5. Without this line SHA-256 is offered first.
+  algorithms: [MD5]
 
 media:
   rtp_ports: {plan.rtp_ports.low}-{plan.rtp_ports.high}

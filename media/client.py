@@ -89,6 +89,7 @@ class InProcessMedia:
         first, last = settings.rtp_ports
         self._pool = PortPool(first, last, settings.shared_ports)
         self._hosts = [canonical(host) for host in settings.hosts]
+        self._families = [family_of(host) for host in self._hosts]
         self._slots = Slots()
         self._sockets = BatchSockets(self._slots)
         self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time())
@@ -158,16 +159,18 @@ class InProcessMedia:
         host = self._host_for(local_host, peer if address is None else address[0])
         port = self._take_port(stream, peer, address, nat, now)
         rtp, rtcp = self._bound[port][host]
-        self._engine.open(stream, rtp, rtcp, family_of(self._hosts[host]))
+        self._engine.open(stream, rtp, rtcp, self._families[host])
         if address is not None:
             self._placed[stream] = (*address, nat, peer)
         return MediaAddress(local_host, port, port + 1)
 
     def configure(self, stream: int, settings: StreamSettings, now: float) -> None:
+        if self._engine.settings(stream) == settings or not self._engine.has(stream):
+            return
         remote = settings.remote
         if _placeable(remote):
             place = (_comparable(remote.host), remote.port, settings.nat, _comparable(settings.signalled_host))
-            if self._placed.get(stream) != place and self._engine.has(stream):
+            if self._placed.get(stream) != place:
                 self._placed[stream] = place
                 # What the pool finds taken the engine finds taken, too, and tells; the pool learns from it.
                 self._pool.remote_changed(stream, (place[0], place[1]), settings.nat, place[3])
@@ -276,12 +279,14 @@ class InProcessMedia:
 
     def _host_for(self, local_host: str, peer: str) -> int:
         """The bound host that `local_host` is, or a wildcard of the peer's family, or any of that family."""
-        local = _comparable(local_host)
         try:
             family = family_of(peer)
         except ValueError:
-            family = family_of(self._hosts[0])
-        fitting = [index for index, host in enumerate(self._hosts) if family_of(host) == family]
+            family = self._families[0]
+        if len(self._hosts) == 1 and self._families[0] == family:
+            return 0
+        local = _comparable(local_host)
+        fitting = [index for index, other in enumerate(self._families) if other == family]
         for index in fitting:
             if self._hosts[index] == local:
                 return index

@@ -52,9 +52,8 @@ class StreamSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     signalled_host: str = ""
     """The address the peer's signalling came from: the only other host a NATed stream may be learned from."""
     formats: tuple[Format, ...] = ()
-    """Agreed formats, the preferred one first. Packets of any other payload type are dropped and counted.
-    Between bridged streams the payload type is translated by (name, clock); what the other leg lacks is
-    dropped."""
+    """Agreed formats, the preferred one first. Packets of any other payload type are dropped and counted. Between
+    bridged streams the payload type is translated by name and clock; what the other leg lacks is dropped."""
     send: bool = True
     """Packets may be sent to this peer."""
     receive: bool = True

@@ -6,14 +6,12 @@ Whoever runs it (`media.client`) owns the sockets: it hands over batches and sen
 
 from __future__ import annotations
 
-from functools import lru_cache
 from random import Random
 
 import numpy as np
 import numpy.typing as npt
 
 from media.commands import (
-    Format,
     MediaEvent,
     StreamClosed,
     StreamFailed,
@@ -26,8 +24,9 @@ from rtp import rtcp
 from rtp.address import LENGTH, Keys, family, host_and_port, host_octets, sendable, sockaddr
 from rtp.columns import Slots
 from rtp.latch import Latch, Peer
+from rtp.payload import audio_clock, payload_map
 from rtp.relay import Outgoing, Relay
-from rtp.table import DROP, NOBODY, PAYLOAD_TYPES, UNTIMED, StreamTable
+from rtp.table import NOBODY, StreamTable
 
 REPORT_SECONDS = 5.0  # RFC 3550 6.2: Tmin, the mean interval; each one is drawn from half to one and a half of it
 REPORTS_PER_TICK = 128  # written at a time, 1 ms of work; what is due beyond waits for the next tick
@@ -101,6 +100,8 @@ class MediaEngine:
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
         self.reports = Reports()
         self._rng = rng
+        # When reports are due needs no secrecy, and is drawn often.
+        self._draw = Random(rng.getrandbits(64)).random
         self._wall = wall - now
         self._cname = rtcp.cname_words(f"{rng.getrandbits(80):020x}")
         self._streams: dict[int, _Stream] = {}
@@ -109,6 +110,11 @@ class MediaEngine:
 
     def __len__(self) -> int:
         return len(self._streams)
+
+    def settings(self, stream: int) -> StreamSettings | None:
+        """What a stream was configured with; None before that, and for a stream that is not open."""
+        state = self._streams.get(stream)
+        return None if state is None else state.settings
 
     def has(self, stream: int) -> bool:
         return stream in self._streams
@@ -147,7 +153,7 @@ class MediaEngine:
         elif (before.rtcp_mux, before.remote) != (settings.rtcp_mux, settings.remote) and state.peer.address:
             self._place_control(state, settings)
         if before is None or before.formats != settings.formats or before.ptime != settings.ptime:
-            clock = _clock(settings.formats)
+            clock = audio_clock(settings.formats)
             table.clock[row] = clock
             state.peer.frame = clock * settings.ptime // 1000
             self._map(state)
@@ -159,7 +165,7 @@ class MediaEngine:
             table.since[row] = now
         if before is None:
             # RFC 3550 6.2: "the delay before sending the first compound RTCP packet ... be half the minimum interval".
-            table.report_at[row] = now + REPORT_SECONDS / 2 * (0.5 + self._rng.random())
+            table.report_at[row] = now + REPORT_SECONDS / 2 * (0.5 + self._draw())
         self._direct(state)
         if state.partner is not None and state.partner != stream:
             self._direct(self._streams[state.partner])
@@ -232,7 +238,7 @@ class MediaEngine:
         due = np.flatnonzero(table.report_at <= now)[:REPORTS_PER_TICK]
         if due.size:
             # RFC 3550 6.2: the interval is "varied randomly over the range [0.5,1.5] times the calculated interval".
-            table.report_at[due] = now + REPORT_SECONDS * (0.5 + np.array([self._rng.random() for _ in due]))
+            table.report_at[due] = now + REPORT_SECONDS * (0.5 + np.array([self._draw() for _ in due]))
             self._report(due[table.control_length[due] != 0], now)
         return reports
 
@@ -281,7 +287,7 @@ class MediaEngine:
             if peer.latched:
                 port = int.from_bytes(control[2:4], "big") + 1
             control = control[:2] + (min(port, 65535) or 65535).to_bytes(2, "big") + control[4:]
-        table.control_address[row] = np.frombuffer(control, np.uint8)
+        table.put_control_address(row, control)
         table.control_length[row] = LENGTH[state.family]
         table.control_socket[row] = peer.socket if settings.rtcp_mux else state.rtcp_socket
 
@@ -301,7 +307,6 @@ class MediaEngine:
         for side in (state, other):
             side.partner = None
             self.relay.direct(side.peer, NOBODY)
-            self._map(side)
 
     def _direct(self, state: _Stream) -> None:
         """Let packets through or not, as both sides' settings say."""
@@ -321,7 +326,7 @@ class MediaEngine:
         other = state if state.partner is None else self._streams[state.partner]
         # Nothing passes to a side without settings; until it has some, its partner's own formats are what is known.
         theirs = state.settings if other.settings is None else other.settings
-        self.table.payload[state.peer.row] = _payload_map(state.settings.formats, theirs.formats)
+        self.table.payload[state.peer.row] = payload_map(state.settings.formats, theirs.formats)
 
     # -- below: deadlines
 
@@ -403,7 +408,7 @@ class MediaEngine:
             self.table.their_report[row] = rtcp.middle(report.sender_ntp)
             self.table.their_report_at[row] = now
         if state.peer.nat and socket == state.rtcp_socket:
-            self.table.control_address[row] = np.frombuffer(source, np.uint8)
+            self.table.put_control_address(row, source)
         own = int(self.table.own_ssrc[row])
         for block in report.blocks:
             if block.ssrc == own:
@@ -437,71 +442,42 @@ class MediaEngine:
     def _stats(self, state: _Stream) -> StreamStats:
         table, peer = self.table, state.peer
         row = peer.row
-        received = int(table.received[row])
-        expected = peer.expected_before
-        if table.ssrc[row] >= 0:
-            expected += int(table.top[row] - table.base[row]) + 1
-        return StreamStats(
+        # In the order of the columns (rtp.table).
+        ssrc, top, base, received, octets, late, unknown, foreign, bad, sent, sent_octets, reports, own = table.counts(
+            row
+        )
+        expected = peer.expected_before + (top - base + 1 if ssrc >= 0 else 0)
+        stats = StreamStats(
             packets_received=received,
-            octets_received=int(table.octets[row]),
-            packets_sent=int(table.sent[row]),
-            octets_sent=int(table.sent_octets[row]),
+            octets_received=octets,
+            packets_sent=sent,
+            octets_sent=sent_octets,
             lost=max(0, expected - received),
-            misordered=int(table.late[row]),
+            misordered=late,
             wrong_source=peer.strayed,
-            wrong_ssrc=int(table.foreign[row]),
-            unknown_payload=int(table.unknown[row]),
-            bad_packets=int(table.bad[row]),
-            jitter_ms=float(table.jitter[row]) / float(table.clock[row]) * 1000,
-            round_trip_ms=None if state.round_trip is None else state.round_trip * 1000,
-            remote_lost=state.remote_lost,
-            remote_loss_fraction=state.remote_loss_fraction,
-            remote_jitter_ms=None if state.remote_jitter is None else state.remote_jitter * 1000,
+            wrong_ssrc=foreign,
+            unknown_payload=unknown,
+            bad_packets=bad,
             rtcp_received=state.reports_received,
-            rtcp_sent=int(table.reports_sent[row]),
-            first_packet_at=peer.first_at,
-            last_packet_at=None if peer.first_at is None else float(table.heard[row]),
-            remote=host_and_port(peer.address) if peer.address else None,
+            rtcp_sent=reports,
             latched=peer.latched,
             ssrcs=peer.ssrcs,
-            local_ssrc=int(table.own_ssrc[row]),
+            local_ssrc=own,
         )
+        if peer.address:
+            stats.remote = host_and_port(peer.address)
+        if peer.first_at is not None:
+            stats.jitter_ms = float(table.jitter[row]) / float(table.clock[row]) * 1000
+            stats.first_packet_at = peer.first_at
+            stats.last_packet_at = float(table.heard[row])
+        if state.reports_received:
+            stats.round_trip_ms = None if state.round_trip is None else state.round_trip * 1000
+            stats.remote_lost = state.remote_lost
+            stats.remote_loss_fraction = state.remote_loss_fraction
+            stats.remote_jitter_ms = None if state.remote_jitter is None else state.remote_jitter * 1000
+        return stats
 
 
 def _source(settings: StreamSettings) -> tuple[object, ...]:
     """What the source of a stream depends on."""
     return settings.remote[:2], settings.nat, settings.signalled_host
-
-
-def _clock(formats: tuple[Format, ...]) -> int:
-    """The clock of the audio: that of the preferred format. Hz."""
-    for _, name, clock in formats:
-        if clock > 0 and not _untimed(name):
-            return clock
-    return 8000
-
-
-def _untimed(name: str) -> bool:
-    # RFC 4733 2.5.1.2: every packet of an event bears the timestamp of its beginning.
-    return name.lower() == "telephone-event"
-
-
-@lru_cache(maxsize=1024)
-def _payload_map(ours: tuple[Format, ...], theirs: tuple[Format, ...]) -> npt.NDArray[np.uint16]:
-    """Payload type as it comes from a leg with formats `ours` -> as it goes to one with `theirs`, or DROP."""
-    table = np.full(PAYLOAD_TYPES, DROP, np.uint16)
-    numbers: dict[tuple[str, int], int] = {}
-    for number, name, clock in theirs:
-        numbers.setdefault((name.lower(), clock), number)
-    for number, name, clock in ours:
-        to = numbers.get((name.lower(), clock))
-        if to is None or not (_assignable(number) and _assignable(to)) or table[number] != DROP:
-            continue
-        table[number] = to | UNTIMED if _untimed(name) else to
-    table.flags.writeable = False
-    return table
-
-
-def _assignable(number: int) -> bool:
-    # RFC 5761 4: payload types 64-95 can't be told from RTCP on a shared port, "and MUST NOT be used".
-    return 0 <= number < PAYLOAD_TYPES and not 64 <= number <= 95

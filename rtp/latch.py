@@ -13,8 +13,6 @@ it either (`relay.py`), so a forged source address alone injects nothing.
 
 from __future__ import annotations
 
-import numpy as np
-
 from rtp.address import Keys
 from rtp.table import KeyTable, StreamTable
 
@@ -150,7 +148,7 @@ class Latch:
     def _take(self, peer: Peer, address: bytes) -> bool:
         peer.address = address
         row = peer.row
-        self._table.address[row] = np.frombuffer(address, np.uint8)
+        self._table.put_address(row, address)
         key = self._keys.source(address, peer.socket)
         if self._table.keys.get(key):
             return False

@@ -183,6 +183,18 @@ class StreamTable:
         self.payload[row] = DROP
         self._free.append(row)
 
+    def counts(self, row: int) -> list[int]:
+        """The first COUNTS columns of whole numbers of one row, in order: cheaper than one by one."""
+        counts: list[int] = self._whole[:COUNTS, row].tolist()
+        return counts
+
+    def put_address(self, row: int, address: bytes) -> None:
+        """Write a sockaddr. Bytes go in by a memory view, at a tenth of what an array from them costs."""
+        self._address_view[row * SOCKADDR : row * SOCKADDR + SOCKADDR] = address
+
+    def put_control_address(self, row: int, address: bytes) -> None:
+        self._control_view[row * SOCKADDR : row * SOCKADDR + SOCKADDR] = address
+
     def _grow(self, more: int) -> None:
         old = self.capacity
         self.capacity = old + more
@@ -200,6 +212,8 @@ class StreamTable:
         self.control_address = np.concatenate((self.control_address, addresses))
         # Lowest first, so that the rows in use stay close together.
         self._free.extend(range(self.capacity - 1, old - 1, -1))
+        self._address_view = self.address.reshape(-1).data
+        self._control_view = self.control_address.reshape(-1).data
         # Where the kernel finds the addresses: valid until the next growth.
         self.address_at = self.address.ctypes.data
         self.control_address_at = self.control_address.ctypes.data
@@ -208,31 +222,32 @@ class StreamTable:
 # Columns and what they hold when nothing has happened.
 _WHOLE = {
     "ssrc": -1,
-    "expect": -1,
     "top": 0,
+    "base": 0,
     "received": 0,
     "octets": 0,
     "late": 0,
-    "transit": 0,
     "unknown": 0,
     "foreign": 0,
     "bad": 0,
-    "base": 0,
-    "base_received": 0,
-    "target": NOBODY,
-    "own_ssrc": 0,
-    "seq_shift": 0,
-    "time_shift": 0,
     "sent": 0,
     "sent_octets": 0,
+    "reports_sent": 0,
+    "own_ssrc": 0,
+    # Up to here: what the statistics of a stream are made of (`counts`).
+    "expect": -1,
+    "transit": 0,
+    "base_received": 0,
+    "target": NOBODY,
+    "fed_by": NOBODY,
+    "seq_shift": 0,
+    "time_shift": 0,
+    "own_top": 0,
+    "own_stamp": 0,
     "address_length": 0,
     "socket": 0,
     "control_length": 0,
     "control_socket": 0,
-    "fed_by": NOBODY,
-    "own_top": 0,
-    "own_stamp": 0,
-    "reports_sent": 0,
     "sent_reported": 0,
     "block_ssrc": -1,
     "block_top": 0,
@@ -241,6 +256,7 @@ _WHOLE = {
     "our_report": 0,
     "our_report_before": 0,
 }
+COUNTS = 13
 _REAL = {
     "heard": NEVER,
     "jitter": 0.0,

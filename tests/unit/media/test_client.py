@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import socket
 import struct
 import time
@@ -77,12 +79,30 @@ def phones() -> Iterator[list[Phone]]:
         phone.close()
 
 
-SETTINGS = MediaSettings(rtp_ports=(21000, 21099), shared_ports=2, hosts=("127.0.0.1", "::1"))
+def free_ports(count: int) -> tuple[int, int]:
+    """First and last of `count` UDP ports that nobody uses now, the first one even."""
+    for _ in range(200):
+        first = random.randrange(10_000, 30_000, 2)
+        with contextlib.ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    probe = held.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+                    probe.bind(("::", port))
+            except OSError:
+                continue
+            return first, first + count - 1
+    raise RuntimeError("no range of ports is free")
+
+
+def settings_of(
+    count: int = 100, shared_ports: int = 2, hosts: tuple[str, ...] = ("127.0.0.1", "::1")
+) -> MediaSettings:
+    return MediaSettings(rtp_ports=free_ports(count), shared_ports=shared_ports, hosts=hosts)
 
 
 @pytest.fixture
 async def media() -> AsyncIterator[InProcessMedia]:
-    engine = InProcessMedia(SETTINGS, lambda: None)
+    engine = InProcessMedia(settings_of(), lambda: None)
     engine.start()
     yield engine
     engine.stop()
@@ -148,7 +168,7 @@ async def test_packets_leave_by_the_port_that_was_announced(media: InProcessMedi
 
 async def test_behind_nat_the_source_is_learned_and_then_kept(phones: list[Phone]) -> None:
     told = asyncio.Event()
-    media = InProcessMedia(SETTINGS, told.set)
+    media = InProcessMedia(settings_of(), told.set)
     media.start()
     a, thief = Phone(), Phone("127.0.0.2")
     neighbour = Phone()
@@ -178,7 +198,7 @@ async def test_behind_nat_the_source_is_learned_and_then_kept(phones: list[Phone
 async def test_rfc3550_reports_are_sent_and_read(phones: list[Phone], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("media.engine.REPORT_SECONDS", 0.1)
     monkeypatch.setattr("media.client.MIND_SECONDS", 0.02)
-    media = InProcessMedia(SETTINGS, lambda: None)
+    media = InProcessMedia(settings_of(), lambda: None)
     media.start()
     a = Phone()
     phones.append(a)
@@ -213,7 +233,7 @@ async def test_silence_is_told(phones: list[Phone], monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("media.engine.SILENCE_CHECK_SECONDS", 0.02)
     monkeypatch.setattr("media.client.MIND_SECONDS", 0.02)
     told = asyncio.Event()
-    media = InProcessMedia(SETTINGS, told.set)
+    media = InProcessMedia(settings_of(), told.set)
     media.start()
     now = time.monotonic()
     remote = MediaAddress("127.0.0.1", 4000, 4001)
@@ -272,7 +292,7 @@ async def test_one_address_for_many_calls_opens_more_ports(media: InProcessMedia
 
 
 async def test_no_media_ports(phones: list[Phone]) -> None:
-    media = InProcessMedia(MediaSettings(rtp_ports=(21200, 21203), shared_ports=1, hosts=("127.0.0.1",)), lambda: None)
+    media = InProcessMedia(settings_of(4, 1, ("127.0.0.1",)), lambda: None)
     media.start()
     remote = MediaAddress("127.0.0.1", 4000, 4001)
     for n in range(2):
@@ -289,13 +309,17 @@ async def test_no_media_ports(phones: list[Phone]) -> None:
 
 async def test_a_taken_port_is_passed_over() -> None:
     taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    taken.bind(("127.0.0.1", 21301))
-    media = InProcessMedia(MediaSettings(rtp_ports=(21300, 21305), shared_ports=1, hosts=("127.0.0.1",)), lambda: None)
+    settings = settings_of(6, 1, ("127.0.0.1",))
+    first = settings.rtp_ports[0]
+    taken.bind(("127.0.0.1", first + 1))
+    media = InProcessMedia(settings, lambda: None)
     media.start()
     remote = MediaAddress("127.0.0.1", 4000, 4001)
-    assert media.open(1, "127.0.0.1", remote, False, "127.0.0.1", 0.0) == MediaAddress("127.0.0.1", 21302, 21303)
+    assert media.open(1, "127.0.0.1", remote, False, "127.0.0.1", 0.0) == MediaAddress(
+        "127.0.0.1", first + 2, first + 3
+    )
     other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    other.bind(("127.0.0.1", 21304))
+    other.bind(("127.0.0.1", first + 4))
     with pytest.raises(NoMediaPorts):
         media.open(2, "127.0.0.1", remote, False, "127.0.0.1", 0.0)
     media.stop()
@@ -305,31 +329,33 @@ async def test_a_taken_port_is_passed_over() -> None:
 
 async def test_no_port_at_all_is_one_error() -> None:
     taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    taken.bind(("127.0.0.1", 21400))
-    media = InProcessMedia(MediaSettings(rtp_ports=(21400, 21401), hosts=("127.0.0.1",)), lambda: None)
-    with pytest.raises(OSError, match="no pair of RTP ports is free in 21400-21401"):
+    settings = settings_of(2, 1, ("127.0.0.1",))
+    first, last = settings.rtp_ports
+    taken.bind(("127.0.0.1", first))
+    media = InProcessMedia(settings, lambda: None)
+    with pytest.raises(OSError, match=f"no pair of RTP ports is free in {first}-{last}"):
         media.start()
     media.stop()
     taken.close()
 
 
 async def test_a_host_that_is_not_ours_is_an_error() -> None:
-    media = InProcessMedia(MediaSettings(rtp_ports=(21400, 21401), hosts=("192.0.2.1",)), lambda: None)
+    media = InProcessMedia(settings_of(2, 1, ("192.0.2.1",)), lambda: None)
     with pytest.raises(OSError):
         media.start()
     media.stop()
 
 
 async def test_wildcards_announce_what_they_are_told(phones: list[Phone]) -> None:
-    media = InProcessMedia(
-        MediaSettings(rtp_ports=(21500, 21503), shared_ports=1, hosts=("0.0.0.0", "::")), lambda: None
-    )
+    settings = settings_of(4, 1, ("0.0.0.0", "::"))
+    media = InProcessMedia(settings, lambda: None)
     media.start()
     a = Phone()
     phones.append(a)
     remote = a.address
     local = media.open(1, "127.0.0.1", remote, False, "198.51.100.7", 0.0)
-    assert local == MediaAddress("198.51.100.7", 21500, 21501)
+    first = settings.rtp_ports[0]
+    assert local == MediaAddress("198.51.100.7", first, first + 1)
     media.configure(1, StreamSettings(remote=remote, formats=PCMU), 0.0)
     media.echo(1, 0.0)
     a.to = local._replace(host="127.0.0.1")
@@ -339,7 +365,7 @@ async def test_wildcards_announce_what_they_are_told(phones: list[Phone]) -> Non
 
 
 async def test_an_answer_that_collides_fails_that_stream_only(phones: list[Phone]) -> None:
-    media = InProcessMedia(MediaSettings(rtp_ports=(21600, 21601), shared_ports=1, hosts=("127.0.0.1",)), lambda: None)
+    media = InProcessMedia(settings_of(2, 1, ("127.0.0.1",)), lambda: None)
     media.start()
     remote = MediaAddress("127.0.0.1", 4000, 4001)
     for n in (1, 2):
@@ -378,7 +404,7 @@ async def test_idle_extra_ports_are_closed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("rtp.ports.IDLE_PORT_SECONDS", 0.0)
     monkeypatch.setattr("media.client.MIND_SECONDS", 0.01)
     monkeypatch.setattr("media.client.SHRINK_SECONDS", 0.01)
-    media = InProcessMedia(SETTINGS, lambda: None)
+    media = InProcessMedia(settings_of(), lambda: None)
     media.start()
     remote = MediaAddress("127.0.0.1", 4000, 4001)
     for n in range(5):
@@ -392,7 +418,7 @@ async def test_idle_extra_ports_are_closed(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_engine_runs_under_uvloop() -> None:
     async def call() -> bytes:
-        media = InProcessMedia(SETTINGS, lambda: None)
+        media = InProcessMedia(settings_of(), lambda: None)
         media.start()
         phone = Phone()
         connect(media, 1, phone)
@@ -410,7 +436,7 @@ def test_the_engine_runs_under_uvloop() -> None:
 
 async def test_events_are_delivered_after_the_command(phones: list[Phone]) -> None:
     delivered: list[int] = []
-    media = InProcessMedia(SETTINGS, lambda: delivered.append(len(media.events)))
+    media = InProcessMedia(settings_of(), lambda: delivered.append(len(media.events)))
     media.start()
     media.open(1, "127.0.0.1", None, False, "127.0.0.1", 0.0)
     media.close(1, 0.0)

@@ -197,6 +197,14 @@ def test_18_4_icmp_reaches_the_transaction_and_the_socket_goes_on(policy: str) -
         a, b = (Side(LISTEN, DriverSettings(), StackSettings()) for _ in range(2))
         await a.driver.start()
         await b.driver.start()
+        try:
+            await exchange(a, b)
+        finally:
+            await a.driver.close()
+            await b.driver.close()
+            await asyncio.sleep(0.01)
+
+    async def exchange(a: Side, b: Side) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             closed = Target("udp", "127.0.0.1", probe.getsockname()[1])
@@ -212,9 +220,6 @@ def test_18_4_icmp_reaches_the_transaction_and_the_socket_goes_on(policy: str) -
         failures = [(e.cause, e.detail) for e in a.events if isinstance(e, TransactionFailed)]
         assert failures == [("transport", "Connection refused")] * 3
         assert a.statuses() == [200] * 3
-        await a.driver.close()
-        await b.driver.close()
-        await asyncio.sleep(0.01)
 
     if policy == "uvloop":
         uvloop.run(scenario())

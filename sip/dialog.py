@@ -9,6 +9,7 @@ CSeq          ours counts up; theirs must not go back                        12.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 
 from msgspec.structs import replace
@@ -162,8 +163,13 @@ class Dialog:
     def note_allow(self, message: Message) -> None:
         """Remember whether the peer takes UPDATE; a message without Allow says nothing about it."""
         allow = message.get("Allow")
-        if allow is not None:
-            self.peer_updates = "UPDATE" in allow or "UPDATE" in message.allow
+        if allow is None:
+            return
+        self.peer_updates = "UPDATE" in allow
+        if not self.peer_updates:
+            # Perhaps in another header line; an Allow that can't be read allows nothing.
+            with suppress(SipError):
+                self.peer_updates = "UPDATE" in message.allow
 
     def in_order(self, number: int) -> bool:
         """RFC 3261 12.2.2: "If the remote sequence number was not empty, but the sequence number of the request is

@@ -24,7 +24,7 @@ from sip.errors import SipError
 from sip.message import Request, Response, response_to
 from sip.offer_answer import Exchange, WrongState
 from sip.outgoing import InDialog, Kind, credentials_of
-from sip.reliable import rseq
+from sip.reliable import is_reliable, rseq
 from sip.session_timer import Settled, header, settle_as_uas
 from sip.ua_events import (
     AnswerReceived,
@@ -695,9 +695,9 @@ class InviteSession:
 
     def _provisional_inside(self, inside: InDialog, response: Response, now: float) -> None:
         """A 1xx to a re-INVITE matters only when it wants a PRACK."""
-        if self.over or response.status == 100 or inside.request.method != "INVITE":
+        if self.over or inside.request.method != "INVITE":
             return
-        if "100rel" in response.required:
+        if is_reliable(response):
             reoffer.provisional(self, inside, response, now)
 
     def _answered_inside(self, inside: InDialog, response: Response, now: float) -> None:
@@ -711,7 +711,7 @@ class InviteSession:
             if inside.request.method == "INVITE" and response.status < 300:
                 self._send_ack(response.cseq.number, None, now, credentials_of(inside.request))
         elif response.status in ENDS_SESSION and not (inside.kind is Kind.PRACK and response.status != 481):
-            self._lost("gone" if response.status != 408 else "timeout", response.status, now)
+            self._lost(inside.dialog, "gone" if response.status != 408 else "timeout", response.status, now)
         elif inside.kind is Kind.OFFER:
             reoffer.answered(self, inside, response, now)
         elif inside.kind is Kind.REFRESH:
@@ -722,16 +722,21 @@ class InviteSession:
             self._finish()
         elif not self.over and not self._is_stale(inside):
             # RFC 3261 12.2.1.2: "also ... terminate a dialog if no response at all is received for the request"
-            self._lost("timeout" if cause == "timeout" else "transport", 408 if cause == "timeout" else 503, now)
+            timed_out = cause == "timeout"
+            self._lost(inside.dialog, "timeout" if timed_out else "transport", 408 if timed_out else 503, now)
 
     def _is_stale(self, inside: InDialog) -> bool:
         """A PRACK or UPDATE of an early dialog that did not win: what becomes of it says nothing of the session."""
         return inside.dialog is not self.dialog and self.dialog.confirmed
 
-    def _lost(self, cause: EndCause, status: int, now: float) -> None:
+    def _lost(self, dialog: Dialog, cause: EndCause, status: int, now: float) -> None:
         """The peer does not know the dialog, or can't be reached."""
-        self._end(cause, now, status)
         # RFC 3261 12.2.1.2: "For INVITE initiated dialogs, terminating the dialog consists of sending a BYE."
+        self._break_off(cause, now, status)
+
+    def _break_off(self, cause: EndCause, now: float, status: int = 0) -> None:
+        """End the session for what the peer did or did not do."""
+        self._end(cause, now, status)
         self._send_bye(now, None)
 
     # --- the end --------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from sip.invite import InviteSession, State
 from sip.message import Request, Response
 from sip.offer_answer import Exchange, WrongState
 from sip.outgoing import MAX_AUTH_TRIES, Owner, again, credentials_of
+from sip.reliable import is_reliable
 from sip.ua_events import (
     EndCause,
     OfferFailed,
@@ -172,7 +173,7 @@ class UacSession(InviteSession, Owner):
             self.dialog = dialog
             # An early UPDATE of ours is another offer: an 18x never answers that.
             answers = dialog.exchange.state is Exchange.LOCAL and not self._offers_in(dialog)
-            if "100rel" in response.required and response.has("RSeq"):
+            if is_reliable(response):
                 offerless = self._offerless and dialog.exchange.state is Exchange.NONE
                 if not self._reliable_provisional(dialog, response, now, offerless, answers):
                     # RFC 3262 4: "If the UAC receives another reliable provisional response to the same request,
@@ -301,17 +302,17 @@ class UacSession(InviteSession, Owner):
         if dialog is not None:
             dialog.confirmed = True
             self.dialog = dialog
-            self._leave_other_exchanges(dialog, now)
+            self._leave_exchanges_but_of([dialog], now)
         return dialog
 
-    def _leave_other_exchanges(self, winner: Dialog, now: float) -> None:
-        """An offer under way in an early dialog that did not win comes to nothing."""
+    def _leave_exchanges_but_of(self, dialogs: list[Dialog], now: float) -> None:
+        """An offer under way in an early dialog that is gone comes to nothing."""
         offer, pending = self._reoffer, self._pending
-        if offer is not None and offer.dialog is not winner:
+        if offer is not None and offer.dialog not in dialogs:
             offer.abandon(self, now)
             self._reoffer = None
             self.ua.events.append(OfferFailed(self, 481))
-        if pending is not None and pending.dialog is not winner:
+        if pending is not None and pending.dialog not in dialogs:
             self._pending = self.remote_offer = None
             if pending.transaction is not None:
                 self._reply(pending.transaction, 487, now)
@@ -389,12 +390,26 @@ class UacSession(InviteSession, Owner):
             self._end("bye", now, reason=request.get("Reason") or "")
             self.ua.stack.cancel(invite, now)
 
-    def _lost(self, cause: EndCause, status: int, now: float) -> None:
+    def _lost(self, dialog: Dialog, cause: EndCause, status: int, now: float) -> None:
+        if self.state is not State.CALLING and self.state is not State.EARLY:
+            super()._lost(dialog, cause, status, now)
+            return
+        # A PRACK or UPDATE that fails ends its early dialog, and the INVITE with the last of them.
+        branches = self._branches or {}
+        branches.pop(dialog.remote_tag, None)
+        self.ua.drop(dialog)
+        if not branches:
+            self._break_off(cause, now, status)
+            return
+        self.dialog = next(iter(branches.values()))
+        self._leave_exchanges_but_of(list(branches.values()), now)
+
+    def _break_off(self, cause: EndCause, now: float, status: int = 0) -> None:
         if self.state is State.CALLING or self.state is State.EARLY:
-            # A PRACK or UPDATE that fails ends its early dialog; how the INVITE ends is the peer's last word.
+            # How the INVITE then ends is the peer's last word: `SessionFailed`.
             self.cancel(now)
             return
-        super()._lost(cause, status, now)
+        super()._break_off(cause, now, status)
 
     def _stop_expiry(self) -> None:
         if self._expiry is not None:

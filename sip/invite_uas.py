@@ -250,8 +250,7 @@ class UasSession(InviteSession):
             if sdp is None:
                 # RFC 3262 5: "If the UAC receives a reliable provisional response with an offer ..., it MUST
                 # generate an answer in the PRACK."
-                self._refuse(488, now)
-                self.ua.events.append(SessionEnded(self, "bad-sdp", 488, ""))
+                self._break_off("bad-sdp", now, 488)
                 return
             exchange.answer_received(sdp)
             self.ua.events.append(AnswerReceived(self, sdp))
@@ -342,13 +341,13 @@ class UasSession(InviteSession):
             return
         super()._on_bye(transaction, request, now)
 
-    def _lost(self, cause: EndCause, status: int, now: float) -> None:
-        if self._transaction is not None:
-            # RFC 3261 15: no BYE from the callee on an early dialog.
-            self._refuse(500, now)
-            self.ua.events.append(SessionEnded(self, cause, status, ""))
+    def _break_off(self, cause: EndCause, now: float, status: int = 0) -> None:
+        if self._transaction is None:
+            super()._break_off(cause, now, status)
             return
-        super()._lost(cause, status, now)
+        # RFC 3261 15: no BYE from the callee on an early dialog.
+        self._refuse(488 if cause == "bad-sdp" else 500, now)
+        self.ua.events.append(SessionEnded(self, cause, status, ""))
 
     @property
     def _invite_unanswered(self) -> bool:

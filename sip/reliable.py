@@ -101,6 +101,16 @@ class ReliableQueue:
         return any(each.sdp is not None for each in self._waiting)
 
 
+def is_reliable(response: Response) -> bool:
+    """Whether a provisional response wants a PRACK (RFC 3262 4); one whose Require can't be read gets none."""
+    if not response.has("RSeq"):
+        return False
+    try:
+        return "100rel" in response.required
+    except SipError:
+        return False
+
+
 def rack(request: Request) -> tuple[int, int, str]:
     """RFC 3262 7.2: RAck = response-num LWS CSeq-num LWS Method. SipError(400) when absent or malformed."""
     fields = (request.get("RAck") or "").split()

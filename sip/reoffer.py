@@ -150,8 +150,7 @@ def _accepted(session: InviteSession, offer: Reoffer, inside: InDialog, response
         return
     if sdp is None:
         # RFC 3261 13.2.1, RFC 3311 5.1: the 2xx had to hold the answer (or the offer we asked for).
-        session._end("bad-sdp", now)
-        session._send_bye(now, None)
+        session._break_off("bad-sdp", now)
         return
     repeated = exchange.repeats(sdp)
     exchange.answer_received(sdp)

@@ -16,7 +16,7 @@ import random
 from collections.abc import Callable
 
 from sip.digest import Credentials
-from sip.effects import Flow, Send, Target
+from sip.effects import Flow, Resolve, Send, Target
 from sip.ids import Ids
 from sip.invite import InviteSession
 from sip.message import Request, Response, response_to
@@ -137,6 +137,8 @@ class Node:
             for effect in effects:
                 if isinstance(effect, Send):
                     self.link.transmit(self, effect, now)
+                elif isinstance(effect, Resolve):
+                    self.stack.resolved(effect.query, ("no such name",) * len(effect.questions), now)
         return moved
 
     def assert_idle(self) -> None:
@@ -156,6 +158,7 @@ class Link:
         self.nodes: dict[str, Node] = {}
         self.wire: list[Seen] = []  # as sent, lost ones included
         self.fate: Callable[[Seen], list[float]] = lambda seen: [DELAY]
+        self.mangle: Callable[[bytes], bytes] = lambda data: data  # what a copy has become on its way
         self._queue: list[tuple[float, int, Seen]] = []
         self._sequence = 0
 
@@ -197,7 +200,9 @@ class Link:
                 _, _, seen = heapq.heappop(self._queue)
                 node = self.nodes.get(seen.receiver)
                 if node is not None:
-                    node.stack.receive(seen.data, Flow("udp", (seen.receiver, 5060), (seen.sender, 5060), 0), self.now)
+                    node.stack.receive(
+                        self.mangle(seen.data), Flow("udp", (seen.receiver, 5060), (seen.sender, 5060), 0), self.now
+                    )
                     self.settle()
             for node in self.nodes.values():
                 node.stack.timers.fire_due(self.now)

@@ -218,3 +218,61 @@ def finish(link: Link, caller: Application, callee: Application) -> None:
     for each in (caller, callee):
         assert each.session is None or each.session.id in each.lasts
         each.node.assert_idle()
+
+
+def corrupting(seed: int) -> Callable[[bytes], bytes]:
+    """Now and then a byte changed, a header doubled, cut or moved: a peer that is broken, or means harm."""
+    chance = random.Random(seed)
+
+    def mangle(data: bytes) -> bytes:
+        if chance.random() > 0.25:
+            return data
+        head, blank, body = data.partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        at = chance.randrange(1, len(lines))
+        match chance.randrange(5):
+            case 0:
+                lines.insert(chance.randrange(1, len(lines)), lines[at])
+            case 1:
+                lines.pop(at)
+            case 2:
+                where = chance.randrange(len(lines[at]))
+                lines[at] = lines[at][:where] + bytes([chance.randrange(256)]) + lines[at][where + 1 :]
+            case 3:
+                name = lines[at].partition(b":")[0]
+                lines[at] = name + b": " + chance.choice((b"", b'"', b"<", b"0", b"99999999999", b",,;;==", b"<sip:>"))
+            case _:
+                body = body[: chance.randrange(len(body) + 1)]
+        return b"\r\n".join(lines) + blank + body
+
+    return mangle
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=steps, seed=st.integers(0, 2**32), offerless=st.booleans(), require=st.booleans())
+def test_nothing_a_peer_sends_breaks_a_session(
+    steps: list[tuple[bool, str, float]], seed: int, offerless: bool, require: bool
+) -> None:
+    """Mangled messages raise nothing but what is answered, and leave nothing behind once both sides have hung up."""
+    link = Link(seed)
+    link.mangle = corrupting(seed)
+    nodes = link.node("192.0.2.1"), link.node("192.0.2.2")
+    caller, callee = Application(nodes[0], "a"), Application(nodes[1], "b")
+    headers = (("Require", "100rel"),) if require else ()
+    caller.session = nodes[0].call(nodes[1], b"" if offerless else caller.description(), headers)
+    for by_caller, action, wait in steps:
+        (caller if by_caller else callee).act(action, link.now)
+        link.settle()
+        link.run(wait)
+    for node in nodes:
+        for session in list(node.ua.sessions.values()):
+            session.hangup(link.now)
+        link.settle()
+    link.run(300.0)
+    for node in nodes:
+        for session in list(node.ua.sessions.values()):
+            session.hangup(link.now)
+        link.settle()
+    link.run(300.0)
+    for node in nodes:
+        node.assert_idle()

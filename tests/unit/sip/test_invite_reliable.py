@@ -313,3 +313,30 @@ def test_reliable_progress_is_renewed() -> None:
     assert len(link.seen("200 PRACK")) == 3
     assert [seen.message.body for seen in link.seen("183 INVITE")] == [ANSWER, b"", b""]
     assert len(alice.of(SessionProgress)) == 3
+
+
+def test_early_update_answered_without_sdp() -> None:
+    """RFC 3311 5.1: a 2xx without the answer breaks the session off: the callee, still early, by a final response."""
+    link, alice, bob, _caller, callee = ringing()
+    bob.do(callee.progress, 183, ANSWER)
+    link.run(0.1)
+    link.nodes.pop(alice.host)
+    bob.do(callee.offer, sdp("b", 2))
+    answer_by_hand(bob, link.seen("UPDATE")[0], 200, "")
+    assert link.said(bob)[-1] == "488 INVITE"
+    assert "BYE" not in link.said()
+    assert [event.cause for event in bob.of(SessionEnded)] == ["bad-sdp"]
+
+
+def test_early_update_of_the_caller_answered_without_sdp() -> None:
+    """The caller cancels: how the INVITE ends is the peer's word."""
+    link, alice, bob, caller, callee = ringing()
+    bob.do(callee.progress, 183, ANSWER)
+    link.run(0.1)
+    link.nodes.pop(bob.host)
+    alice.do(caller.offer, sdp("a", 2))
+    answer_by_hand(alice, link.seen("UPDATE")[0], 200, "")
+    assert link.said(alice)[-1] == "CANCEL"
+    link.nodes[bob.host] = bob
+    link.run(1)
+    assert [event.status for event in alice.of(SessionFailed)] == [487]

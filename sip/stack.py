@@ -55,6 +55,10 @@ __all__ = ["SentBy", "Stack", "StackSettings"]
 IN_DIALOG_HEADROOM: Final = 1.25
 
 
+# Seconds a connection that can't be read any more stays open for answers to what it brought before.
+ANSWER_TIME: Final = 0.5
+
+
 class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits and choices of the transaction and transport layers."""
 
@@ -146,7 +150,12 @@ class Stack:
                 self._receive(item, flow, now)
         if error is not None:
             self._refuse(error, flow)
-            self._close(flow)
+            connection.partial_since = None
+            if items:
+                # What came before the error is good, and its answers still have to go out.
+                self.timers.schedule(now + ANSWER_TIME, lambda _: self._close(flow))
+            else:
+                self._close(flow)
         elif not framer.pending:
             connection.partial_since = None
         elif items or connection.partial_since is None:

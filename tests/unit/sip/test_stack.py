@@ -502,6 +502,17 @@ def test_a_stream_that_cannot_be_read_on_is_answered_and_closed() -> None:
     assert stack.events == []
 
 
+def test_what_came_before_the_error_is_still_answered() -> None:
+    stack = make()
+    stack.connected(TCP, 0.0)
+    stack.receive_stream(message("OPTIONS", via=TCP_VIA) + b"\0garbage", TCP, 0.0)
+    assert stack.effects == []
+    answer(stack, arrived(stack), 200)
+    assert statuses(stack) == [200]
+    stack.timers.fire_due(0.9)
+    assert stack.effects == [Close(TCP)]
+
+
 def test_a_connection_without_a_first_message_is_closed() -> None:
     stack = make(first_message_time=10.0)
     stack.connected(TCP, 0.0)

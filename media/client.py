@@ -199,25 +199,29 @@ class InProcessMedia:
         loop = self._loop
         assert loop is not None
         now = time.monotonic()
-        self._drain(now)
         if now - self._last_batch < BUSY_SECONDS:
             loop.remove_reader(self._sockets.fileno())
             self._timer = loop.call_later(TICK_SECONDS, self._collect)
         self._last_batch = now
+        self._drain(now)
 
     def _collect(self) -> None:
         """The timer of a busy time."""
         loop = self._loop
         assert loop is not None
-        now = time.monotonic()
-        count = self._drain(now)
-        self._last_batch = now
-        if count == 0:
-            self._timer = None
-            loop.add_reader(self._sockets.fileno(), self._ready)
-        else:
-            # A full batch left some behind: go on as soon as everybody else had a turn.
-            self._timer = loop.call_later(0 if count == self._slots.capacity else TICK_SECONDS, self._collect)
+        self._last_batch = now = time.monotonic()
+        self._timer = None
+        count = 1
+        # Whatever goes wrong in a batch, the next one is collected.
+        try:
+            count = self._drain(now)
+        finally:
+            if count == 0:
+                loop.add_reader(self._sockets.fileno(), self._ready)
+            else:
+                # A full batch left some behind: go on as soon as everybody else had a turn.
+                delay = 0 if count == self._slots.capacity else TICK_SECONDS
+                self._timer = loop.call_later(delay, self._collect)
 
     def _drain(self, now: float) -> int:
         count = self._sockets.receive()
@@ -245,6 +249,7 @@ class InProcessMedia:
         """Reports, silences, idle ports."""
         loop = self._loop
         assert loop is not None
+        self._minder = loop.call_later(MIND_SECONDS, self._mind)
         now = time.monotonic()
         reports = self._engine.tick(now)
         if reports.count:
@@ -262,7 +267,6 @@ class InProcessMedia:
             self._shrunk = now
             for port in self._pool.shrink(now):
                 self._unbind(port)
-        self._minder = loop.call_later(MIND_SECONDS, self._mind)
         self._tell()
 
     # -- below

@@ -83,27 +83,32 @@ class Latch:
         return self._take(peer, address)
 
     def wait(self, peer: Peer, address: bytes, signalled: bytes) -> bool:
-        """Let a stream behind NAT be locked by its first packet. `signalled` is the sockaddr, port 0, of the
-        host its signalling came from, or empty. False when another waits for that host."""
+        """Let a stream behind NAT be locked by its first packet. `signalled` is the sockaddr, port 0, of the host its
+        signalling came from, or empty.
+
+        When another waits for that host already, a stream that was locked before keeps its source (and may still move
+        after a silence); one that was not is refused: False.
+        """
+        key = self._keys.host(signalled, peer.socket) if signalled else 0
+        known = self._by_host.get(key, [])
+        if any(other.waiting and other is not peer for other in known):
+            if peer.latched and peer.host_key == key:
+                return True
+            self._forget(peer)
+            return False
         self._forget(peer)
-        peer.nat = True
-        peer.waiting = True
+        peer.nat = peer.waiting = True
         # Behind many NATs is the same 192.168.1.2:4000. Who is second is known by its host alone.
         owned = self._take(peer, address)
         if not signalled:
             if not owned:
                 self._forget(peer)
             return owned
-        key = self._keys.host(signalled, peer.socket)
-        known = self._by_host.get(key)
-        if known is None:
-            self._by_host[key] = [peer]
+        # `_forget` may have removed the list it was on.
+        if key not in self._by_host:
+            self._by_host[key] = []
             self.hosts.insert(key, 1)
-        else:
-            if any(other.waiting for other in known):
-                self._forget(peer)
-                return False
-            known.append(peer)
+        self._by_host[key].append(peer)
         peer.signalled = signalled
         peer.host_key = key
         return True

@@ -105,7 +105,14 @@ class PortPool:
         barred = self._waiting.get(waiting, 0) if nat else 0
         if remote is not None:
             host = remote[0]
-            index = self._choose(self._opened & ~(barred | self._addresses.get(remote, 0)))
+            free = self._opened & ~(barred | self._addresses.get(remote, 0))
+            index = -1
+            if nat:
+                # Apart from its neighbours behind the same NAT while there is room: should one of them have to be
+                # learned anew, nobody else waits for that host.
+                index = self._choose(free & ~self._hosts.get(peer_host, 0))
+            if index < 0:
+                index = self._choose(free)
         else:
             host = peer_host
             index = self._choose(self._opened & ~(barred | self._hosts.get(host, 0)))
@@ -139,12 +146,12 @@ class PortPool:
             self._remember_reusing(remote[0])
         if nat:
             if self._waiting.get(waiting, 0) & bit:
-                self._claim(lease, lease.host, None, "")
+                self._claim(lease, lease.host, lease.remote, "")
                 return True
             self._claim(lease, remote[0], None if taken & bit else remote, waiting)
             return False
         if taken & bit:
-            self._claim(lease, lease.host, None, "")
+            self._claim(lease, lease.host, lease.remote, "")
             return True
         self._claim(lease, remote[0], remote, "")
         return False

@@ -36,7 +36,8 @@ def test_no_address_has_two_owners_on_a_port(actions: list[tuple[str, int, str, 
             port = owners[stream][0]
             waits = host if nat else ""
             if pool.remote_changed(stream, remote, nat, host):
-                owners[stream] = (port, None, "")
+                # It keeps the address it had.
+                owners[stream] = (port, owners[stream][1], "")
             else:
                 shared = any(o[0] == port and o[1] == remote for s, o in owners.items() if s != stream)
                 # Only behind NAT may an address be another's: then the host tells them apart.

@@ -61,6 +61,16 @@ def test_one_unlatched_nat_stream_per_port_and_host() -> None:
     assert pool.open(4, HOST, ("10.0.0.4", 4000), True) == first
 
 
+def test_neighbours_behind_one_nat_are_kept_apart_while_there_is_room() -> None:
+    pool = PortPool(10000, 10099, 3)
+    ports = []
+    for n in range(4):
+        ports.append(pool.open(n, HOST, ("10.0.0.1", 4000 + n), True))
+        pool.latched(n, (HOST, 30_000 + n))
+    assert len(set(ports[:3])) == 3
+    assert ports[3] in ports[:3]
+
+
 def test_a_latched_source_is_owned() -> None:
     pool = PortPool(10000, 10099, 1)
     port = pool.open(1, HOST, ("10.0.0.1", 4000), True)

@@ -480,6 +480,22 @@ def test_two_nat_streams_of_one_host_on_a_port_wait_in_turn(rig: Rig) -> None:
     assert other.key == 0
 
 
+def test_a_latched_stream_keeps_its_source_when_it_would_have_to_wait_behind_another(rig: Rig) -> None:
+    a, _ = nat_pair(rig)
+    rig.play([1, 2], port=33333)
+    second = rig.stream("10.0.0.6", 4000, nat=A)
+    # Its re-INVITE names a new address while the second one still waits for a packet from that host.
+    assert rig.latch.wait(a, sockaddr("10.0.0.5", 4444), sockaddr(A, 0))
+    assert len(rig.play([3], port=33333)) == 1
+    assert rig.play([1], port=33400, ssrc=0xD) == []
+    assert second.address == sockaddr(A, 33400)
+    assert a.address == sockaddr(A, 33333)
+    # Now it may.
+    assert rig.latch.wait(a, sockaddr("10.0.0.5", 4444), sockaddr(A, 0))
+    assert rig.play([4], port=33333) != []
+    assert rig.latch.moved == [a, second, a]
+
+
 def test_a_fixed_address_has_one_owner(rig: Rig) -> None:
     rig.pair()
     row = rig.table.take()

@@ -1,5 +1,5 @@
 # Two commands do everything: `make run` and `make test`. Both set up what is missing first.
-PYTHON ?= python3
+PYTHON ?= auto
 VENV   := .venv
 BIN    := $(VENV)/bin
 CONFIG ?= config

@@ -1,8 +1,17 @@
 #!/bin/sh
-# make_venv.sh PYTHON DIR: a virtual environment, installing python3-venv first where Debian left it out.
+# make_venv.sh PYTHON DIR: a virtual environment in DIR.
+#
+# PYTHON "auto" takes the distribution's Python where it is new enough: it is built with profile-guided optimisation,
+# which is worth a third of the CPU time beside a plain build. Otherwise the first python3 on the path. python3-venv is
+# installed first where Debian left it out.
 set -eu
 python=$1 dir=$2
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+if [ "$python" = auto ]; then
+    python=python3
+    if [ -x /usr/bin/python3 ] && new_enough /usr/bin/python3; then python=/usr/bin/python3; fi
+fi
+new_enough "$python" || {
     echo "softswitch needs Python 3.11 or newer; '$python' is $("$python" --version 2>&1). Try: make PYTHON=python3.12" >&2
     exit 1
 }

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sip import reliable
-from sip.invite import SDP_TYPE, Headers, InviteSession, Pending, State
+from sip.invite import InviteSession
 from sip.message import Request, Response, response_to
 from sip.offer_answer import Exchange, WrongState
 from sip.reliable import FIRST_RSEQ_BITS, Reliable, ReliableQueue
+from sip.session_core import SDP_TYPE, Headers, Pending, State
 from sip.ua_events import AnswerReceived, Cancelled, EndCause, SessionEnded
 from sip.uas import sdp_of
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sip.dialog import Dialog
     from sip.digest import Credentials
     from sip.effects import Destination, FailureCause
-    from sip.invite import InviteSession
     from sip.message import Response
+    from sip.session_core import SessionCore
     from sip.ua import UserAgent
 
 Header = tuple[str, str]
@@ -78,7 +78,7 @@ class InDialog(Owner):
 
     __slots__ = ("dialog", "kind", "request", "session", "transaction", "tries")
 
-    def __init__(self, session: InviteSession, dialog: Dialog, kind: Kind, request: Request) -> None:
+    def __init__(self, session: SessionCore, dialog: Dialog, kind: Kind, request: Request) -> None:
         self.session = session
         self.dialog = dialog
         self.kind = kind

@@ -189,24 +189,11 @@ def _again(session: InviteSession, now: float) -> None:
 # --- session timer ------------------------------------------------------------------------------------------
 
 
-def arm(session: InviteSession, settled: Settled, now: float) -> None:
-    """An INVITE or UPDATE with its 2xx has settled the session timer: (re)start it."""
-    if session._timer is not None:
-        session._timer.cancel()
-        session._timer = None
-    if session.over:
-        return
-    session._settled = settled
-    session._expires_at = now + settled.expires_after
-    after = settled.refresh_after if settled.ours else settled.expires_after
-    session._timer = session.ua.timers.schedule(now + after, partial(_due, session))
-
-
 def settle(session: InviteSession, response: Response, sent: int, now: float) -> None:
     """A 2xx to an INVITE or UPDATE of ours that asked for an interval of `sent` seconds (0: for none)."""
     settled = settle_as_uac(response, sent)
     if settled is not None:
-        arm(session, settled, now)
+        session._arm(settled, now)
 
 
 def _settle(session: InviteSession, response: Response, now: float) -> None:
@@ -220,7 +207,7 @@ def _settle(session: InviteSession, response: Response, now: float) -> None:
     settle(session, response, session._settled.interval if session._settled is not None else 0, now)
 
 
-def _due(session: InviteSession, now: float) -> None:
+def due(session: InviteSession, now: float) -> None:
     settled = session._settled
     session._timer = None
     if session.over or settled is None:
@@ -235,7 +222,7 @@ def _due(session: InviteSession, now: float) -> None:
         again_at = min(now + REFRESH_AGAIN, again_at)
     # A refresh that is answered sets the timer anew.
     if session._timer is None:
-        session._timer = session.ua.timers.schedule(again_at, partial(_due, session))
+        session._timer = session.ua.timers.schedule(again_at, session._timer_due)
 
 
 def _refresh(session: InviteSession, now: float) -> bool:
@@ -273,7 +260,7 @@ def refreshed(session: InviteSession, inside: InDialog, response: Response, now:
     if session._timer is not None:
         session._timer.cancel()
     at = min(max(again_at, now), session._expires_at)
-    session._timer = session.ua.timers.schedule(at, partial(_due, session))
+    session._timer = session.ua.timers.schedule(at, session._timer_due)
 
 
 def _session_expires(session: InviteSession) -> list[tuple[str, str]]:

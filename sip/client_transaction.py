@@ -202,6 +202,12 @@ class ClientTransaction:
             self._data = b""
             self._stack.client_terminated(self)
 
+    @property
+    def waiting(self) -> bytes:
+        """The request, while it waits for a connection to open; b"" when it does not."""
+        flow = self.flow
+        return self._data if self.reliable and flow is not None and not flow.connection else b""
+
     def via(self) -> str:
         """The Via header line of this try, with its line end."""
         assert self.flow is not None

@@ -147,6 +147,12 @@ class Connections:
         waiting.append((data, transaction))
         return True
 
+    def withdraw(self, data: bytes, target: Target) -> None:
+        """Those very bytes are not to be sent any more, when the connection opens."""
+        waiting = self._opening.get(target)
+        if waiting is not None:
+            waiting[:] = [entry for entry in waiting if entry[0] is not data]
+
     # --- deadlines ------------------------------------------------------------------------------------------
 
     def _sweep(self, now: float) -> None:

@@ -411,6 +411,7 @@ class Outbound:
 
     def _restart(self, transaction: ClientTransaction, why: str, now: float) -> None:
         """RFC 3263 4.3: "If the request is to be retried, it is a new transaction": a new branch, another target."""
+        self._withdraw(transaction)
         self._unanswered.discard(transaction)
         del self.transactions[transaction.key]
         if isinstance(transaction, InviteClientTransaction) and transaction.has_remnant:
@@ -422,9 +423,16 @@ class Outbound:
     def _give_up(self, transaction: ClientTransaction, cause: FailureCause, why: str) -> None:
         if transaction.state is TERMINATED:
             return
+        self._withdraw(transaction)
         transaction.terminate()
         if not transaction.silent:
             self._events.append(TransactionFailed(transaction, cause, why))
+
+    def _withdraw(self, transaction: ClientTransaction) -> None:
+        """A request that is given up must not go out when its connection opens at last: nobody would hear of it."""
+        data, flow = transaction.waiting, transaction.flow
+        if data and flow is not None:
+            self._connections.withdraw(data, Target(flow.transport, *flow.remote))
 
     # --- writing --------------------------------------------------------------------------------------------
 

@@ -613,6 +613,17 @@ def test_a_connection_of_the_peers_is_used_for_its_own_address() -> None:
     assert [flow for _, flow in sent(stack)] == [theirs]
 
 
+@pytest.mark.parametrize("targets", [(T, B), (T,)])
+def test_what_was_given_up_is_not_sent_when_its_connection_opens_late(targets: tuple[Target, ...]) -> None:
+    stack = make(try_time=4.0)
+    stack.send(request("INVITE"), 0.0, targets)
+    stack.send_ack(request("ACK"), 0.0, T)
+    run(stack, 40.0)
+    stack.effects.clear()
+    stack.connected(OPEN, 40.0)
+    assert [m.method for m, _ in sent(stack)] == ["ACK"]
+
+
 def test_a_refused_connection_fails_what_waited() -> None:
     stack = make()
     stack.send(request("INVITE"), 0.0, T)

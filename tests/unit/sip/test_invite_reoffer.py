@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from virtual_link import ANSWER, OFFER, Link, Node, answer_by_hand, sdp
 
+from sip.digest import Credentials
 from sip.invite import InviteSession, State
 from sip.offer_answer import WrongState
 from sip.ua import UaSettings
@@ -301,3 +302,36 @@ def test_2xx_of_a_reinvite_crossing_our_bye_is_acked() -> None:
     alice.do(caller.hangup)
     answer_by_hand(alice, link.seen("INVITE")[0], 200, "", sdp("b", 2))
     assert link.said(alice)[-1] == "ACK"
+
+
+# --- challenges inside the dialog (22.2, 22.3) -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_challenged_offer_goes_again(method: str) -> None:
+    """RFC 3261 22.2: the same offer with credentials and a higher CSeq, one answer; the ACK carries them too."""
+    link, alice, bob, caller, _ = talking()
+    link.nodes.pop(bob.host)
+    caller.credentials = Credentials("alice", "secret", "pbx")
+    alice.do(caller.offer, sdp("a", 2), method=method)
+    challenge = ("WWW-Authenticate", 'Digest realm="pbx", nonce="n", algorithm=MD5, qop="auth"')
+    answer_by_hand(alice, link.seen(method)[0], 401, "", headers=(challenge,))
+    first, second = link.seen(method)
+    assert second.message.cseq.number == first.message.cseq.number + 1
+    assert second.message.body == first.message.body == sdp("a", 2)
+    assert second.message.get("Contact") == first.message.get("Contact")
+    answer_by_hand(alice, second, 200, "", sdp("b", 2))
+    assert [event.sdp for event in alice.of(AnswerReceived)] == [sdp("b", 2)]
+    if method == "INVITE":
+        ack = link.seen("ACK")[-1].message
+        assert ack.get("Authorization") == second.message.get("Authorization")
+
+
+def test_challenge_without_credentials_refuses_the_offer() -> None:
+    link, alice, bob, caller, _ = talking()
+    link.nodes.pop(bob.host)
+    alice.do(caller.offer, sdp("a", 2))
+    challenge = ("WWW-Authenticate", 'Digest realm="pbx", nonce="n", algorithm=MD5')
+    answer_by_hand(alice, link.seen("INVITE")[0], 401, "", headers=(challenge,))
+    assert [event.status for event in alice.of(OfferFailed)] == [401]
+    assert caller.state is State.CONFIRMED

@@ -515,3 +515,50 @@ def test_18x_during_an_early_update_is_not_its_answer() -> None:
     answer_by_hand(alice, link.seen("UPDATE")[0], 200, "one", sdp("one", 2))
     assert alice.kinds()[-1] == "AnswerReceived"
     assert session.can_offer
+
+
+def test_challenged_prack_goes_again() -> None:
+    """RFC 3261 22.2 for PRACK."""
+    link, alice, peer = alone()
+    alice.call(peer, credentials=Credentials("alice", "secret", "trunk"))
+    answer_by_hand(alice, link.seen("INVITE")[0], 183, "t", ANSWER, RELIABLE)
+    answer_by_hand(alice, link.seen("PRACK")[0], 407, "t", headers=(CHALLENGE,))
+    first, second = link.seen("PRACK")
+    assert second.message.get("RAck") == first.message.get("RAck")
+    assert second.message.get("Proxy-Authorization")
+
+
+def test_one_branch_of_a_fork_lost_leaves_the_others() -> None:
+    """RFC 5057 5: 481 ends that early dialog; the INVITE goes on while another is left, else it is cancelled."""
+    link, alice, peer = alone()
+    session = alice.call(peer)
+    (invite,) = link.seen("INVITE")
+    answer_by_hand(alice, invite, 183, "one", ANSWER, RELIABLE)
+    answer_by_hand(alice, invite, 183, "two", ANSWER, RELIABLE)
+    answer_by_hand(alice, link.seen("PRACK")[1], 481, "two")
+    assert session.remote_tag == "one"
+    assert session.state is State.EARLY
+    assert len(alice.ua.dialogs) == 1
+    answer_by_hand(alice, link.seen("PRACK")[0], 481, "one")
+    assert "CANCEL" in link.said(alice)
+
+
+def test_too_many_early_dialogs() -> None:
+    """A bound on what one INVITE may make: later tags are told, and have no dialog."""
+    link, alice, peer = alone()
+    alice.call(peer)
+    (invite,) = link.seen("INVITE")
+    for n in range(40):
+        answer_by_hand(alice, invite, 180, f"t{n}")
+    assert len(alice.ua.dialogs) == 32
+    assert len(alice.of(SessionProgress)) == 40
+
+
+def test_unreadable_contact_in_a_2xx() -> None:
+    """No dialog can be made: the call fails, and nothing is left."""
+    link, alice, peer = alone()
+    alice.call(peer)
+    answer_by_hand(alice, link.seen("INVITE")[0], 200, "t", ANSWER, contact="<sip:>")
+    assert [event.status for event in alice.of(SessionFailed)] == [502]
+    link.run(64)
+    alice.assert_idle()

@@ -134,7 +134,7 @@ class Dialog:
     def learn(self, response: Response) -> None:
         """Take route set, remote target and Allow from a response that makes or confirms the dialog.
 
-        RFC 3261 13.2.2.4: "The route set of the dialog MUST be recomputed based on the 2xx response using the
+        RFC 3261 13.2.2.4: "the route set for the dialog MUST be recomputed based on the 2xx response using the
         procedures of Section 12.2.1.2", what a provisional response said notwithstanding.
         """
         if response.has("Record-Route"):

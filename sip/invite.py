@@ -174,8 +174,8 @@ class InviteSession(SessionCore):
             raise WrongState(f"reject_offer() on {self} without an offer")
         transaction = pending.transaction
         if transaction is None:
-            # An offer in a response can't be refused by another message: RFC 3261 13.2.2.4 has the UAC "generate an
-            # ACK ... and then immediately generate a BYE"; before the 2xx there is CANCEL.
+            # An offer in a response can't be refused by a message of its own. RFC 3261 13.2.2.4 has it answered in
+            # the ACK and followed by a BYE; before the 2xx there is CANCEL.
             self.hangup(now)
             return
         self._pending = self.remote_offer = None
@@ -192,8 +192,8 @@ class InviteSession(SessionCore):
             return
         pending = self._pending
         if pending is not None and pending.where == "2xx":
-            # The 2xx's offer will not be answered. RFC 3261 13.2.2.4: the UAC "MUST generate an ACK ... and then
-            # ... a BYE"
+            # RFC 3261 13.2.2.4: "the UAC core MUST generate a valid answer in the ACK and then send a BYE
+            # immediately". We have no answer to give: the ACK goes without.
             self._send_ack(pending.number, None, now, pending.credentials)
         self._end("local", now, reason=reason or "")
         self._send_bye(now, reason)
@@ -249,7 +249,7 @@ class InviteSession(SessionCore):
         if unacked.offers:
             answer = sdp_in(request)
             if answer is None:
-                # RFC 3261 13.2.1: the answer to an offer in a 2xx "MUST be in the ACK for that response"
+                # RFC 3261 13.2.1: an offer in the 2xx: "the answer MUST be in the acknowledgement for that message"
                 self._end("bad-sdp", now)
                 self._send_bye(now, None)
                 return
@@ -259,8 +259,8 @@ class InviteSession(SessionCore):
             self.ua.events.append(SessionConfirmed(self))
 
     def receive_repeated_2xx(self, response: Response, now: float) -> None:
-        """RFC 3261 13.2.2.4: "the UAC core ... the same ACK is passed to the transport each time a retransmission
-        of the 2xx final
+        """RFC 3261 13.2.2.4: "The ACK MUST be passed to the client transport every time a retransmission of the 2xx
+        final
         response that triggered the ACK arrives." """
         ack = self._ack
         if ack is not None and ack[0] == response.cseq.number:
@@ -286,13 +286,13 @@ class InviteSession(SessionCore):
         self._finish()
 
     def _on_prack(self, transaction: ServerTransaction, request: Request, dialog: Dialog, now: float) -> None:
-        # RFC 3262 3: "If the PRACK does not match an unacknowledged reliable provisional response, the PRACK MUST be
-        # answered with 481". Only a UAS has such responses.
+        # RFC 3262 3: "If a PRACK request is received by the UA core that does not match any unacknowledged reliable
+        # provisional response, the UAS MUST respond to the PRACK with a 481 response." Only a UAS has such responses.
         raise SipError(481, "Call/Transaction Does Not Exist")
 
     def _on_info(self, transaction: ServerTransaction, request: Request, now: float) -> None:
         if request.has("Info-Package"):
-            # RFC 6086 4.2.2: a package that we did not list in Recv-Info gets 469 with the packages we take: none.
+            # RFC 6086: a package that we did not list in Recv-Info gets 469 with the packages we take: none.
             raise Refused(469, "Bad Info Package", ("Recv-Info", ""))
         self._reply(transaction, 200, now)
         self.ua.events.append(InfoReceived(self, request.content_type, request.body))
@@ -322,13 +322,16 @@ class InviteSession(SessionCore):
         sdp = sdp_of(request)
         pending = self._pending
         if pending is not None and pending.where == "UPDATE":
-            # RFC 3311 5.2: "If a UA receives an UPDATE ... before it has generated a final response to a previous
-            # UPDATE it received on the same dialog, the UA MUST return a 500 ... with a Retry-After header field"
+            # RFC 3311 5.2: "A UAS that receives an UPDATE before it has generated a final response to a previous
+            # UPDATE on the same dialog MUST return a 500 response to the new UPDATE, and MUST include a Retry-After
+            # header field".
             raise self._busy()
         if sdp is not None:
             state = dialog.exchange.state
             if state is Exchange.LOCAL or self._offer_in_flight:
-                # RFC 3311 5.2: an offer while ours waits for its answer "MUST ... be rejected with a 491"
+                # RFC 3311 5.2: "If an UPDATE is received that contains an offer, and the UAS has generated an offer
+                # (in an UPDATE, PRACK or INVITE) to which it has not yet received an answer, the UAS MUST reject
+                # the UPDATE with a 491".
                 raise SipError(491, "Request Pending")
             if state is not Exchange.STABLE or pending is not None:
                 # RFC 3311 5.2: an offer while theirs waits for our answer: 500 with Retry-After

@@ -43,8 +43,8 @@ MAX_EARLY_DIALOGS = 32
 MAX_422 = 2
 
 _FAILURES: dict[str, tuple[int, str]] = {
-    # RFC 3261 8.1.3.1: "a timeout ... MUST be treated as if a 408 (Request Timeout) status code had been received";
-    # a fatal transport error "as a 503 (Service Unavailable) status code".
+    # RFC 3261 8.1.3.1: a timeout "MUST be treated as if a 408 (Request Timeout) status code has been received"; a
+    # fatal transport error "MUST be treated as a 503 (Service Unavailable) status code".
     "timeout": (408, "Request Timeout"),
     "transport": (503, "Service Unavailable"),
     "unresolved": (503, "Destination Not Resolved"),
@@ -260,8 +260,9 @@ class UacSession(InviteSession, Owner):
         self._send_ack(cseq, None, now, credentials)
         answer = None
         if exchange.state is Exchange.LOCAL and not self._offer_in_flight:
-            # RFC 3261 13.2.1: "the UAC MUST treat the first session description it receives as the answer": one in
-            # an unreliable 18x counts when the 2xx has none.
+            # RFC 3261 13.2.1: "The UAC MUST treat the first session description it receives as the answer": one in an
+            # unreliable 18x counts when the 2xx has none. Where both have one it should be the same; peers do change
+            # it (the 18x came from an announcement), and mean the 2xx.
             answer = sdp if sdp is not None else dialog.preview
             if answer is not None:
                 exchange.answer_received(answer)

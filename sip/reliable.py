@@ -59,7 +59,7 @@ class ReliableQueue:
         """The response to send now, numbered; None while one is unacknowledged or nothing waits.
 
         RFC 3262 3: "The UAS MUST NOT send a second reliable provisional response until the first is acknowledged."
-        and, of the later ones: "the value of RSeq ... is greater by exactly one".
+        The RSeq of each is greater by exactly one than that of the one before.
         """
         if self.unacked is not None or not self._waiting:
             return None

@@ -231,12 +231,13 @@ def _refresh(session: InviteSession, now: float) -> bool:
         return False
     dialog = session.dialog
     if dialog.peer_updates:
-        # RFC 4028 7.4: "it is RECOMMENDED that the UAC use the UPDATE method ... if the other endpoint supports it
-        # ... the request SHOULD NOT contain an offer"
+        # RFC 4028 7.4: "If a UA knows that its peer supports the UPDATE method, it is RECOMMENDED that UPDATE be
+        # used instead of a re-INVITE"; it carries no offer.
         headers = [*session.ua.ability_headers, *_session_expires(session)]
         session._send_inside(Kind.REFRESH, dialog, "UPDATE", now, headers)
         return True
-    # "a re-INVITE ... MUST contain an offer ... the same SDP": same o= version, so nothing changes (RFC 3264 8)
+    # A re-INVITE carries an offer "even if the details of the session have not changed. In that case, the offer MUST
+    # indicate that it has not changed": the same o= version (RFC 3264 8).
     start(session, "INVITE", dialog.exchange.local, now, refresh=True)
     return True
 
@@ -264,8 +265,8 @@ def refreshed(session: InviteSession, inside: InDialog, response: Response, now:
 
 
 def _session_expires(session: InviteSession) -> list[tuple[str, str]]:
-    """RFC 4028 7.4: a refresh "MUST include a Session-Expires header field" naming who refreshes, if the timer
-    runs.
+    """Session-Expires and Min-SE of a request inside, if the timer runs: a refresh names who refreshes (RFC 4028
+    7.4).
     """
     settled = session._settled
     if settled is None:

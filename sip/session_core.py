@@ -1,8 +1,8 @@
 """What every INVITE session is made of: its state, and the writing of its messages.
 
 The deciding is in `invite.py` (and `invite_uac.py`, `invite_uas.py`, `reoffer.py`); what is here does as it is told,
-and keeps the two things that go on by themselves: the retransmission of a 2xx until its ACK, and our ACK for a 2xx that
-comes again.
+and keeps the two things that go on by themselves: the retransmission of a 2xx until its ACK, and our ACK for a 2xx
+that comes again.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class SessionCore:
         response = response_to(request, 200)
         contact: str | None = None
         if request.method == "UPDATE":
-            # RFC 3311 5.2: a 2xx to UPDATE refreshes the target, "the UAS MUST" put its Contact there
+            # RFC 3311 5.2: UPDATE is a target refresh, also by the Contact of its 2xx
             contact = self.contact_user
             response.headers += self.ua.ok_headers
             self._write_settled(response, settled, now)
@@ -246,7 +246,7 @@ class SessionCore:
             response.headers.append(("Require", "timer"))
         self._arm(timer, now)
 
-    # --- the session timer (RFC 4028; what it does when it fires: reoffer.py) -----------------------------------
+    # --- the session timer (RFC 4028; what it does when it fires: reoffer.py) -------------------------------
 
     def _arm(self, settled: Settled, now: float) -> None:
         """An INVITE or UPDATE with its 2xx has settled the session timer: (re)start it."""

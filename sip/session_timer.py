@@ -19,7 +19,7 @@ from sip.errors import SipError
 if TYPE_CHECKING:
     from sip.message import Message, Request, Response
 
-# RFC 4028 5: "the absolute minimum for the Session-Expires header field ... 90 seconds".
+# RFC 4028 5: "The absolute minimum for the Session-Expires header field is 90 seconds."
 FLOOR = 90
 # A day: longer intervals than this are treated as this one (delta-seconds may be up to 2**32-1).
 CEILING = 86_400
@@ -40,7 +40,7 @@ class Settled(NamedTuple):
 
     @property
     def refresh_after(self) -> float:
-        """RFC 4028 7.2: "it is RECOMMENDED that the refresh be sent once half the session interval has elapsed." """
+        """RFC 4028 7.2: "it is RECOMMENDED that this refresh be sent once half the session interval has elapsed." """
         return self.interval / 2
 
     @property
@@ -78,7 +78,7 @@ def _read(value: str) -> Asked:
 
 
 def min_se(message: Message) -> int:
-    """The Min-SE header; RFC 4028 5: "the default value for Min-SE is 90" when absent."""
+    """The Min-SE header; 90 when it is absent (RFC 4028 5)."""
     value = message.get("Min-SE")
     if value is None:
         return FLOOR
@@ -101,9 +101,8 @@ def settle_as_uas(request: Request, wanted: int, minimum: int) -> tuple[Settled,
         # out.
         return Settled(max(wanted, min_se(request)), True), False
     if ask.interval < minimum and peer_can:
-        # RFC 4028 9: "if an incoming request contains a Session-Expires header field ... too small ... and the
-        # request contains a Supported header field with option tag 'timer', the UAS MAY reject the request with a
-        # 422"
+        # RFC 4028 9: an interval below our minimum, of a UAC that supports timer, may be refused with 422; one that
+        # does not support it would not know what to do with that.
         raise TooBrief(minimum)
     interval = max(min(ask.interval, wanted or ask.interval), min(min_se(request), ask.interval), FLOOR)
     # RFC 4028 9, table 2: a UAC without "timer" can't refresh; a refresher it names stands; left open, the UAC does

@@ -7,8 +7,8 @@
     8.2.3 body            415 (Accept, Accept-Encoding), 400 for a multipart that can't be taken apart
     20.1 Accept           406 when the peer takes no application/sdp in the answer to its INVITE
 
-RFC 3261 8.2: "The order of the checks is ... authentication, method, header fields, content". Authentication comes
-later here: it is the application's, and these answers tell a stranger nothing.
+RFC 3261 8.2 puts authentication first, "then inspecting the method, the header fields, and so on". Here it comes
+after: it is the application's, and these answers tell a stranger nothing.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def test_answer_in_a_reliable_183() -> None:
 
 
 def test_retransmitted_doubling_without_limit_until_prack() -> None:
-    """RFC 3262 3: "retransmitted ... with an exponential back off": T1, 2*T1, 4*T1 ... with no T2."""
+    """RFC 3262 3: the interval starts at T1 and doubles for each retransmission; no T2 bounds it."""
     link, _, bob, _, callee = ringing()
     link.lose("PRACK")
     start = link.now
@@ -196,7 +196,7 @@ def test_offer_in_the_prack() -> None:
 
 
 def test_prack_that_matches_nothing_is_481() -> None:
-    """RFC 3262 3: "If the PRACK does not match an unacknowledged reliable provisional response, ... 481"."""
+    """RFC 3262 3: a PRACK "that does not match any unacknowledged reliable provisional response": 481."""
     link, alice, bob, caller, callee = ringing()
     bob.do(callee.progress, 183, ANSWER)
     link.run(0.1)

@@ -113,7 +113,7 @@ def test_second_2xx_of_another_branch_is_acked_and_byed() -> None:
 
 
 def test_each_2xx_retransmission_is_acked_again() -> None:
-    """RFC 3261 13.2.2.4: the ACK goes out "each time a retransmission of the 2xx final response ... arrives"."""
+    """RFC 3261 13.2.2.4: the ACK goes out "every time a retransmission of the 2xx final response ... arrives"."""
     link, alice, peer = alone()
     alice.call(peer)
     (invite,) = link.seen("INVITE")
@@ -156,7 +156,7 @@ def test_strict_router() -> None:
 
 
 def test_ack_waits_for_the_answer_to_an_offer_in_the_2xx() -> None:
-    """RFC 3261 13.2.2.4: "If the offer in the 2xx response is not acceptable..."; the answer is in the ACK (13.2.1)."""
+    """RFC 3261 13.2.1: an offer in the 2xx: the answer is in its ACK, which therefore waits."""
     link, alice, peer = alone()
     session = alice.call(peer, offer=b"")
     (invite,) = link.seen("INVITE")
@@ -178,7 +178,7 @@ def test_ack_waits_for_the_answer_to_an_offer_in_the_2xx() -> None:
 
 
 def test_refused_offer_in_the_2xx_is_ack_and_bye() -> None:
-    """RFC 3261 13.2.2.4: "the UAC ... MUST generate ... an ACK ... and then MUST ... BYE"."""
+    """RFC 3261 13.2.2.4: ACK, "and then send a BYE immediately"."""
     link, alice, peer = alone()
     session = alice.call(peer, offer=b"")
     (invite,) = link.seen("INVITE")

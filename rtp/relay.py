@@ -32,6 +32,7 @@ MAX_MISORDER = 100  # RFC 3550 A.1: later than that is a leap, too
 SSRC_SILENCE = 0.06
 # Decisions one by one in a batch, 5 ms of work; what is beyond is dropped and counted.
 MAX_ADMISSIONS = 1024
+MAX_STRANGERS = 128  # packets from unknown ports of known hosts that are looked at in a batch
 MAX_REPORTS = 64  # RTCP packets read from a batch, 1 ms of work; a thousand calls send two
 SSRCS_KEPT = 8
 
@@ -200,9 +201,9 @@ class Relay:
             hosts[late] = self._keys.hosts_v6(slots.sources[at[late]], slots.sockets[at[late]])
         candidates = np.flatnonzero(self._latch.hosts.lookup(hosts)).tolist()
         self.counters["wrong_source"] += len(at) - len(candidates)
-        self.counters["overload"] += max(0, len(candidates) - MAX_ADMISSIONS)
+        self.counters["overload"] += max(0, len(candidates) - MAX_STRANGERS)
         verdicts: dict[int, tuple[int, Peer | None]] = {}
-        for index in candidates[:MAX_ADMISSIONS]:
+        for index in candidates[:MAX_STRANGERS]:
             slot = int(at[index])
             key = int(keys[slot])
             verdict = verdicts.get(key)

@@ -11,7 +11,7 @@ import pytest
 from rtp.address import LENGTH, Keys, family, sockaddr
 from rtp.columns import SLOT, Slots
 from rtp.latch import RELATCH_SILENCE, Latch, Peer
-from rtp.relay import MAX_DROPOUT, SSRC_SILENCE, Outgoing, Relay
+from rtp.relay import MAX_DROPOUT, MAX_REPORTS, MAX_STRANGERS, SSRC_SILENCE, Outgoing, Relay
 from rtp.table import UNTIMED, StreamTable
 
 A, B = "192.0.2.1", "192.0.2.2"
@@ -448,6 +448,21 @@ def test_an_attacker_between_signalling_and_first_packet_has_to_own_the_host(rig
     assert rig.batch(("203.0.113.9", 4000, rtp(1)), ("203.0.113.9", 33333, rtp(1))).slots.size == 0
     assert a.waiting
     assert len(rig.play([1], port=33333)) == 1
+
+
+def test_a_flood_of_strange_ports_is_looked_at_within_bounds(rig: Rig) -> None:
+    a, _ = nat_pair(rig)
+    rig.play([1], port=33333)
+    rig.batch(*((A, 10_000 + n, rtp(n)) for n in range(MAX_STRANGERS + 50)))
+    assert a.strayed == MAX_STRANGERS
+    assert rig.relay.counters["overload"] == 50
+
+
+def test_floods_of_reports_are_read_within_bounds(rig: Rig) -> None:
+    report = struct.pack("!BBHI", 0x80, 201, 1, 0xA)
+    outgoing = rig.batch(*((A, 4001, report) for _ in range(MAX_REPORTS + 10)), socket=2, control=True)
+    assert len(outgoing.reports) == MAX_REPORTS
+    assert rig.relay.counters["overload"] == 10
 
 
 def test_the_same_ssrc_after_silence_may_move_within_its_host(rig: Rig) -> None:

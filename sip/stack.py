@@ -286,8 +286,8 @@ class Stack:
 
     def server_terminated(self, transaction: ServerTransaction) -> None:
         self._servers.pop(transaction.key, None)
-        if transaction.merge_key:
-            self._merged.pop(transaction.merge_key, None)
+        if self._merged.get(transaction.merge_key) is transaction:
+            del self._merged[transaction.merge_key]
 
     # --- private: messages ----------------------------------------------------------------------------------
 
@@ -313,7 +313,9 @@ class Stack:
         if method == "ACK":
             self._receive_ack(request, flow, now)
             return
-        key = server_key(request)
+        # The transport is part of the key: a repetition comes the way the request came (17.1.2.2 and 17.2.3 know of no
+        # other), and what comes another way must be answered that way.
+        key = f"{flow.transport}\n{server_key(request)}"
         transaction = self._servers.get(key)
         if transaction is not None:
             self._count("repeated request")
@@ -341,8 +343,11 @@ class Stack:
             # with an ongoing transaction, but the request does not match that transaction (based on the
             # matching rules in Section 17.2.3), the UAS core SHOULD generate a 482 (Loop Detected) response
             # and pass it to the server transaction."
+            # Ongoing: a transaction that only waits for repetitions of a request it has answered is not; what comes
+            # again then by another way gets the same answer once more.
             merged = merge_key(request)
-            if merged in self._merged:
+            earlier = self._merged.get(merged)
+            if earlier is not None and earlier.state is not server.COMPLETED:
                 self._count("merged request")
                 self.respond(transaction, self._stateless(request, 482, None), now)
                 return
@@ -356,7 +361,7 @@ class Stack:
 
     def _receive_ack(self, request: Request, flow: Flow, now: float) -> None:
         for key in ack_keys(request):
-            transaction = self._servers.get(key)
+            transaction = self._servers.get(f"{flow.transport}\n{key}")
             if transaction is None:
                 continue
             if not has_magic(request.via) and transaction.to_tag != request.to_tag:
@@ -367,7 +372,7 @@ class Stack:
         self.events.append(AckReceived(request, flow))
 
     def _receive_cancel(self, request: Request, key: str, flow: Flow, now: float) -> None:
-        invite = self._servers.get(server_key(request, "INVITE"))
+        invite = self._servers.get(f"{flow.transport}\n{server_key(request, 'INVITE')}")
         if invite is None:
             # 9.2: "If the UAS did not find a matching transaction for the CANCEL according to the procedure
             # above, it SHOULD respond to the CANCEL with a 481 (Call Leg/Transaction Does Not Exist)."

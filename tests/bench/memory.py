@@ -1,6 +1,6 @@
 """Resident memory per established two-leg call: CALLS calls up, held until their set-up transactions are gone.
 
-    python -m tests.bench.memory
+python -m tests.bench.memory
 """
 
 from __future__ import annotations

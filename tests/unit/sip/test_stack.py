@@ -361,6 +361,28 @@ def test_8_2_2_2_a_request_that_came_by_another_way_is_482() -> None:
     assert statuses(stack) == [100]
 
 
+def test_8_2_2_2_an_answered_request_is_not_ongoing() -> None:
+    stack = make()
+    stack.receive(message("OPTIONS", "z9hG4bKone"), UDP, 0.0)
+    answer(stack, arrived(stack), 200)
+    stack.events.clear()
+    stack.receive(message("OPTIONS", "z9hG4bKtwo"), UDP, 0.1)
+    assert len(stack.events) == 1
+
+
+def test_17_2_3_the_same_bytes_by_another_transport_are_another_request() -> None:
+    stack = make()
+    stack.connected(TCP, 0.0)
+    data = message("OPTIONS", via="SIP/2.0/TCP 192.0.2.9:5070;branch=z9hG4bKone")
+    stack.receive(data, UDP, 0.0)
+    answer(stack, arrived(stack), 200)
+    stack.events.clear()
+    stack.effects.clear()
+    stack.receive_stream(data, TCP, 0.1)
+    answer(stack, arrived(stack), 200)
+    assert [flow for _, flow in sent(stack)] == [TCP]
+
+
 def test_a_full_table_answers_503_with_retry_after_and_grows_no_further() -> None:
     stack = make(max_server_transactions=4, retry_after=7)
     for n in range(20):

@@ -52,3 +52,24 @@ def test_two_phones_call_each_other_and_hear_each_other(tmp_path: Path, transpor
     assert counts["sip"] >= 20
     assert counts["rtp"] >= 4 * TALK * 50 * 0.9
     assert counts["rtcp"] >= 2
+
+
+def test_phones_talk_with_the_default_configuration(tmp_path: Path) -> None:
+    """What `make run` starts on a fresh clone: passwords made and printed at the first start, phones that register with
+    them, a call with audio both ways."""
+    with Switch.of_default_configuration(tmp_path) as switch:
+        passwords = {user: switch.new_password(user) for user in ("101", "102")}
+        with (
+            Phone(tmp_path, "101", passwords["101"], switch.address, LOW) as anna,
+            Phone(tmp_path, "102", passwords["102"], switch.address, HIGH) as ben,
+        ):
+            anna.call("102")
+            anna.wait_event("CALL_ESTABLISHED")
+            ben.wait_event("CALL_ESTABLISHED")
+            switch.wait_calls(1)
+            wait_for(lambda: (switch.status().calls[0].talking or 0) >= 2.0, "two seconds of talk")
+            ben.hang_up()
+            anna.wait_event("CALL_CLOSED")
+            switch.wait_calls(0)
+            check_heard(anna.heard(), HIGH, 1.5)
+            check_heard(ben.heard(), LOW, 1.5)

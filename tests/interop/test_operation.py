@@ -15,7 +15,7 @@ from harness.baresip import Phone
 from harness.cases import CALLED, CALLERS
 from harness.ports import free_ports
 from harness.sipp import Sipp
-from harness.switch import COMMAND, FOR_THESE_CLIENTS, ROOT, Switch
+from harness.switch import COMMAND, FOR_SIPP, ROOT, Switch
 from harness.waiting import wait_for
 
 pytestmark = pytest.mark.interop
@@ -55,7 +55,7 @@ def test_bindings_survive_a_restart(tmp_path: Path, end: str) -> None:
     """A phone registered before the restart is called after it, without registering again."""
     switch = Switch(tmp_path, trunks=[CALLERS])
     with switch:
-        with Phone(tmp_path, "101", switch.password("101"), switch.address, LOW):
+        with Phone(tmp_path, "101", switch.password("101"), switch.address, LOW) as phone:
             before = switch.status().registrations
             assert [row.aor for row in before] == ["101"]
             if end == "SIGTERM":
@@ -71,6 +71,7 @@ def test_bindings_survive_a_restart(tmp_path: Path, end: str) -> None:
             ]
             assert after[0].expires_in <= before[0].expires_in
             call_extension(switch, tmp_path, "101").finish()
+            phone.sign_off()
         wait_for(lambda: not switch.status().registrations, "un-registered by the phone")
 
 
@@ -108,7 +109,7 @@ def test_a_reload_leaves_the_call_alone_and_a_broken_one_changes_nothing(tmp_pat
 
             switch.write("zz-new.yaml", BROKEN)
             refused = switch.run("reload", "--config", str(switch.config), expect=2)
-            assert "zz-new.yaml:2:52: extensions.150.colour" in refused.stderr
+            assert "zz-new.yaml:2:49: extensions.150.colour" in refused.stderr
             switch.signal(signal.SIGHUP)
             wait_for(lambda: "reload refused" in switch.log(), "refused by SIGHUP, too")
             register(switch, tmp_path, users).finish()
@@ -144,7 +145,7 @@ def test_sigterm_drains(tmp_path: Path) -> None:
 
 def test_the_drain_has_a_deadline(tmp_path: Path) -> None:
     """Then the rest is hung up with BYE, and recorded."""
-    switch = Switch(tmp_path, extra=FOR_THESE_CLIENTS + "server: {drain: 1s}\n")
+    switch = Switch(tmp_path, extra=FOR_SIPP + "server: {drain: 1s}\n")
     with switch, talking(switch, tmp_path) as (anna, ben):
         switch.signal(signal.SIGTERM)
         anna.wait_event("CALL_CLOSED")
@@ -191,4 +192,4 @@ def test_load_runs_a_scenario_and_tells_the_switch_s_cpu_time(tmp_path: Path) ->
         assert 0 < int(rows["CPU time per call"].removesuffix(" us")) < 100_000
         assert "invite" in done.stdout
         records = wait_for(lambda: (found := switch.cdrs()) and len(found) == 60 and found, "60 call records")
-        assert {(r["dialled"], r["status"], r["ended_by"]) for r in records} == {("900", "200", "caller")}
+        assert {(r["dialled"], r["cause"], r["ended_by"]) for r in records} == {("900", "16", "caller")}

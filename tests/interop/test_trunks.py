@@ -18,7 +18,6 @@ pytestmark = pytest.mark.interop
 # T1 of 100 ms: an OPTIONS without answer fails after 6.4 s instead of 32.
 HEALTH = """
 sip:
-  algorithms: [MD5]
   qualify: {{interval: none, retry: 1s, failures: 1}}
   timers: {{t1: 100ms, t2: 500ms, t4: 500ms}}
 trunks:
@@ -74,7 +73,6 @@ def test_a_gateway_is_asked_whether_it_lives_and_skipped_when_it_does_not(tmp_pa
 
 REGISTERED = """
 sip:
-  algorithms: [MD5, SHA-256]
   qualify: {{interval: none}}
 trunks:
   callers:
@@ -100,8 +98,9 @@ def test_a_switch_registers_at_another_and_calls_through_it(tmp_path: Path, algo
     challenged and answered, and un-registration at the end."""
     for name in ("near", "far"):
         (tmp_path / name).mkdir()
-    other = f"sip: {{algorithms: {algorithms}, qualify: {{interval: none}}}}\n"
-    with Switch(tmp_path / "far", extra=other) as far:
+    far = Switch(tmp_path / "far")
+    far.replace("softswitch.yaml", "algorithms: [MD5]", f"algorithms: {algorithms}")
+    with far:
         extra = REGISTERED.format(callers=CALLERS, host=far.host, port=far.port, password=far.password("101"))
         with Switch(tmp_path / "near", extra=extra) as near:
             wait_for(lambda: trunk(near, "uplink").registration == "registered", "a registration at the other switch")

@@ -131,18 +131,21 @@ class Phone:
             return None
 
     def switch_off(self) -> None:
-        """Un-registers and ends."""
+        """At once; it stays registered."""
         if self._socket is not None:
             self._socket.close()
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
+            self._socket = None
+        if self._process is not None:
             self._process.kill()
             self._process.wait()
-        self._process = None
+            self._process = None
+
+    def sign_off(self) -> None:
+        """Un-registers and ends."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(10)
+        self.switch_off()
 
     # ---- keys --------------------------------------------------------------------------------------
 

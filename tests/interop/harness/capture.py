@@ -10,6 +10,9 @@ from types import TracebackType
 from harness.namespaces import inside
 from harness.waiting import wait_for
 
+# PI_ERROR of Wireshark's epan/proto.h: "serious" expert information.
+ERROR = "8388608"
+
 
 class Capture:
     """dumpcap on an interface while the context lasts; afterwards `check()`."""
@@ -49,11 +52,18 @@ class Capture:
         decode = ["-d", f"udp.port=={sip_port},sip", "-d", f"tcp.port=={sip_port},sip"]
         for port in range(rtp_ports[0], rtp_ports[1] + 1):
             decode += ["-d", f"udp.port=={port},{'rtcp' if port % 2 else 'rtp'}"]
-        wrong = self._tshark(*decode, "-Y", "_ws.malformed || _ws.short || _ws.expert.severity == error")
-        assert not wrong, (
-            f"{len(wrong)} packets that Wireshark calls malformed, on ports {sip_port}, {ports}: {wrong[:5]}"
-        )
-        return {kind: len(self._tshark(*decode, "-Y", kind)) for kind in ("sip", "rtp", "rtcp")}
+        fields = ("frame.number", "frame.protocols", "_ws.malformed", "_ws.short", "_ws.expert.severity")
+        words = [word for field in fields for word in ("-e", field)]
+        counts = {"sip": 0, "rtp": 0, "rtcp": 0}
+        wrong = []
+        for line in self._tshark(*decode, "-T", "fields", "-E", "separator=;", *words):
+            number, protocols, malformed, short, severity = line.split(";")
+            for kind in counts:
+                counts[kind] += kind in protocols.split(":")
+            if malformed or short or ERROR in severity.split(","):
+                wrong.append(number)
+        assert not wrong, f"Wireshark calls {len(wrong)} packets malformed, on ports {sip_port}, {ports}: {wrong[:5]}"
+        return counts
 
     def _tshark(self, *words: str) -> list[str]:
         done = subprocess.run(

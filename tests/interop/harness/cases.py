@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.ports import free_ports
 from harness.sipp import Sipp
-from harness.switch import FOR_THESE_CLIENTS, Switch
+from harness.switch import FOR_SIPP, Switch
 
 CALLERS, CALLED, PHONES, STRANGER = "127.0.0.21", "127.0.0.31", "127.0.0.51", "127.0.0.99"
 
@@ -160,7 +160,7 @@ class CaseRuns:
             trunks += [f"    {case.trunk}"] if case.trunk else []
             routes.append(f'      - {{name: case{i}, to: "{self._number(i)}", dial: {{trunk: case{i}}}}}')
         lines = ["dialplan:", "  cases:", "    routes:", *routes, "trunks:", *trunks]
-        return FOR_THESE_CLIENTS + "\n".join(lines).replace("context: internal", "context: cases") + "\n"
+        return FOR_SIPP + "\n".join(lines).replace("context: internal", "context: cases") + "\n"
 
     @staticmethod
     def _number(index: int) -> str:

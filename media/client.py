@@ -22,7 +22,7 @@ from media.commands import (
 )
 from media.engine import MediaEngine
 from rtp.address import canonical, family_of
-from rtp.batch import BatchSockets
+from rtp.batch import BatchSockets, allow_sockets
 from rtp.columns import Slots
 from rtp.ports import PortPool
 
@@ -109,6 +109,7 @@ class InProcessMedia:
     def start(self) -> None:
         """Open the shared ports. Raises OSError when a host is none of ours, or every port is taken."""
         self._loop = asyncio.get_running_loop()
+        allow_sockets(2 * self._pool.pairs * len(self._hosts))
         for port in self._pool.opened:
             self._bind_shared(port)
         if not self._bound:

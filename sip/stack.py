@@ -313,9 +313,7 @@ class Stack:
         if method == "ACK":
             self._receive_ack(request, flow, now)
             return
-        # The transport is part of the key: a repetition comes the way the request came (17.1.2.2 and 17.2.3 know of no
-        # other), and what comes another way must be answered that way.
-        key = f"{flow.transport}\n{server_key(request)}"
+        key = _key(flow, server_key(request))
         transaction = self._servers.get(key)
         if transaction is not None:
             self._count("repeated request")
@@ -361,7 +359,7 @@ class Stack:
 
     def _receive_ack(self, request: Request, flow: Flow, now: float) -> None:
         for key in ack_keys(request):
-            transaction = self._servers.get(f"{flow.transport}\n{key}")
+            transaction = self._servers.get(_key(flow, key))
             if transaction is None:
                 continue
             if not has_magic(request.via) and transaction.to_tag != request.to_tag:
@@ -372,7 +370,7 @@ class Stack:
         self.events.append(AckReceived(request, flow))
 
     def _receive_cancel(self, request: Request, key: str, flow: Flow, now: float) -> None:
-        invite = self._servers.get(f"{flow.transport}\n{server_key(request, 'INVITE')}")
+        invite = self._servers.get(_key(flow, server_key(request, "INVITE")))
         if invite is None:
             # 9.2: "If the UAS did not find a matching transaction for the CANCEL according to the procedure
             # above, it SHOULD respond to the CANCEL with a 481 (Call Leg/Transaction Does Not Exist)."
@@ -476,3 +474,14 @@ class Stack:
 
     def _count(self, cause: str) -> None:
         self.counters[cause] = self.counters.get(cause, 0) + 1
+
+
+def _key(flow: Flow, key: str) -> str:
+    """The key of 17.2.3 with the way the request came: transport and source address.
+
+    17.2.3: "The sent-by value is used as part of the matching process because there could be accidental or malicious
+    duplication of branch parameters from different clients." Where it comes from is harder to duplicate than what it
+    says. A repetition, an ACK or a CANCEL comes from where the request came from, though perhaps, behind a NAT, from
+    another port.
+    """
+    return f"{flow.transport} {flow.remote[0]}\n{key}"

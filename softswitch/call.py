@@ -60,6 +60,7 @@ from softswitch.vocabulary import (
     MediaFailed,
     MediaSilent,
     Offer,
+    OfferWithdrawn,
     Originate,
     Party,
     Progress,
@@ -213,6 +214,8 @@ class Call:
                 self._confirmed(event, now)
             case Reoffered():
                 self._reoffered(event, now)
+            case OfferWithdrawn():
+                self._offer_withdrawn(event)
             case Reanswered():
                 self._reanswered(event, now)
             case ReofferRefused():
@@ -565,6 +568,14 @@ class Call:
             self._effects.append(Answer(leg, codecs, flipped(event.session.direction)))
         self._note_hold(now, event.session)
         self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
+        mine = self._session_of(leg)
+        if offer is None and mine is not None:
+            # Nobody waits for this answer; where the asker took its offer back, bring the other side back to what stands.
+            self._carry_answer(leg, mine, now)
+
+    def _offer_withdrawn(self, event: OfferWithdrawn) -> None:
+        if self._carried is not None and self._carried[0] == event.leg:
+            self._carried = (event.leg, None)
 
     def _carry_answer(self, leg: int, session: AudioSession, now: float) -> None:
         """A leg answered an offer that nobody asked us for (offerless re-INVITE): tell the other leg what changed."""

@@ -34,6 +34,7 @@ from sip.ua_events import (
     InfoReceived,
     Offered,
     OfferFailed,
+    OfferWithdrawn,
     SessionAnswered,
     SessionConfirmed,
     SessionEnded,
@@ -41,6 +42,7 @@ from sip.ua_events import (
     SessionProgress,
 )
 from softswitch.causes import Cause, cause_of_reason, cause_of_status
+from softswitch.vocabulary import OfferWithdrawn as TakenBack
 from softswitch.vocabulary import (
     Answered,
     AnyLegEvent,
@@ -62,6 +64,7 @@ SessionEvent = (
     | Offered
     | AnswerReceived
     | OfferFailed
+    | OfferWithdrawn
     | InfoReceived
     | SessionEnded
 )
@@ -197,6 +200,9 @@ class SipLeg:
             case OfferFailed():
                 self._offered = None
                 return ReofferRefused(self.id, event.status)
+            case OfferWithdrawn():
+                self._pending = None
+                return TakenBack(self.id)
             case InfoReceived():
                 return None
             case SessionFailed():
@@ -291,6 +297,8 @@ class SipLeg:
     def answer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> None:
         """Answer the pending offer, or make ours where the peer asked for one."""
         assert self.session is not None
+        if not self.session.offer_pending:
+            return  # taken back in the meantime
         if self._pending is not None:
             sdp = self._make_answer(codecs, direction, now)
         else:
@@ -301,7 +309,8 @@ class SipLeg:
         """Refuse the pending offer."""
         assert self.session is not None
         self._pending = None
-        self.session.reject_offer(status, now)
+        if self.session.offer_pending:
+            self.session.reject_offer(status, now)
 
     def release(self, cause: int, status: int, text: str, retry_after: int | None, now: float) -> None:
         """End the leg, whatever its state."""

@@ -81,6 +81,10 @@ class Reoffered(LegEvent, gc=False):
     offer: AudioOffer | None
 
 
+class OfferWithdrawn(LegEvent, gc=False):
+    """The far end took back the media it asked for: there is nothing to answer any more."""
+
+
 class Reanswered(LegEvent, gc=False):
     """The far end answered the media we offered."""
 
@@ -130,6 +134,7 @@ AnyLegEvent = (
     | Answered
     | Confirmed
     | Reoffered
+    | OfferWithdrawn
     | Reanswered
     | ReofferRefused
     | Redirected

@@ -29,6 +29,7 @@ from softswitch.vocabulary import (
     Finished,
     MediaSilent,
     Offer,
+    OfferWithdrawn,
     Originate,
     Party,
     Progress,
@@ -317,6 +318,16 @@ def test_a_gateway_that_rings_is_told_to_be_alive() -> None:
     bench.say(Progressed(2, 183))
     bench.say(Answered(2, session()))
     assert bench.book.lively == ["102"]
+
+
+def test_an_offer_taken_back_is_undone_on_the_other_side() -> None:
+    bench = Bench(sdp=offer()).talking()
+    bench.say(Reoffered(1, offer("sendonly")))
+    assert bench.say(OfferWithdrawn(1)) == []
+    effects = bench.say(Reanswered(2, session("sendonly", peer="recvonly")))
+    assert not any(isinstance(e, Answer) for e in effects)
+    assert Offer(2, (PCMA, EVENTS), "sendrecv") in effects
+    assert bench.say(Reanswered(2, session())) == [Bridge(1, 2)]
 
 
 def test_refused_hold_leaves_things_as_they_were() -> None:

@@ -570,7 +570,7 @@ class Call:
         self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
         mine = self._session_of(leg)
         if offer is None and mine is not None:
-            # Nobody waits for this answer; where the asker took its offer back, bring the other side back to what stands.
+            # Nobody waits for this answer. Where the asker took its offer back, the other side returns to what stands.
             self._carry_answer(leg, mine, now)
 
     def _offer_withdrawn(self, event: OfferWithdrawn) -> None:

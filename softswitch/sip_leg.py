@@ -42,7 +42,6 @@ from sip.ua_events import (
     SessionProgress,
 )
 from softswitch.causes import Cause, cause_of_reason, cause_of_status
-from softswitch.vocabulary import OfferWithdrawn as TakenBack
 from softswitch.vocabulary import (
     Answered,
     AnyLegEvent,
@@ -54,6 +53,7 @@ from softswitch.vocabulary import (
     Reoffered,
     ReofferRefused,
 )
+from softswitch.vocabulary import OfferWithdrawn as TakenBack
 
 SessionEvent = (
     SessionProgress
@@ -102,7 +102,6 @@ class SipLeg:
     """One SIP endpoint's part in a call."""
 
     __slots__ = (
-        "_early",
         "_media",
         "_offered",
         "_pending",
@@ -157,7 +156,6 @@ class SipLeg:
         self._silence = silence  # seconds without RTP: in talk, on hold
         self._offered: OfferSent | None = None  # our offer that waits for its answer
         self._pending: AudioOffer | None = None  # the peer's offer that waits for our answer
-        self._early = False  # what is agreed was agreed before the answer
 
     # ---- from the peer ----------------------------------------------------------------------------------
 
@@ -276,10 +274,7 @@ class SipLeg:
         """Send 200 with the answer, or with our offer when the INVITE had none."""
         assert self.session is not None
         if codecs is None:
-            sdp = None
-            if self.agreed is not None and self._early:
-                # RFC 3261 13.3.1.4: the 2xx repeats the answer unless it went reliably; the session leaves it out then.
-                sdp = self.origin.describe(self.origin.last)
+            sdp = None  # the session repeats what it sent unreliably (RFC 3261 13.3.1.4)
         elif self._pending is not None:
             sdp = self._make_answer(codecs, direction, now)
         else:
@@ -332,7 +327,6 @@ class SipLeg:
         assert self._pending is not None
         sdp, agreed = make_answer(self._pending, self.local, codecs, direction, self.origin, self.agreed)
         self._pending = None
-        self._early = True
         self._agree(agreed, now)
         return sdp
 

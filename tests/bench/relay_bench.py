@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -26,9 +27,21 @@ SECONDS = 8.0
 SHARED_PORTS = 16
 BUDGET_US = 7.0
 BUDGET_RATIO = 1.3
-FIRST_SOURCE_PORT = 16000  # below the ephemeral ports
 TICK_US = 4000  # as media.client.TICK_SECONDS
 HERE = Path(__file__).parent / "relay"
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` UDP ports in a row that nobody has, below the ephemeral ones."""
+    for first in range(2048, 30000 - count, count):
+        with contextlib.ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise RuntimeError(f"no {count} UDP ports in a row are free")
 
 
 def compiled(name: str, directory: Path) -> Path:
@@ -62,13 +75,13 @@ def running(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.wait(10)
 
 
-def measure(command: list[str], generator: Path, seconds: float) -> tuple[float, float]:
+def measure(command: list[str], generator: Path, first_source: int, seconds: float) -> tuple[float, float]:
     """Microseconds of CPU time per relayed packet, and the fraction of packets lost."""
     with running(command) as (process, ports):
         time.sleep(0.3)
         before = cpu_seconds(process.pid)
         load = subprocess.run(
-            [str(generator), str(FIRST_SOURCE_PORT), str(seconds)],
+            [str(generator), str(first_source), str(seconds)],
             input=ports,
             capture_output=True,
             text=True,
@@ -100,12 +113,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="softswitch-relay-") as name:
         generator = compiled("load_generator", Path(name))
         relay = compiled("relay_reference", Path(name))
-        shape = [str(SHARED_PORTS), str(streams), str(FIRST_SOURCE_PORT)]
+        first_source = free_ports(streams)
+        shape = [str(SHARED_PORTS), str(streams), str(first_source)]
         for _ in range(RUNS):
-            cost, _ = measure([str(relay), *shape, str(TICK_US)], generator, options.seconds)
+            cost, _ = measure([str(relay), *shape, str(TICK_US)], generator, first_source, options.seconds)
             reference.append(cost)
             cost, loss = measure(
-                [sys.executable, "-m", "tests.bench.relay.engine_process", *shape], generator, options.seconds
+                [sys.executable, "-m", "tests.bench.relay.engine_process", *shape],
+                generator,
+                first_source,
+                options.seconds,
             )
             ours.append(cost)
             losses.append(loss)

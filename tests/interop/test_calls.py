@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
-from harness.audio import Tone, check_heard
+from harness.audio import RATE, Tone, check_heard, decode_alaw, level_at
 from harness.baresip import Phone
 from harness.capture import Capture
 from harness.switch import RTP_PORTS, Switch
@@ -73,3 +75,41 @@ def test_phones_talk_with_the_default_configuration(tmp_path: Path) -> None:
             switch.wait_calls(0)
             check_heard(anna.heard(), HIGH, 1.5)
             check_heard(ben.heard(), LOW, 1.5)
+
+
+def test_a_phone_holds_and_resumes(tmp_path: Path) -> None:
+    """baresip's hold (re-INVITE with a=sendonly, then sendrecv): silence in between, both tones after it, measured on
+    the wire (baresip's own recording ends with the first re-INVITE)."""
+    switch = Switch(tmp_path)
+    ports = range(switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS)
+    with (
+        Capture(tmp_path / "hold.pcapng", f"udp portrange {ports.start}-{ports.stop - 1}") as capture,
+        switch,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, LOW) as anna,
+        Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH) as ben,
+    ):
+        anna.call("102")
+        anna.wait_event("CALL_ESTABLISHED")
+        ben.wait_event("CALL_ESTABLISHED")
+        switch.wait_calls(1)
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 1.0, "a second of talk")
+        anna.press("hold")
+        wait_for(lambda: switch.status().calls[0].held, "on hold")
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 2.5, "held a while")
+        anna.press("resume")
+        wait_for(lambda: not switch.status().calls[0].held, "no longer on hold")
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 4.5, "talk again")
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
+    streams = capture.audio_from(ports)
+    assert len(streams) == 2, streams.keys()
+    tones = set()
+    for packets in streams.values():
+        times = [time for time, _ in packets]
+        gap, resumed = max((after - before, after) for before, after in pairwise(times))
+        assert gap > 1.0, "audio during the hold"
+        after_it = np.concatenate([decode_alaw(payload) for time, payload in packets if time >= resumed])
+        assert len(after_it) > 1.5 * RATE
+        tones |= {tone for tone in (LOW, HIGH) if abs(level_at(after_it, tone.frequency) - tone.level) < 1.0}
+    assert tones == {LOW, HIGH}

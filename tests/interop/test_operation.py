@@ -193,3 +193,31 @@ def test_load_runs_a_scenario_and_tells_the_switch_s_cpu_time(tmp_path: Path) ->
         assert "invite" in done.stdout
         records = wait_for(lambda: (found := switch.cdrs()) and len(found) == 60 and found, "60 call records")
         assert {(r["dialled"], r["cause"], r["ended_by"]) for r in records} == {("900", "16", "caller")}
+
+
+def test_a_call_without_audio_is_hung_up(tmp_path: Path) -> None:
+    """No RTP from either end for `media.silence_hangup`: BYE to both (SIPp sends no audio)."""
+    port = free_ports(1, CALLED)
+    switch = Switch(tmp_path, trunks=[CALLERS], routes=[f"_9X.={CALLED}:{port}"])
+    switch.replace("softswitch.yaml", "media:\n", "media:\n  silence_hangup: 5s\n")
+    with switch:
+        called = Sipp(tmp_path, "uas_call", (CALLED, port))
+        call_extension(switch, tmp_path, "900", "uac_call_bye_by_called").finish(20)
+        called.finish()
+        switch.wait_calls(0)
+        (record,) = wait_for(switch.cdrs, "a call record")
+        assert record["ended_by"] == "media"
+        assert 4.5 < float(record["billsec"]) < 8
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    """A call over IPv6, signalling and SDP."""
+    port = free_ports(1, "::1")
+    with Switch(tmp_path, host="[::1]", trunks=["::1"], routes=[f"_9X.=[::1]:{port}"]) as switch:
+        called = Sipp(tmp_path, "uas_call", ("::1", port))
+        caller = Sipp(
+            tmp_path, "uac_call", ("::1", free_ports(1, "::1")), switch.address, service="900", options=("-d", "500")
+        )
+        caller.finish()
+        called.finish()
+        assert "c=IN IP6 ::1" in caller.messages()

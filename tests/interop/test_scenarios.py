@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from harness.cases import CASES, CaseRuns
+from harness.waiting import wait_for
 
 from softswitch.load import SCENARIOS
 
@@ -28,6 +29,17 @@ def test_scenario(case_runs: CaseRuns, index: int) -> None:
 def test_no_scenario_is_left_out() -> None:
     used = {case.uac for case in CASES} | {name for case in CASES for name in (*case.uas, *case.untouched)}
     assert {path.stem for path in SCENARIOS.glob("*.xml")} == (used - {"dead"}) | ELSEWHERE
+
+
+def test_every_call_has_its_record(case_runs: CaseRuns) -> None:
+    """One row for each call, with the Q.850 cause it ended with and who ended it."""
+    case_runs.join()
+    case_runs.switch.wait_calls(0, 40)
+    expected = case_runs.expected_records()
+    records = wait_for(
+        lambda: (found := case_runs.switch.cdrs()) and len(found) >= len(expected) and found, "all records"
+    )
+    assert sorted((r["dialled"], r["cause"], r["ended_by"]) for r in records) == expected
 
 
 def test_nothing_is_left_behind(case_runs: CaseRuns) -> None:

@@ -52,6 +52,14 @@ def read_wave(path: Path) -> npt.NDArray[np.float64]:
     return data[::channels]
 
 
+def decode_alaw(payload: bytes) -> npt.NDArray[np.float64]:
+    """G.711 A-law, table 1a: sign, three bits of segment, four of step; even bits inverted."""
+    code = np.frombuffer(payload, np.uint8) ^ 0x55
+    segment, step = (code >> 4 & 7).astype(np.int64), (code & 15).astype(np.int64)
+    magnitude = np.where(segment == 0, 2 * step + 1, (2 * step + 33) << np.maximum(segment - 1, 0))
+    return np.where(code & 0x80, magnitude, -magnitude) / 4096
+
+
 def level_at(samples: npt.NDArray[np.float64], frequency: float) -> float:
     """dBFS of the sine of this frequency in the samples (Goertzel's sum, with a Hann window against leakage)."""
     window = np.hanning(len(samples))

@@ -65,6 +65,19 @@ class Capture:
         assert not wrong, f"Wireshark calls {len(wrong)} packets malformed, on ports {sip_port}, {ports}: {wrong[:5]}"
         return counts
 
+    def audio_from(self, ports: range) -> dict[tuple[int, int], list[tuple[float, bytes]]]:
+        """The RTP payloads that left these ports, by (port, destination port), each with its time in seconds."""
+        streams: dict[tuple[int, int], list[tuple[float, bytes]]] = {}
+        fields = ("frame.time_relative", "udp.srcport", "udp.dstport", "udp.payload")
+        words = [word for field in fields for word in ("-e", field)]
+        chosen = f"udp.srcport >= {ports.start} && udp.srcport < {ports.stop} && udp.length > 20"
+        for line in self._tshark("-Y", chosen, "-T", "fields", "-E", "separator=;", *words):
+            time, source, destination, payload = line.split(";")
+            if int(source) % 2 == 0:  # RTP; RTCP has the odd ports
+                packet = bytes.fromhex(payload)
+                streams.setdefault((int(source), int(destination)), []).append((float(time), packet[12:]))
+        return streams
+
     def _tshark(self, *words: str) -> list[str]:
         done = subprocess.run(
             ["tshark", "-n", "-r", str(self.file), *words], capture_output=True, text=True, timeout=60, check=False

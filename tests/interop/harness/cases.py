@@ -35,7 +35,9 @@ class Case:
     receive_timeout: float = 12.0
     seconds: float = 60.0
     untouched: tuple[str, ...] = ()  # gateways that must not be called
-    repeated: tuple[str, int] = ("", 0)  # a start line that the caller must have received at least so often
+    repeated: tuple[str, int] = ("", 0)  # a line that the caller must have received at least so often
+    called_repeated: tuple[str, int] = ("", 0)  # the same of the called side
+    record: tuple[str, str] | None = ("16", "caller")  # cause and ended_by of the call record; None: there is none
 
     def __str__(self) -> str:
         words = [self.uac, *self.uas]
@@ -52,15 +54,23 @@ ONE_SECOND = ("-d", "1000")
 CASES = (
     # those that take long begin first
     Case("uac_session_refreshed", ("uas_talk",), receive_timeout=60, seconds=80),
-    Case("uac_no_ack", ("uas_call",), receive_timeout=45, seconds=70, repeated=("SIP/2.0 200 OK", 9)),
+    Case(
+        "uac_no_ack",
+        ("uas_call",),
+        receive_timeout=45,
+        seconds=70,
+        repeated=("SIP/2.0 200 OK", 9),
+        record=("102", "caller"),
+    ),
     Case("uac_call", ("dead", "uas_call"), options=ONE_SECOND, receive_timeout=45, seconds=70),
     # calls
     Case("uac_call", ("uas_call",), options=ONE_SECOND),
     Case("uac_call", ("uas_call",), transport="tcp", options=ONE_SECOND),
     Case("uac_call", ("uas_call",), called_transport="tcp", options=ONE_SECOND),
     Case("uac_call", ("uas_late_offer",), options=ONE_SECOND),
-    Case("uac_call_bye_by_called", ("uas_bye",)),
-    Case("uac_call_bye_by_called", ("uas_bye",), transport="tcp", called_transport="tcp"),
+    Case("uac_call", ("uas_ack_again",), options=ONE_SECOND, called_repeated=("CSeq: [0-9]+ ACK", 2)),
+    Case("uac_call_bye_by_called", ("uas_bye",), record=("16", "callee")),
+    Case("uac_call_bye_by_called", ("uas_bye",), transport="tcp", called_transport="tcp", record=("16", "callee")),
     Case("uac_call_auth", ("uas_call",), caller_host=PHONES, users=("101",), options=ONE_SECOND),
     Case("uac_call_auth", ("uas_call",), caller_host=PHONES, users=("101",), transport="tcp", options=ONE_SECOND),
     # early media, reliable provisionals
@@ -88,11 +98,11 @@ CASES = (
     Case("uac_cancel_ringing", ("uas_cancel_crossed",)),
     Case("uac_cancel_answered", ("uas_call",)),
     # not answered
-    Case("uac_busy", ("uas_busy",)),
-    Case("uac_no_answer", ("uas_cancelled",), trunk="ring_timeout: 2s"),
-    Case("uac_not_found", number="77777"),
-    Case("uac_no_codec", untouched=("uas_call",)),
-    Case("uac_forbidden", caller_host=STRANGER, untouched=("uas_call",)),
+    Case("uac_busy", ("uas_busy",), record=("17", "switch")),
+    Case("uac_no_answer", ("uas_cancelled",), trunk="ring_timeout: 2s", record=("19", "switch")),
+    Case("uac_not_found", number="77777", record=("3", "switch")),
+    Case("uac_no_codec", untouched=("uas_call",), record=None),
+    Case("uac_forbidden", caller_host=STRANGER, untouched=("uas_call",), record=None),
     # failover
     Case("uac_call", ("uas_503", "uas_call"), options=ONE_SECOND),
     # OPTIONS
@@ -100,7 +110,7 @@ CASES = (
     Case("uac_options", transport="tcp"),
     # session timers
     Case("uac_session_timer", ("uas_talk",)),
-    Case("uac_session_too_small", untouched=("uas_call",)),
+    Case("uac_session_too_small", untouched=("uas_call",), record=None),
     # registration
     Case("register", caller_host=PHONES, users=("102",)),
     Case("register", caller_host=PHONES, users=("103",), transport="tcp"),
@@ -138,6 +148,14 @@ class CaseRuns:
         if index in self._errors:
             raise self._errors[index]
         assert not self._threads[index].is_alive(), f"{CASES[index]} never ended"
+
+    def expected_records(self) -> list[tuple[str, str, str]]:
+        """(dialled, cause, ended by) of the call records that all cases leave."""
+        return sorted(
+            (case.number or self._number(i), *case.record)
+            for i, case in enumerate(CASES)
+            if case.record is not None and not case.uac.startswith(("register", "uac_options"))
+        )
 
     def join(self) -> None:
         """Waits until no case runs any more, however they ended."""
@@ -202,11 +220,11 @@ class CaseRuns:
         )
         started.append(caller)
         caller.finish(case.seconds)
-        line, times = case.repeated
-        assert not line or caller.messages().count(line) >= times, f"{case}: {line} not {times} times"
+        caller.check_repeated(*case.repeated)
         for n, each in enumerate(called):
             if n < len(case.uas) - case.uas.count("dead"):
                 each.finish(15)
+                each.check_repeated(*case.called_repeated)
             else:
                 assert "INVITE" not in each.messages(), f"{case}: {each.scenario} must not be called"
 

@@ -23,7 +23,7 @@ def free_ports(count: int = 1, host: str = "127.0.0.1", even: bool = False) -> i
 def _free(host: str, port: int) -> bool:
     with contextlib.ExitStack() as stack:
         for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-            probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
+            probe = stack.enter_context(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind))
             try:
                 probe.bind((host, port))
             except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ class Sipp:
     ) -> None:
         self.scenario = scenario
         self.directory = directory
-        self._stem = f"{scenario}-{local[0]}-{local[1]}"
+        self._stem = f"{scenario}-{local[0].replace(':', '.')}-{local[1]}"
         words = ["sipp", *([remote] if remote else []), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-nostdin"]
         words += [
             "-i",
@@ -74,13 +75,20 @@ class Sipp:
 
     def _listens(self, local: tuple[str, int], transport: str) -> bool:
         assert self._process.poll() is None, f"{self.scenario}: SIPp did not start: {self._said()}"
+        if ":" in local[0]:
+            return f":{local[1]:04X} " in Path(f"/proc/self/net/{transport}6").read_text()
         octets = "".join(f"{int(octet):02X}" for octet in reversed(local[0].split(".")))
-        wanted = f" {octets}:{local[1]:04X} "
-        return wanted in Path(f"/proc/self/net/{transport}").read_text()
+        return f" {octets}:{local[1]:04X} " in Path(f"/proc/self/net/{transport}").read_text()
 
     def messages(self) -> str:
         """Every message sent and received."""
         return self._file("msg").read_text(errors="replace") if self._file("msg").exists() else ""
+
+    def check_repeated(self, line: str, times: int) -> None:
+        found = len(re.findall(line, self.messages())) if line else 0
+        assert found >= times, (
+            f"{self.scenario}: {line} came {found} times, expected {times}\n{self.messages()[-5000:]}"
+        )
 
     def finish(self, seconds: float = 60.0) -> None:
         """Fails unless all calls succeeded."""

@@ -70,8 +70,8 @@ class Switch:
         """With the files of `config/` as a fresh clone has them, bar the SIP and RTP ports."""
         switch = cls.__new__(cls)
         switch._prepare(directory, "127.0.0.1", "", ())
-        switch.port = free_ports(1)
-        switch.first_rtp_port = free_ports(RTP_PORTS, even=True)
+        switch.port = free_ports(1, "0.0.0.0")
+        switch.first_rtp_port = free_ports(RTP_PORTS, "0.0.0.0", even=True)
         switch.config.mkdir()
         ports = {
             "0.0.0.0:5060": f"0.0.0.0:{switch.port}",

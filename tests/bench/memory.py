@@ -34,14 +34,16 @@ def run() -> float:
 
 def _calls(port: int, count: int, hold_ms: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [
-            *("sipp", "-sf", str(SCENARIOS / "caller.xml"), "-s", "9123", "-d", str(hold_ms), "-i", "127.0.0.1"),
-            *("-p", str(free_port()), "-m", str(count), "-r", str(RATE), "-l", str(count + 1), "-nostdin"),
-            f"127.0.0.1:{port}",
-        ],
+        pinned(
+            LOAD_CORE,
+            [
+                *("sipp", "-sf", str(SCENARIOS / "caller.xml"), "-s", "9123", "-d", str(hold_ms), "-i", "127.0.0.1"),
+                *("-p", str(free_port()), "-m", str(count), "-r", str(RATE), "-l", str(count + 1), "-nostdin"),
+                f"127.0.0.1:{port}",
+            ],
+        ),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=pinned(LOAD_CORE),
     )
 
 

@@ -10,8 +10,8 @@ would send is caught. The value is the least over batches, since a shared machin
 from __future__ import annotations
 
 import asyncio
-import cProfile
 import collections
+import cProfile
 import logging
 import pstats
 import re

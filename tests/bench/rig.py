@@ -1,6 +1,6 @@
 """What the benchmark programs share: a switch on one core, load on the other, and the kernel's word for CPU time.
 
-CPU time is utime + stime of the process (proc(5)), so kernel work done for it counts; wall-clock time proves nothing here.
+CPU time is utime + stime of the process (proc(5)), so kernel work done for it counts; wall-clock time proves nothing.
 Each program prints one line per budget, `NAME VALUE UNIT BUDGET REFERENCE`, as the median of `RUNS` runs.
 """
 
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 SWITCH_CORE = 0
@@ -28,11 +28,15 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 SOFTSWITCH = Path(sys.executable).with_name("softswitch")
 
 
-def pinned(core: int) -> Callable[[], None]:
-    """A `preexec_fn` that keeps a child on one core."""
+def core(number: int) -> int:
+    """The core that `SWITCH_CORE` or `LOAD_CORE` stands for on this machine."""
     cores = sorted(os.sched_getaffinity(0))
-    chosen = cores[core % len(cores)]
-    return lambda: os.sched_setaffinity(0, {chosen})
+    return cores[number % len(cores)]
+
+
+def pinned(number: int, command: list[str]) -> list[str]:
+    """`command`, kept on one core."""
+    return ["taskset", "-c", str(core(number)), *command]
 
 
 def cpu_seconds(pid: int) -> float:
@@ -84,11 +88,10 @@ def switch(extensions: int = 10, rtp_ports: str = "20000-29999", extra: str = ""
         if extra:
             (directory / "bench.yaml").write_text(extra)
         process = subprocess.Popen(
-            [str(SOFTSWITCH), "serve", "--config", str(directory)],
+            pinned(SWITCH_CORE, [str(SOFTSWITCH), "serve", "--config", str(directory)]),
             stdout=subprocess.PIPE,
             stderr=(directory / "log").open("w"),
             text=True,
-            preexec_fn=pinned(SWITCH_CORE),
         )
         try:
             _wait_ready(process, directory / "log")
@@ -118,18 +121,14 @@ def _wait_ready(process: subprocess.Popen[str], log: Path) -> None:
 
 
 @contextlib.contextmanager
-def called(switch_: Switch, hold_port: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+def called(switch_: Switch) -> Iterator[subprocess.Popen[bytes]]:
     """SIPp as the called side, on the load's core."""
     with tempfile.TemporaryDirectory() as where:
         process = subprocess.Popen(
-            [
-                *("sipp", "-sf", str(SCENARIOS / "called.xml"), "-i", "127.0.0.1", "-p", str(switch_.called_port)),
-                *("-nostdin", "-mp", str(hold_port or free_port())),
-            ],
+            pinned(LOAD_CORE, answering(switch_.called_port)),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=where,
-            preexec_fn=pinned(LOAD_CORE),
         )
         time.sleep(0.5)
         try:
@@ -137,6 +136,12 @@ def called(switch_: Switch, hold_port: int = 0) -> Iterator[subprocess.Popen[byt
         finally:
             process.kill()
             process.wait()
+
+
+def answering(port: int) -> list[str]:
+    """SIPp as the called side, on `port`."""
+    where = ["-i", "127.0.0.1", "-p", str(port), "-mp", str(free_port())]
+    return ["sipp", "-sf", str(SCENARIOS / "called.xml"), *where, "-nostdin"]
 
 
 class Load:
@@ -158,11 +163,10 @@ def sipp(arguments: list[str], timeout: float) -> Load:
         before = os.times()
         began = time.monotonic()
         subprocess.run(
-            [*command, "-fd", "1", "-timeout", str(int(timeout)), "-timeout_error"],
+            pinned(LOAD_CORE, [*command, "-fd", "1", "-timeout", str(int(timeout)), "-timeout_error"]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=where,
-            preexec_fn=pinned(LOAD_CORE),
             timeout=timeout + 30,
             check=False,
         )

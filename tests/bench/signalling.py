@@ -2,8 +2,8 @@
 
     python -m tests.bench.signalling [register|call|sustained]
 
-REGISTER: two requests, challenge and authentication, with SIPp at a steady rate. Call: the 14 messages of INVITE to BYE on
-both legs, no media. The reference beside each is SIPp itself as the answering side of the same load in the same minute.
+REGISTER: two requests, challenge and authentication, with SIPp at a steady rate. Call: the 14 messages of INVITE to BYE
+on both legs, no media. The reference beside each is SIPp itself as the answering side of the same load in the same minute.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import sys
 import tempfile
 import time
 
+from tests.bench import rig
 from tests.bench.rig import (
-    LOAD_CORE,
     RUNS,
     SCENARIOS,
+    SWITCH_CORE,
     Switch,
     called,
     cpu_seconds,
@@ -29,8 +30,8 @@ from tests.bench.rig import (
     switch,
 )
 
-REGISTER_RATE, REGISTRATIONS = 500, 5000
-CALL_RATE, CALLS = 250, 2500
+REGISTER_RATE, REGISTRATIONS = 1000, 10_000
+CALL_RATE, CALLS = 500, 5000
 SUSTAINED_RATE, SUSTAINED_CALLS = 500, 100_000
 REGISTER_SCENARIO = SCENARIOS / "register.xml"
 
@@ -61,11 +62,10 @@ def reference_call() -> float:
     port = free_port()
     with tempfile.TemporaryDirectory() as where:
         answering = subprocess.Popen(
-            ["sipp", "-sf", str(SCENARIOS / "called.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin"],
+            pinned(SWITCH_CORE, rig.answering(port)),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=where,
-            preexec_fn=pinned(LOAD_CORE - 1),
         )
         try:
             time.sleep(0.5)

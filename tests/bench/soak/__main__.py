@@ -2,8 +2,8 @@
 
     python -m tests.bench.soak [CALLS] [CALLS_PER_SECOND] [HOLD_SECONDS]        (3000 10 60)
 
-Prints a table of what was measured and leaves with status 1 where a limit is broken. Memory per established call is taken
-when the most calls are up.
+Prints a table of what was measured and leaves with status 1 where a limit is broken. Memory per established call is
+taken when the most calls are up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from softswitch.control import ask
-from tests.bench.rig import LOAD_CORE, Switch, cpu_seconds, line, pinned, resident_kib, switch
+from tests.bench.rig import LOAD_CORE, Switch, core, cpu_seconds, line, resident_kib, switch
 from tests.bench.soak.phones import Called, Caller, Media
 
 BUILD = Path(__file__).parents[1] / "build"
@@ -85,7 +85,7 @@ def main() -> int:
     calls, rate, hold = (float(text) for text in (sys.argv[1:] + ["3000", "10", "60"][len(sys.argv) - 1 :]))
     failures: list[str] = []
     with switch(rtp_ports="20000-20127") as target:
-        pinned(LOAD_CORE)()
+        os.sched_setaffinity(0, {core(LOAD_CORE)})
         # One call first, so that what is loaded once is loaded.
         asyncio.run(run(target, 1, 1, 1))
         time.sleep(SETTLE_SECONDS)

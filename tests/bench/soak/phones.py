@@ -1,7 +1,7 @@
-"""Callers and called phones of the soak test: SIP written out by hand, RTP by `media.c`; nothing of the switch's own code.
+"""Callers and called phones of the soak test: SIP written out by hand, RTP by `media.c`; nothing of the switch's own.
 
-Each call: INVITE from the caller's socket, 200 by the called socket, ACK, audio both ways for `hold` seconds, BYE by the
-caller. Every call has UDP ports of its own for media.
+Each call: INVITE from the caller's socket, 200 by the called socket, ACK, audio both ways for `hold` seconds, BYE by
+the caller. Every call has UDP ports of its own for media.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Qualify(Section):
 class Limits(Section):
     """What one switch, and one source of traffic, may use."""
 
-    transactions: int = Field(50_000, ge=100, le=1_000_000)
+    transactions: int = Field(100_000, ge=100, le=1_000_000)
     """SIP transactions alive at once; a request beyond is answered 503 with Retry-After."""
     calls: int = Field(10_000, ge=1, le=100_000)
     """Calls at once; an INVITE beyond is answered 503 with Retry-After."""

@@ -1,7 +1,8 @@
 """`make bench`: every budget, one line each: NAME VALUE UNIT BUDGET REFERENCE.
 
 The switch (or the engine alone) runs on one core and the load on the other; values are medians of three runs of CPU
-time, kernel included, with a C or SIPp reference of the same minute beside them. `--quick` leaves out the 100,000 calls.
+time, kernel included, with a C or SIPp reference of the same minute beside them. `--quick` leaves out the 100,000
+calls.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Pipeline:
 
     def __init__(self, app: App, port: int, called_port: int) -> None:
         self._driver = app._driver
-        self._stack = app._stack
+        self._stack = app._switch.stack
         self._sent: list[bytes] = []
         local = ("127.0.0.1", port)
         self._caller = Flow("udp", local, ("127.0.0.1", 5091), 0)
@@ -129,8 +129,8 @@ async def _run(config: Path, port: int, called_port: int, calls: int, profiled: 
         await asyncio.sleep(0)
     yard = min(timeit.repeat("sum(range(1000))", number=100, repeat=10)) / 100 * 1e6
     print(f"least {min(batches):.0f} us   median {sorted(batches)[len(batches) // 2]:.0f} us   yard {yard:.1f} us")
-    if app._runtime.calls:
-        print(f"{len(app._runtime.calls)} calls left: the figure is not that of whole calls")
+    if app._switch.runtime.calls:
+        print(f"{len(app._switch.runtime.calls)} calls left: the figure is not that of whole calls")
     if profiled:
         _table(profile, calls)
     app.stop()

@@ -3,7 +3,8 @@
     python -m tests.bench.signalling [register|call|sustained]
 
 REGISTER: two requests, challenge and authentication, with SIPp at a steady rate. Call: the 14 messages of INVITE to BYE
-on both legs, no media. The reference beside each is SIPp itself as the answering side of the same load in the same minute.
+on both legs, no media. The reference beside each is SIPp itself as the answering side of the same calls, in the same
+minute.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tests.bench.rig import (
     switch,
 )
 
-REGISTER_RATE, REGISTRATIONS = 1000, 10_000
+REGISTER_RATE, REGISTRATIONS = 500, 5000
 CALL_RATE, CALLS = 500, 5000
 SUSTAINED_RATE, SUSTAINED_CALLS = 500, 100_000
 REGISTER_SCENARIO = SCENARIOS / "register.xml"

@@ -25,34 +25,16 @@ from media.client import InProcessMedia
 from sip.aio.addresses import LocalAddresses, SipListen
 from sip.aio.dns import DnsClient
 from sip.aio.driver import Driver
-from sip.effects import ConnectionLost
 from sip.ids import Ids
-from sip.stack import Stack
-from sip.ua import UserAgent
-from sip.ua_events import (
-    RequestAnswered,
-    RequestArrived,
-    RequestFailed,
-    SessionArrived,
-)
 from softswitch import wiring
-from softswitch.admission import Admission
-from softswitch.call_limits import CallLimits
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.control import SOCKET_NAME, ControlRefused, ControlServer, MediaReport
-from softswitch.dialplan.routing import Dialplan
-from softswitch.directory import PhoneBook
-from softswitch.keepalive import KeepAlive
-from softswitch.qualify import Qualify
-from softswitch.registrations import ContactPlace, Registrations
 from softswitch.report import cdr_of, status_report
-from softswitch.runtime import Runtime
 from softswitch.settings.loader import ConfigError, load
 from softswitch.settings.models import Settings
 from softswitch.store import Store, StoreError
-from softswitch.trunk_registration import TrunkRegistrations
-from softswitch.trunks import GatewayPlace, Trunks
+from softswitch.switch import Switch
 
 log = structlog.get_logger("softswitch")
 
@@ -80,7 +62,6 @@ class App:
     def __init__(self, config: Path) -> None:
         self._config = config
         self._settings: Settings = load(config).settings
-        self._ids = Ids()
         self._stopping = asyncio.Event()
         self._started_at = 0.0
         self._loop = asyncio.get_running_loop()
@@ -107,11 +88,7 @@ class App:
         except OSError as error:
             raise StartError(str(error)) from error
         now = self._loop.time()
-        restored = self._registrations.restore(await self._store.load_bindings(), now, time.time())
-        self._registrations.watch(self._contacts, now)
-        self._keepalive.watch_gateways(now)
-        self._trunk_registrations.configure(wiring.registrations(settings), now)
-        self._keepalive.arm(now)
+        restored = self._switch.start(settings, await self._store.load_bindings(), now)
         self._driver.drain()
         self._control = ControlServer(
             state / SOCKET_NAME,
@@ -142,116 +119,22 @@ class App:
         return [str(each) for each in self._addresses.listen]
 
     def _build(self, settings: Settings) -> None:
-        ids = self._ids
         self._addresses = LocalAddresses(tuple(SipListen(*each) for each in settings.sip.listen))
-        self._stack = Stack(ids, self._sent_by, wiring.stack_settings(settings))
-        self._ua = UserAgent(self._stack, wiring.ua_settings(settings), ids)
-        resolver = DnsClient(self._loop.time, wiring.dns_settings(settings))
-        self._driver = Driver(self._stack, self._addresses, self._pump, wiring.driver_settings(settings), resolver)
         self._media = InProcessMedia(wiring.engine_settings(settings), self._media_has_events)
-        self._admission = Admission(wiring.admission_settings(settings), ids)
-        self._registrations = Registrations(wiring.registrar_settings(settings), self._admission, ids)
-        self._trunks = Trunks(wiring.trunk_configs(settings), ids)
-        self._trunk_registrations = TrunkRegistrations(ids)
-        self._limits = CallLimits()
-        self._book = PhoneBook(
-            wiring.entries(settings),
-            self._dialplan(settings),
-            self._registrations,
-            self._trunks,
-            self._limits,
-            settings.sip.max_forwards,
-        )
-        self._admission.configure(wiring.accounts(settings), wiring.trunk_configs(settings))
-        self._runtime = Runtime(
-            wiring.runtime_settings(settings),
-            self._ua,
+        self._switch = Switch(
+            settings,
+            Ids(),
             self._media,
-            self._stack.timers,
-            self._admission,
-            self._book,
-            self._limits,
-            ids,
+            self._sent_by,
             self._media_address,
             time.time,
             self._record,
+            self._store.write_binding_change,
         )
-        pace = wiring.qualify_settings(settings)
-        self._contacts: Qualify[ContactPlace] = Qualify(pace, ids)
-        self._gateways: Qualify[GatewayPlace] = Qualify(pace, ids)
-        self._keepalive = KeepAlive(
-            self._ua,
-            self._stack.timers,
-            self._registrations,
-            self._contacts,
-            self._trunks,
-            self._gateways,
-            self._trunk_registrations,
-            self._bindings_changed,
+        resolver = DnsClient(self._loop.time, wiring.dns_settings(settings))
+        self._driver = Driver(
+            self._switch.stack, self._addresses, self._switch.pump, wiring.driver_settings(settings), resolver
         )
-
-    @staticmethod
-    def _dialplan(settings: Settings) -> Dialplan:
-        return Dialplan(settings.dialplan, settings.extensions.keys())
-
-    # ---- events up -----------------------------------------------------------------------------------
-
-    def _pump(self, now: float) -> None:
-        """Carry events upwards until every layer has none left."""
-        stack, ua, media = self._stack.events, self._ua.events, self._media.events
-        while stack or ua or media:
-            if stack:
-                batch = stack[:]
-                stack.clear()
-                for event in batch:
-                    if type(event) is ConnectionLost:
-                        self._registrations.connection_lost(event.flow, now)
-                        self._registrations.watch(self._contacts, now)
-                    self._ua.handle(event, now)
-            if ua:
-                heard = ua[:]
-                ua.clear()
-                for each in heard:
-                    self._ua_event(each, now)
-            if media:
-                streams = media[:]
-                media.clear()
-                for each_stream in streams:
-                    self._runtime.media_event(each_stream, now)
-
-    def _ua_event(self, event: Any, now: float) -> None:
-        kind = type(event)
-        if kind is SessionArrived:
-            self._runtime.session_arrived(event, now)
-        elif kind is RequestArrived:
-            self._request_arrived(event, now)
-        elif kind is RequestAnswered:
-            self._keepalive.answered(event, now)
-        elif kind is RequestFailed:
-            self._keepalive.failed(event, now)
-        else:
-            self._runtime.session_event(event, now)
-
-    def _request_arrived(self, event: RequestArrived, now: float) -> None:
-        request = event.request
-        if request.method == "REGISTER":
-            response = self._registrations.handle_register(request, event.flow, now, time.time())
-            self._ua.respond(event.transaction, response, now)
-            self._bindings_changed(now)
-            return
-        # Nothing else is served outside a dialog: who may ask learns 405, whoever may not is challenged first.
-        self._ua.respond(event.transaction, self._admission.refuse_other(request, event.flow, now), now)
-
-    def _bindings_changed(self, now: float) -> None:
-        """Bindings were made, refreshed or lost: write them down and bring the keep-alive up to date."""
-        changes = self._registrations.changes
-        if not changes:
-            return
-        for change in changes:
-            self._store.write_binding_change(change)
-        changes.clear()
-        self._registrations.watch(self._contacts, now)
-        self._keepalive.arm(now)
 
     def _media_has_events(self) -> None:
         self._driver.drain()
@@ -289,25 +172,26 @@ class App:
     def _status(self, args: dict[str, Any]) -> Any:
         limit = args.get("limit")
         now = self._loop.time()
-        trunks = self._trunks.status(now)
+        switch = self._switch
+        trunks = switch.trunks.status(now)
         return status_report(
             now=now,
             started=self._started_at,
             config=str(self._config),
             listening=self.listening(),
-            draining=self._runtime.draining,
+            draining=switch.runtime.draining,
             limit=limit if isinstance(limit, int) else None,
-            bindings=self._registrations.status(now, self._contacts),
+            bindings=switch.registrations.status(now, switch.contacts),
             trunks=trunks,
-            trunk_registrations=self._trunk_registrations.status(now),
-            trunk_calls={each.name: self._limits.held(f"trunk:{each.name}") for each in trunks},
-            gateway_rtt={place: self._gateways.rtt(place) for place in self._gateways.places()},
-            calls=self._runtime.calls.values(),
+            trunk_registrations=switch.trunk_registrations.status(now),
+            trunk_calls={each.name: switch.limits.held(f"trunk:{each.name}") for each in trunks},
+            gateway_rtt={place: switch.gateways.rtt(place) for place in switch.gateways.places()},
+            calls=switch.runtime.calls.values(),
             counters={
-                **self._stack.counters,
-                **self._admission.counters,
-                **self._runtime.counters,
-                **self._stack.sizes(),
+                **switch.stack.counters,
+                **switch.admission.counters,
+                **switch.runtime.counters,
+                **switch.stack.sizes(),
             },
             media=self._media_report(),
         )
@@ -342,19 +226,9 @@ class App:
         """
         fresh = load(self._config).settings
         now = self._loop.time()
-        dialplan = self._dialplan(fresh)
-        book = wiring.entries(fresh)
-        trunk_configs = wiring.trunk_configs(fresh)
         notes = [f"{name} changed: takes effect at the next start" for name in _restart_only(self._settings, fresh)]
-        self._trunks.configure(trunk_configs)
-        self._admission.configure(wiring.accounts(fresh), trunk_configs, wiring.admission_settings(fresh))
-        self._book.configure(book, dialplan)
-        self._runtime.settings = wiring.runtime_settings(fresh)
-        self._trunk_registrations.configure(wiring.registrations(fresh), now)
+        self._switch.configure(fresh, now)
         self._settings = fresh
-        self._registrations.configure(wiring.registrar_settings(fresh))
-        self._bindings_changed(now)
-        self._keepalive.watch_gateways(now)
         self._driver.drain()
         log.info("reloaded", extensions=len(fresh.extensions), trunks=len(fresh.trunks), notes=notes)
         return notes
@@ -364,17 +238,14 @@ class App:
     async def _drain(self) -> None:
         """Let calls end by themselves until the deadline, then end them."""
         loop = self._loop
-        runtime = self._runtime
-        runtime.draining = True
-        self._ua.draining = True
+        runtime = self._switch.runtime
         deadline = loop.time() + self._settings.server.drain
         log.info("draining", calls=len(runtime.calls), seconds=self._settings.server.drain)
         # A second Ctrl-C ends the wait.
         hurry = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, hurry.set)
-        self._trunk_registrations.stop(loop.time())
-        self._keepalive.arm(loop.time())
+        self._switch.drain(loop.time())
         self._driver.drain()
         while runtime.calls and loop.time() < deadline and not hurry.is_set():  # noqa: ASYNC110
             await asyncio.sleep(POLL)
@@ -382,12 +253,8 @@ class App:
         runtime.hang_up_all(Cause.NETWORK_OUT_OF_ORDER, now, "switch shutting down")
         self._driver.drain()
         end = now + BYE_GRACE
-        while self._saying_goodbye() and loop.time() < end:  # noqa: ASYNC110
+        while self._switch.saying_goodbye() and loop.time() < end:  # noqa: ASYNC110
             await asyncio.sleep(POLL)
-
-    def _saying_goodbye(self) -> bool:
-        """Whether a BYE or an un-REGISTER of ours still waits for its answer."""
-        return bool(self._stack.sizes()["client transactions"]) or not self._trunk_registrations.stopped()
 
     async def _close(self) -> None:
         await self._control.stop()

@@ -1,0 +1,200 @@
+"""One switch without its surroundings: every part made from the settings and joined, with no socket, loop or clock.
+
+    stack.events -> ua -> runtime, registrations, keep-alive       (pump carries events upwards until none is left)
+    media.events -> runtime
+
+`softswitch/app.py` puts sockets, the store and signals around it; tests put a virtual network there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from media.client import MediaClient
+from sip.binding import BindingChange, BindingRecord
+from sip.effects import ConnectionLost
+from sip.ids import Ids
+from sip.stack import SentBy, Stack
+from sip.ua import UserAgent
+from sip.ua_events import RequestAnswered, RequestArrived, RequestFailed, SessionArrived
+from softswitch import wiring
+from softswitch.admission import Admission
+from softswitch.call_limits import CallLimits
+from softswitch.contact import Contact
+from softswitch.dialplan.routing import Dialplan
+from softswitch.directory import PhoneBook
+from softswitch.keepalive import KeepAlive
+from softswitch.qualify import Qualify
+from softswitch.registrations import ContactPlace, Registrations
+from softswitch.runtime import Runtime
+from softswitch.settings.models import Settings
+from softswitch.trunk_registration import TrunkRegistrations
+from softswitch.trunks import GatewayPlace, Trunks
+
+
+class Switch:
+    """All parts of one switch, joined. Whoever feeds `stack` and `media` calls `pump` afterwards."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ids: Ids,
+        media: MediaClient,
+        sent_by: SentBy,
+        media_address: Callable[[str], str],
+        wall: Callable[[], float],
+        record: Callable[[Contact], None],
+        write_binding: Callable[[BindingChange], None],
+    ) -> None:
+        """`sent_by`, `media_address`: our own addresses towards a host, for Via and Contact, for SDP. `wall`: Unix
+        seconds. `record` takes each contact that has ended, `write_binding` each change of a binding.
+        """
+        self.media = media
+        self._wall = wall
+        self._write_binding = write_binding
+        self.stack = Stack(ids, sent_by, wiring.stack_settings(settings))
+        self.ua = UserAgent(self.stack, wiring.ua_settings(settings), ids)
+        self.admission = Admission(wiring.admission_settings(settings), ids)
+        self.registrations = Registrations(wiring.registrar_settings(settings), self.admission, ids)
+        trunk_configs = wiring.trunk_configs(settings)
+        self.trunks = Trunks(trunk_configs, ids)
+        self.trunk_registrations = TrunkRegistrations(ids)
+        self.limits = CallLimits()
+        self.book = PhoneBook(
+            wiring.entries(settings),
+            _dialplan(settings),
+            self.registrations,
+            self.trunks,
+            self.limits,
+            settings.sip.max_forwards,
+        )
+        self.admission.configure(wiring.accounts(settings), trunk_configs)
+        self.runtime = Runtime(
+            wiring.runtime_settings(settings),
+            self.ua,
+            media,
+            self.stack.timers,
+            self.admission,
+            self.book,
+            self.limits,
+            ids,
+            media_address,
+            wall,
+            record,
+        )
+        pace = wiring.qualify_settings(settings)
+        self.contacts: Qualify[ContactPlace] = Qualify(pace, ids)
+        self.gateways: Qualify[GatewayPlace] = Qualify(pace, ids)
+        self.keepalive = KeepAlive(
+            self.ua,
+            self.stack.timers,
+            self.registrations,
+            self.contacts,
+            self.trunks,
+            self.gateways,
+            self.trunk_registrations,
+            self.bindings_changed,
+        )
+
+    # ---- life ----------------------------------------------------------------------------------------
+
+    def start(self, settings: Settings, bindings: Iterable[BindingRecord], now: float) -> int:
+        """Take back the bindings of before a restart and begin to keep in touch; how many bindings still count."""
+        restored = self.registrations.restore(bindings, now, self._wall())
+        self.registrations.watch(self.contacts, now)
+        self.keepalive.watch_gateways(now)
+        self.trunk_registrations.configure(wiring.registrations(settings), now)
+        self.keepalive.arm(now)
+        return restored
+
+    def configure(self, settings: Settings, now: float) -> None:
+        """Apply new settings whole, or (ValueError) not at all; calls in progress go on."""
+        dialplan = _dialplan(settings)
+        entries = wiring.entries(settings)
+        trunk_configs = wiring.trunk_configs(settings)
+        runtime_settings = wiring.runtime_settings(settings)
+        registrar_settings = wiring.registrar_settings(settings)
+        registrations = wiring.registrations(settings)
+        self.trunks.configure(trunk_configs)
+        self.admission.configure(wiring.accounts(settings), trunk_configs, wiring.admission_settings(settings))
+        self.book.configure(entries, dialplan)
+        self.runtime.settings = runtime_settings
+        self.trunk_registrations.configure(registrations, now)
+        self.registrations.configure(registrar_settings)
+        self.bindings_changed(now)
+        self.keepalive.watch_gateways(now)
+
+    def drain(self, now: float) -> None:
+        """Take no new calls, and sign off from the trunks."""
+        self.runtime.draining = True
+        self.ua.draining = True
+        self.trunk_registrations.stop(now)
+        self.keepalive.arm(now)
+
+    def saying_goodbye(self) -> bool:
+        """Whether a BYE or an un-REGISTER of ours still waits for its answer."""
+        return bool(self.stack.sizes()["client transactions"]) or not self.trunk_registrations.stopped()
+
+    # ---- events up -----------------------------------------------------------------------------------
+
+    def pump(self, now: float) -> None:
+        """Carry events upwards until every layer has none left."""
+        stack, ua, media = self.stack.events, self.ua.events, self.media.events
+        while stack or ua or media:
+            if stack:
+                batch = stack[:]
+                stack.clear()
+                for event in batch:
+                    if type(event) is ConnectionLost:
+                        self.registrations.connection_lost(event.flow, now)
+                        self.registrations.watch(self.contacts, now)
+                    self.ua.handle(event, now)
+            if ua:
+                heard = ua[:]
+                ua.clear()
+                for each in heard:
+                    self._ua_event(each, now)
+            if media:
+                streams = media[:]
+                media.clear()
+                for each_stream in streams:
+                    self.runtime.media_event(each_stream, now)
+
+    def bindings_changed(self, now: float) -> None:
+        """Bindings were made, refreshed or lost: write them down and bring the keep-alive up to date."""
+        changes = self.registrations.changes
+        if not changes:
+            return
+        for change in changes:
+            self._write_binding(change)
+        changes.clear()
+        self.registrations.watch(self.contacts, now)
+        self.keepalive.arm(now)
+
+    def _ua_event(self, event: Any, now: float) -> None:
+        kind = type(event)
+        if kind is SessionArrived:
+            self.runtime.session_arrived(event, now)
+        elif kind is RequestArrived:
+            self._request_arrived(event, now)
+        elif kind is RequestAnswered:
+            self.keepalive.answered(event, now)
+        elif kind is RequestFailed:
+            self.keepalive.failed(event, now)
+        else:
+            self.runtime.session_event(event, now)
+
+    def _request_arrived(self, event: RequestArrived, now: float) -> None:
+        request = event.request
+        if request.method == "REGISTER":
+            response = self.registrations.handle_register(request, event.flow, now, self._wall())
+            self.ua.respond(event.transaction, response, now)
+            self.bindings_changed(now)
+            return
+        # Nothing else is served outside a dialog: who may ask learns 405, whoever may not is challenged first.
+        self.ua.respond(event.transaction, self.admission.refuse_other(request, event.flow, now), now)
+
+
+def _dialplan(settings: Settings) -> Dialplan:
+    return Dialplan(settings.dialplan, settings.extensions.keys())

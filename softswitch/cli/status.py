@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # Rows of each table asked for: more than anyone reads, and the switch makes them in a few milliseconds.
 ROWS = 1000
 WATCH_SECONDS = 2.0
+# Into a file or pipe, where no terminal says how wide it is: rows stay one line each.
+PIPE_WIDTH = 200
+# Columns that may be broken where the terminal is narrow; the others are short and stay whole.
+LONG_COLUMNS = ("contact", "client", "gateways", "caller", "called")
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +44,8 @@ def status(
     from softswitch.control import ControlError, ask_status
 
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_WIDTH)
     path = control_socket(config)
     try:
         report = ask_status(path, limit=rows)
@@ -119,7 +125,8 @@ def _table(title: str, columns: Iterable[str], shown: int, total: int) -> tuple[
     table = Table(title=heading, title_justify="left", title_style="bold")
     for column in columns:
         number = column in ("expires", "round trip", "calls", "for", "talking")
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
+        side: Literal["right", "left"] = "right" if number else "left"
+        table.add_column(column, justify=side, overflow="fold", no_wrap=column not in LONG_COLUMNS)
     return table, True
 
 

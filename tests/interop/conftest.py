@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.cases import CaseRuns
+from harness.sipp import Sipp
 from harness.tools import require_tools
 from harness.torture import TortureRuns
 
@@ -34,6 +35,12 @@ def tools(request: pytest.FixtureRequest) -> None:
     for name in BACKGROUND:
         if name in wanted:
             request.getfixturevalue(name)
+
+
+@pytest.fixture(autouse=True)
+def no_sipp_left(tmp_path: Path) -> Iterator[None]:
+    yield
+    Sipp.kill_those_of(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 from harness.ports import free_ports
 from harness.waiting import wait_for
@@ -18,6 +20,8 @@ NO_CONTROL = "Unable to bind remote control socket (tried"
 
 class Sipp:
     """One SIPp. Started when made; `finish()` waits for the end and fails unless each call went as it should."""
+
+    running: ClassVar[list[Sipp]] = []
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class Sipp:
             self._process = subprocess.Popen(
                 [*words, *options], cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
+        Sipp.running.append(self)
         if not remote:
             try:
                 wait_for(lambda: self._listens(local, transport), f"{scenario} listens on {local[0]}:{local[1]}")
@@ -94,6 +99,7 @@ class Sipp:
         """Fails unless all calls succeeded."""
         try:
             code = self._process.wait(seconds)
+            self.kill()
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.scenario}: not ended after {seconds:g} s\n{self._said()}") from None
@@ -111,3 +117,11 @@ class Sipp:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        with suppress(ValueError):  # killed before
+            Sipp.running.remove(self)
+
+    @classmethod
+    def kill_those_of(cls, directory: Path) -> None:
+        """What a failed test has left running."""
+        for each in [each for each in cls.running if each.directory == directory]:
+            each.kill()

@@ -49,6 +49,7 @@ def case_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseRuns]:
     runs.start()
     yield runs
     runs.join()
+    runs.capture.stop()
     runs.switch.stop()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from harness.cases import CASES, CaseRuns
+from harness.switch import RTP_PORTS
 from harness.waiting import wait_for
 
 from softswitch.load import SCENARIOS
@@ -48,3 +49,12 @@ def test_nothing_is_left_behind(case_runs: CaseRuns) -> None:
     report = case_runs.switch.wait_calls(0, 40)
     assert report.media.rows == 0
     case_runs.switch.check_log()
+
+
+def test_every_message_dissects(case_runs: CaseRuns) -> None:
+    """Wireshark finds nothing malformed in what went over the wire in all scenarios."""
+    case_runs.join()
+    case_runs.capture.stop()
+    switch = case_runs.switch
+    counts = case_runs.capture.check(switch.port, (switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS - 1))
+    assert counts["sip"] > 10 * len(CASES)

@@ -42,12 +42,16 @@ class Capture:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(10)
+        self.stop()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(10)
+            self._process = None
 
     def check(self, sip_port: int, rtp_ports: tuple[int, int]) -> dict[str, int]:
-        """Every packet of the switch's ports dissects as what it should be. Returns how many there were of each."""
+        """Every packet from or to the switch dissects as what it should be. Returns how many there were of each."""
         ports = f"{rtp_ports[0]}-{rtp_ports[1]}"
         decode = ["-d", f"udp.port=={sip_port},sip", "-d", f"tcp.port=={sip_port},sip"]
         for port in range(rtp_ports[0], rtp_ports[1] + 1):

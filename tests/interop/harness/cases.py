@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.capture import Capture
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, Switch
@@ -135,9 +136,11 @@ class CaseRuns:
         # Extensions dial in the context that `softswitch init` makes.
         routes = [f"{self._number(i)}={CALLED}:{self._ports[i]}" for i in range(len(CASES)) if _by_extension(i)]
         self.switch = Switch(directory, extensions=20, routes=routes, extra=self._settings())
+        self.capture = Capture(directory / "cases.pcapng", f"port {self.switch.port}")
         self._threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(len(CASES))]
 
     def start(self) -> None:
+        self.capture.__enter__()
         self.switch.start()
         for thread in self._threads:
             thread.start()

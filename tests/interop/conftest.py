@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness.cases import CaseRuns
+from harness.cases import CASES, CaseRuns
 from harness.sipp import Sipp
 from harness.tools import require_tools
 from harness.torture import TortureRuns
@@ -44,8 +44,13 @@ def no_sipp_left(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def case_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseRuns]:
-    runs = CaseRuns(tmp_path_factory.mktemp("cases"))
+def case_runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseRuns]:
+    """Runs the cases whose tests were chosen; all of them for a test that judges the whole."""
+    users = [item for item in request.session.items if "case_runs" in getattr(item, "fixturenames", ())]
+    chosen = {item.callspec.params["index"] for item in users if hasattr(item, "callspec")}
+    if any(not hasattr(item, "callspec") for item in users):
+        chosen = set(range(len(CASES)))
+    runs = CaseRuns(tmp_path_factory.mktemp("cases"), chosen)
     runs.start()
     yield runs
     runs.join()

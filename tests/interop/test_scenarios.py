@@ -32,6 +32,13 @@ def test_no_scenario_is_left_out() -> None:
     assert {path.stem for path in SCENARIOS.glob("*.xml")} == (used - {"dead"}) | ELSEWHERE
 
 
+def test_a_wrong_password_and_an_unknown_user_are_answered_alike(case_runs: CaseRuns) -> None:
+    """Same status and same headers, so that user names can't be guessed."""
+    wrong, unknown = case_runs.last_answer("register_wrong")
+    assert wrong == unknown
+    assert wrong[0] == "SIP/2.0 401 Unauthorized"
+
+
 def test_every_call_has_its_record(case_runs: CaseRuns) -> None:
     """One row for each call, with the Q.850 cause it ended with and who ended it."""
     case_runs.join()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,10 +128,11 @@ def _by_extension(index: int) -> bool:
 
 
 class CaseRuns:
-    """All cases against one switch; `result(i)` waits for one and raises what went wrong with it."""
+    """The chosen cases against one switch; `result(i)` waits for one and raises what went wrong with it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, chosen: Collection[int]) -> None:
         self._directory = directory
+        self._chosen = chosen
         self._errors: dict[int, BaseException] = {}
         self._ports = {i: free_ports(4, CALLED) for i in range(len(CASES))}
         # Extensions dial in the context that `softswitch init` makes.
@@ -142,8 +144,8 @@ class CaseRuns:
     def start(self) -> None:
         self.capture.__enter__()
         self.switch.start()
-        for thread in self._threads:
-            thread.start()
+        for index in sorted(self._chosen):
+            self._threads[index].start()
             time.sleep(STAGGER)
 
     def result(self, index: int) -> None:
@@ -151,6 +153,16 @@ class CaseRuns:
         if index in self._errors:
             raise self._errors[index]
         assert not self._threads[index].is_alive(), f"{CASES[index]} never ended"
+
+    def last_answer(self, uac: str) -> list[tuple[str, list[str]]]:
+        """Status line and header names of the last message received in each case of this scenario."""
+        found = []
+        for index in (i for i in self._chosen if CASES[i].uac == uac):
+            self._threads[index].join(CASES[index].seconds)
+            (log,) = (self._directory / f"case{index}").glob("*.msg")
+            message = log.read_text().split("message received")[-1].split("\n\n")[1].split("\n")
+            found.append((message[0], [line.partition(":")[0] for line in message[1:]]))
+        return found
 
     def expected_records(self) -> list[tuple[str, str, str]]:
         """(dialled, cause, ended by) of the call records that all cases leave."""
@@ -162,8 +174,8 @@ class CaseRuns:
 
     def join(self) -> None:
         """Waits until no case runs any more, however they ended."""
-        for thread in self._threads:
-            thread.join(150)
+        for index in self._chosen:
+            self._threads[index].join(150)
 
     def _settings(self) -> str:
         trunks = ["  callers:", f"    inbound: {{addresses: [{CALLERS}]}}", "    context: cases"]

@@ -78,7 +78,7 @@ class BehindNat:
         self._cable(self.phone, PHONE, self.router, ROUTER_INSIDE)
         self._cable(self.switch, SWITCH, self.router, ROUTER_OUTSIDE)
         _run("ip", "-n", self.phone, "route", "add", "default", "via", ROUTER_INSIDE)
-        _run(*inside(self.router), "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+        _run(*inside(self.router), "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
         rules = (
             "table ip nat { chain out { type nat hook postrouting priority srcnat; "
             f'ip saddr 192.168.77.0/24 oifname "to-{self.switch}" masquerade fully-random; }}; }}'

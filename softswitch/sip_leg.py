@@ -104,6 +104,7 @@ class SipLeg:
     __slots__ = (
         "_media",
         "_offered",
+        "_offers_in_200",
         "_pending",
         "_reliable",
         "_silence",
@@ -155,6 +156,7 @@ class SipLeg:
         self._media = media
         self._silence = silence  # seconds without RTP: in talk, on hold
         self._offered: OfferSent | None = None  # our offer that waits for its answer
+        self._offers_in_200 = False  # that offer is in our 200: the first ACK answers it
         self._pending: AudioOffer | None = None  # the peer's offer that waits for our answer
 
     # ---- from the peer ----------------------------------------------------------------------------------
@@ -185,15 +187,16 @@ class SipLeg:
                     raise SdpError(488, "No answer to our offer")
                 return Answered(self.id, self.agreed)
             case SessionConfirmed():
-                return Confirmed(self.id, self.agreed if self._offered is not None else None)
+                late, self._offers_in_200 = self._offers_in_200, False
+                return Confirmed(self.id, self.agreed if late else None)
             case Offered():
                 return self._reoffered(event.sdp)
             case AnswerReceived():
                 self._agree(read_answer(event.sdp, self._offer_sent()), now)
                 assert self.agreed is not None
-                if self.session is not None and self.session.state is not State.CONFIRMED and self.inbound:
-                    return None  # the answer in the first ACK: Confirmed follows and brings it
                 self._offered = None
+                if self._offers_in_200:
+                    return None  # the answer in the first ACK: Confirmed follows and brings it
                 return Reanswered(self.id, self.agreed)
             case OfferFailed():
                 self._offered = None
@@ -279,6 +282,7 @@ class SipLeg:
             sdp = self._make_answer(codecs, direction, now)
         else:
             sdp = self.first_offer(codecs, direction)
+            self._offers_in_200 = True
         self.session.accept(sdp, now)
 
     def offer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> bool:

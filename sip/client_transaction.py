@@ -31,6 +31,7 @@ the user hears nothing.
 from __future__ import annotations
 
 from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sip.effects import TRANSPORTS, Flow, Target
@@ -62,6 +63,9 @@ TERMINATED = ClientState.TERMINATED
 
 # Max-Forwards of what the transaction layer itself makes (ACK to non-2xx, CANCEL): RFC 3261 8.1.1.6.
 MAX_FORWARDS: Final = 70
+
+# Ways out whose Via is kept written: one for each address of ours and transport.
+CACHED_VIAS: Final = 256
 
 
 class ClientSurroundings(Protocol):
@@ -415,11 +419,16 @@ def bracketed(host: str) -> str:
 
 def via_line(transport: str, sent_by: tuple[str, int], branch: str) -> str:
     """Our Via, with its line end."""
-    properties = TRANSPORTS[transport]
     # RFC 3581 section 3: the client asks for the response to come back to its source port by an rport
     # parameter without value. Connections need none.
-    rport = "" if properties.reliable else ";rport"
-    return f"Via: SIP/2.0/{properties.via} {bracketed(sent_by[0])}:{sent_by[1]};branch={branch}{rport}\r\n"
+    rport = "" if TRANSPORTS[transport].reliable else ";rport"
+    return f"Via: {via_start(transport, sent_by)};branch={branch}{rport}\r\n"
+
+
+@lru_cache(CACHED_VIAS)
+def via_start(transport: str, sent_by: tuple[str, int]) -> str:
+    """Our Via up to the branch."""
+    return f"SIP/2.0/{TRANSPORTS[transport].via} {bracketed(sent_by[0])}:{sent_by[1]}"
 
 
 def ack_bytes(request: Request, response: Response, via: str) -> bytes:

@@ -168,9 +168,9 @@ def split_list(text: str, name: str = "list") -> list[str]:
 
 def read_params(text: str, name: str) -> dict[str, str | None]:
     """*( SEMI generic-param ): names in lower case, values as written (quotes kept: `unquote`), None without "="."""
+    if text[:5] == ";tag=" and text[5:].isalnum():
+        return {"tag": text[5:]}
     if PLAIN_PARAMS_PATTERN.fullmatch(text):
-        if text[:5] == ";tag=" and text.count(";") == 1:
-            return {"tag": text[5:]}
         return _split_params(text)
     params: dict[str, str | None] = {}
     at, end = 0, len(text)

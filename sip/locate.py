@@ -85,6 +85,15 @@ def is_numeric(host: str) -> bool:
     return True
 
 
+def numeric_target(uri: Uri, transports: Sequence[str]) -> Target | None:
+    """The target of the usual URI of a peer by address: sip, no parameter, numeric. None: it takes a `Lookup`."""
+    if uri.scheme != "sip" or uri.params or "udp" not in transports or not is_numeric(uri.host):
+        return None
+    # 4.1: "If no transport protocol is specified, but the TARGET is a numeric IP address, the client SHOULD use UDP
+    # for a SIP URI"
+    return Target("udp", uri.host, uri.port or TRANSPORTS["udp"].default_port)
+
+
 class Lookup:
     """The way of one URI to its targets. Raises LocateError when made for a URI that we can't serve.
 

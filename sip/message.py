@@ -75,6 +75,14 @@ class Message:
             return split_list(raw[0], name)
         return [part for value in raw for part in split_list(value, name)]
 
+    @property
+    def repeats(self) -> bool:
+        """Whether any name stands twice."""
+        index = self._index
+        if index is None:
+            index = self._make_index()
+        return len(index) != len(self.headers)
+
     def add(self, name: str, value: str) -> None:
         """Append a header."""
         name = canonical(name)
@@ -133,6 +141,23 @@ class Message:
         self._forget(name)
 
     # Typed values
+
+    def read_head(self) -> None:
+        """Read what every message must have: From, To and CSeq. SipError(400) when one is bad or missing."""
+        # Each property would look again for what is here at hand: this is done for every message.
+        index = self._index
+        if index is None:
+            index = self._make_index()
+        try:
+            from_, to, cseq = index["From"], index["To"], index["CSeq"]
+        except KeyError as missing:
+            raise SipError(400, f"Missing {missing.args[0]}") from None
+        if self._from is None:
+            self._from = NameAddr.parse(from_, "From")
+        if self._to is None:
+            self._to = NameAddr.parse(to, "To")
+        if self._cseq is None:
+            self._cseq = CSeq.parse(cseq)
 
     @property
     def via(self) -> Via:

@@ -27,6 +27,7 @@ from sip.client_transaction import (
     bracketed,
     cancel_bytes,
     via_line,
+    via_start,
 )
 from sip.connections import Connections
 from sip.effects import (
@@ -44,7 +45,7 @@ from sip.effects import (
     TransactionFailed,
 )
 from sip.errors import SipError
-from sip.locate import Answer, LocateError, Lookup, is_numeric
+from sip.locate import Answer, LocateError, Lookup, is_numeric, numeric_target
 from sip.parser import check_response
 from sip.timers import TimerHeap
 from sip.uri import escape_user
@@ -73,6 +74,12 @@ MAX_RETRY_AFTER: Final = 3_600.0
 
 # Contacts of ours kept written: a user of ours has one for each way out.
 CACHED_CONTACTS: Final = 4_096
+# Flows kept: a peer has one.
+CACHED_FLOWS: Final = 4_096
+
+# What a peer adds to our Via, after the branch (18.2.1, RFC 3581 section 4).
+_OWN_PARAM: Final = r"(?:rport(?:=[0-9]{1,5})?|received=[0-9A-Fa-f.:\[\]]+)"
+_OWN_PARAMS: Final = re.compile(rf"{_OWN_PARAM}(?:;{_OWN_PARAM})?")
 
 _RETRY_AFTER: Final = re.compile(r"\s*(\d{1,9})\b")
 
@@ -116,23 +123,25 @@ class Outbound:
         the method parameter in the CSeq header field matches the method of the request that created the
         transaction."
         """
-        via = response.via
-        transaction = self.transactions.get(via.branch + response.cseq.method)
-        if transaction is None:
-            return "stray response"
-        host, port = transaction.sent_by
-        # 18.1.2: "If there is a match ... [else] If the value of the "sent-by" parameter in the top Via does
-        # not correspond to a value that the client transport is configured to insert into requests, the
-        # response MUST be silently discarded."
-        if via.port != port and (via.port or _default_port(transaction)) != port:
-            return "response not for us"
-        if via.host != host and via.host.lower() != host.lower():
-            return "response not for us"
-        # 8.1.3.3: "If more than one Via header field value is present in a response, the UAC SHOULD discard
-        # the message."
-        if _has_several_vias(response):
-            return "response of several Via"
-        check_response(response)
+        # Nearly every peer sends our Via back as we wrote it, or with no more than values of rport and received:
+        # then there is nothing to read in it.
+        sent_by, _, rest = (response.get("Via") or "").partition(";branch=")
+        branch, _, params = rest.partition(";")
+        transaction = self.transactions.get(branch + response.cseq.method)
+        own = (
+            transaction is not None
+            and transaction.flow is not None
+            and sent_by == via_start(transaction.flow.transport, transaction.sent_by)
+            and (params == "rport" or not params or _OWN_PARAMS.fullmatch(params) is not None)
+            and not response.repeats
+        )
+        if not own:
+            transaction = self.transactions.get(response.via.branch + response.cseq.method)
+            dropped = "stray response" if transaction is None else _foreign(response, transaction)
+            if dropped:
+                return dropped
+        assert transaction is not None
+        check_response(response, own)
         self._unanswered.discard(transaction)
         return "" if transaction.receive(response, flow, now) else "repeated response"
 
@@ -182,6 +191,11 @@ class Outbound:
             transaction.targets = destination
             self._next_target(transaction, "no target", now)
         else:
+            target = self._numeric(request)
+            if target is not None:
+                transaction.explicit_transport = False
+                self._try(transaction, target, now)
+                return transaction
             transaction.hold(now)
             self._locate(
                 request,
@@ -199,6 +213,8 @@ class Outbound:
             self._write_ack(request, _flow_to(destination), contact_user)
         elif destination is not None:
             self._write_ack(request, _flow_to(self._choose(destination, now)), contact_user)
+        elif (target := self._numeric(request)) is not None:
+            self._write_ack(request, _flow_to(target), contact_user)
         else:
             self._locate(
                 request,
@@ -278,6 +294,13 @@ class Outbound:
             del self.transactions[transaction.key]
 
     # --- targets --------------------------------------------------------------------------------------------
+
+    def _numeric(self, request: Request) -> Target | None:
+        """The target of a request to an address, where nothing need be asked."""
+        try:
+            return numeric_target(next_hop(request), self._settings.transports)
+        except SipError:
+            return None  # `Lookup` says what is wrong
 
     def _locate(
         self,
@@ -489,11 +512,28 @@ def _contact(transaction: ClientTransaction, sent_by: tuple[str, int]) -> str:
     return contact_line(transaction.contact_user, transaction.flow.transport, sent_by)
 
 
+def _foreign(response: Response, transaction: ClientTransaction) -> str:
+    """Why a response of that branch is nevertheless not for the transaction; "" when it is."""
+    via = response.via
+    host, port = transaction.sent_by
+    # 18.1.2: "If there is a match ... [else] If the value of the "sent-by" parameter in the top Via does not
+    # correspond to a value that the client transport is configured to insert into requests, the response MUST be
+    # silently discarded."
+    if via.port != port and (via.port or _default_port(transaction)) != port:
+        return "response not for us"
+    if via.host != host and via.host.lower() != host.lower():
+        return "response not for us"
+    # 8.1.3.3: "If more than one Via header field value is present in a response, the UAC SHOULD discard the
+    # message."
+    return "response of several Via" if _has_several_vias(response) else ""
+
+
 def _has_several_vias(response: Response) -> bool:
     fields = [value for name, value in response.headers if name == "Via"]
     return len(fields) > 1 or ("," in fields[0] and len(response.values("Via")) > 1)
 
 
+@lru_cache(CACHED_FLOWS)
 def _flow_to(target: Target) -> Flow:
     return Flow(target.transport, ANY_LOCAL, (target.host, target.port), 0)
 

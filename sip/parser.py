@@ -119,6 +119,7 @@ def check_request(request: Request) -> None:
     """What RFC 3261 asks of every request, read from its headers. ParseError carries the request to answer."""
     try:
         _check_common(request)
+        request.via  # noqa: B018
         if request.cseq.method != request.method:
             # RFC 3261 8.1.1.5: "For non-REGISTER requests outside of a dialog ... The method MUST match that of the
             # request."
@@ -132,10 +133,15 @@ def check_request(request: Request) -> None:
         raise ParseError(error.status, error.reason, answerable(request)) from error
 
 
-def check_response(response: Response) -> None:
-    """What RFC 3261 asks of every response. ParseError (without request: responses are dropped in silence)."""
+def check_response(response: Response, own_via: bool = False) -> None:
+    """What RFC 3261 asks of every response. ParseError (without request: responses are dropped in silence).
+
+    `own_via`: the top Via is known to be the one we wrote, and need not be read.
+    """
     try:
         _check_common(response)
+        if not own_via:
+            response.via  # noqa: B018
     except SipError as error:
         raise ParseError(error.status, error.reason) from error
 
@@ -159,16 +165,16 @@ def answerable(request: Request) -> Request | None:
 
 # RFC 3261 8.1.1: "A valid SIP request formulated by a UAC MUST, at a minimum, contain the following header fields: To,
 # From, CSeq, Call-ID, Max-Forwards, and Via" (Max-Forwards is younger than RFC 2543)
-_MANDATORY: Final = ("Via", "From", "To", "Call-ID", "CSeq")
+_MANDATORY: Final = frozenset({"Via", "From", "To", "Call-ID", "CSeq"})
 
 
 def _check_common(message: Request | Response) -> None:
     index = message._index
     if index is None:
         index = message._make_index()
-    for name in _MANDATORY:
-        if name not in index:
-            raise SipError(400, f"Missing {name}")
+    if not index.keys() >= _MANDATORY:
+        missing = next(name for name in ("Via", "From", "To", "Call-ID", "CSeq") if name not in index)
+        raise SipError(400, f"Missing {missing}")
     if len(index) != len(message.headers):
         seen: set[str] = set()
         for name, _ in message.headers:
@@ -178,10 +184,7 @@ def _check_common(message: Request | Response) -> None:
                 seen.add(name)
     if not index["Call-ID"]:
         raise SipError(400, "Bad Call-ID")
-    message.via  # noqa: B018
-    message.from_  # noqa: B018
-    message.to  # noqa: B018
-    message.cseq  # noqa: B018
+    message.read_head()
 
 
 def _start(start: str, headers: list[tuple[str, str]], data: bytes, limits: Limits) -> Request | Response:

@@ -176,7 +176,7 @@ class Call:
         self._directory = directory
         self._new_leg = new_leg
         self._out: dict[int, _Out] = {}
-        self._hunt: Hunt | None = None
+        self._hunt: Hunt[ExtensionTarget | TrunkTarget] | None = None
         self._plan: Dial | None = None
         self._sole_target = ""
         self._diversions = 0
@@ -286,9 +286,7 @@ class Call:
             if forward is not None:
                 self._divert(forward, self._directory.context_of(self._sole_target), now)
                 return
-        directory = self._directory
-        targets = tuple([directory.target(target, self.setup.caller, self.contact.id, now) for target in plan.targets])
-        self._hunt = Hunt(targets, plan.mode == "sequence", plan.ring_timeout)
+        self._hunt = Hunt(plan.targets, plan.mode == "sequence", plan.ring_timeout)
         self._next_stage(now)
 
     def _next_stage(self, now: float) -> None:
@@ -296,7 +294,7 @@ class Call:
         hunt = self._hunt
         assert hunt is not None
         while True:
-            candidates = hunt.next_stage()
+            candidates = hunt.next_stage(lambda target: self._look_up(target, now))
             if not candidates:
                 self._hunted_in_vain(hunt.outcome(), now)
                 return
@@ -304,6 +302,9 @@ class Call:
             self._call(candidates, now)
             if not hunt.stage_over():
                 return
+
+    def _look_up(self, target: ExtensionTarget | TrunkTarget, now: float) -> Target:
+        return self._directory.target(target, self.setup.caller, self.contact.id, now)
 
     def _call(self, candidates: list[Candidate], now: float) -> None:
         """Originate a leg to each candidate that has a codec in common with the caller."""

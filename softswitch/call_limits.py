@@ -38,6 +38,11 @@ class CallLimits:
             holders.append(holder)
         return True
 
+    def has_room(self, holder: str, limit: int, call: str) -> bool:
+        """Whether acquire() would count the call."""
+        calls = self._held.get(holder)
+        return limit <= 0 or calls is None or call in calls or len(calls) < limit
+
     def release(self, call: str, holder: str | None = None) -> None:
         """The call ended, or (`holder` given) has left that holder. Unknown calls are fine."""
         holders = self._calls.get(call)

@@ -118,7 +118,7 @@ class PhoneBook:
         return self._numbers.route(context, number, "" if caller.withheld else caller.number, did)
 
     def target(self, target: ExtensionTarget | TrunkTarget, caller: Party, contact: str, now: float) -> Target:
-        """The endpoints of a dial target, in groups; it counts against their call limits from now on."""
+        """The endpoints of a dial target, in groups; none where its owner has as many calls as it may."""
         if isinstance(target, ExtensionTarget):
             return self._extension(target.number, contact, now)
         return self._trunk(target.trunk, target.number, caller, contact, now)
@@ -153,7 +153,7 @@ class PhoneBook:
         contacts = self._registrations.targets(number, now)
         if not contacts:
             return Target(number, (), entry.ring_timeout, UNAVAILABLE)
-        if not self._limits.acquire(f"extension:{number}", entry.call_limit, contact):
+        if not self._limits.has_room(f"extension:{number}", entry.call_limit, contact):
             return Target(number, (), entry.ring_timeout, BUSY)
         endpoints = tuple(
             [
@@ -182,7 +182,7 @@ class PhoneBook:
         attempts = self._trunks.attempts(name, number, caller, now)
         if not attempts:
             return Target(name, (), entry.ring_timeout, NO_ROUTE)
-        if not self._limits.acquire(f"trunk:{name}", entry.channels, contact):
+        if not self._limits.has_room(f"trunk:{name}", entry.channels, contact):
             return Target(name, (), entry.ring_timeout, NO_CHANNEL)
         groups = tuple(
             [

@@ -4,7 +4,8 @@ A *dial* decision names targets, rung together (`parallel`) or one after another
 *branch*: the groups of endpoints that the directory gives for it. The endpoints of a group ring together (an
 extension's contacts); the next group is tried when the whole group failed in a way that another gateway may cure.
 
-    next_stage()     -> candidates to call; each is told back by called(candidate, leg)
+    next_stage()     -> candidates to call; each is told back by called(candidate, leg). Only now are its targets looked
+                        up: who waits in a sequence is not in the call yet
     failed(leg)      -> candidates to call instead; when stage_over(), go on with next_stage()
     timed_out()      -> the legs to release, then as failed
     outcome()        -> what it amounts to when no stage is left
@@ -13,6 +14,9 @@ Pure: values in, values out. It holds no leg, only their ids.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -113,26 +117,30 @@ class _Branch:
             self.worst = outcome
 
 
-class Hunt:
+Dialled = TypeVar("Dialled")
+"""What a dial decision names: the caller of `next_stage` knows how to look it up."""
+
+
+class Hunt(Generic[Dialled]):
     """One dial decision being carried out."""
 
     __slots__ = ("_best", "_ringing", "_timeout", "_waiting", "timeout")
 
-    def __init__(self, targets: tuple[Target, ...], in_sequence: bool, ring_timeout: float | None) -> None:
+    def __init__(self, targets: Sequence[Dialled], in_sequence: bool, ring_timeout: float | None) -> None:
         chosen = targets[:MAX_BRANCHES]
         stages = [[target] for target in chosen] if in_sequence else [list(chosen)]
-        self._waiting: list[list[Target]] = list(reversed(stages))
+        self._waiting: list[list[Dialled]] = list(reversed(stages))
         self._timeout = ring_timeout
         self._ringing: list[_Branch] = []
         self._best: Outcome | None = None
         self.timeout = 0.0
         """Seconds that the stage begun last may ring."""
 
-    def next_stage(self) -> list[Candidate]:
+    def next_stage(self, look_up: Callable[[Dialled], Target]) -> list[Candidate]:
         """Begin the next stage; the endpoints to call now, empty when there is no further stage."""
         while self._waiting:
             self._conclude()
-            stage = self._waiting.pop()
+            stage = [look_up(target) for target in self._waiting.pop()]
             self._ringing = [_Branch(target) for target in stage]
             self.timeout = self._timeout or max(target.ring_timeout for target in stage)
             found = [each for n in range(len(stage)) for each in self._next_group(n)]

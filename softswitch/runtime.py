@@ -302,6 +302,9 @@ class Runtime:
             return
         active.streams += 1
         self._streams[effect.leg] = active.call.contact.id
+        # The directory has seen that there is room. Counted by leg, so that failover to another gateway keeps the
+        # channel that the failed leg has given back a moment ago.
+        self._limits.acquire(f"{endpoint.kind}:{endpoint.name}", 0, active.call.contact.id)
         sdp = leg.first_offer(effect.codecs, effect.direction)
         request = Request(
             "INVITE",

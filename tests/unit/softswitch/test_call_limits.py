@@ -74,3 +74,13 @@ def test_nothing_leaks_whatever_the_order(steps: list[tuple[str, str, str]]) -> 
         for each in "xyz":
             assert limits.held(each) == len([pair for pair in held if pair[0] == each])
         assert len(limits) == len({pair[1] for pair in held})
+
+
+def test_room_is_what_acquire_would_find() -> None:
+    limits = CallLimits()
+    assert limits.has_room("trunk:t", 1, "a")
+    assert limits.acquire("trunk:t", 1, "a")
+    assert limits.has_room("trunk:t", 1, "a")
+    assert not limits.has_room("trunk:t", 1, "b")
+    assert limits.has_room("trunk:t", 0, "b")
+    assert limits.has_room("trunk:t", 2, "b")

@@ -68,6 +68,11 @@ class InviteSession(SessionCore):
         return self._pending is not None
 
     @property
+    def unheard_progress(self) -> int:
+        """Reliable provisional responses of ours that wait for their PRACK, or for their turn to be sent."""
+        return 0
+
+    @property
     def can_offer(self) -> bool:
         """Whether offer() is allowed now: no offer of either side waits for its answer, and a way to send one
         exists.

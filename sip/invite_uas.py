@@ -173,6 +173,10 @@ class UasSession(InviteSession):
         super().hangup(now, reason, status)
 
     @property
+    def unheard_progress(self) -> int:
+        return self._queue.unheard if self._queue is not None else 0
+
+    @property
     def can_offer(self) -> bool:
         # RFC 3311 5.1: before the 2xx the callee may offer once the PRACK of the 18x with its answer has come.
         queue = self._queue

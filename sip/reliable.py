@@ -91,6 +91,11 @@ class ReliableQueue:
         self._waiting.clear()
 
     @property
+    def unheard(self) -> int:
+        """Responses that no PRACK has acknowledged, sent or not."""
+        return len(self._waiting) + (self.unacked is not None)
+
+    @property
     def withholds_2xx(self) -> bool:
         """RFC 3262 3: the final response waits "unless the final response is 2xx and any of the unacknowledged
         reliable

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol, assert_never
 
-from media.codec import TELEPHONE_EVENT, codec_key
+from media.codec import TELEPHONE_EVENT, codec_key, is_audio
 from media.commands import MediaAddress
 from media.negotiate import (
     AudioOffer,
@@ -42,7 +42,7 @@ from media.negotiate import (
     relay_offer,
 )
 from media.sdp import NoCommonCodec, PayloadType
-from softswitch.causes import Cause, status_of_cause
+from softswitch.causes import Cause, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
 from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target, outcome_of
@@ -358,7 +358,7 @@ class Call:
             if forward is not None:
                 self._divert(forward, self._directory.context_of(self._sole_target), now)
                 return
-        self._give_up(outcome.cause, outcome.status or status_of_cause(outcome.cause), now, outcome.retry_after)
+        self._give_up(outcome.cause, status_for_caller(outcome.status, outcome.cause), now, outcome.retry_after)
 
     def _divert(self, number: str, context: str, now: float) -> None:
         """Go on with another number, dialled as by the owner of `context`."""
@@ -378,9 +378,10 @@ class Call:
         self.contact.destination = "echo"
         codecs = own_answer(self._offer) if self._offer is not None else own_offer(self._a_policy)
         self.state = State.ECHO
+        # What early media of a failed leg has agreed stands (RFC 3261 13.2.1).
+        self._effects.append(Accept(self.a, codecs if self._a_codecs is None else None))
         self._a_codecs = codecs
         self._mark_answered(now, "echo")
-        self._effects.append(Accept(self.a, codecs))
         if self._offer is not None:
             self._effects.append(EchoMedia(self.a))
 
@@ -407,17 +408,20 @@ class Call:
             except NoCommonCodec:
                 self._tell_ringing(event.status)
                 return
-            self._early = event.leg
             self._a_codecs = codecs
             self._ringing = event.status
             self._effects.append(Progress(self.a, event.status, codecs, flipped(event.session.direction)))
         else:
             self._tell_ringing(event.status)
+        self._early = event.leg
         self._effects.append(Bridge(self.a, event.leg))
 
     def _tell_ringing(self, status: int) -> None:
-        """Pass a provisional status on to A: each once in a row, and no 183 after 180 has told that it rings."""
-        if status == self._ringing or (status > 180 and self._ringing == 180):
+        """Pass a provisional status on to A: each once in a row, and no 183 after 180 has told that it rings.
+
+        199 tells of a branch that has failed (RFC 6228), while others may ring: it stays on its leg.
+        """
+        if status == self._ringing or status == 199 or (status in (182, 183) and self._ringing == 180):
             return
         self._ringing = status
         self._effects.append(Progress(self.a, status))
@@ -589,7 +593,7 @@ class Call:
             return
         keys = {codec_key(p.codec) for p in session.codecs + session.dtmf}
         codecs = tuple(p for p in theirs.codecs + theirs.dtmf if codec_key(p.codec) in keys)
-        if not codecs:
+        if not codecs or not is_audio(codecs[0].codec):
             self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec")
             return
         self._carried = (leg, None)
@@ -632,15 +636,22 @@ class Call:
     # ---- ends -------------------------------------------------------------------------------------------
 
     def _redirected(self, event: Redirected, now: float) -> None:
-        """A phone sends its caller elsewhere: followed with the rights of its extension, never of a trunk's."""
+        """A phone sends its caller elsewhere: followed with the rights of its extension, never of a trunk's.
+
+        Where others were called together with it, or in its turn, it only does not take the call itself.
+        """
         out = self._out.get(event.leg)
         if out is None:
             return
         self._leg_gone(event.leg, event.cause, 302, now)
         if self.state is not State.HUNTING or self._hunt is None:
+            self._finish_if_over()
             return
         if out.endpoint.kind != "extension" or not event.number:
             self._try_on(event.leg, out, Failure(Cause.CALL_REJECTED, 403), now)
+            return
+        if out.endpoint.name != self._sole_target or event.leg not in self._hunt.legs():
+            self._try_on(event.leg, out, Failure(Cause.SUBSCRIBER_ABSENT, 480), now)
             return
         for leg in self._hunt.stop():
             if leg != event.leg:
@@ -664,21 +675,21 @@ class Call:
             for other in self._hunt.declined(leg) if event.status >= 600 else ():
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
                 self._hunt.failed(other, Failure(Cause.CALL_REJECTED, event.status))
-            self._try_on(leg, out, Failure(event.cause, event.status, event.retry_after), now)
+            self._try_on(leg, out, Failure(event.cause, event.status, event.retry_after), now, event.by_peer)
         elif leg == self.b:
             self.b = None
             self._end_all(event.cause, now, by="callee" if event.by_peer else "switch", text=event.text)
         else:
             self._finish_if_over()
 
-    def _try_on(self, leg: int, out: _Out, failure: Failure, now: float) -> None:
-        """A candidate failed: the next gateway, the next stage, or the end of the hunt."""
+    def _try_on(self, leg: int, out: _Out, failure: Failure, now: float, by_peer: bool = True) -> None:
+        """A candidate failed: the next gateway (where it was the peer that failed), the next stage, or the end."""
         hunt = self._hunt
         assert hunt is not None
         if self._early == leg:
             self._early = None
             self._effects.append(Unbridge(self.a))
-        again = self._directory.may_fail_over(out.endpoint, failure, out.status > 0, now)
+        again = by_peer and self._directory.may_fail_over(out.endpoint, failure, out.status > 0, now)
         self._call(hunt.failed(leg, failure, again), now)
         if hunt.stage_over():
             self._next_stage(now)

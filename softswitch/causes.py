@@ -129,6 +129,13 @@ _CAUSE_TO_STATUS: dict[int, int] = {
     127: 500,
 }
 
+# Failures that speak of the request of one hop and mean nothing to another: most must carry a header that tells what is
+# wrong with it (RFC 3261 21.4: WWW-Authenticate with 401, Allow with 405, Unsupported with 420, Min-SE with 422...).
+_OF_ONE_HOP = frozenset(
+    {401, 405, 406, 407, 411, 412, 415, 416, 417, 420, 421, 422, 423, 424, 428, 429, 436, 437, 438, 439, 440, 469, 470}
+    | {481, 489, 491, 493, 494, 505, 580}
+)
+
 _Q850_CAUSE = re.compile(r"Q\.850\s*;(?:[^,]*;)?\s*cause\s*=\s*(\d{1,3})", re.IGNORECASE)
 
 
@@ -145,6 +152,11 @@ def cause_of_status(status: int) -> int:
 def status_of_cause(cause: int) -> int:
     """The SIP failure status for a Q.850 cause; 480 where nothing fits (RFC 3398: class default)."""
     return _CAUSE_TO_STATUS.get(cause, 480)
+
+
+def status_for_caller(status: int, cause: int) -> int:
+    """The status that a caller gets when the called leg failed with `status` (0: with none) and `cause`."""
+    return status if status and status not in _OF_ONE_HOP else status_of_cause(cause)
 
 
 def cause_of_reason(reason: str | None) -> int | None:

@@ -72,6 +72,10 @@ SessionEvent = (
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 """RFC 3326 section 3.1: the Reason of a CANCEL to the legs that lost."""
 
+MAX_UNHEARD_PROGRESS = 4
+"""Reliable provisional responses that a caller may leave unacknowledged; news beyond them is left out: it does not
+listen, and what it hears at last would be stale."""
+
 _END_CAUSES: dict[str, int] = {
     "bye": Cause.NORMAL_CLEARING,
     "local": Cause.NORMAL_CLEARING,
@@ -84,6 +88,8 @@ _END_CAUSES: dict[str, int] = {
     "transport": Cause.NETWORK_OUT_OF_ORDER,
     "bad-sdp": Cause.INCOMPATIBLE_DESTINATION,
 }
+
+_ELSEWHERE = re.compile(r"(?:^|,)\s*SIP\s*;(?:[^,]*;)?\s*cause\s*=\s*200\b", re.IGNORECASE)
 
 _PRINTABLE = re.compile(r"[^ !#-\[\]-~]")
 
@@ -210,7 +216,7 @@ class SipLeg:
                 return self._failed(event)
             case Cancelled():
                 self.over = True
-                return Released(self.id, Cause.NORMAL_CLEARING, 487)
+                return Released(self.id, _cause_of_cancel(event.reason), 487)
             case SessionEnded():
                 return self._ended(event)
             case _:
@@ -270,6 +276,8 @@ class SipLeg:
     def progress(self, status: int, codecs: tuple[PayloadType, ...] | None, direction: str, now: float) -> None:
         """Send 18x, with the answer when `codecs` is given."""
         assert self.session is not None
+        if codecs is None and self.session.unheard_progress >= MAX_UNHEARD_PROGRESS:
+            return
         sdp = self._make_answer(codecs, direction, now) if codecs is not None else None
         self.session.progress(status, sdp, now, self._reliable)
 
@@ -316,7 +324,7 @@ class SipLeg:
         session = self.session
         if session is None or self.over:
             return
-        if cause == Cause.ANSWERED_ELSEWHERE:
+        if cause == Cause.ANSWERED_ELSEWHERE and session.role == "uac":
             session.hangup(now, ELSEWHERE)
             return
         if session.role == "uas" and session.state in (State.CALLING, State.EARLY):
@@ -359,12 +367,22 @@ class SipLeg:
         )
 
 
+def _cause_of_cancel(reason: str) -> int:
+    """Why the caller gave up. RFC 3326 3.1: `SIP;cause=200` says that another took the call, which the phones that
+    rang for this leg must learn too, or they count it as missed.
+    """
+    if _ELSEWHERE.search(reason) is not None:
+        return Cause.ANSWERED_ELSEWHERE
+    return cause_of_reason(reason) or Cause.NORMAL_CLEARING
+
+
 def _first_contact(headers: list[tuple[str, str]]) -> str:
     """The user part of the first Contact of a 3xx; "" when there is none that can be used."""
     for name, value in headers:
         if name == "Contact":
             try:
-                return NameAddr.parse(value).uri.user or ""
+                # RFC 3261 19.1.2: escapes stand for characters; 19.1.1: a telephone-subscriber may bring parameters.
+                return NameAddr.parse(value).uri.username.partition(";")[0]
             except SipError:
                 return ""
     return ""

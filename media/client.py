@@ -101,6 +101,10 @@ class InProcessMedia:
         self._timer: asyncio.TimerHandle | None = None
         self._minder: asyncio.TimerHandle | None = None
         self._told = False
+        self.packets_in = 0
+        """RTP and RTCP packets that came, whosever they were."""
+        self.packets_out = 0
+        """RTP packets passed on."""
         self._last_batch = 0.0
         self._shrunk = 0.0
 
@@ -229,6 +233,8 @@ class InProcessMedia:
         if count:
             told = len(self.events)
             outgoing = self._engine.packets(self._slots, now)
+            self.packets_in += count
+            self.packets_out += outgoing.slots.size
             if outgoing.slots.size:
                 table, to = self._engine.table, outgoing.targets
                 self._sockets.send(

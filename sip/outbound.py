@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from hashlib import blake2s
 from typing import TYPE_CHECKING, Final
 
 from sip.client_transaction import (
@@ -107,6 +108,7 @@ class Outbound:
         self._avoided: dict[Target, float] = {}  # until when
         self._settings = settings
         self._ids = ids
+        self._ack_key = ids.token(32).encode()
         self._sent_by = sent_by
         self._next_id = next_id
         self._connections = connections
@@ -461,11 +463,15 @@ class Outbound:
 
     def _write_ack(self, request: Request, flow: Flow, contact_user: str | None) -> None:
         # 17: "the ACK for a 2xx response ... is not considered part of the transaction"; 13.2.2.4: it has a
-        # branch of its own, and is passed straight to the transport layer.
+        # branch of its own, and is passed straight to the transport layer. "The ACK MUST be passed to the client
+        # transport every time a retransmission of the 2xx final response ... arrives": the same ACK, so its branch is
+        # drawn from what it acknowledges.
         if not is_numeric(flow.remote[0]):
             return
         sent_by = self._sent_by(flow.transport, flow.remote[0])
-        via = via_line(flow.transport, sent_by, self._ids.branch())
+        named = "\n".join([request.get(name) or "" for name in ("Call-ID", "From", "To", "CSeq")])
+        branch = blake2s(named.encode("utf-8", "surrogateescape"), key=self._ack_key, digest_size=10).hexdigest()
+        via = via_line(flow.transport, sent_by, f"z9hG4bK{branch}")
         contact = "" if contact_user is None else contact_line(contact_user, flow.transport, sent_by)
         data = _spliced(request.encode(), via, contact)
         if not TRANSPORTS[flow.transport].reliable or self._connections.get(flow) is not None:

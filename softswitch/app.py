@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
-import os
 import signal
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ import structlog
 from media.client import InProcessMedia
 from sip.aio.addresses import LocalAddresses, SipListen
 from sip.aio.dns import DnsClient
-from sip.aio.driver import Driver
+from sip.aio.driver import Driver, ListenError
+from sip.binding import BindingRecord
 from sip.ids import Ids
 from softswitch import wiring
 from softswitch.causes import Cause
 from softswitch.contact import Contact
-from softswitch.control import SOCKET_NAME, ControlRefused, ControlServer, MediaReport
+from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer, MediaReport
 from softswitch.report import cdr_of, status_report
 from softswitch.settings.loader import ConfigError, load
 from softswitch.settings.models import Settings
@@ -64,37 +65,24 @@ class App:
         self._settings: Settings = load(config).settings
         self._stopping = asyncio.Event()
         self._started_at = 0.0
+        self._opened = AsyncExitStack()  # what is closed at the end, the last opened first
+        self._bindings: list[BindingRecord] = []
         self._loop = asyncio.get_running_loop()
 
     # ---- life ----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open everything. Raises StartError with one clear line."""
+        """Open everything, or nothing. Raises StartError with one clear line."""
+        try:
+            await self._open()
+        except (OSError, ControlError) as error:
+            await self._opened.aclose()
+            raise StartError(_one_line(error)) from error
         settings = self._settings
-        state = settings.server.state_directory
-        self._store = Store(settings.server.database_url)
-        try:
-            state.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StartError(f"state directory {state}: {error.strerror}") from error
-        try:
-            await self._store.start()
-        except StoreError as error:
-            raise StartError(str(error)) from error
-        self._build(settings)
-        try:
-            self._media.start()
-            await self._driver.start()
-        except OSError as error:
-            raise StartError(str(error)) from error
         now = self._loop.time()
-        restored = self._switch.start(settings, await self._store.load_bindings(), now)
+        restored = self._switch.start(settings, self._bindings, now)
+        self._bindings = []
         self._driver.drain()
-        self._control = ControlServer(
-            state / SOCKET_NAME,
-            {"status": self._status, "reload": self._reload_command, "ping": lambda _args: {"pid": os.getpid()}},
-        )
-        await self._control.start()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._stopping.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_signal)
@@ -103,6 +91,26 @@ class App:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         log.info("ready", listening=self.listening(), bindings=restored, calls_limit=settings.sip.limits.calls)
+
+    async def _open(self) -> None:
+        """Files, sockets and the database. OSError and ControlError say what is in the way."""
+        settings = self._settings
+        state = settings.server.state_directory
+        # Call records and bindings are for the owner's eyes.
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._store = Store(settings.server.database_url)
+        self._build(settings)
+        opened = self._opened
+        await self._store.start()
+        opened.push_async_callback(self._store.close)
+        self._bindings = await self._store.load_bindings()
+        opened.callback(self._media.stop)
+        self._media.start()
+        opened.push_async_callback(self._driver.close)
+        await self._driver.start()
+        control = ControlServer(state / SOCKET_NAME, {"status": self._status, "reload": self._reload_command})
+        await control.start()
+        opened.push_async_callback(control.stop)
 
     async def run(self) -> None:
         """Serve until told to stop, then drain and close."""
@@ -191,19 +199,18 @@ class App:
                 **switch.stack.counters,
                 **switch.admission.counters,
                 **switch.runtime.counters,
-                **switch.stack.sizes(),
             },
+            tables=switch.stack.sizes(),
             media=self._media_report(),
         )
 
     def _media_report(self) -> MediaReport:
-        counted = dict(self._media.counters)
         return MediaReport(
             rows=self._media.streams,
             ports=self._media.ports,
-            packets_in=counted.pop("packets_received", 0),
-            packets_out=counted.pop("packets_sent", 0),
-            dropped=counted,
+            packets_in=self._media.packets_in,
+            packets_out=self._media.packets_out,
+            dropped=dict(self._media.counters),
         )
 
     def _reload_command(self, _args: dict[str, Any]) -> Any:
@@ -257,11 +264,16 @@ class App:
             await asyncio.sleep(POLL)
 
     async def _close(self) -> None:
-        await self._control.stop()
-        await self._driver.close()
-        self._media.stop()
-        await self._store.close()
+        await self._opened.aclose()
         log.info("stopped")
+
+
+def _one_line(error: Exception) -> str:
+    """What is in the way, without errno."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, StoreError | ListenError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = error.strerror if isinstance(error, StoreError | ListenError) else str(error)
+    return str(text)
 
 
 def _restart_only(old: Settings, new: Settings) -> list[str]:

@@ -134,7 +134,8 @@ class StatusReport(msgspec.Struct):
     registrations: list[RegistrationRow] = []
     trunks: list[TrunkRow] = []
     calls: list[CallRow] = []
-    counters: dict[str, int] = {}
+    counters: dict[str, int] = {}  # since the start
+    tables: dict[str, int] = {}  # entries now: transactions, timers
     media: MediaReport = msgspec.field(default_factory=MediaReport)
     totals: dict[str, int] = {}  # "registrations", "calls"
     listening: list[str] = []  # "udp 127.0.0.1:5060"

@@ -108,6 +108,7 @@ def status_report(
     gateway_rtt: dict[tuple[str, str], float | None],
     calls: Iterable[Active],
     counters: dict[str, int],
+    tables: dict[str, int],
     media: MediaReport,
 ) -> StatusReport:
     """Everything an operator sees with `softswitch status`; lists are cut to `limit` rows."""
@@ -122,6 +123,7 @@ def status_report(
         trunks=[_trunk(each, registered, trunk_calls, gateway_rtt) for each in trunks[:rows]],
         calls=[_call(each, now) for each in active[:rows]],
         counters=counters,
+        tables=tables,
         media=media,
         totals={"registrations": len(bindings), "calls": len(active)},
         listening=listening,

@@ -81,7 +81,9 @@ def page(report: StatusReport) -> RenderableType:
     parts.append(_calls(report.calls, report.totals.get("calls", len(report.calls))))
     parts.append(_media(report.media))
     if report.counters:
-        parts.append(_counters(report.counters))
+        parts.append(_counters("counted", report.counters))
+    if report.tables:
+        parts.append(_counters("now", report.tables))
     return Group(*parts)
 
 
@@ -212,10 +214,10 @@ def _media(media: MediaReport) -> RenderableType:
     return Text(line + (f"; dropped: {dropped}" if dropped else ""))
 
 
-def _counters(counters: dict[str, int]) -> RenderableType:
+def _counters(title: str, counters: dict[str, int]) -> RenderableType:
     from rich.text import Text
 
     from softswitch.cli.printable import printable
 
     counted = ", ".join(f"{printable(name)} {count}" for name, count in sorted(counters.items()) if count)
-    return Text(f"counters: {counted}" if counted else "", style="dim")
+    return Text(f"{title}: {counted}" if counted else "", style="dim")

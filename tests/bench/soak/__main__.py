@@ -39,13 +39,13 @@ def build_media() -> Path:
 def state(target: Switch) -> dict[str, Any]:
     """What the switch says of itself."""
     report = ask(target.directory / "var" / "control.sock", "status", limit=0)
-    counters = report["counters"]
+    tables = report["tables"]
     return {
         "rows": report["media"]["rows"],
         "ports": report["media"]["ports"],
         "calls": report["totals"]["calls"],
-        "timers": counters.get("timers", 0),
-        "transactions": counters.get("server transactions", 0) + counters.get("client transactions", 0),
+        "timers": tables.get("timers", 0),
+        "transactions": tables.get("server transactions", 0) + tables.get("client transactions", 0),
         "descriptors": len(os.listdir(f"/proc/{target.pid}/fd")),
         "memory": resident_kib(target.pid),
     }

@@ -200,6 +200,57 @@ def test_rfc_3581_what_the_server_wrote_into_our_via_does_not_matter() -> None:
     assert told(stack) == [200]
 
 
+@pytest.mark.parametrize(
+    ("after", "taken"),
+    [
+        ("", True),
+        (";rport", True),
+        (";rport=5060;received=192.0.2.1", True),
+        (";received=[2001:db8::1];rport", True),
+        (";x=y", True),
+        (";rport=5060, SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKother", False),  # 8.1.3.3
+        (", SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKother", False),
+        (";received=<", False),
+        (";;", False),
+    ],
+)
+def test_our_own_via_is_known_however_the_peer_has_added_to_it(after: str, taken: bool) -> None:
+    stack = make()
+    stack.send(request(), 0.0, A)
+    ((message, flow),) = sent(stack)
+    response = response_to(message, 200, to_tag="b")
+    response.set("Via", f"SIP/2.0/UDP 192.0.2.1:5060;branch={message.via.branch}{after}")
+    stack.receive(response.encode(), flow, 0.0)
+    assert told(stack) == ([200] if taken else [])
+
+
+def test_a_second_via_field_is_seen_beside_our_own() -> None:
+    """8.1.3.3: "If more than one Via header field value is present in a response, the UAC SHOULD discard"."""
+    stack = make()
+    stack.send(request(), 0.0, A)
+    ((message, flow),) = sent(stack)
+    response = response_to(message, 200, to_tag="b")
+    response.add("Via", "SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKother")
+    stack.receive(response.encode(), flow, 0.0)
+    assert told(stack) == []
+
+
+def test_rfc_3263_4_1_a_numeric_host_is_a_target_without_any_question() -> None:
+    """4.1: "If no transport protocol is specified, but the TARGET is a numeric IP address, the client SHOULD use UDP
+    for a SIP URI"."""
+    stack = make()
+    for uri in ("sip:bob@192.0.2.11", "sip:192.0.2.11:5070", "sip:bob@[2001:DB8::9]"):
+        stack.send(request(uri=uri), 0.0)
+    stack.send_ack(request("ACK", "sip:192.0.2.11:5080"), 0.0)
+    assert [flow for _, flow in sent(stack)] == [
+        Flow("udp", ANY_LOCAL, remote, 0)
+        for remote in (("192.0.2.11", 5060), ("192.0.2.11", 5070), ("2001:db8::9", 5060), ("192.0.2.11", 5080))
+    ]
+    only_tcp = make(transports=("tcp",))
+    only_tcp.send(request(uri="sip:bob@192.0.2.11"), 0.0)
+    assert only_tcp.effects == [Connect(T)]
+
+
 def test_every_2xx_to_invite_is_told() -> None:
     stack = make()
     stack.send(request("INVITE"), 0.0, A)
@@ -442,13 +493,24 @@ def test_a_cancel_of_what_is_answered_does_nothing() -> None:
 def test_13_2_2_4_the_ack_to_a_2xx_has_its_own_branch_and_no_transaction() -> None:
     stack = make()
     stack.send_ack(request("ACK"), 0.0, A)
-    stack.send_ack(request("ACK"), 0.0, (B, C), "alice")
-    stack.send_ack(request("ACK", "sip:bob@192.0.2.13"), 0.0, None)
+    second, third = request("ACK"), request("ACK", "sip:bob@192.0.2.13")
+    second.set("CSeq", "2 ACK")
+    third.set("CSeq", "3 ACK")
+    stack.send_ack(second, 0.0, (B, C), "alice")
+    stack.send_ack(third, 0.0, None)
     messages = sent(stack)
     assert [flow.remote[0] for _, flow in messages] == [A.host, B.host, C.host]
     assert len({m.via.branch for m, _ in messages}) == 3
     assert [len(m.contacts) for m, _ in messages] == [0, 1, 0]
     assert not any(stack.sizes().values())
+
+
+def test_13_2_2_4_the_ack_of_a_repeated_2xx_is_the_same_to_the_last_byte() -> None:
+    stack = make()
+    stack.send_ack(request("ACK"), 0.0, A)
+    stack.send_ack(request("ACK"), 0.5, A)
+    first, again = [effect.data for effect in stack.effects if isinstance(effect, Send)]
+    assert first == again
 
 
 def test_an_ack_is_looked_up_too() -> None:

@@ -38,7 +38,7 @@ class BindingStored(msgspec.Struct, frozen=True, gc=False):
 
     record: BindingRecord
     again: bool = False
-    """Nothing but its expiry and CSeq has changed."""
+    """It was reachable already, in the same place: nothing has changed that a request to it would notice."""
 
 
 class BindingRemoved(msgspec.Struct, frozen=True, gc=False):

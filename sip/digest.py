@@ -13,6 +13,7 @@ import enum
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hmac import compare_digest
 from typing import Final, Protocol
 
@@ -454,6 +455,12 @@ def _hash(algorithm: str, text: str) -> str:
     return _HASHES[algorithm](text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+# A2 is the same in every REGISTER to a domain, and there is no secret in it.
+_KEPT: Final = 256
+_KEPT_LENGTH: Final = 160
+_hash_kept = lru_cache(_KEPT)(_hash)
+
+
 def _response(
     algorithm: str,
     secret: str,
@@ -469,7 +476,8 @@ def _response(
         # RFC 7616 3.4.3: A2 = Method ":" request-uri ":" H(entity-body)
         second = _hash(algorithm, f"{method}:{uri}:{_HASHES[algorithm](body).hexdigest()}")
     else:
-        second = _hash(algorithm, f"{method}:{uri}")
+        text = f"{method}:{uri}"
+        second = _hash_kept(algorithm, text) if len(text) <= _KEPT_LENGTH else _hash(algorithm, text)
     if counted is None:
         return _hash(algorithm, f"{secret}:{nonce}:{second}")
     return _hash(algorithm, f"{secret}:{nonce}:{counted[0]}:{counted[1]}:{qop}:{second}")

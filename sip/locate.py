@@ -91,7 +91,7 @@ def numeric_target(uri: Uri, transports: Sequence[str]) -> Target | None:
         return None
     # 4.1: "If no transport protocol is specified, but the TARGET is a numeric IP address, the client SHOULD use UDP
     # for a SIP URI"
-    return Target("udp", uri.host, uri.port or TRANSPORTS["udp"].default_port)
+    return Target("udp", uri.host.lower(), uri.port or TRANSPORTS["udp"].default_port)
 
 
 class Lookup:

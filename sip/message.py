@@ -104,11 +104,11 @@ class Message:
     def set(self, name: str, value: str) -> None:
         """Replace every header of that name by one, in the place of the first; append when there is none."""
         name = canonical(name)
-        if self.get(name) is None:
+        headers = self.headers
+        at = next((i for i, header in enumerate(headers) if header[0] == name), -1)
+        if at < 0:
             self.add(name, value)
             return
-        headers = self.headers
-        at = next(i for i, header in enumerate(headers) if header[0] == name)
         headers[at] = (name, value)
         self._index = None
         self._forget(name)
@@ -490,7 +490,9 @@ def response_to(request: Request, status: int, reason: str | None = None, to_tag
         wanted = _COPIED
     headers = [header for header in request.headers if header[0] in wanted]
     if to_tag and status != 100 and not _has_to_tag(request):
-        headers = [(name, f"{value};tag={to_tag}" if name == "To" else value) for name, value in headers]
+        for at, (name, value) in enumerate(headers):
+            if name == "To":
+                headers[at] = (name, f"{value};tag={to_tag}")
     return Response(status, reason, headers)
 
 

@@ -244,7 +244,10 @@ class Registrar:
     # Inside: the three kinds of change
 
     def _refresh(self, aor: str, request: Request, header: str, flow: Flow, now: float, wall: float) -> bool:
-        """The usual case without reading the contact: the very header of before, from the same place, a newer CSeq."""
+        """The usual case without reading the contact: the very header of before, from the same place, and newer.
+
+        Newer is what has another Call-ID, or the same one and a higher CSeq (10.3 item 7).
+        """
         for binding in self._bindings.get(aor, ()):
             if binding.raw == header:
                 break
@@ -253,15 +256,16 @@ class Registrar:
         expires = self._lifetime(request.get("Expires") if binding.lifetime is None else binding.lifetime)
         if (
             binding.flow != flow
-            or binding.call_id != request.call_id
-            or request.cseq.number <= binding.cseq
+            or (binding.call_id == request.call_id and request.cseq.number <= binding.cseq)
             or not self.settings.min_expires <= expires
             or binding.path
             or request.get("Path") is not None
             or binding.expires_at <= now
         ):
             return False
+        binding.call_id = request.call_id
         binding.cseq = request.cseq.number
+        binding.user_agent = (request.get("User-Agent") or "")[:MAX_STORED_TEXT]
         was_reachable, binding.reachable = binding.reachable, True
         self._set_expiry(binding, now + min(expires, self.settings.max_expires))
         self.changes.append(BindingStored(record_of(binding, now, wall), was_reachable))

@@ -414,6 +414,23 @@ def test_the_quick_refresh_does_not_hide_a_new_address() -> None:
     assert binding.destination == moved
 
 
+def test_a_refresh_under_another_call_id_is_newer_whatever_its_cseq() -> None:
+    """RFC 3261 10.3 item 7: "If the Call-ID value in the existing binding differs from the Call-ID value in the
+    request, the binding MUST be ... updated"; "If they are the same, the registrar compares the CSeq value"."""
+    registrar = Registrar(RegistrarSettings())
+    for call_id, cseq, agent in (("c1", 9, "P/1"), ("c2", 3, "P/2")):
+        request = register_request(A, call_id=call_id, cseq=cseq, extra=(f"User-Agent: {agent}",))
+        assert registrar.register("101", request, UDP, 0.0, WALL).status == 200
+    (binding,) = registrar.lookup("101", 0.0)
+    assert (binding.call_id, binding.cseq, binding.user_agent) == ("c2", 3, "P/2")
+    assert len(registrar) == 1
+    stored = registrar.changes[-1]
+    assert isinstance(stored, BindingStored)
+    assert (stored.record.call_id, stored.record.cseq, stored.again) == ("c2", 3, True)
+    old = registrar.register("101", register_request(A, call_id="c2", cseq=3), UDP, 0.0, WALL)
+    assert old.status == 500
+
+
 def test_a_refresh_brings_a_dead_contact_back() -> None:
     desk = Desk()
     desk.register(A)

@@ -108,12 +108,14 @@ class SipLeg:
     """One SIP endpoint's part in a call."""
 
     __slots__ = (
+        "_branches",
         "_media",
         "_offered",
         "_offers_in_200",
         "_pending",
         "_reliable",
         "_silence",
+        "_talking",
         "agreed",
         "call",
         "endpoint",
@@ -159,6 +161,8 @@ class SipLeg:
         """Id of the contact this leg belongs to."""
         self.agreed: AudioSession | None = None
         self.over = False
+        self._talking = False  # the call is answered: who should send has no reason to be silent
+        self._branches: dict[str, AudioSession] | None = None  # early media by far end, of a forked INVITE
         self._media = media
         self._silence = silence  # seconds without RTP: in talk, on hold
         self._offered: OfferSent | None = None  # our offer that waits for its answer
@@ -184,14 +188,10 @@ class SipLeg:
     def _translate(self, event: SessionEvent, now: float) -> AnyLegEvent | None:
         match event:
             case SessionProgress():
-                agreed = self._early_answer(event.sdp, now)
+                agreed = self._early_answer(event.sdp, event.branch, now)
                 return Progressed(self.id, event.status, agreed, event.branch)
             case SessionAnswered():
-                if event.sdp is not None:
-                    self._agree(read_answer(event.sdp, self._offer_sent()), now)
-                if self.agreed is None:
-                    raise SdpError(488, "No answer to our offer")
-                return Answered(self.id, self.agreed)
+                return Answered(self.id, self._answered(event.sdp, now))
             case SessionConfirmed():
                 late, self._offers_in_200 = self._offers_in_200, False
                 return Confirmed(self.id, self.agreed if late else None)
@@ -227,11 +227,33 @@ class SipLeg:
             raise SdpError(400, "Answer without an offer")
         return self._offered
 
-    def _early_answer(self, sdp: bytes | None, now: float) -> AudioSession | None:
+    def _early_answer(self, sdp: bytes | None, branch: str, now: float) -> AudioSession | None:
         if sdp is None or self._offered is None:
             return None
-        self._agree(read_answer(sdp, self._offered), now)
-        return self.agreed
+        agreed = read_answer(sdp, self._offered)
+        if self._branches is None:
+            self._branches = {}
+        self._branches[branch] = agreed
+        self._agree(agreed, now)
+        return agreed
+
+    def _answered(self, sdp: bytes | None, now: float) -> AudioSession:
+        """What was agreed with the far end that took the call: in its 200, or before it on its own branch."""
+        self._talking = True
+        early, branches, self._branches = self.agreed, self._branches, None
+        if sdp is not None:
+            agreed = read_answer(sdp, self._offer_sent())
+        elif branches is not None and self.session is not None and self.session.remote_tag in branches:
+            # A forked INVITE: the far end heard last need not be the one that answers.
+            agreed = branches[self.session.remote_tag]
+        elif early is not None:
+            agreed = early
+        else:
+            raise SdpError(488, "No answer to our offer")
+        self._agree(agreed, now)
+        if agreed == early:
+            self._configure(agreed, now)
+        return agreed
 
     def _reoffered(self, sdp: bytes | None) -> AnyLegEvent:
         if sdp is None:
@@ -284,8 +306,11 @@ class SipLeg:
     def accept(self, codecs: tuple[PayloadType, ...] | None, direction: str, now: float) -> None:
         """Send 200 with the answer, or with our offer when the INVITE had none."""
         assert self.session is not None
+        self._talking = True
         if codecs is None:
             sdp = None  # the session repeats what it sent unreliably (RFC 3261 13.3.1.4)
+            if self.agreed is not None:
+                self._configure(self.agreed, now)
         elif self._pending is not None:
             sdp = self._make_answer(codecs, direction, now)
         else:
@@ -349,6 +374,9 @@ class SipLeg:
         if session == self.agreed:
             return
         self.agreed = session
+        self._configure(session, now)
+
+    def _configure(self, session: AudioSession, now: float) -> None:
         formats = tuple([(p.number, p.codec.name, p.codec.clock) for p in session.codecs + session.dtmf])
         self._media.configure(
             self.id,
@@ -361,7 +389,8 @@ class SipLeg:
                 receive=session.direction in _RECEIVES,
                 ptime=session.ptime,
                 rtcp_mux=session.rtcp_mux,
-                silence_after=self._silence[session.direction != "sendrecv"],
+                # Few telephones send anything before the answer, early media or not.
+                silence_after=self._silence[session.direction != "sendrecv"] if self._talking else None,
             ),
             now,
         )

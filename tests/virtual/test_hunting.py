@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sip.ua_events import Cancelled, SessionAnswered, SessionFailed, SessionProgress
-from tests.virtual.network import PCMA, PCMU, World, settings
+from tests.virtual.network import PCMA, PCMU, World, sdp, settings
+from tests.virtual_link import answer_by_hand
 
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 
@@ -376,4 +377,26 @@ def test_progress_without_end_meets_a_bound() -> None:
         world.run(0.1)
     ann.do(session.cancel)
     world.link.fate = lambda seen: [0.01]
+    world.assert_over(after=80.0)
+
+
+def test_rfc3261_13_2_2_4_of_several_far_ends_with_early_media_the_one_that_answers_is_heard() -> None:
+    """A gateway forks: both branches bring reliable early media, the one heard first answers without SDP."""
+    world = World()
+    ann, gateway = world.phone("101"), world.gateway("192.0.2.51")
+    session = ann.dial("0123")
+    world.run(0.5)
+    [invite] = [seen for seen in world.link.seen("INVITE") if seen.receiver == gateway.host]
+    del world.link.nodes[gateway.host]
+    for tag, host in (("one", "192.0.2.71"), ("two", "192.0.2.72")):
+        answer_by_hand(
+            world.node, invite, 183, tag, sdp(host), (("Require", "100rel"), ("RSeq", "1")), f"<sip:{tag}@192.0.2.51>"
+        )
+    a, b = world.legs()
+    assert world.media.hear(a) == "192.0.2.72"
+    answer_by_hand(world.node, invite, 200, "one", contact="<sip:one@192.0.2.51>")
+    world.run(0.5)
+    assert world.media.hear(a) == "192.0.2.71"
+    assert world.media.streams[b].silence_after == 60.0  # type: ignore[union-attr]
+    ann.do(session.hangup)
     world.assert_over(after=80.0)

@@ -239,6 +239,15 @@ class Stack:
         if not transaction.respond(response.status, response.encode(), now):
             self._count("late response")
 
+    def challenge(self, transaction: ServerTransaction, response: Response, now: float) -> None:
+        """Answer a request other than INVITE with a challenge, and keep nothing of it.
+
+        As a stateless UAS (8.2.7): a flood of unauthenticated requests then finds no table to fill. A repetition is
+        challenged anew, which serves its sender as well.
+        """
+        self.respond(transaction, response, now)
+        transaction.terminate()
+
     def retransmit(self, transaction: ServerTransaction, now: float) -> None:
         """Send the last response again: a 2xx not yet acknowledged (13.3.1.4), a reliable provisional (RFC 3262)."""
         if transaction.state is not server.TERMINATED and transaction.sent:

@@ -331,8 +331,11 @@ class UserAgent:
     def respond(
         self, transaction: ServerTransaction, response: Response, now: float, contact_user: str | None = None
     ) -> None:
-        """Answer a `RequestArrived`."""
-        self.stack.respond(transaction, response, now, contact_user)
+        """Answer a `RequestArrived`. Of one that is challenged nothing is kept."""
+        if response.status == 401:
+            self.stack.challenge(transaction, response, now)
+        else:
+            self.stack.respond(transaction, response, now, contact_user)
 
     # --- look up --------------------------------------------------------------------------------------------
 

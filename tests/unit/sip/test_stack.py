@@ -395,6 +395,17 @@ def test_17_2_3_the_same_branch_from_another_address_is_another_request() -> Non
     assert [(response.status, flow.remote[0]) for response, flow in sent(stack)] == [(404, "192.0.2.77")]
 
 
+def test_8_2_7_a_challenge_leaves_nothing_behind() -> None:
+    stack = make()
+    for now in (0.0, 0.5):
+        stack.receive(message("REGISTER"), UDP, now)
+        event = arrived(stack)
+        stack.challenge(event.transaction, response_to(event.request, 401, to_tag="t"), now)
+        stack.events.clear()
+    assert statuses(stack) == [401, 401]
+    assert not any(stack.sizes().values())
+
+
 def test_a_full_table_answers_503_with_retry_after_and_grows_no_further() -> None:
     stack = make(max_server_transactions=4, retry_after=7)
     for n in range(20):

@@ -16,9 +16,10 @@ from sip.effects import Flow
 
 # Datagrams taken at one wake-up, so that timers and connections get their turn under a flood.
 MAX_BATCH: Final = 64
-# A wake-up costs as much as several datagrams, and more on a machine whose caches others use in between. When this many
-# came in a row, each less than BUSY_SECONDS after the one before, the loop stops watching the socket and a timer collects
-# what has come every TICK_SECONDS, until a tick finds nothing. An idle switch answers at once; a busy one within a tick.
+# A wake-up costs as much as several datagrams, and more on a machine whose caches others use in between. When this
+# many came in a row, each less than BUSY_SECONDS after the one before, the loop stops watching the socket and a timer
+# collects what has come every TICK_SECONDS, until a tick finds nothing. An idle switch answers at once; a busy one
+# within a tick.
 BUSY_WAKE_UPS: Final = 16
 BUSY_SECONDS: Final = 0.004
 TICK_SECONDS: Final = 0.004

@@ -153,7 +153,7 @@ class CallerIdentity:
 
     def read(self, request: Request) -> Party:
         """Who calls. Headers that can't be read are passed over, a caller nobody names has the number ""."""
-        withheld = _privacy_asked(request)
+        withheld = privacy_asked(request)
         for source in self._believe:
             text = request.get(_HEADERS[source])
             if text is None:
@@ -165,7 +165,7 @@ class CallerIdentity:
                 continue
             if source == "remote-party-id" and address.params.get("privacy") in ("full", "uri"):
                 withheld = True
-            if _is_anonymous(address.uri):
+            if is_anonymous(address.uri):
                 withheld = True
                 continue
             number = self._inbound.rewrite(_CONTROL.sub("", _number(address.uri)[:MAX_NUMBER]))
@@ -206,7 +206,8 @@ def _first(request: Request, name: str, text: str) -> NameAddr:
     return NameAddr.parse(values[0] if values else text, name)
 
 
-def _privacy_asked(request: Request) -> bool:
+def privacy_asked(request: Request) -> bool:
+    """Whether the caller wants its identity withheld from whoever is called (RFC 3323 4.2)."""
     text = request.get("Privacy")
     if text is None:
         return False
@@ -215,7 +216,8 @@ def _privacy_asked(request: Request) -> bool:
     return not asked.isdisjoint(("id", "user"))
 
 
-def _is_anonymous(uri: Uri) -> bool:
+def is_anonymous(uri: Uri) -> bool:
+    """Whether a URI is that of one who stays unnamed (RFC 3323 4.1.1.3)."""
     return uri.host.lower().endswith("anonymous.invalid") or uri.user.lower() == "anonymous"
 
 

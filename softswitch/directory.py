@@ -18,7 +18,7 @@ from sip.message import Request
 from sip.uri import unescape
 from softswitch.admission import Known
 from softswitch.call_limits import CallLimits
-from softswitch.caller_identity import CallerIdentity, CallerRules
+from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous, privacy_asked
 from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget
 from softswitch.hunt import BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
 from softswitch.registrations import Registrations
@@ -233,8 +233,7 @@ class PhoneBook:
             return Setup(rewritten, caller, context, "trunk", name, hops, address, headers, dialled)
         entry = self._entries.extensions[name]
         caller = entry.caller
-        # RFC 3323 4.1.1.3: a caller that asks for privacy stays unnamed.
-        if "id" in (request.get("Privacy") or "") or request.from_.uri.host == "anonymous.invalid":
+        if privacy_asked(request) or is_anonymous(request.from_.uri):
             caller = Party(caller.number, caller.name, True)
         return Setup(dialled, caller, entry.context, "extension", entry.number, hops, address, headers)
 

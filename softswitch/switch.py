@@ -134,7 +134,7 @@ class Switch:
 
     def saying_goodbye(self) -> bool:
         """Whether a BYE or an un-REGISTER of ours still waits for its answer."""
-        return bool(self.stack.sizes()["client transactions"]) or not self.trunk_registrations.stopped()
+        return bool(self.ua.sessions) or not self.trunk_registrations.stopped()
 
     # ---- events up -----------------------------------------------------------------------------------
 

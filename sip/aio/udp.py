@@ -16,12 +16,11 @@ from sip.effects import Flow
 
 # Datagrams taken at one wake-up, so that timers and connections get their turn under a flood.
 MAX_BATCH: Final = 64
-# A wake-up costs as much as several datagrams, and more on a machine whose caches others use in between. When this
-# many came in a row, each less than BUSY_SECONDS after the one before, the loop stops watching the socket and a timer
-# collects what has come every TICK_SECONDS, until a tick finds nothing. An idle switch answers at once; a busy one
-# within a tick.
-BUSY_WAKE_UPS: Final = 16
-BUSY_SECONDS: Final = 0.004
+# A wake-up costs as much as several datagrams, and more on a machine whose caches others use in between. When there were
+# this many in a WINDOW, the loop stops watching the socket, and a timer collects what has come every TICK_SECONDS until
+# a window brings fewer. An idle switch answers at once; a busy one within a tick.
+BUSY_WAKE_UPS: Final = 40
+WINDOW_SECONDS: Final = 0.1
 TICK_SECONDS: Final = 0.004
 # Larger than any datagram.
 MAX_DATAGRAM: Final = 65_535
@@ -50,9 +49,9 @@ class UdpListener:
         "_receive",
         "_rewatching",
         "_sock",
-        "_streak",
+        "_taken",
         "_timer",
-        "_woken",
+        "_window",
         "local",
         "lost",
     )
@@ -74,8 +73,8 @@ class UdpListener:
         self._queue: deque[tuple[bytes, Flow]] = deque()
         self._rewatching = False
         self._closed = False
-        self._streak = 0  # wake-ups in a row, each soon after the last
-        self._woken = 0.0
+        self._window = 0.0  # when the running window began
+        self._taken = 0  # wake-ups in it; datagrams in a busy time
         self._timer: asyncio.TimerHandle | None = None  # of a busy time: the loop does not watch the socket
         self.local: tuple[str, int] = sock.getsockname()[:2]
         self.lost = 0  # datagrams not sent because the queue was full
@@ -128,24 +127,30 @@ class UdpListener:
     def _readable(self) -> None:
         """The loop watches the socket, and something has come."""
         now = self._loop.time()
-        self._streak = self._streak + 1 if now - self._woken < BUSY_SECONDS else 0
-        self._woken = now
+        if now - self._window > WINDOW_SECONDS:
+            self._window = now
+            self._taken = 0
+        self._taken += 1
         self._take()
-        if self._streak >= BUSY_WAKE_UPS and not self._closed:
-            self._streak = 0
+        if self._taken >= BUSY_WAKE_UPS and not self._closed:
             self._loop.remove_reader(self._sock.fileno())
             self._timer = self._loop.call_later(TICK_SECONDS, self._collect)
 
     def _collect(self) -> None:
         """The timer of a busy time."""
         self._timer = None
-        taken = self._take()
+        self._taken += self._take()
         if self._closed:
             return
-        if taken:
-            self._timer = self._loop.call_later(TICK_SECONDS, self._collect)
-        else:
-            self._loop.add_reader(self._sock.fileno(), self._readable)
+        now = self._loop.time()
+        if now - self._window > WINDOW_SECONDS:
+            if self._taken < BUSY_WAKE_UPS:
+                self._window = 0.0
+                self._loop.add_reader(self._sock.fileno(), self._readable)
+                return
+            self._window = now
+            self._taken = 0
+        self._timer = self._loop.call_later(TICK_SECONDS, self._collect)
 
     def _take(self) -> int:
         """Hand over what is there, within MAX_BATCH; how many there were."""

@@ -105,14 +105,15 @@ class Message:
         """Replace every header of that name by one, in the place of the first; append when there is none."""
         name = canonical(name)
         headers = self.headers
-        at = next((i for i, header in enumerate(headers) if header[0] == name), -1)
-        if at < 0:
+        names = [header[0] for header in headers]
+        if name not in names:
             self.add(name, value)
             return
+        at = names.index(name)
         headers[at] = (name, value)
         self._index = None
         self._forget(name)
-        if any(header[0] == name for header in headers[at + 1 :]):
+        if name in names[at + 1 :]:
             headers[at + 1 :] = [header for header in headers[at + 1 :] if header[0] != name]
 
     def remove(self, name: str) -> None:

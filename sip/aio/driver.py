@@ -221,7 +221,7 @@ class Driver:
 
     def _arm(self) -> None:
         """One call for the earliest deadline. A later one than armed is not worth the change."""
-        deadline = self.stack.timers.next_deadline()
+        deadline = self.stack.timers.next_wake()
         loop = self._loop
         if deadline is None or loop is None or self._closed:
             return

@@ -6,7 +6,7 @@ import gc
 import random
 import weakref
 
-from sip.timers import COMPACT_FLOOR, TimerConfig, TimerHeap
+from sip.timers import COMPACT_FLOOR, SLOT, TimerConfig, TimerHeap
 
 
 def test_default_values_are_those_of_rfc_3261_table_4() -> None:
@@ -96,7 +96,9 @@ def test_memory_follows_the_live_timers() -> None:
     live = [heap.schedule(1e6 + i, lambda now: None) for i in range(100)]
     for i in range(10_000):
         heap.schedule(float(i), lambda now: None).cancel()
-        assert len(heap._entries) <= 2 * len(live) + COMPACT_FLOOR + 2
+        held = len(heap._entries) + sum(map(len, heap._slots.values()))
+        assert held <= 2 * len(live) + COMPACT_FLOOR + 2
+        assert len(heap._waiting) == len(heap._slots) <= held
     assert len(heap) == len(live)
 
 
@@ -118,6 +120,49 @@ def test_order_holds_over_random_schedules_and_cancels() -> None:
         now = deadline
         heap.fire_due(now)
     assert fired == sorted(expected)
+
+
+def test_the_wake_is_at_most_a_slot_before_the_deadline_and_then_exact() -> None:
+    rng = random.Random(8)
+    heap = TimerHeap()
+    due: list[float] = []
+    for _ in range(500):
+        at = rng.random() * 40
+        timer = heap.schedule(at, due.append)
+        if rng.random() < 0.5:
+            timer.cancel()
+    left = len(heap)
+    wakes = 0
+    while (wake := heap.next_wake()) is not None:
+        wakes += 1
+        before = len(heap)
+        fired = heap.fire_due(wake)
+        assert len(heap) == before - fired
+        deadline = heap.next_deadline() if rng.random() < 0.1 else None
+        assert deadline is None or deadline >= wake
+    assert due == sorted(due)
+    assert len(due) == left
+    # one for each timer, cancelled ones too, and one for each slot
+    assert wakes <= 500 + 40 / SLOT + 1
+    assert heap.next_deadline() is None
+
+
+def test_a_wake_never_comes_late() -> None:
+    heap = TimerHeap()
+    assert heap.next_wake() is None
+    heap.schedule(10.0, lambda now: None)
+    heap.schedule(10.06, lambda now: None)
+    assert heap.next_wake() == 10.0
+    heap.schedule(3.99, lambda now: None)
+    wake = heap.next_wake()
+    assert wake is not None
+    assert 3.99 - SLOT < wake <= 3.99
+    assert heap.fire_due(wake) == 0
+    assert heap.next_wake() == 3.99
+    # a deadline in a slot that has begun
+    heap.schedule(3.98, lambda now: None)
+    assert heap.next_wake() == 3.98
+    assert heap.fire_due(4.0) == 2
 
 
 def test_a_fired_or_cancelled_timer_leaves_no_cycle() -> None:

@@ -52,6 +52,8 @@ __all__ = ["SentBy", "Stack", "StackSettings"]
 
 # Share of the table of server transactions kept for requests inside dialogs: calls must end under overload
 # too.
+# Share of the table that challenged requests may wait in for their repetitions.
+CHALLENGED_SHARE: Final = 0.5
 IN_DIALOG_HEADROOM: Final = 1.25
 
 
@@ -240,13 +242,14 @@ class Stack:
             self._count("late response")
 
     def challenge(self, transaction: ServerTransaction, response: Response, now: float) -> None:
-        """Answer a request other than INVITE with a challenge, and keep nothing of it.
+        """Answer a request other than INVITE with a challenge; when the tables fill, keep nothing of it.
 
-        As a stateless UAS (8.2.7): a flood of unauthenticated requests then finds no table to fill. A repetition is
-        challenged anew, which serves its sender as well.
+        As a stateless UAS (8.2.7) then: a flood of unauthenticated requests finds no table to fill, and a repetition is
+        challenged anew. In quiet times a repetition gets the same challenge again, which simple clients expect.
         """
         self.respond(transaction, response, now)
-        transaction.terminate()
+        if len(self._servers) > self.settings.max_server_transactions * CHALLENGED_SHARE:
+            transaction.terminate()
 
     def retransmit(self, transaction: ServerTransaction, now: float) -> None:
         """Send the last response again: a 2xx not yet acknowledged (13.3.1.4), a reliable provisional (RFC 3262)."""

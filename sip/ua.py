@@ -331,7 +331,7 @@ class UserAgent:
     def respond(
         self, transaction: ServerTransaction, response: Response, now: float, contact_user: str | None = None
     ) -> None:
-        """Answer a `RequestArrived`. Of one that is challenged nothing is kept."""
+        """Answer a `RequestArrived`. A challenge is kept only while there is room."""
         if response.status == 401:
             self.stack.challenge(transaction, response, now)
         else:

@@ -395,15 +395,24 @@ def test_17_2_3_the_same_branch_from_another_address_is_another_request() -> Non
     assert [(response.status, flow.remote[0]) for response, flow in sent(stack)] == [(404, "192.0.2.77")]
 
 
-def test_8_2_7_a_challenge_leaves_nothing_behind() -> None:
-    stack = make()
-    for now in (0.0, 0.5):
-        stack.receive(message("REGISTER"), UDP, now)
+def test_8_2_7_a_challenge_leaves_nothing_behind_when_the_table_fills() -> None:
+    stack = make(max_server_transactions=4)
+    for n in range(10):
+        stack.receive(message("REGISTER", f"z9hG4bK{n}", call_id=str(n)), UDP, 0.0)
         event = arrived(stack)
-        stack.challenge(event.transaction, response_to(event.request, 401, to_tag="t"), now)
-        stack.events.clear()
+        stack.challenge(event.transaction, response_to(event.request, 401, to_tag="t"), 0.0)
+    assert statuses(stack) == [401] * 10
+    assert stack.sizes()["server transactions"] == 2
+
+
+def test_17_2_2_a_repeated_request_gets_the_same_challenge_in_quiet_times() -> None:
+    stack = make()
+    stack.receive(message("REGISTER"), UDP, 0.0)
+    event = arrived(stack)
+    stack.challenge(event.transaction, response_to(event.request, 401, to_tag="t"), 0.0)
+    stack.receive(message("REGISTER"), UDP, 0.5)
+    assert stack.events == []
     assert statuses(stack) == [401, 401]
-    assert not any(stack.sizes().values())
 
 
 def test_a_full_table_answers_503_with_retry_after_and_grows_no_further() -> None:

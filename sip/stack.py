@@ -52,9 +52,9 @@ __all__ = ["SentBy", "Stack", "StackSettings"]
 
 # Share of the table of server transactions kept for requests inside dialogs: calls must end under overload
 # too.
-# Share of the table that challenged requests may wait in for their repetitions.
-CHALLENGED_SHARE: Final = 0.5
 IN_DIALOG_HEADROOM: Final = 1.25
+# Share of it in which challenged requests may wait for their repetitions.
+CHALLENGED_SHARE: Final = 0.5
 
 
 # Seconds a connection that can't be read any more stays open for answers to what it brought before.

@@ -16,9 +16,9 @@ from sip.effects import Flow
 
 # Datagrams taken at one wake-up, so that timers and connections get their turn under a flood.
 MAX_BATCH: Final = 64
-# A wake-up costs as much as several datagrams, and more on a machine whose caches others use in between. When there were
-# this many in a WINDOW, the loop stops watching the socket, and a timer collects what has come every TICK_SECONDS until
-# a window brings fewer. An idle switch answers at once; a busy one within a tick.
+# A wake-up costs as much as several datagrams, and more on a machine whose caches others use in between. When there
+# were this many in a WINDOW, the loop stops watching the socket, and a timer collects what has come every TICK_SECONDS
+# until a window brings fewer. An idle switch answers at once; a busy one within a tick.
 BUSY_WAKE_UPS: Final = 40
 WINDOW_SECONDS: Final = 0.1
 TICK_SECONDS: Final = 0.004
@@ -27,6 +27,8 @@ MAX_DATAGRAM: Final = 65_535
 # Datagrams that wait for the socket to take more; what is beyond is lost, as on any full link. RFC 3261
 # resends.
 MAX_QUEUED: Final = 1_024
+# Peers whose Flow is kept, one for all their messages; all are forgotten when full.
+MAX_FLOWS: Final = 4_096
 # ICMP errors taken at once.
 MAX_ERRORS: Final = 64
 # Bytes of kernel buffers: a burst of a second's messages must not be lost while Python is busy.
@@ -44,6 +46,7 @@ class UdpListener:
         "_closed",
         "_drained",
         "_failed",
+        "_flows",
         "_loop",
         "_queue",
         "_receive",
@@ -70,6 +73,7 @@ class UdpListener:
         self._receive = receive
         self._drained = drained
         self._failed = failed
+        self._flows: dict[tuple[str, int], Flow] = {}  # by remote address
         self._queue: deque[tuple[bytes, Flow]] = deque()
         self._rewatching = False
         self._closed = False
@@ -154,7 +158,7 @@ class UdpListener:
 
     def _take(self) -> int:
         """Hand over what is there, within MAX_BATCH; how many there were."""
-        recvfrom, receive, local = self._sock.recvfrom, self._receive, self.local
+        recvfrom, receive, local, flows = self._sock.recvfrom, self._receive, self.local, self._flows
         taken = 0
         try:
             for _ in range(MAX_BATCH):
@@ -166,7 +170,12 @@ class UdpListener:
                     self._reap()
                     continue
                 taken += 1
-                receive(data, Flow("udp", local, remote[:2], 0))
+                flow = flows.get(remote)
+                if flow is None:
+                    if len(flows) >= MAX_FLOWS:
+                        flows.clear()
+                    flow = flows[remote] = Flow("udp", local, remote[:2], 0)
+                receive(data, flow)
         finally:
             self._drained()
         return taken

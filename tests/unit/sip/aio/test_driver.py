@@ -440,3 +440,32 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
+
+
+async def test_a_peer_has_one_flow_and_those_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sip.aio.udp.MAX_FLOWS", 2)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    sock.bind(("127.0.0.1", 0))
+    seen: list[Flow] = []
+    heard = asyncio.Event()
+
+    def receive(_: bytes, flow: Flow) -> None:
+        seen.append(flow)
+        heard.set()
+
+    listener = UdpListener(asyncio.get_running_loop(), sock, receive, lambda: None, lambda flow, why: None)
+    peers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+    try:
+        for peer in (peers[0], peers[0], *peers, peers[2]):
+            heard.clear()
+            peer.sendto(b"hello", listener.local)
+            await asyncio.wait_for(heard.wait(), 5.0)
+        assert seen[0] is seen[1] is seen[2]
+        assert seen[4] is seen[5]
+        assert [flow.remote[1] for flow in seen[2:5]] == [peer.getsockname()[1] for peer in peers]
+        assert len(listener._flows) == 1  # forgotten when the third came
+    finally:
+        listener.close()
+        for peer in peers:
+            peer.close()

@@ -18,6 +18,7 @@ from sip.grammar import (
     HOST,
     MAX_PORT,
     PARAM,
+    PARAM_VALUE_CLASS,
     PLAIN_PARAMS_PATTERN,
     QUOTED_STRING,
     TOKEN_CLASS,
@@ -337,6 +338,8 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
     return transport.upper(), host[1:-1] if host[0] == "[" else host, port
 
 
+# What clients write (8.1.1.7, RFC 3581 section 3).
+_USUAL_PARAMS: Final = re.compile(rf"branch=([^{PARAM_VALUE_CLASS}]+)(;rport)?")
 _SENT_BY_END: Final = re.compile("[;,]")
 _SALVAGED: Final = 1024  # characters of a malformed Via that are looked at
 _sent_by_kept = lru_cache(_KEPT)(_parse_sent_by)
@@ -358,7 +361,11 @@ class Via(msgspec.Struct, gc=False):
         sent_by, semicolon, params = text.partition(";")
         read = _sent_by_kept if len(sent_by) <= _KEPT_LENGTH else _parse_sent_by
         transport, host, port = read(sent_by)
-        return Via(transport, host, port, read_params(semicolon + params, "Via"))
+        usual = _USUAL_PARAMS.fullmatch(params)
+        if usual is None:
+            return Via(transport, host, port, read_params(semicolon + params, "Via"))
+        branch, rport = usual.groups()
+        return Via(transport, host, port, {"branch": branch, "rport": None} if rport else {"branch": branch})
 
     @staticmethod
     def salvage(text: str) -> Via:

@@ -81,6 +81,10 @@ from softswitch.vocabulary import Echo as EchoMedia
 MAX_FORWARDS_OF_NUMBER = 5
 """Diversions (call forwarding, 302, fall-through) of one contact: more is a loop."""
 
+MAX_UNASKED_OFFERS = 4
+"""Offers in a row that no leg asked for, made because the legs' answers did not fit each other: two phones that each
+insist on their own order of codecs would be asked for ever."""
+
 RING_TIMER = "ring"
 
 
@@ -128,6 +132,17 @@ class _Out:
         self.status = 0
 
 
+class _Carried:
+    """An offer of ours that waits for its answer because of another leg: its own offer, or what it answered."""
+
+    __slots__ = ("leg", "offer", "taken_back")
+
+    def __init__(self, leg: int, offer: AudioOffer | None) -> None:
+        self.leg = leg
+        self.offer = offer  # None: that leg waits for no answer
+        self.taken_back = False
+
+
 class Call:
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
@@ -149,6 +164,7 @@ class Call:
         "_refit",
         "_ringing",
         "_sole_target",
+        "_unasked",
         "a",
         "b",
         "contact",
@@ -185,7 +201,8 @@ class Call:
         self._a_codecs: tuple[PayloadType, ...] | None = None  # what A's offer was answered with
         self._a_answered = False
         self._a_session: AudioSession | None = None
-        self._carried: tuple[int, AudioOffer | None] | None = None  # (leg that asked, its offer)
+        self._carried: _Carried | None = None
+        self._unasked = 0  # offers of our own making since a leg asked for a change
         self._refit = False  # A must be re-offered: early media and answer differ in codec
         self._effects: list[AnyEffect] = []
 
@@ -528,7 +545,8 @@ class Call:
         except NoCommonCodec:
             self._effects.append(RefuseOffer(leg, 488))
             return
-        self._carried = (leg, offer)
+        self._carried = _Carried(leg, offer)
+        self._unasked = 0
         self._effects.append(Offer(other, codecs, offer.direction))
 
     def _answer_alone(self, leg: int, offer: AudioOffer, mine: AudioSession) -> None:
@@ -556,12 +574,12 @@ class Call:
         other = self.partner(event.leg)
         if other is None or not self.a:
             return
-        if carried is None or carried[0] == event.leg:
+        if carried is None or carried.leg == event.leg:
             self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
             if carried is None:
                 self._carry_answer(event.leg, event.session, now)
             return
-        leg, offer = carried
+        leg, offer = carried.leg, carried.offer
         if offer is not None:
             try:
                 codecs = relay_answer(offer, event.session)
@@ -574,13 +592,18 @@ class Call:
         self._note_hold(now, event.session)
         self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
         mine = self._session_of(leg)
-        if offer is None and mine is not None:
-            # Nobody waits for this answer. Where the asker took its offer back, the other side returns to what stands.
+        if carried.taken_back and mine is not None:
+            # The asker took its offer back: the other side returns to what stands.
             self._carry_answer(leg, mine, now)
+        elif offer is None:
+            # Nobody waits for this answer, and it may be less than was offered: that goes the other way.
+            self._carry_answer(event.leg, event.session, now)
 
     def _offer_withdrawn(self, event: OfferWithdrawn) -> None:
-        if self._carried is not None and self._carried[0] == event.leg:
-            self._carried = (event.leg, None)
+        carried = self._carried
+        if carried is not None and carried.leg == event.leg and carried.offer is not None:
+            carried.offer = None
+            carried.taken_back = True
 
     def _carry_answer(self, leg: int, session: AudioSession, now: float) -> None:
         """A leg answered an offer that nobody asked us for (offerless re-INVITE): tell the other leg what changed."""
@@ -591,19 +614,23 @@ class Call:
             return
         if flipped(session.direction) == theirs.direction and session.codecs[0].codec == theirs.codecs[0].codec:
             return
-        keys = {codec_key(p.codec) for p in session.codecs + session.dtmf}
-        codecs = tuple(p for p in theirs.codecs + theirs.dtmf if codec_key(p.codec) in keys)
+        ranks = {codec_key(p.codec): rank for rank, p in enumerate(session.codecs + session.dtmf)}
+        common = [p for p in theirs.codecs + theirs.dtmf if codec_key(p.codec) in ranks]
+        codecs = tuple(sorted(common, key=lambda p: ranks[codec_key(p.codec)]))
         if not codecs or not is_audio(codecs[0].codec):
             self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec")
             return
-        self._carried = (leg, None)
+        self._unasked += 1
+        if self._unasked > MAX_UNASKED_OFFERS:
+            return
+        self._carried = _Carried(leg, None)
         self._effects.append(Offer(other, codecs, flipped(session.direction)))
 
     def _reoffer_refused(self, event: ReofferRefused) -> None:
         carried, self._carried = self._carried, None
-        if carried is not None and carried[1] is not None and carried[0] != event.leg:
+        if carried is not None and carried.offer is not None and carried.leg != event.leg:
             # RFC 3261 14.1: a refused re-INVITE leaves the session as it was, on both sides.
-            self._effects.append(RefuseOffer(carried[0], event.status if event.status in (488, 491) else 488))
+            self._effects.append(RefuseOffer(carried.leg, event.status if event.status in (488, 491) else 488))
 
     def _note_hold(self, now: float, session: AudioSession) -> None:
         if self.state is State.TALKING:
@@ -686,9 +713,6 @@ class Call:
         """A candidate failed: the next gateway (where it was the peer that failed), the next stage, or the end."""
         hunt = self._hunt
         assert hunt is not None
-        if self._early == leg:
-            self._early = None
-            self._effects.append(Unbridge(self.a))
         again = by_peer and self._directory.may_fail_over(out.endpoint, failure, out.status > 0, now)
         self._call(hunt.failed(leg, failure, again), now)
         if hunt.stage_over():
@@ -724,6 +748,9 @@ class Call:
 
     def _leg_gone(self, leg: int, cause: int, status: int, now: float) -> None:
         self._out.pop(leg, None)
+        if self._early == leg:
+            self._early = None
+            self._effects.append(Unbridge(self.a))
         record = self.contact.leg(leg)
         if record is not None and not record.ended:
             record.ended = now

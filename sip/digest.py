@@ -157,8 +157,7 @@ class DigestServer:
         self._keyed = hashlib.blake2s(key=secret[:32], digest_size=_MAC_DIGITS // 2, person=b"nonce")
         # RFC 8760 2.3: "The UAS MUST add these header fields ... in order of most-preferred first".
         self._heads = {
-            name: (f'Digest realm={quote(realm)}, nonce="', f'", algorithm={name}, qop="auth"')
-            for name in algorithms
+            name: (f'Digest realm={quote(realm)}, nonce="', f'", algorithm={name}, qop="auth"') for name in algorithms
         }
         # The HA1 an unknown user is checked against, so that it takes the same time; it matches no password.
         self._nobody = {name: "0" * _DIGITS[name] for name in ALGORITHMS}

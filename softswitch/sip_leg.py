@@ -231,10 +231,11 @@ class SipLeg:
         if sdp is None or self._offered is None:
             return None
         agreed = read_answer(sdp, self._offered)
-        if self._branches is None:
-            self._branches = {}
-        self._branches[branch] = agreed
+        branches = self._branches
+        if branches is None:
+            branches = self._branches = {}
         self._agree(agreed, now)
+        branches[branch] = agreed
         return agreed
 
     def _answered(self, sdp: bytes | None, now: float) -> AudioSession:
@@ -374,6 +375,8 @@ class SipLeg:
         if session == self.agreed:
             return
         self.agreed = session
+        if self._branches is not None and self.session is not None:
+            self._branches[self.session.remote_tag] = session  # an UPDATE of that far end
         self._configure(session, now)
 
     def _configure(self, session: AudioSession, now: float) -> None:

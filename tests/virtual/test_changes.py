@@ -32,13 +32,15 @@ def talking(**phone_settings: Any) -> tuple[World, Phone, Phone, InviteSession]:
     return world, ann, ben, session
 
 
+REVERSE = {"sendonly": "recvonly", "recvonly": "sendonly", "sendrecv": "sendrecv", "inactive": "inactive"}
+
+
 def obliging(phone: Phone, answer: str = "") -> None:
     """The phone answers every offer: as a phone does, or with that direction."""
-    reverse = {"sendonly": "recvonly", "recvonly": "sendonly", "sendrecv": "sendrecv", "inactive": "inactive"}
 
     def on_event(event: Any, now: float) -> None:
         if isinstance(event, Offered):
-            way = answer or (reverse[direction(event.sdp)] if event.sdp is not None else "sendrecv")
+            way = answer or (REVERSE[direction(event.sdp)] if event.sdp is not None else "sendrecv")
             event.session.answer(phone.sdp(direction=way), now)
 
     phone.on_event = on_event
@@ -340,3 +342,52 @@ def test_g722_is_relayed_by_name() -> None:
     ann.do(session.hangup)
     [record] = world.assert_over()
     assert record.legs[0].codec == "G722"
+
+
+def test_rfc3311_what_an_early_update_agreed_outlives_the_answer() -> None:
+    world = World()
+    ann, ben = world.phone("101"), world.phone("102")
+    session = ann.dial("102")
+    world.run(0.2)
+    obliging(ann)
+    ben.ring(183, ben.sdp(), reliable=True)
+    world.run(0.2)
+    ben.do(ben.called().offer, ben.sdp(direction="sendonly"))
+    world.run(0.2)
+    ben.do(ben.called().accept, None)
+    world.run(0.5)
+    a, b = (world.media.streams[leg] for leg in world.legs())
+    assert a is not None
+    assert b is not None
+    assert (a.send, a.receive, b.send, b.receive) == (True, False, False, True)
+    ann.do(session.hangup)
+    world.assert_over()
+
+
+def test_an_offer_taken_back_from_one_who_holds_too_is_not_repeated_for_ever() -> None:
+    world, ann, ben, session = talking()
+    ann.do(session.offer, ann.sdp(direction="sendonly"), method="INVITE")
+    world.run(0.1)
+    [invite] = [seen for seen in world.link.seen("INVITE") if seen.sender == ann.host][-1:]
+    world.node.inject(cancel_of(invite.data.decode()), sender=ann.host)
+    obliging(ann)
+    obliging(ben, answer="inactive")
+    ben.do(ben.last(Offered).session.answer, ben.sdp(direction="inactive"))
+    world.run(20.0)
+    assert len(ben.of(Offered)) == 2
+    assert direction(ann.last(Offered).sdp) == "inactive"
+    ann.do(session.hangup)
+    world.assert_over()
+
+
+def test_phones_that_each_insist_on_their_codec_are_not_asked_for_ever() -> None:
+    world, ann, ben, session = talking()
+    for phone, formats in ((ann, (PCMA, PCMU)), (ben, (PCMU, PCMA))):
+        phone.on_event = lambda event, now, phone=phone, formats=formats: (  # type: ignore[misc]
+            event.session.answer(phone.sdp(formats), now) if isinstance(event, Offered) else None
+        )
+    ann.do(session.offer, None, method="INVITE")
+    world.run(60.0)
+    assert len(ann.of(Offered)) + len(ben.of(Offered)) <= 6
+    ann.do(session.hangup)
+    world.assert_over()

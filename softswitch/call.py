@@ -86,6 +86,9 @@ MAX_UNASKED_OFFERS = 4
 insist on their own order of codecs would be asked for ever."""
 
 RING_TIMER = "ring"
+MEND_TIMER = "mend"
+MEND_AFTER = 1.0
+"""Seconds until a leg that could not take an offer (its ACK was on the way, its own offer open) is asked again."""
 
 
 class State(Enum):
@@ -164,6 +167,7 @@ class Call:
         "_refit",
         "_ringing",
         "_sole_target",
+        "_to_mend",
         "_unasked",
         "a",
         "b",
@@ -202,6 +206,7 @@ class Call:
         self._a_answered = False
         self._a_session: AudioSession | None = None
         self._carried: _Carried | None = None
+        self._to_mend = 0  # the leg whose answer still has to be carried to the other
         self._unasked = 0  # offers of our own making since a leg asked for a change
         self._refit = False  # A must be re-offered: early media and answer differ in codec
         self._effects: list[AnyEffect] = []
@@ -236,7 +241,7 @@ class Call:
             case Reanswered():
                 self._reanswered(event, now)
             case ReofferRefused():
-                self._reoffer_refused(event)
+                self._reoffer_refused(event, now)
             case Redirected():
                 self._redirected(event, now)
             case Released():
@@ -255,6 +260,12 @@ class Call:
             for leg in self._hunt.timed_out():
                 self._release(leg, Cause.NO_ANSWER, now)
             self._next_stage(now)
+        elif name == MEND_TIMER and self.state is State.TALKING:
+            session = self._session_of(self._to_mend)
+            if self._carried is not None:
+                self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
+            elif session is not None:
+                self._carry_answer(self._to_mend, session, now)
         return self._take()
 
     def hang_up(self, cause: int, now: float, by: str, text: str = "") -> list[AnyEffect]:
@@ -626,11 +637,15 @@ class Call:
         self._carried = _Carried(leg, None)
         self._effects.append(Offer(other, codecs, flipped(session.direction)))
 
-    def _reoffer_refused(self, event: ReofferRefused) -> None:
+    def _reoffer_refused(self, event: ReofferRefused, now: float) -> None:
         carried, self._carried = self._carried, None
         if carried is not None and carried.offer is not None and carried.leg != event.leg:
             # RFC 3261 14.1: a refused re-INVITE leaves the session as it was, on both sides.
             self._effects.append(RefuseOffer(carried.leg, event.status if event.status in (488, 491) else 488))
+        elif carried is not None and event.status == 491:
+            # Nobody waits for an answer who would ask again: that is ours to do.
+            self._to_mend = carried.leg
+            self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
 
     def _note_hold(self, now: float, session: AudioSession) -> None:
         if self.state is State.TALKING:

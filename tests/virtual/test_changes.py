@@ -391,3 +391,21 @@ def test_phones_that_each_insist_on_their_codec_are_not_asked_for_ever() -> None
     assert len(ann.of(Offered)) + len(ben.of(Offered)) <= 6
     ann.do(session.hangup)
     world.assert_over()
+
+
+def test_an_answer_to_an_offerless_reinvite_is_carried_when_the_callers_ack_is_late() -> None:
+    world = World()
+    ann, ben = world.phone("101"), world.phone("102")
+    session = ann.dial("102")
+    world.run(0.2)
+    obliging(ann)
+    world.link.fate = lambda seen: [1.5] if seen.what == "ACK" and seen.sender == ann.host else [0.01]
+    ben.answer(ben.sdp((PCMA,)))
+    world.run(0.1)
+    ben.do(ben.called().offer, None)
+    world.run(0.1)
+    ben.do(ben.called().answer, ben.sdp(direction="sendonly"))
+    world.run(5.0)
+    assert direction(ann.last(Offered).sdp) == "sendonly"
+    ann.do(session.hangup)
+    world.assert_over()

@@ -54,6 +54,9 @@ class StreamSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     formats: tuple[Format, ...] = ()
     """Agreed formats, the preferred one first. Packets of any other payload type are dropped and counted. Between
     bridged streams the payload type is translated by name and clock; what the other leg lacks is dropped."""
+    receives: tuple[Format, ...] = ()
+    """The same with the numbers that the peer sends with, where an answerer chose its own to receive (RFC 3264 6.1);
+    of two meanings of a number the first counts. Empty: as `formats`."""
     send: bool = True
     """Packets may be sent to this peer."""
     receive: bool = True

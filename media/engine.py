@@ -152,7 +152,7 @@ class MediaEngine:
             self._place(stream, state, settings)
         elif (before.rtcp_mux, before.remote) != (settings.rtcp_mux, settings.remote) and state.peer.address:
             self._place_control(state, settings)
-        if before is None or before.formats != settings.formats or before.ptime != settings.ptime:
+        if before is None or _numbers(before) != _numbers(settings):
             clock = audio_clock(settings.formats)
             table.clock[row] = clock
             state.peer.frame = clock * settings.ptime // 1000
@@ -326,7 +326,9 @@ class MediaEngine:
         other = state if state.partner is None else self._streams[state.partner]
         # Nothing passes to a side without settings; until it has some, its partner's own formats are what is known.
         theirs = state.settings if other.settings is None else other.settings
-        self.table.payload[state.peer.row] = payload_map(state.settings.formats, theirs.formats)
+        self.table.payload[state.peer.row] = payload_map(
+            state.settings.receives or state.settings.formats, theirs.formats
+        )
 
     # -- below: deadlines
 
@@ -476,6 +478,11 @@ class MediaEngine:
             stats.remote_loss_fraction = state.remote_loss_fraction
             stats.remote_jitter_ms = None if state.remote_jitter is None else state.remote_jitter * 1000
         return stats
+
+
+def _numbers(settings: StreamSettings) -> tuple[object, ...]:
+    """What payload types and timestamps are read and written by."""
+    return settings.formats, settings.receives, settings.ptime
 
 
 def _source(settings: StreamSettings) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ import re
 from typing import assert_never
 
 from media.client import MediaClient
-from media.commands import MediaAddress, StreamSettings
+from media.commands import Format, MediaAddress, StreamSettings
 from media.negotiate import (
     AudioOffer,
     AudioPolicy,
@@ -380,7 +380,8 @@ class SipLeg:
         self._configure(session, now)
 
     def _configure(self, session: AudioSession, now: float) -> None:
-        formats = tuple([(p.number, p.codec.name, p.codec.clock) for p in session.codecs + session.dtmf])
+        agreed = session.codecs + session.dtmf
+        formats = _formats(agreed)
         self._media.configure(
             self.id,
             StreamSettings(
@@ -388,6 +389,8 @@ class SipLeg:
                 nat=self.nat,
                 signalled_host=self.signalled_host,
                 formats=formats,
+                # RFC 3264 6.1: an answerer that chose its own numbers sends with those of the offer. Some do not.
+                receives=() if session.receive in (agreed, ()) else _formats(session.receive) + formats,
                 send=session.direction in _SENDS,
                 receive=session.direction in _RECEIVES,
                 ptime=session.ptime,
@@ -397,6 +400,10 @@ class SipLeg:
             ),
             now,
         )
+
+
+def _formats(payloads: tuple[PayloadType, ...]) -> tuple[Format, ...]:
+    return tuple([(p.number, p.codec.name, p.codec.clock) for p in payloads])
 
 
 def _cause_of_cancel(reason: str) -> int:

@@ -409,3 +409,22 @@ def test_an_answer_to_an_offerless_reinvite_is_carried_when_the_callers_ack_is_l
     assert direction(ann.last(Offered).sdp) == "sendonly"
     ann.do(session.hangup)
     world.assert_over()
+
+
+def test_rfc3264_6_1_numbers_of_the_answerers_own() -> None:
+    """The callee maps opus and events to numbers of its own: it is sent those, and sends the offered ones."""
+    world = World()
+    ann, ben = world.phone("101"), world.phone("102")
+    session = ann.dial("102", ann.sdp(("96 opus/48000/2", "97 telephone-event/48000")))
+    world.run(0.2)
+    ben.answer(ben.sdp(("111 opus/48000/2", "112 telephone-event/48000")))
+    world.run(0.2)
+    a, b = (world.media.streams[leg] for leg in world.legs())
+    assert a is not None
+    assert b is not None
+    assert a.formats == ((96, "opus", 48000), (97, "telephone-event", 48000))
+    assert a.receives == ()
+    assert b.formats == ((111, "opus", 48000), (112, "telephone-event", 48000))
+    assert b.receives[:2] == ((96, "opus", 48000), (97, "telephone-event", 48000))
+    ann.do(session.hangup)
+    world.assert_over()

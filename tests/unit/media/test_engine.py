@@ -139,6 +139,18 @@ def test_rfc5761_4_payload_types_of_rtcp_are_never_used(rig: Rig) -> None:
     assert rig.talk(A, 4000, payload_type=72) == []
 
 
+def test_rfc3264_6_1_an_answerer_may_receive_under_numbers_of_its_own(rig: Rig) -> None:
+    """B answered opus as 111 where 96 was offered: it is sent 111, and sends 96. Some send what they receive."""
+    opus = "opus", 48000
+    rig.stream(1, A, 4000, formats=((107, *opus),))
+    rig.stream(2, B, 5000, formats=((111, *opus),), receives=((96, *opus), (111, *opus)))
+    rig.engine.bridge(1, 2)
+    assert rig.talk(A, 4000, payload_type=107)[0][:2] == (2, 111)
+    assert rig.talk(B, 5000, payload_type=96)[0][:2] == (1, 107)
+    assert rig.talk(B, 5000, payload_type=111)[0][:2] == (1, 107)
+    assert rig.talk(B, 5000, payload_type=107) == []
+
+
 def test_new_formats_on_one_leg_change_the_map_of_both(rig: Rig) -> None:
     rig.pair()
     settings = StreamSettings(remote=MediaAddress(B, 5000, 5001), formats=((97, "PCMU", 8000),))

@@ -45,6 +45,9 @@ BYE_GRACE = 2.0
 POLL = 0.1
 """Seconds between two looks at whether the drain is over."""
 
+MAX_ANNOUNCED = 4096
+"""Peers whose view of us is remembered."""
+
 BEYOND = "192.0.2.1"
 """Any address that is not on a network of ours (RFC 5737): stands for a host that only the DNS knows."""
 
@@ -67,6 +70,7 @@ class App:
         self._started_at = 0.0
         self._opened = AsyncExitStack()  # what is closed at the end, the last opened first
         self._bindings: list[BindingRecord] = []
+        self._announced: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
 
     # ---- life ----------------------------------------------------------------------------------------
@@ -101,6 +105,10 @@ class App:
         self._store = Store(settings.server.database_url)
         self._build(settings)
         opened = self._opened
+        # First of all, since it tells when another switch runs here.
+        control = ControlServer(state / SOCKET_NAME, {"status": self._status, "reload": self._reload_command})
+        await control.start()
+        opened.push_async_callback(control.stop)
         await self._store.start()
         opened.push_async_callback(self._store.close)
         self._bindings = await self._store.load_bindings()
@@ -108,9 +116,6 @@ class App:
         self._media.start()
         opened.push_async_callback(self._driver.close)
         await self._driver.start()
-        control = ControlServer(state / SOCKET_NAME, {"status": self._status, "reload": self._reload_command})
-        await control.start()
-        opened.push_async_callback(control.stop)
 
     async def run(self) -> None:
         """Serve until told to stop, then drain and close."""
@@ -160,13 +165,24 @@ class App:
 
     def _media_address(self, host: str) -> str:
         """What SDP says we are, to a peer whose signalling is at `host` ("": somewhere beyond the DNS)."""
+        known = self._announced.get(host)
+        if known is None:
+            if len(self._announced) >= MAX_ANNOUNCED:
+                self._announced.clear()
+            known = self._announced[host] = self._choose_media_address(host)
+        return known
+
+    def _choose_media_address(self, host: str) -> str:
         advertised = self._settings.media.advertise or self._settings.sip.advertise
         if advertised is not None and not self._is_local(host):
             return advertised
-        bound = self._settings.media.bind
-        if bound is not None and not ipaddress.ip_address(bound).is_unspecified:
-            return bound
-        return self._addresses.address_towards(host or BEYOND)
+        # RTP is bound to certain addresses, or to all: what we announce must be one of them.
+        towards = self._addresses.address_towards(host or BEYOND)
+        bound = [ipaddress.ip_address(each) for each in wiring.engine_settings(self._settings).hosts]
+        wanted = ipaddress.ip_address(towards)
+        if wanted in bound or any(each.is_unspecified for each in bound):
+            return towards
+        return next((str(each) for each in bound if each.version == wanted.version), towards)
 
     def _is_local(self, host: str) -> bool:
         networks = self._settings.sip.local_networks
@@ -236,6 +252,7 @@ class App:
         notes = [f"{name} changed: takes effect at the next start" for name in _restart_only(self._settings, fresh)]
         self._switch.configure(fresh, now)
         self._settings = fresh
+        self._announced.clear()
         self._driver.drain()
         log.info("reloaded", extensions=len(fresh.extensions), trunks=len(fresh.trunks), notes=notes)
         return notes
@@ -247,7 +264,9 @@ class App:
         loop = self._loop
         runtime = self._switch.runtime
         deadline = loop.time() + self._settings.server.drain
-        log.info("draining", calls=len(runtime.calls), seconds=self._settings.server.drain)
+        log.info(
+            "draining; once more Ctrl-C ends calls now", calls=len(runtime.calls), seconds=self._settings.server.drain
+        )
         # A second Ctrl-C ends the wait.
         hurry = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

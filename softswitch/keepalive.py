@@ -165,7 +165,11 @@ class KeepAlive:
         contacts = self._contacts.changes
         for change in contacts:
             self._registrations.health(change.place, change.reachable)
-            log.info("contact reachable" if change.reachable else "contact unreachable", contact=str(change.place))
+            log.info(
+                "contact reachable" if change.reachable else "contact unreachable",
+                extension=change.place[0],
+                contact=change.place[1],
+            )
         contacts.clear()
         gateways = self._gateways.changes
         for found in gateways:

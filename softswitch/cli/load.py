@@ -29,7 +29,9 @@ def load(
     rate: Annotated[float, typer.Option("--rate", "-r", min=0.01, max=100_000, help="New calls per second.")] = 10.0,
     calls: Annotated[int, typer.Option("--calls", "-n", min=1, help="Calls in all.")] = 100,
     limit: Annotated[int | None, typer.Option("--limit", "-l", min=1, help="Calls at once at most.")] = None,
-    inf: Annotated[Path | None, typer.Option("--inf", help="CSV of users, such as sipp-users.csv.")] = None,
+    inf: Annotated[
+        Path | None, typer.Option("--inf", help="CSV of users; absent, sipp-users.csv of --config where there is one.")
+    ] = None,
     service: Annotated[str, typer.Option("--service", "-s", help="Number to call.")] = "",
     transport: Annotated[str, typer.Option("--transport", help="udp or tcp.")] = "udp",
     hold: Annotated[float | None, typer.Option("--hold", min=0, help="Seconds each call is held.")] = None,
@@ -56,6 +58,9 @@ def load(
     if transport not in ("udp", "tcp"):
         typer.echo(f"--transport {transport!r}: expected udp or tcp", err=True)
         raise typer.Exit(2)
+    users = config / "sipp-users.csv"
+    if inf is None and users.is_file():
+        inf = users
     try:
         plan = LoadPlan(
             find_scenario(scenario),

@@ -109,8 +109,9 @@ def _summary(report: StatusReport) -> RenderableType:
 
     from softswitch.cli.printable import cell
 
-    state = ("draining: no new calls", "bold red") if report.draining else ("up", "green")
-    line = Text.assemble("softswitch ", cell(report.version), " ", state, f" for {duration(report.uptime)}")
+    line = Text.assemble("softswitch ", cell(report.version), " ", ("up", "green"), f" for {duration(report.uptime)}")
+    if report.draining:
+        line.append_text(Text.assemble(", ", ("draining: no new calls", "bold red")))
     line.append(f", process {report.pid}")
     if report.listening:
         line.append_text(Text.assemble("\nlistening on ", cell(", ".join(report.listening))))

@@ -1,0 +1,78 @@
+"""Records and the status report, from contacts made by hand."""
+
+from __future__ import annotations
+
+from media.commands import StreamStats
+from softswitch.causes import Cause
+from softswitch.contact import MAX_LEGS_KEPT, Contact, LegRecord
+from softswitch.report import cdr_of
+from softswitch.vocabulary import Party
+from tests.virtual.network import World
+
+WALL = 1_700_000_000.0
+
+
+def contact() -> Contact:
+    made = Contact("c", 50.0, WALL, Party("101", "Ann"), "0123")
+    made.context = "internal"
+    made.add_leg(LegRecord(1, "in", "extension", "101", "101", 50.0, "udp:192.0.2.1:5060", "x"))
+    return made
+
+
+def test_monotonic_moments_become_wall_clock_times_from_the_start() -> None:
+    made = contact()
+    out = LegRecord(2, "out", "trunk", "north", "123", 51.0, rang=52.0, answered=55.0, ended=65.5, cause=16)
+    out.stats = StreamStats(packets_received=500, packets_sent=400, lost=3, jitter_ms=1.5, round_trip_ms=20.0)
+    made.add_leg(out)
+    made.answered = 55.0
+    made.end(Cause.NORMAL_CLEARING, 0, "caller", 65.0)
+    record = cdr_of(made)
+    assert (record.started, record.answered, record.ended) == (WALL, WALL + 5, WALL + 15)
+    assert (record.duration, record.billsec) == (15.0, 10.0)
+    assert (record.direction, record.trunk) == ("outbound", "north")
+    leg = record.legs[1]
+    assert (leg.started, leg.rang, leg.answered, leg.ended) == (WALL + 1, WALL + 2, WALL + 5, WALL + 15.5)
+    assert (leg.packets_in, leg.packets_out, leg.lost, leg.jitter_ms, leg.rtt_ms) == (500, 400, 3, 1.5, 20.0)
+    assert record.legs[0].jitter_ms is None
+
+
+def test_an_unanswered_contact_bills_nothing() -> None:
+    made = contact()
+    made.end(Cause.USER_BUSY, 486, "switch", 53.0)
+    made.end(Cause.NORMAL_CLEARING, 0, "caller", 60.0)  # the first end counts
+    record = cdr_of(made)
+    assert (record.cause, record.status, record.ended_by) == (17, 486, "switch")
+    assert (record.duration, record.billsec, record.answered) == (3.0, 0.0, None)
+    assert record.direction == "internal"
+
+
+def test_legs_are_bounded() -> None:
+    made = contact()
+    for leg in range(2, 100):
+        made.add_leg(LegRecord(leg, "out", "extension", "102", "102", 51.0))
+    assert len(made.legs) == MAX_LEGS_KEPT
+    assert made.uncounted_legs == 99 - MAX_LEGS_KEPT
+    assert made.leg(99) is None
+
+
+def test_segments_follow_one_another() -> None:
+    made = contact()
+    for kind, now in (("route", 50.0), ("ring", 50.0), ("talk", 55.0), ("talk", 56.0), ("hold", 57.0), ("talk", 60.0)):
+        made.enter(kind, now)
+    made.end(16, 0, "caller", 70.0)
+    assert [(each.kind, each.started, each.ended) for each in made.segments] == [
+        ("route", 50.0, 50.0),
+        ("ring", 50.0, 55.0),
+        ("talk", 55.0, 57.0),
+        ("hold", 57.0, 60.0),
+        ("talk", 60.0, 70.0),
+    ]
+
+
+def test_statistics_of_both_streams_reach_the_record() -> None:
+    world = World()
+    ann, ben = world.phone("101"), world.phone("102")
+    session = world.establish(ann, ben)
+    ann.do(session.hangup)
+    world.assert_over()
+    assert all(leg.stats is not None for leg in world.node.contacts[0].legs)

@@ -1,0 +1,66 @@
+"""Settings as the parts get them."""
+
+from __future__ import annotations
+
+from softswitch import wiring
+from tests.virtual.network import settings
+
+
+def test_values_of_the_settings_arrive_where_they_belong() -> None:
+    given = settings(
+        sip={
+            "timers": {"t1": 0.3, "t2": 2, "t4": 3},
+            "limits": {"transactions": 500, "calls": 7, "connections": 9, "message_bytes": 8192},
+            "pass_headers": ["X-One"],
+            "session_timer": {"mode": "offer", "expires": 600, "min_se": 120},
+            "max_forwards": 33,
+        },
+        media={"silence_hangup": "none", "hold_silence": 90, "bind": "192.0.2.9"},
+    )
+    stack = wiring.stack_settings(given)
+    assert (stack.timers.t1, stack.timers.t2, stack.timers.t4) == (0.3, 2.0, 3.0)
+    assert (stack.max_server_transactions, stack.limits.message) == (500, 8192)
+    agent = wiring.ua_settings(given)
+    assert (agent.session_expires, agent.min_se, agent.max_sessions) == (600, 120, 28)
+    runtime = wiring.runtime_settings(given)
+    assert (runtime.max_calls, runtime.max_forwards, runtime.pass_headers) == (7, 33, ("X-One",))
+    assert (runtime.silence_hangup, runtime.hold_silence) == (None, 90.0)
+    assert wiring.engine_settings(given).hosts == ("192.0.2.9",)
+
+
+def test_session_timers_that_are_only_accepted_are_not_asked_for() -> None:
+    assert wiring.ua_settings(settings(sip={"session_timer": {"mode": "accept"}})).session_expires == 0
+
+
+def test_an_extension_without_a_password_has_no_account() -> None:
+    given = settings(extensions={"105": {"password": None}})
+    assert "105" not in {account.extension for account in wiring.accounts(given)}
+    assert "105" in wiring.entries(given).extensions
+
+
+def test_the_caller_of_an_extension() -> None:
+    given = settings(extensions={"101": {"caller_id": {"number": "4930123", "name": "Sales"}}})
+    entries = wiring.entries(given).extensions
+    assert (entries["101"].caller.number, entries["101"].caller.name) == ("4930123", "Sales")
+    assert (entries["102"].caller.number, entries["102"].caller.name) == ("102", "Phone 102")
+
+
+def test_how_a_trunk_calls_in() -> None:
+    given = settings(
+        trunks={"east": {"inbound": {"username": "east", "password": "secret"}, "context": "internal"}},
+    )
+    by_name = {config.name: config for config in wiring.trunk_configs(given)}
+    assert [by_name[name].inbound for name in ("north", "south", "east")] == ["none", "address", "credentials"]
+    assert by_name["east"].inbound_password == "secret"
+    assert "secret" not in repr(by_name["east"])
+
+
+def test_registration_at_a_trunk() -> None:
+    account = {
+        "account": {"username": "we", "password": "secret"},
+        "register": {"registrar": "[2001:db8::1]:5080", "transport": "tcp"},
+    }
+    [config] = wiring.registrations(settings(trunks={"north": account}))
+    assert config.registrar == "sip:[2001:db8::1]:5080;transport=tcp"
+    assert config.aor == "sip:we@[2001:db8::1]"
+    assert "secret" not in repr(config)

@@ -50,7 +50,7 @@ def cdr_of(contact: Contact) -> CdrRecord:
     return CdrRecord(
         contact=contact.id,
         started=contact.wall,
-        ended=contact.wall + ended - contact.started,
+        ended=contact.wall + (ended - contact.started),
         answered=wall(contact.answered),
         direction=direction,
         caller_number=contact.caller.number,
@@ -74,7 +74,8 @@ def _leg(contact: Contact, leg: LegNotes) -> LegRecord:
     return LegRecord(
         kind=leg.kind,
         endpoint=leg.endpoint,
-        started=contact.wall + leg.started - contact.started,
+        # Rounded as `wall_of` rounds, so that what happened at one moment has one time.
+        started=contact.wall + (leg.started - contact.started),
         direction=leg.direction,
         number=leg.number,
         address=leg.address,

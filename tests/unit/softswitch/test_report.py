@@ -46,6 +46,19 @@ def test_an_unanswered_contact_bills_nothing() -> None:
     assert record.direction == "internal"
 
 
+def test_what_happened_at_one_moment_has_one_time() -> None:
+    """Wall clock plus monotonic difference, rounded once: 1 us here or there would put the end before the start."""
+    for step in range(1, 500):
+        made = Contact("c", 1000.1, WALL + 0.3, Party("101"), "1")
+        moment = 1000.1 + step / 97
+        made.add_leg(LegRecord(1, "out", "extension", "1", "1", moment, rang=moment, answered=moment, ended=moment))
+        made.answered = moment
+        made.end(16, 0, "caller", moment)
+        record = cdr_of(made)
+        leg = record.legs[0]
+        assert leg.started == leg.rang == leg.answered == leg.ended == record.answered == record.ended
+
+
 def test_legs_are_bounded() -> None:
     made = contact()
     for leg in range(2, 100):

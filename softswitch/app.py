@@ -144,6 +144,7 @@ class App:
             self._record,
             self._store.write_binding_change,
         )
+        self._switch.fault = self._fault
         resolver = DnsClient(self._loop.time, wiring.dns_settings(settings))
         self._driver = Driver(
             self._switch.stack, self._addresses, self._switch.pump, wiring.driver_settings(settings), resolver
@@ -154,6 +155,11 @@ class App:
 
     def _record(self, contact: Contact) -> None:
         self._store.write_cdr(cdr_of(contact))
+
+    def _fault(self, event: object, error: Exception) -> None:
+        """An exception out of our own code: one call is lost, the switch goes on."""
+        self._switch.runtime.counters["internal errors"] += 1
+        log.error("internal error", event_kind=type(event).__name__, exc_info=error)
 
     # ---- our own addresses -----------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from media.client import MediaClient
 from sip.binding import BindingChange, BindingRecord
-from sip.effects import ConnectionLost
+from sip.effects import ConnectionLost, StackEvent
 from sip.ids import Ids
 from sip.stack import SentBy, Stack
 from sip.ua import UserAgent
@@ -51,6 +51,8 @@ class Switch:
         seconds. `record` takes each contact that has ended, `write_binding` each change of a binding.
         """
         self.media = media
+        self.fault: Callable[[object, Exception], None] = _raise
+        """Told of every exception that is no peer's doing, with the event that brought it about; raises by default."""
         self._wall = wall
         self._write_binding = write_binding
         self.stack = Stack(ids, sent_by, wiring.stack_settings(settings))
@@ -139,27 +141,53 @@ class Switch:
     # ---- events up -----------------------------------------------------------------------------------
 
     def pump(self, now: float) -> None:
-        """Carry events upwards until every layer has none left."""
+        """Carry events upwards until every layer has none left.
+
+        An exception out of one event's handling is a fault of ours: `fault` is told, the call that the event belongs to is
+        ended, and all other calls go on.
+        """
         stack, ua, media = self.stack.events, self.ua.events, self.media.events
         while stack or ua or media:
             if stack:
                 batch = stack[:]
                 stack.clear()
                 for event in batch:
-                    if type(event) is ConnectionLost:
-                        self.registrations.connection_lost(event.flow, now)
-                        self.registrations.watch(self.contacts, now)
-                    self.ua.handle(event, now)
+                    try:
+                        self._stack_event(event, now)
+                    except Exception as error:  # noqa: BLE001
+                        self.fault(event, error)
             if ua:
                 heard = ua[:]
                 ua.clear()
                 for each in heard:
-                    self._ua_event(each, now)
+                    try:
+                        self._ua_event(each, now)
+                    except Exception as error:  # noqa: BLE001
+                        self.fault(each, error)
+                        self._give_up(each, now)
             if media:
                 streams = media[:]
                 media.clear()
                 for each_stream in streams:
-                    self.runtime.media_event(each_stream, now)
+                    try:
+                        self.runtime.media_event(each_stream, now)
+                    except Exception as error:  # noqa: BLE001
+                        self.fault(each_stream, error)
+
+    def _stack_event(self, event: StackEvent, now: float) -> None:
+        if type(event) is ConnectionLost:
+            self.registrations.connection_lost(event.flow, now)
+            self.registrations.watch(self.contacts, now)
+        self.ua.handle(event, now)
+
+    def _give_up(self, event: Any, now: float) -> None:
+        """End the session of an event that could not be handled."""
+        session = getattr(event, "session", None)
+        if session is not None:
+            try:
+                session.hangup(now)
+            except Exception as error:  # noqa: BLE001
+                self.fault(event, error)
 
     def bindings_changed(self, now: float) -> None:
         """Bindings were made, refreshed or lost: write them down and bring the keep-alive up to date."""
@@ -194,6 +222,10 @@ class Switch:
             return
         # Nothing else is served outside a dialog: who may ask learns 405, whoever may not is challenged first.
         self.ua.respond(event.transaction, self.admission.refuse_other(request, event.flow, now), now)
+
+
+def _raise(_event: object, error: Exception) -> None:
+    raise error
 
 
 def _dialplan(settings: Settings) -> Dialplan:

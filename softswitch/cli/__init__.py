@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import typer
 
-from softswitch.cli import cdr, check, init, load, reload, schema, serve, status
+import softswitch.cli.cdr as cdr
+import softswitch.cli.check as check
+import softswitch.cli.init as init
+import softswitch.cli.load as load
+import softswitch.cli.reload as reload
+import softswitch.cli.schema as schema
+import softswitch.cli.serve as serve
+import softswitch.cli.status as status
 
 COMMANDS = (serve, check, init, schema, reload, status, load, cdr)  # in the order of `--help`
 

@@ -143,8 +143,8 @@ class Switch:
     def pump(self, now: float) -> None:
         """Carry events upwards until every layer has none left.
 
-        An exception out of one event's handling is a fault of ours: `fault` is told, the call that the event belongs to is
-        ended, and all other calls go on.
+        An exception out of one event's handling is a fault of ours: `fault` is told, the call that the event belongs to
+        is ended, and all other calls go on.
         """
         stack, ua, media = self.stack.events, self.ua.events, self.media.events
         while stack or ua or media:

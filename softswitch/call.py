@@ -25,30 +25,26 @@ and says what it wants as effects; `softswitch/runtime.py` carries them out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Protocol, assert_never
 
-from media.codec import TELEPHONE_EVENT, codec_key, is_audio
-from media.commands import MediaAddress
 from media.negotiate import (
     AudioOffer,
     AudioPolicy,
     AudioSession,
     flipped,
-    needs_peer,
     own_answer,
     own_offer,
     relay_answer,
     relay_offer,
 )
 from media.sdp import NoCommonCodec, PayloadType
+from softswitch.call_media import MEND_AFTER, MEND_TIMER, LegMedia, OutLeg, State, codec_name, own_media
 from softswitch.causes import Cause, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
-from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target, outcome_of
+from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target
 from softswitch.vocabulary import (
     Accept,
-    Answer,
     Answered,
     AnyEffect,
     AnyLegEvent,
@@ -67,7 +63,6 @@ from softswitch.vocabulary import (
     Progressed,
     Reanswered,
     Redirected,
-    RefuseOffer,
     Release,
     Released,
     Reoffered,
@@ -81,25 +76,7 @@ from softswitch.vocabulary import Echo as EchoMedia
 MAX_FORWARDS_OF_NUMBER = 5
 """Diversions (call forwarding, 302, fall-through) of one contact: more is a loop."""
 
-MAX_UNASKED_OFFERS = 4
-"""Offers in a row that no leg asked for, made because the legs' answers did not fit each other: two phones that each
-insist on their own order of codecs would be asked for ever."""
-
 RING_TIMER = "ring"
-MEND_TIMER = "mend"
-MEND_AFTER = 1.0
-"""Seconds until a leg that could not take an offer (its ACK was on the way, its own offer open) is asked again."""
-
-
-class State(Enum):
-    """Where the call stands; see the picture above."""
-
-    ROUTING = auto()
-    HUNTING = auto()
-    OFFERING = auto()
-    TALKING = auto()
-    ECHO = auto()
-    ENDING = auto()
 
 
 class Directory(Protocol):
@@ -124,56 +101,21 @@ class Directory(Protocol):
         """An endpoint has shown signs of life: progress, or an answer."""
 
 
-class _Out:
-    """An outbound leg of the call."""
-
-    __slots__ = ("endpoint", "session", "status")
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-        self.session: AudioSession | None = None
-        self.status = 0
-
-
-class _Carried:
-    """An offer of ours that waits for its answer because of another leg: its own offer, or what it answered."""
-
-    __slots__ = ("leg", "offer", "taken_back")
-
-    def __init__(self, leg: int, offer: AudioOffer | None) -> None:
-        self.leg = leg
-        self.offer = offer  # None: that leg waits for no answer
-        self.taken_back = False
-
-
-class Call:
+class Call(LegMedia):
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
     __slots__ = (
         "_a_answered",
         "_a_codecs",
-        "_a_policy",
-        "_a_session",
-        "_carried",
         "_directory",
         "_diversions",
-        "_early",
-        "_effects",
         "_hunt",
         "_new_leg",
-        "_offer",
-        "_out",
         "_plan",
         "_refit",
         "_ringing",
         "_sole_target",
-        "_to_mend",
-        "_unasked",
-        "a",
-        "b",
-        "contact",
         "setup",
-        "state",
     )
 
     def __init__(
@@ -186,30 +128,18 @@ class Call:
         directory: Directory,
         new_leg: Callable[[], int],
     ) -> None:
-        self.contact = contact
-        self.a = leg
-        self.b: int | None = None
+        super().__init__(contact, leg, offer, policy)
         self.setup = setup
-        self.state = State.ROUTING
-        self._offer = offer
-        self._a_policy = policy
         self._directory = directory
         self._new_leg = new_leg
-        self._out: dict[int, _Out] = {}
         self._hunt: Hunt[ExtensionTarget | TrunkTarget] | None = None
         self._plan: Dial | None = None
         self._sole_target = ""
         self._diversions = 0
         self._ringing = 0  # the provisional status A was told last
-        self._early: int | None = None  # the leg whose early media A hears
         self._a_codecs: tuple[PayloadType, ...] | None = None  # what A's offer was answered with
         self._a_answered = False
-        self._a_session: AudioSession | None = None
-        self._carried: _Carried | None = None
-        self._to_mend = 0  # the leg whose answer still has to be carried to the other
-        self._unasked = 0  # offers of our own making since a leg asked for a change
         self._refit = False  # A must be re-offered: early media and answer differ in codec
-        self._effects: list[AnyEffect] = []
 
     # ---- inputs -----------------------------------------------------------------------------------------
 
@@ -277,13 +207,6 @@ class Call:
         """The legs that are not gone."""
         return [leg for leg in (self.a, *self._out) if leg]
 
-    def partner(self, leg: int) -> int | None:
-        """The leg that this one talks to: after the answer, or in early media."""
-        b = self.b if self.b is not None else self._early
-        if b is None:
-            return None
-        return b if leg == self.a else self.a if leg == b else None
-
     def _take(self) -> list[AnyEffect]:
         effects, self._effects = self._effects, []
         return effects
@@ -349,7 +272,7 @@ class Call:
             except NoCommonCodec:
                 waiting.extend(hunt.failed(leg, Failure(Cause.INCOMPATIBLE_DESTINATION, 488)))
                 continue
-            self._out[leg] = _Out(endpoint)
+            self._out[leg] = OutLeg(endpoint)
             self.contact.add_leg(
                 LegRecord(leg, "out", endpoint.kind, endpoint.name, endpoint.dialled or endpoint.name, now)
             )
@@ -530,151 +453,6 @@ class Call:
             if session is not None:
                 self._effects.append(Offer(self.a, relay_answer(self._offer, session), flipped(session.direction)))
 
-    # ---- changes of an established call -----------------------------------------------------------------
-
-    def _reoffered(self, event: Reoffered, now: float) -> None:
-        """A leg wants other media."""
-        leg, offer = event.leg, event.offer
-        if self.state is State.ECHO and leg == self.a:
-            self._reoffer_in_echo(offer)
-            return
-        other = self.partner(leg)
-        mine = self._session_of(leg)
-        settled = self.state in (State.HUNTING, State.TALKING)
-        if other is None or mine is None or not settled or self._carried is not None:
-            # RFC 3261 14.2, RFC 3311 5.2: 491 while another offer is in progress; the peer asks again.
-            self._effects.append(RefuseOffer(leg, 491))
-            return
-        if offer is None:
-            self._effects.append(Answer(leg, mine.codecs + mine.dtmf, mine.direction))
-            return
-        if not needs_peer(mine, offer):
-            self._answer_alone(leg, offer, mine)
-            return
-        try:
-            codecs = relay_offer(offer, self._policy_of(other), self._session_of(other))
-        except NoCommonCodec:
-            self._effects.append(RefuseOffer(leg, 488))
-            return
-        self._carried = _Carried(leg, offer)
-        self._unasked = 0
-        self._effects.append(Offer(other, codecs, offer.direction))
-
-    def _answer_alone(self, leg: int, offer: AudioOffer, mine: AudioSession) -> None:
-        """Only the address or the numbers changed: what was agreed stands, and the other leg need not know."""
-        try:
-            codecs = relay_answer(offer, mine)
-        except NoCommonCodec:
-            self._effects.append(RefuseOffer(leg, 488))
-            return
-        if leg == self.a:
-            self._offer = offer
-        self._effects.append(Answer(leg, codecs, mine.direction))
-
-    def _reoffer_in_echo(self, offer: AudioOffer | None) -> None:
-        codecs = own_answer(offer) if offer is not None else own_offer(self._a_policy, self._a_session)
-        self._effects.append(Answer(self.a, codecs, "sendrecv"))
-
-    def _reanswered(self, event: Reanswered, now: float) -> None:
-        """A leg answered what we offered it: answer the leg that asked, in its turn."""
-        self._keep_session(event.leg, event.session)
-        carried, self._carried = self._carried, None
-        if self.state is State.ECHO:
-            self._effects.append(EchoMedia(self.a))
-            return
-        other = self.partner(event.leg)
-        if other is None or not self.a:
-            return
-        if carried is None or carried.leg == event.leg:
-            self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
-            if carried is None:
-                self._carry_answer(event.leg, event.session, now)
-            return
-        leg, offer = carried.leg, carried.offer
-        if offer is not None:
-            try:
-                codecs = relay_answer(offer, event.session)
-            except NoCommonCodec:
-                self._effects.append(RefuseOffer(leg, 488))
-                return
-            if leg == self.a:
-                self._offer = offer
-            self._effects.append(Answer(leg, codecs, flipped(event.session.direction)))
-        self._note_hold(now, event.session)
-        self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
-        mine = self._session_of(leg)
-        if carried.taken_back and mine is not None:
-            # The asker took its offer back: the other side returns to what stands.
-            self._carry_answer(leg, mine, now)
-        elif offer is None:
-            # Nobody waits for this answer, and it may be less than was offered: that goes the other way.
-            self._carry_answer(event.leg, event.session, now)
-
-    def _offer_withdrawn(self, event: OfferWithdrawn) -> None:
-        carried = self._carried
-        if carried is not None and carried.leg == event.leg and carried.offer is not None:
-            carried.offer = None
-            carried.taken_back = True
-
-    def _carry_answer(self, leg: int, session: AudioSession, now: float) -> None:
-        """A leg answered an offer that nobody asked us for (offerless re-INVITE): tell the other leg what changed."""
-        other = self.partner(leg)
-        theirs = self._session_of(other) if other is not None else None
-        self._note_hold(now, session)
-        if other is None or theirs is None:
-            return
-        if flipped(session.direction) == theirs.direction and session.codecs[0].codec == theirs.codecs[0].codec:
-            return
-        ranks = {codec_key(p.codec): rank for rank, p in enumerate(session.codecs + session.dtmf)}
-        common = [p for p in theirs.codecs + theirs.dtmf if codec_key(p.codec) in ranks]
-        codecs = tuple(sorted(common, key=lambda p: ranks[codec_key(p.codec)]))
-        if not codecs or not is_audio(codecs[0].codec):
-            self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec")
-            return
-        self._unasked += 1
-        if self._unasked > MAX_UNASKED_OFFERS:
-            return
-        self._carried = _Carried(leg, None)
-        self._effects.append(Offer(other, codecs, flipped(session.direction)))
-
-    def _reoffer_refused(self, event: ReofferRefused, now: float) -> None:
-        carried, self._carried = self._carried, None
-        if carried is not None and carried.offer is not None and carried.leg != event.leg:
-            # RFC 3261 14.1: a refused re-INVITE leaves the session as it was, on both sides.
-            self._effects.append(RefuseOffer(carried.leg, event.status if event.status in (488, 491) else 488))
-        elif carried is not None and event.status == 491:
-            # Nobody waits for an answer who would ask again: that is ours to do.
-            self._to_mend = carried.leg
-            self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
-
-    def _note_hold(self, now: float, session: AudioSession) -> None:
-        if self.state is State.TALKING:
-            self.contact.enter("talk" if session.direction == "sendrecv" else "hold", now)
-
-    def _session_of(self, leg: int | None) -> AudioSession | None:
-        if leg == self.a:
-            return self._a_session
-        out = self._out.get(leg) if leg is not None else None
-        return out.session if out is not None else None
-
-    def session_agreed(self, leg: int, session: AudioSession) -> None:
-        """What a leg's own answer has just agreed, told by the one who carried the effect out."""
-        self._keep_session(leg, session)
-
-    def _keep_session(self, leg: int, session: AudioSession) -> None:
-        if leg == self.a:
-            self._a_session = session
-        else:
-            out = self._out.get(leg)
-            if out is not None:
-                out.session = session
-        record = self.contact.leg(leg)
-        if record is not None:
-            record.codec = codec_name(session)
-
-    def _policy_of(self, leg: int) -> AudioPolicy:
-        return self._a_policy if leg == self.a else self._out[leg].endpoint.policy
-
     # ---- ends -------------------------------------------------------------------------------------------
 
     def _redirected(self, event: Redirected, now: float) -> None:
@@ -724,7 +502,7 @@ class Call:
         else:
             self._finish_if_over()
 
-    def _try_on(self, leg: int, out: _Out, failure: Failure, now: float, by_peer: bool = True) -> None:
+    def _try_on(self, leg: int, out: OutLeg, failure: Failure, now: float, by_peer: bool = True) -> None:
         """A candidate failed: the next gateway (where it was the peer that failed), the next stage, or the end."""
         hunt = self._hunt
         assert hunt is not None
@@ -775,21 +553,3 @@ class Call:
     def _finish_if_over(self) -> None:
         if self.state is State.ENDING and not self.a and not self._out:
             self._effects.append(Finished())
-
-
-def codec_name(session: AudioSession) -> str:
-    """The codec that a leg is sent, for records."""
-    return session.codecs[0].codec.name
-
-
-def own_media(policy: AudioPolicy) -> AudioOffer:
-    """What a caller that made no offer would be offered by us: stands in for its offer when others are called."""
-    codecs = own_offer(policy)
-    voice = tuple(p for p in codecs if p.codec.name != TELEPHONE_EVENT)
-    events = tuple(p for p in codecs if p.codec.name == TELEPHONE_EVENT)
-    return AudioOffer(MediaAddress("0.0.0.0", 0, 0), voice, events, "sendrecv")
-
-
-def failure_kind(cause: int, status: int) -> str:
-    """The kind of ending (`busy`, `no_answer`, `unavailable`, `rejected`) that a leg's failure is."""
-    return outcome_of(Failure(cause, status)).kind

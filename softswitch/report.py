@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from softswitch.call import State
+from softswitch.call_media import State
 from softswitch.contact import Contact
 from softswitch.contact import LegRecord as LegNotes
 from softswitch.control import (

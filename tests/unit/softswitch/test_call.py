@@ -9,7 +9,8 @@ import pytest
 from media.codec import Codec, PayloadType
 from media.commands import MediaAddress
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession
-from softswitch.call import Call, State
+from softswitch.call import Call
+from softswitch.call_media import State
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.dialplan.decision import Decision, Dial, ExtensionTarget, Reject, TrunkTarget

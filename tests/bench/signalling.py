@@ -31,7 +31,7 @@ from tests.bench.rig import (
     switch,
 )
 
-REGISTER_RATE, REGISTRATIONS = 500, 5000
+REGISTER_RATE, REGISTRATIONS = 1500, 15_000
 CALL_RATE, CALLS = 500, 5000
 SUSTAINED_RATE, SUSTAINED_CALLS = 500, 100_000
 REGISTER_SCENARIO = SCENARIOS / "register.xml"
@@ -92,7 +92,7 @@ def _check(successful: int, failed: int, expected: int) -> None:
 
 def register() -> None:
     """The budget of a registration."""
-    with switch(extensions=200) as target:
+    with switch(extensions=500) as target:
         register_run(target)
         values = [register_run(target) for _ in range(RUNS)]
     line("register_auth", median(values), "us", "<=250 (aim 150)", f"sipp_uas_call {reference_call():.0f} us")

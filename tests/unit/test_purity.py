@@ -38,6 +38,7 @@ PURE = [
     "softswitch/vocabulary.py",
     "softswitch/contact.py",
     "softswitch/call.py",
+    "softswitch/call_media.py",
     "softswitch/bridge.py",
     "softswitch/causes.py",
     "softswitch/sip_leg.py",

@@ -55,10 +55,9 @@ def compiled(name: str, directory: Path) -> Path:
 def running(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A relay on its core, and the lines of its streams' ports."""
     process = subprocess.Popen(
-        command,
+        pinned(SWITCH_CORE, command),
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=pinned(SWITCH_CORE),  # noqa: PLW1509  no threads here
     )
     assert process.stdout is not None
     ports = []
@@ -81,12 +80,11 @@ def measure(command: list[str], generator: Path, first_source: int, seconds: flo
         time.sleep(0.3)
         before = cpu_seconds(process.pid)
         load = subprocess.run(
-            [str(generator), str(first_source), str(seconds)],
+            pinned(LOAD_CORE, [str(generator), str(first_source), str(seconds)]),
             input=ports,
             capture_output=True,
             text=True,
             check=True,
-            preexec_fn=pinned(LOAD_CORE),
         )
         used = cpu_seconds(process.pid) - before
     found = re.match(r"sent (\d+) received (\d+) lost (-?\d+) worst_lag_us (\d+)", load.stdout)

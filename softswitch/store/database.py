@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import sqlite3
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
@@ -47,6 +50,7 @@ def open_engine(url: str) -> AsyncEngine:
     except ModuleNotFoundError as error:
         raise StoreError(f"database {shown(parsed)}: Python package {error.name} is not installed") from None
     if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "do_connect", _try_sqlite)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
 
@@ -60,6 +64,19 @@ def reason(error: BaseException) -> str:
     """What the driver says, in one line, without statement and parameters: they hold callers' numbers."""
     lines = str(getattr(error, "orig", None) or error).splitlines()
     return lines[0][:200] if lines else type(error).__name__
+
+
+def _try_sqlite(_dialect: object, _record: object, args: list[Any], keywords: dict[str, Any]) -> None:
+    """Open the file once before aiosqlite does.
+
+    Where it can't be opened aiosqlite leaves its thread to end by itself, and that thread prints a traceback if the loop
+    is closed first: as it is when the switch can't start.
+    """
+
+    def attempt() -> None:
+        sqlite3.connect(*args, **keywords).close()
+
+    await_only(asyncio.to_thread(attempt))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

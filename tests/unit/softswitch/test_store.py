@@ -5,6 +5,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
+import aiosqlite
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -405,6 +406,17 @@ async def test_a_database_that_cannot_be_opened_is_one_clear_line(tmp_path: Path
     assert caught.value.strerror is not None
     assert "unable to open database file" in caught.value.strerror
     assert "\n" not in caught.value.strerror
+
+
+async def test_a_database_that_cannot_be_opened_leaves_no_thread_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # aiosqlite's thread outlives a failed opening, and ends with a traceback if the loop is closed by then.
+    begun: list[object] = []
+    monkeypatch.setattr(aiosqlite.Connection, "_connect", begun.append)
+    with pytest.raises(StoreError):
+        await Store(f"sqlite:///{tmp_path}/missing/switch.db").start()
+    assert begun == []
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""The signalling path alone, without sockets: CPU microseconds of Python per call, and where they go.
+"""The signalling path alone, without sockets: CPU microseconds of Python per call or registration, and where they go.
 
-    python -m tests.bench.pipeline [CALLS] [--profile]
+    python -m tests.bench.pipeline [call|register] [COUNT] [--profile]
 
-Everything of a running switch is there but the kernel: the messages of a call are fed to the driver by hand and what it
+Everything of a running switch is there but the kernel: the messages of a call (or the two REGISTERs) are fed to the driver by hand and what it
 would send is caught. The value is the least over batches, since a shared machine only ever adds; `yard` is what
 `sum(range(1000))` takes at that moment, to tell a slow machine from slow code.
 """
@@ -25,7 +25,9 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from sip.digest import Credentials, DigestClient
 from sip.effects import Flow, Send
+from sip.ids import Ids
 from softswitch.app import App
 from tests.bench.rig import SOFTSWITCH, free_port
 
@@ -39,7 +41,9 @@ _SDP = (
 class Pipeline:
     """A switch whose driver is fed and read by hand."""
 
-    def __init__(self, app: App, port: int, called_port: int) -> None:
+    def __init__(self, app: App, port: int, called_port: int, users: list[tuple[str, str]]) -> None:
+        """`users`: extensions and their passwords."""
+        self._users = users
         self._driver = app._driver
         self._stack = app._switch.stack
         self._sent: list[bytes] = []
@@ -67,6 +71,26 @@ class Pipeline:
         self.spent += time.perf_counter() - began
         sent, self._sent = self._sent, []
         return next((message for message in sent if message.startswith(expected)), b"")
+
+    def register(self, number: int) -> None:
+        """One registration: REGISTER, 401, REGISTER with credentials, 200."""
+        user, password = self._users[number % len(self._users)]
+        uri = self._uri.partition("@")[2]
+        flow = self._caller._replace(remote=("127.0.0.1", 30000 + number % len(self._users)))
+        via = f"Via: SIP/2.0/UDP 127.0.0.1:{flow.remote[1]};branch=z9hG4bK-r{number}"
+        head = f"Max-Forwards: 70\r\nFrom: <sip:{user}@127.0.0.1>;tag=r{number}\r\nTo: <sip:{user}@127.0.0.1>\r\n"
+        head += f"Call-ID: {number}-r@127.0.0.1\r\n"
+        rest = f"Contact: <sip:{user}@127.0.0.1:{flow.remote[1]}>\r\nExpires: 3600\r\n"
+        first = f"REGISTER sip:{uri} SIP/2.0\r\n{via}-0\r\n{head}CSeq: 1 REGISTER\r\n{rest}Content-Length: 0\r\n\r\n"
+        challenge = self._feed(first.encode(), flow, b"SIP/2.0 401").decode()
+        found = re.search(r"^WWW-Authenticate: (.*?)\r$", challenge, re.MULTILINE)
+        assert found is not None
+        client, credentials = DigestClient(Ids()), Credentials(user, password)
+        answer = client.answer([("WWW-Authenticate", found[1])], "REGISTER", f"sip:{uri}", credentials)
+        assert answer is not None
+        second = f"REGISTER sip:{uri} SIP/2.0\r\n{via}-1\r\n{head}CSeq: 2 REGISTER\r\n{rest}"
+        second += f"{answer[0]}: {answer[1]}\r\nContent-Length: 0\r\n\r\n"
+        assert self._feed(second.encode(), flow, b"SIP/2.0 200")
 
     def call(self, number: int) -> None:
         """One call, INVITE to the answer of BYE."""
@@ -109,12 +133,15 @@ def _response(request: bytes, status: str, tag: str, sdp: str) -> bytes:
     ).encode()
 
 
-async def _run(config: Path, port: int, called_port: int, calls: int, profiled: bool) -> None:
+async def _run(config: Path, port: int, called_port: int, what: str, calls: int, profiled: bool) -> None:
     app = App(config)
     await app.start()
-    pipeline = Pipeline(app, port, called_port)
+    rows = [line.split(";") for line in (config / "sipp-users.csv").read_text().splitlines()[1:]]
+    users = [(row[0], row[1].rpartition("password=")[2].strip("]")) for row in rows]
+    pipeline = Pipeline(app, port, called_port, users)
+    work = pipeline.register if what == "register" else pipeline.call
     for number in range(3 * BATCH):
-        pipeline.call(number)
+        work(number)
     await asyncio.sleep(0.5)
     profile = cProfile.Profile()
     batches = []
@@ -123,10 +150,12 @@ async def _run(config: Path, port: int, called_port: int, calls: int, profiled: 
         if profiled:
             profile.enable()
         for number in range(first, first + BATCH):
-            pipeline.call(number)
+            work(number)
         profile.disable()
         batches.append(pipeline.spent / BATCH * 1e6)
         await asyncio.sleep(0)
+    if "--trend" in sys.argv:
+        print([round(b) for b in batches[::10]])
     yard = min(timeit.repeat("sum(range(1000))", number=100, repeat=10)) / 100 * 1e6
     print(f"least {min(batches):.0f} us   median {sorted(batches)[len(batches) // 2]:.0f} us   yard {yard:.1f} us")
     if app._switch.runtime.calls:
@@ -144,7 +173,7 @@ def _table(profile: cProfile.Profile, calls: int) -> None:
         by_file[file][0] += count
         by_file[file][1] += own
     for file, (count, own) in sorted(by_file.items(), key=lambda item: -item[1][1])[:40]:
-        print(f"{file[-45:]:46} {count / calls:8.1f} functions a call {own / calls * 1e6:8.1f} us (profiled)")
+        print(f"{file[-45:]:46} {count / calls:8.1f} functions each {own / calls * 1e6:8.1f} us (profiled)")
     stats.sort_stats("tottime").print_stats(60)
 
 
@@ -153,11 +182,12 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory() as name:
         config, port, called_port = Path(name) / "config", free_port(), free_port()
-        init = ["init", str(config), "--extensions", "5", "--sip", f"127.0.0.1:{port}", "--trunk", "127.0.0.1/32"]
+        init = ["init", str(config), "--extensions", "100", "--sip", f"127.0.0.1:{port}", "--trunk", "127.0.0.1/32"]
         init += ["--rtp-ports", "20000-20127", "--route", f"_9X.=127.0.0.1:{called_port}"]
         subprocess.run([str(SOFTSWITCH), *init], check=True, stdout=subprocess.DEVNULL)
-        calls = int(words[0]) if words else 3000
-        uvloop.run(_run(config, port, called_port, calls, "--profile" in sys.argv))
+        what = "register" if "register" in words else "call"
+        calls = next((int(word) for word in words if word.isdigit()), 3000)
+        uvloop.run(_run(config, port, called_port, what, calls, "--profile" in sys.argv))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ SWITCH_CORE = 0
 LOAD_CORE = 1
 RUNS = 3
 READY_SECONDS = 20.0
+CALLED_MEDIA_PORT = 40_000
+"""SIPp's [auto_media_port] counts 10,000 up from here; the caller's from its default, 6,000. Nothing is sent there."""
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -140,7 +142,7 @@ def called(switch_: Switch) -> Iterator[subprocess.Popen[bytes]]:
 
 def answering(port: int) -> list[str]:
     """SIPp as the called side, on `port`."""
-    where = ["-i", "127.0.0.1", "-p", str(port), "-mp", str(free_port())]
+    where = ["-i", "127.0.0.1", "-p", str(port), "-mp", str(CALLED_MEDIA_PORT)]
     return ["sipp", "-sf", str(SCENARIOS / "called.xml"), *where, "-nostdin"]
 
 

@@ -69,8 +69,8 @@ def reason(error: BaseException) -> str:
 def _try_sqlite(_dialect: object, _record: object, args: list[Any], keywords: dict[str, Any]) -> None:
     """Open the file once before aiosqlite does.
 
-    Where it can't be opened aiosqlite leaves its thread to end by itself, and that thread prints a traceback if the loop
-    is closed first: as it is when the switch can't start.
+    Where it can't be opened aiosqlite leaves its thread to end by itself, and that thread prints a traceback if the
+    loop is closed first: as it is when the switch can't start.
     """
 
     def attempt() -> None:

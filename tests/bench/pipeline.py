@@ -2,9 +2,10 @@
 
     python -m tests.bench.pipeline [call|register] [COUNT] [--profile]
 
-Everything of a running switch is there but the kernel: the messages of a call (or the two REGISTERs) are fed to the driver by hand and what it
-would send is caught. The value is the least over batches, since a shared machine only ever adds; `yard` is what
-`sum(range(1000))` takes at that moment, to tell a slow machine from slow code.
+Everything of a running switch is there but the kernel: the messages of a call, or the two REGISTERs, are fed to the
+driver by hand and what it would send is caught. The value is the least over batches, since a shared machine only ever
+adds; `yard` is what `sum(range(1000))` takes at that moment, to tell a slow machine from slow code. `--trend` prints
+every tenth batch.
 """
 
 from __future__ import annotations

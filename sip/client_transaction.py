@@ -197,6 +197,11 @@ class ClientTransaction:
         self.state = UNSENT
         self._data = b""
 
+    def lingered(self, now: float) -> None:
+        """Timer D, K or M fires; one that was set before a `rewind` means nothing any more."""
+        if (self.state is COMPLETED or self.state is ACCEPTED) and now >= self._deadline:
+            self.terminate()
+
     def terminate(self) -> None:
         """Forget everything at once."""
         self._disarm()
@@ -226,6 +231,11 @@ class ClientTransaction:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _linger(self, seconds: float, now: float) -> None:
+        """Stay for what may come again, and end after that time."""
+        self._deadline = now + seconds
+        self._stack.timers.linger(seconds, self, now)
 
     def _drop_request(self) -> None:
         self.request = None
@@ -324,7 +334,7 @@ class InviteClientTransaction(ClientTransaction):
         self.state = ACCEPTED
         self._drop_request()
         self._data = b""
-        self._arm(now + self._stack.timer_config.b)
+        self._linger(self._stack.timer_config.b, now)
         self._stack.deliver(self, response, flow, now)
 
     def _complete(self, response: Response, flow: Flow, now: float) -> None:
@@ -339,9 +349,8 @@ class InviteClientTransaction(ClientTransaction):
         self._stack.transmit_request(self, self._data, now)
         # "The client transaction SHOULD start timer D ... with a value of at least 32 seconds for unreliable
         # transports, and a value of zero seconds for reliable transports."
-        self._deadline = now + self._stack.timer_config.d
         if not self.reliable:
-            self._arm(self._deadline)
+            self._linger(self._stack.timer_config.d, now)
         self._stack.deliver(self, response, flow, now)
         if self.state is COMPLETED:  # not on its way to the next target
             self._drop_request()
@@ -350,8 +359,8 @@ class InviteClientTransaction(ClientTransaction):
 
     def _fire(self, now: float) -> None:
         self._timer = None
-        if self.state is COMPLETED or self.state is ACCEPTED:
-            self.terminate()  # Timer D, Timer M
+        if self.state is COMPLETED:
+            self.terminate()  # a remnant's
         elif now >= self._deadline:
             # 17.1.1.2: "If the client transaction is still in the "Calling" state when timer B fires, the
             # client transaction SHOULD inform the TU that a timeout has occurred." In "Proceeding": see
@@ -387,7 +396,7 @@ class NonInviteClientTransaction(ClientTransaction):
         self.state = COMPLETED
         self._data = b""
         if not self.reliable:
-            self._arm(now + self._stack.timer_config.t4)
+            self._linger(self._stack.timer_config.t4, now)
         self._stack.deliver(self, response, flow, now)
         if self.state is COMPLETED:  # not on its way to the next target
             self._drop_request()
@@ -397,9 +406,7 @@ class NonInviteClientTransaction(ClientTransaction):
 
     def _fire(self, now: float) -> None:
         self._timer = None
-        if self.state is COMPLETED:
-            self.terminate()  # Timer K
-        elif now >= self._deadline:
+        if now >= self._deadline:
             # "If Timer F fires while the client transaction is still in the "Trying" state, the client
             # transaction SHOULD inform the TU about the timeout"; and likewise in "Proceeding".
             self._stack.client_timed_out(self, now)

@@ -28,13 +28,18 @@ Others (17.2.2):
     request again:   TRYING: nothing.   PROCEEDING: resend last 1xx.   COMPLETED: resend the final response
 
 A machine asks its surroundings (`ServerSurroundings`: the stack) to write its last response or to strike it
-from the tables; it never sees a socket. Every machine has at most one timer armed.
+from the tables; it never sees a socket. Every machine has at most one timer armed. The long waits at the end, in which
+nothing is left to decide (Timers I, J and L), are lanes of the heap; in those of 64*T1 the stack keeps an
+`AnsweredRequest` in the place of the machine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from sip.effects import FailureCause, Flow, Target
 from sip.timers import Timer, TimerConfig, TimerHeap
@@ -74,8 +79,33 @@ class ServerSurroundings(Protocol):
     def server_failed(self, transaction: ServerTransaction, cause: FailureCause, detail: str) -> None:
         """Tell the user."""
 
+    def server_started(self, transaction: ServerTransaction, now: float) -> None:
+        """It is not to be without a final response for ever: call its `lingered` in 64*T1."""
+
+    def server_completed(self, transaction: ServerTransaction, now: float) -> None:
+        """It lingers for 64*T1 (Timer J, Timer L): call its `lingered` then, or do its work in its place."""
+
     def server_terminated(self, transaction: ServerTransaction) -> None:
         """Strike it from the tables."""
+
+
+class AnsweredRequest(msgspec.Struct, gc=False):
+    """What is left of a transaction whose user has no more to say: a few hundred bytes for the rest of 64*T1."""
+
+    key: str
+    reply: Flow
+    sent: bytes
+    """The final response, sent again when the request comes again; b"" where a repetition is only absorbed (a 2xx to
+    INVITE is the user's to repeat)."""
+    merge_key: str
+    to_tag: str
+    """Of the response to an INVITE, for a CANCEL that comes too late."""
+    until: float
+    """When Timer J or L fires."""
+    over: Callable[[AnsweredRequest, float], None]
+
+    def lingered(self, now: float) -> None:
+        self.over(self, now)
 
 
 class ServerTransaction:
@@ -97,6 +127,7 @@ class ServerTransaction:
         "key",
         "merge_key",
         "method",
+        "record",
         "reliable",
         "reply",
         "request",
@@ -135,6 +166,7 @@ class ServerTransaction:
         self.sent = b""
         self.to_tag = ""
         self.user: object = None
+        self.record: AnsweredRequest | None = None  # the stack's: what will be left of it
         self._timer: Timer | None = None
         self._deadline = 0.0
         self._interval = 0.0
@@ -165,11 +197,14 @@ class ServerTransaction:
         """Send a response of the user; False where the state has no use for it."""
         raise NotImplementedError
 
+    def lingered(self, now: float) -> None:
+        """Timer I, J or L fires: "the server transaction MUST transition to the "Terminated" state"."""
+        if now >= self._deadline:
+            self.terminate()
+
     def terminate(self) -> None:
         """Forget everything at once."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
         if self.state is not TERMINATED:
             self.state = TERMINATED
             self.request = None
@@ -184,6 +219,11 @@ class ServerTransaction:
 
     def _arm(self, at: float) -> None:
         self._timer = self._stack.timers.schedule(at, self._fire)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _fire(self, now: float) -> None:
         raise NotImplementedError
@@ -214,15 +254,14 @@ class InviteServerTransaction(ServerTransaction):
             # server transaction MUST transition to the "Confirmed" state. As Timer G is ignored in this
             # state, any retransmissions of the response will cease." "Timer I is set to fire in T4 seconds
             # for unreliable transports, and zero seconds for reliable transports."
-            assert self._timer is not None
-            self._timer.cancel()
+            self._disarm()
             self.sent = b""
             if self.reliable:
-                self._timer = None
                 self.terminate()
             else:
                 self.state = CONFIRMED
-                self._arm(now + self._stack.timer_config.t4)
+                self._deadline = now + self._stack.timer_config.t4
+                self._stack.timers.linger(self._stack.timer_config.t4, self, now)
             return True
         # RFC 6026 7.1: "any ACKs received from the network while in the "Accepted" state MUST be passed
         # directly to the TU and not absorbed."
@@ -257,7 +296,7 @@ class InviteServerTransaction(ServerTransaction):
         if status < 300:
             # RFC 6026 7.1: Timer L "MUST be set to fire in 64*T1" for all transports.
             self.state = ACCEPTED
-            self._arm(self._deadline)
+            self._stack.server_completed(self, now)
             return
         self.state = COMPLETED
         if self.reliable:
@@ -270,11 +309,7 @@ class InviteServerTransaction(ServerTransaction):
 
     def _fire(self, now: float) -> None:
         self._timer = None
-        if self.state is not COMPLETED:
-            # Timer I: "Once timer I fires, the server MUST transition to the "Terminated" state." Timer L
-            # likewise.
-            self.terminate()
-        elif now >= self._deadline:
+        if now >= self._deadline:
             # Timer H: "it implies that the ACK was never received. In this case, the server transaction MUST
             # transition to the "Terminated" state, and MUST indicate to the TU that a transaction failure has
             # occurred."
@@ -295,10 +330,9 @@ class NonInviteServerTransaction(ServerTransaction):
 
     def start(self, now: float) -> None:
         # The RFC has no timer here, it trusts the user to answer. But a request that is never answered must
-        # not stay for ever, and its client gives up at Timer F; RFC 4320 4.2 forbids a 408 then. The same
-        # timer serves as Timer J when the answer is given in the same moment.
+        # not stay for ever, and its client gives up at Timer F; RFC 4320 4.2 forbids a 408 then.
         self._deadline = now + self._stack.timer_config.b
-        self._arm(self._deadline)
+        self._stack.server_started(self, now)
 
     def receive_again(self, now: float) -> None:
         # 17.2.2: "Once in the "Trying" state, any further request retransmissions are discarded." Proceeding:
@@ -320,23 +354,17 @@ class NonInviteServerTransaction(ServerTransaction):
             return True
         self.state = COMPLETED
         self.request = None
+        # "it MUST set Timer J to fire in 64*T1 seconds for unreliable transports, and zero seconds for reliable
+        # transports."
         if self.reliable:
-            # "it MUST set Timer J to fire in 64*T1 seconds for unreliable transports, and zero seconds for
-            # reliable transports."
             self.terminate()
         else:
             self._deadline = now + self._stack.timer_config.b
+            self._stack.server_completed(self, now)
         return True
 
     def transport_failed(self, detail: str) -> None:
         # Figure 8: "Transport Err. Inform TU" leads to Terminated.
         if self.state is not TERMINATED:
             self._stack.server_failed(self, "transport", detail)
-            self.terminate()
-
-    def _fire(self, now: float) -> None:
-        self._timer = None
-        if now < self._deadline:
-            self._arm(self._deadline)
-        else:
             self.terminate()

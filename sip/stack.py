@@ -41,7 +41,12 @@ from sip.matching import ack_keys, has_magic, merge_key, server_key
 from sip.message import Request, Response, response_to
 from sip.outbound import Outbound, SentBy, contact_value
 from sip.parser import LIMITS, Limits, check_request, parse
-from sip.server_transaction import InviteServerTransaction, NonInviteServerTransaction, ServerTransaction
+from sip.server_transaction import (
+    AnsweredRequest,
+    InviteServerTransaction,
+    NonInviteServerTransaction,
+    ServerTransaction,
+)
 from sip.timers import TimerConfig, TimerHeap
 
 if TYPE_CHECKING:
@@ -97,7 +102,8 @@ class Stack:
         self._last_id = 0
         self._tag_salt = ids.token(16).encode()
         self._servers: dict[str, ServerTransaction] = {}
-        self._merged: dict[str, ServerTransaction] = {}
+        self._answered: dict[str, AnsweredRequest] = {}  # by the same keys
+        self._merged: dict[str, str] = {}  # merge key -> key, of what is going on
         self._connections = Connections(
             self.effects,
             self.timers,
@@ -236,9 +242,13 @@ class Stack:
             transport, _, remote, _ = transaction.flow
             sent_by = self._sent_by(transport, remote[0])
             response.set("Contact", contact_value(contact_user, transport, sent_by))
-        if not transaction.to_tag and transaction.method == "INVITE" and response.status > 100:
-            transaction.to_tag = response.to_tag
-        if not transaction.respond(response.status, response.encode(), now):
+        status = response.status
+        if transaction.method == "INVITE":
+            if status > 100 and not transaction.to_tag:
+                transaction.to_tag = response.to_tag
+            if status >= 300:
+                self._unmerge(transaction.key, transaction.merge_key)
+        if not transaction.respond(status, response.encode(), now):
             self._count("late response")
 
     def challenge(self, transaction: ServerTransaction, response: Response, now: float) -> None:
@@ -247,8 +257,12 @@ class Stack:
         As a stateless UAS (8.2.7) then: a flood of unauthenticated requests finds no table to fill, and a repetition is
         challenged anew. In quiet times a repetition gets the same challenge again, which simple clients expect.
         """
-        self.respond(transaction, response, now)
-        if len(self._servers) > self.settings.max_server_transactions * CHALLENGED_SHARE:
+        limit = self.settings.max_server_transactions * CHALLENGED_SHARE
+        if len(self._answered) < limit and len(self._servers) < limit:
+            self.respond(transaction, response, now)
+        elif transaction.state is server.TRYING:
+            transaction.sent = response.encode()
+            self.transmit_response(transaction)
             transaction.terminate()
 
     def retransmit(self, transaction: ServerTransaction, now: float) -> None:
@@ -257,9 +271,11 @@ class Stack:
             self.transmit_response(transaction)
 
     def release(self, transaction: ServerTransaction) -> None:
-        """The ACK to the 2xx is here: its bytes are of no more use."""
+        """The ACK to the 2xx is here: its user has no more to say."""
         if transaction.state is server.ACCEPTED:
             transaction.sent = b""
+            if transaction.key in self._answered:
+                self._servers.pop(transaction.key, None)
 
     # --- for status and tests -------------------------------------------------------------------------------
 
@@ -267,6 +283,7 @@ class Stack:
         """Entries of every table."""
         return {
             "server transactions": len(self._servers),
+            "answered requests": len(self._answered),
             "merged requests": len(self._merged),
             "timers": len(self.timers),
             **self._outbound.sizes(),
@@ -296,10 +313,57 @@ class Stack:
     def server_failed(self, transaction: ServerTransaction, cause: FailureCause, detail: str) -> None:
         self.events.append(TransactionFailed(transaction, cause, detail))
 
+    def server_started(self, transaction: ServerTransaction, now: float) -> None:
+        transaction.record = self._linger(transaction, now)
+
+    def server_completed(self, transaction: ServerTransaction, now: float) -> None:
+        key = transaction.key
+        if transaction.method == "INVITE":
+            record = transaction.record = self._linger(transaction, now)
+            record.merge_key = transaction.merge_key
+            record.to_tag = transaction.to_tag
+            self._answered[key] = record
+            return
+        self._servers.pop(key, None)
+        self._unmerge(key, transaction.merge_key)
+        # Where there is no room, what comes again is taken for new, and is answered by whoever answered it before.
+        if transaction.record is not None and len(self._answered) < self.settings.max_server_transactions:
+            record = transaction.record
+            record.sent = transaction.sent
+            record.until = now + self.timer_config.b
+            self._answered[key] = record
+
     def server_terminated(self, transaction: ServerTransaction) -> None:
         self._servers.pop(transaction.key, None)
-        if self._merged.get(transaction.merge_key) is transaction:
-            del self._merged[transaction.merge_key]
+        self._unmerge(transaction.key, transaction.merge_key)
+
+    # --- private: what lingers ------------------------------------------------------------------------------
+
+    def _linger(self, transaction: ServerTransaction, now: float) -> AnsweredRequest:
+        """What will be left of it in 64*T1. It does not hold the transaction, which ends earlier."""
+        wait = self.timer_config.b
+        record = AnsweredRequest(transaction.key, transaction.reply, b"", "", "", now + wait, self._lingered)
+        self.timers.linger(wait, record, now)
+        return record
+
+    def _lingered(self, record: AnsweredRequest, now: float) -> None:
+        """Timer J or L, or a request was not answered at all."""
+        if now < record.until:
+            # Answered later than in the moment it came.
+            self.timers.schedule(record.until, record.lingered)
+            return
+        key = record.key
+        if self._answered.get(key) is record:
+            del self._answered[key]
+            self._unmerge(key, record.merge_key)
+        transaction = self._servers.get(key)
+        if transaction is not None and transaction.record is record:
+            transaction.terminate()
+
+    def _unmerge(self, key: str, merged: str) -> None:
+        """A request that comes by another way is not the same any more."""
+        if merged and self._merged.get(merged) == key:
+            del self._merged[merged]
 
     # --- private: messages ----------------------------------------------------------------------------------
 
@@ -330,6 +394,10 @@ class Stack:
         if transaction is not None:
             self._count("repeated request")
             transaction.receive_again(now)
+        elif (answered := self._answered.get(key)) is not None:
+            self._count("repeated request")
+            if answered.sent:
+                self.effects.append(Send(answered.sent, answered.reply))
         elif method == "CANCEL":
             self._receive_cancel(request, key, flow, now)
         else:
@@ -354,14 +422,13 @@ class Stack:
             # matching rules in Section 17.2.3), the UAS core SHOULD generate a 482 (Loop Detected) response
             # and pass it to the server transaction."
             # Ongoing: a transaction that only waits for repetitions of a request it has answered is not; what comes
-            # again then by another way gets the same answer once more.
+            # again then by another way gets the same answer once more. An accepted INVITE is: its call goes on.
             merged = merge_key(request)
-            earlier = self._merged.get(merged)
-            if earlier is not None and earlier.state is not server.COMPLETED:
+            if merged in self._merged:
                 self._count("merged request")
                 self.respond(transaction, self._stateless(request, 482, None), now)
                 return
-            self._merged[merged] = transaction
+            self._merged[merged] = key
             transaction.merge_key = merged
         if transaction.method == "INVITE":
             # 17.2.1: "The server transaction MUST generate a 100 (Trying) response unless it knows that the
@@ -382,7 +449,8 @@ class Stack:
         self.events.append(AckReceived(request, flow))
 
     def _receive_cancel(self, request: Request, key: str, flow: Flow, now: float) -> None:
-        invite = self._servers.get(_key(flow, server_key(request, "INVITE")))
+        invite_key = _key(flow, server_key(request, "INVITE"))
+        invite = self._servers.get(invite_key) or self._answered.get(invite_key)
         if invite is None:
             # 9.2: "If the UAS did not find a matching transaction for the CANCEL according to the procedure
             # above, it SHOULD respond to the CANCEL with a 481 (Call Leg/Transaction Does Not Exist)."
@@ -397,7 +465,7 @@ class Stack:
         response = response_to(request, 200, to_tag=invite.to_tag or self._stateless_tag(request))
         self.respond(transaction, response, now)
         # "If the UAS has already sent a final response for the original request, its CANCEL has no effect".
-        if invite.state is server.PROCEEDING:
+        if isinstance(invite, ServerTransaction) and invite.state is server.PROCEEDING:
             self.events.append(CancelReceived(invite, request))
 
     def _transaction(self, request: Request, key: str, flow: Flow, now: float) -> ServerTransaction:

@@ -89,12 +89,20 @@ class Track:
     """The states that one transaction was seen in, with the moment of entering each."""
 
     transaction: ClientTransaction | ServerTransaction
+    stack: Stack
     states: list[tuple[str, float]] = field(default_factory=list)
 
     def look(self, now: float) -> None:
-        name = self.transaction.state.name
-        if not self.states or self.states[-1][0] != name:
+        name = self._state()
+        if not self.states or self.states[-1][0] not in (name, "TERMINATED"):
             self.states.append((name, now))
+
+    def _state(self) -> str:
+        """The machine's; where the stack keeps only its answer, the state it left the machine in until that is gone."""
+        transaction, stack = self.transaction, self.stack
+        if isinstance(transaction, ServerTransaction) and stack._servers.get(transaction.key) is not transaction:
+            return transaction.state.name if transaction.key in stack._answered else "TERMINATED"
+        return transaction.state.name
 
 
 class Network:
@@ -148,7 +156,7 @@ class Network:
             for stack in self.stacks.values():
                 stack.timers.fire_due(self.now)
                 self._settle()
-            if not any(stack.sizes()[f"{side} transactions"] for stack in self.stacks.values() for side in SIDES):
+            if not any(stack.sizes()[table] for stack in self.stacks.values() for table in TABLES):
                 self._close_all()
 
     def _next(self) -> float | None:
@@ -173,7 +181,7 @@ class Network:
     def _look(self) -> None:
         for stack in self.stacks.values():
             for transaction in [*stack._servers.values(), *stack._outbound.transactions.values()]:
-                self.tracks.setdefault(id(transaction), Track(transaction))
+                self.tracks.setdefault(id(transaction), Track(transaction, stack))
         for track in self.tracks.values():
             track.look(self.now)
 
@@ -319,7 +327,7 @@ class Network:
         self._settle()
 
 
-SIDES = ("client", "server")
+TABLES = ("client transactions", "server transactions", "answered requests")
 
 # How long each state lasts, seconds: RFC 3261 Table 4 and RFC 6026. (least, most) over UDP, then over TCP.
 Bounds = tuple[float, float]

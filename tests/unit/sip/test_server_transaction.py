@@ -34,6 +34,12 @@ class Surroundings:
     def server_failed(self, transaction: ServerTransaction, cause: FailureCause, detail: str) -> None:
         self.failures.append((cause, detail))
 
+    def server_started(self, transaction: ServerTransaction, now: float) -> None:
+        self.timers.linger(self.timer_config.b, transaction, now)
+
+    def server_completed(self, transaction: ServerTransaction, now: float) -> None:
+        self.timers.linger(self.timer_config.b, transaction, now)
+
     def server_terminated(self, transaction: ServerTransaction) -> None:
         self.ended += 1
 
@@ -194,6 +200,8 @@ def test_17_2_2_timer_j_is_zero_over_reliable_transports() -> None:
     around, transaction = make("OPTIONS", reliable=True)
     transaction.respond(200, b"200", 0.1)
     assert transaction.state is ServerState.TERMINATED
+    around.run(40.0)
+    assert around.ended == 1
     assert len(around.timers) == 0
 
 
@@ -202,7 +210,9 @@ def test_17_2_2_a_transport_error_ends_it() -> None:
     transaction.respond(200, b"200", 0.1)
     transaction.transport_failed("unreachable")
     assert transaction.state is ServerState.TERMINATED
+    around.run(40.0)
     assert around.failures == [("transport", "unreachable")]
+    assert around.ended == 1
     assert len(around.timers) == 0
 
 

@@ -402,7 +402,8 @@ def test_8_2_7_a_challenge_leaves_nothing_behind_when_the_table_fills() -> None:
         event = arrived(stack)
         stack.challenge(event.transaction, response_to(event.request, 401, to_tag="t"), 0.0)
     assert statuses(stack) == [401] * 10
-    assert stack.sizes()["server transactions"] == 2
+    assert stack.sizes()["server transactions"] == 0
+    assert stack.sizes()["answered requests"] == 2
 
 
 def test_17_2_2_a_repeated_request_gets_the_same_challenge_in_quiet_times() -> None:
@@ -413,6 +414,55 @@ def test_17_2_2_a_repeated_request_gets_the_same_challenge_in_quiet_times() -> N
     stack.receive(message("REGISTER"), UDP, 0.5)
     assert stack.events == []
     assert statuses(stack) == [401, 401]
+
+
+def test_17_2_2_what_was_answered_is_kept_small_and_answered_again() -> None:
+    # "Timer J": nothing but the answer is left of the transaction, and that for 64*T1.
+    stack = make()
+    stack.receive(message("OPTIONS"), UDP, 0.0)
+    event = arrived(stack)
+    stack.respond(event.transaction, response_to(event.request, 200, to_tag="t"), 1.0)
+    assert (stack.sizes()["server transactions"], stack.sizes()["answered requests"]) == (0, 1)
+    stack.receive(message("OPTIONS"), UDP, 32.9)
+    assert (stack.events, statuses(stack)) == ([], [200, 200])
+    stack.timers.fire_due(33.0)
+    assert not any(stack.sizes().values())
+    stack.receive(message("OPTIONS"), UDP, 33.1)
+    assert len(stack.events) == 1
+
+
+def test_answers_are_kept_for_no_more_than_the_table_holds() -> None:
+    stack = make(max_server_transactions=4)
+    for n in range(10):
+        stack.receive(message("OPTIONS", f"z9hG4bK{n}", call_id=str(n)), UDP, 0.0)
+        event = arrived(stack)
+        stack.respond(event.transaction, response_to(event.request, 200, to_tag="t"), 0.0)
+    assert statuses(stack) == [200] * 10
+    assert (stack.sizes()["answered requests"], stack.sizes()["merged requests"]) == (4, 0)
+    stack.timers.fire_due(32.0)
+    assert not any(stack.sizes().values())
+
+
+def test_rfc6026_7_1_of_an_accepted_invite_only_what_absorbs_its_repetitions_is_left() -> None:
+    stack = make()
+    stack.receive(message("INVITE"), UDP, 0.0)
+    event = arrived(stack)
+    stack.respond(event.transaction, response_to(event.request, 200, to_tag="t"), 1.0)
+    assert stack.sizes()["server transactions"] == 1  # its user may have to send the 2xx again
+    stack.release(event.transaction)
+    assert (stack.sizes()["server transactions"], stack.sizes()["answered requests"]) == (0, 1)
+    stack.effects.clear()
+    stack.receive(message("INVITE"), UDP, 2.0)
+    assert (stack.events, stack.effects) == ([], [])
+    # 9.2: a CANCEL that comes too late is answered, with the To tag of the 2xx, and has no effect.
+    stack.receive(message("CANCEL"), UDP, 3.0)
+    (cancelled,) = [response for response, _ in sent(stack)]
+    assert (cancelled.status, cancelled.to_tag, stack.events) == (200, "t", [])
+    # 8.2.2.2: by another way it is the same request still.
+    stack.receive(message("INVITE", "z9hG4bKother"), UDP, 4.0)
+    assert statuses(stack)[-1] == 482
+    stack.timers.fire_due(33.0)
+    assert stack.sizes()["merged requests"] == 0
 
 
 def test_a_full_table_answers_503_with_retry_after_and_grows_no_further() -> None:

@@ -6,7 +6,7 @@ import gc
 import random
 import weakref
 
-from sip.timers import COMPACT_FLOOR, SLOT, TimerConfig, TimerHeap
+from sip.timers import COMPACT_FLOOR, LANE_GRAIN, SLOT, TimerConfig, TimerHeap
 
 
 def test_default_values_are_those_of_rfc_3261_table_4() -> None:
@@ -183,3 +183,53 @@ def test_a_fired_or_cancelled_timer_leaves_no_cycle() -> None:
         assert [ref() for ref in gone] == [None, None]
     finally:
         gc.enable()
+
+
+class Guest:
+    """Something that lingers, and notes when it was told to go."""
+
+    def __init__(self, told: list[tuple[float, str]], name: str) -> None:
+        self.told = told
+        self.name = name
+
+    def lingered(self, now: float) -> None:
+        self.told.append((now, self.name))
+
+
+def test_what_lingers_is_told_at_its_deadline_in_order() -> None:
+    heap, told = TimerHeap(), []
+    heap.linger(32.0, Guest(told, "a"), 0.0)
+    heap.linger(5.0, Guest(told, "b"), 1.0)
+    heap.linger(32.0, Guest(told, "c"), 2.0)
+    heap.schedule(20.0, lambda now: told.append((now, "timer")))
+    assert len(heap) == 4
+    while (at := heap.next_deadline()) is not None:
+        assert heap.fire_due(at) == 1
+    assert told == [(6.0, "b"), (20.0, "timer"), (32.0, "a"), (34.0, "c")]
+    assert len(heap) == 0
+
+
+def test_one_wake_up_serves_what_lingers_close_together() -> None:
+    heap, told = TimerHeap(), []
+    for number in range(10):
+        heap.linger(32.0, Guest(told, str(number)), number * 0.004)
+    assert heap.next_deadline() == 32.0
+    wake = heap.next_wake()
+    assert wake == 32.0 + LANE_GRAIN
+    assert heap.fire_due(wake) == 10
+    assert heap.next_wake() is None
+    # A timer that is due earlier is not kept waiting for it.
+    heap.linger(32.0, Guest(told, "last"), 40.0)
+    heap.schedule(72.01, lambda now: None)
+    wake = heap.next_wake()
+    assert wake is not None
+    assert wake <= 72.01
+
+
+def test_what_lingers_is_told_within_the_limit_too() -> None:
+    heap, told = TimerHeap(), []
+    for number in range(5):
+        heap.linger(1.0, Guest(told, str(number)), 0.0)
+        heap.linger(2.0, Guest(told, str(number)), 0.0)
+    assert [heap.fire_due(3.0, 4) for _ in range(4)] == [4, 4, 2, 0]
+    assert len(told) == 10

@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hmac import compare_digest
@@ -136,7 +137,7 @@ class DigestServer:
     host and port alone of the Request-URI (see `_names`).
     """
 
-    __slots__ = ("_count", "_floor", "_heads", "_keyed", "_lifetime", "_nobody", "_realm", "_seen", "_userless")
+    __slots__ = ("_count", "_floor", "_heads", "_keyed", "_lifetime", "_nobody", "_order", "_realm", "_seen", "_userless")
 
     def __init__(
         self,
@@ -162,6 +163,7 @@ class DigestServer:
         # The HA1 an unknown user is checked against, so that it takes the same time; it matches no password.
         self._nobody = {name: "0" * _DIGITS[name] for name in ALGORITHMS}
         self._seen: dict[int, int] = {}  # serial of a nonce -> highest count << _WINDOW | counts taken below it
+        self._order: deque[int] = deque()  # the serials in the table, the one longest there first
         self._floor = -1  # nonces up to this serial that are not in the table are stale
         self._count = 0
 
@@ -229,6 +231,7 @@ class DigestServer:
                 return STALE
             self._make_room(now)
             seen[serial] = count << _WINDOW | 1
+            self._order.append(serial)
             return None if count else REPLAYED
         highest, taken = state >> _WINDOW, state & _WINDOW_MASK
         if count > highest:
@@ -244,15 +247,14 @@ class DigestServer:
 
     def _make_room(self, now: float) -> None:
         """Drop the two oldest entries when their nonces are too old anyway; one in any case when the table is full."""
-        seen = self._seen
+        seen, order = self._seen, self._order
         too_old = int((now - self._lifetime) * 1000.0) << _COUNT_BITS
         for _ in range(2):
-            oldest = next(iter(seen), None)
-            if oldest is None or oldest >= too_old:
+            if not order or order[0] >= too_old:
                 break
-            del seen[oldest]
-        if len(seen) >= NONCES_KEPT:
-            oldest = next(iter(seen))
+            del seen[order.popleft()]
+        if len(order) >= NONCES_KEPT:
+            oldest = order.popleft()
             del seen[oldest]
             self._floor = max(self._floor, oldest)
 

@@ -103,6 +103,7 @@ class Stack:
         self._tag_salt = ids.token(16).encode()
         self._servers: dict[str, ServerTransaction] = {}
         self._answered: dict[str, AnsweredRequest] = {}  # by the same keys
+        self._record_over = self._lingered  # bound once: each record holds it
         self._merged: dict[str, str] = {}  # merge key -> key, of what is going on
         self._connections = Connections(
             self.effects,
@@ -342,7 +343,7 @@ class Stack:
     def _linger(self, transaction: ServerTransaction, now: float) -> AnsweredRequest:
         """What will be left of it in 64*T1. It does not hold the transaction, which ends earlier."""
         wait = self.timer_config.b
-        record = AnsweredRequest(transaction.key, transaction.reply, b"", "", "", now + wait, self._lingered)
+        record = AnsweredRequest(transaction.key, transaction.reply, b"", "", "", now + wait, self._record_over)
         self.timers.linger(wait, record, now)
         return record
 

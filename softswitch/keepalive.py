@@ -99,6 +99,12 @@ class KeepAlive:
         if nearest is not None:
             self._timer = self._timers.schedule(max(nearest, now + LEAST_WAIT), self._due)
 
+    def expiry_moved(self, now: float) -> None:
+        """Bindings were refreshed, as nearly every REGISTER does, and nothing else: cheaper than `arm`."""
+        expiry = self._registrations.next_deadline()
+        if self._timer is None or (expiry is not None and expiry < self._timer.at):
+            self.arm(now)
+
     def _due(self, now: float) -> None:
         self._timer = None
         self._registrations.expire(now)

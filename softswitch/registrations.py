@@ -155,8 +155,10 @@ class Registrations:
         self._registrar.expire(now)
         self._note(at)
 
-    def watch(self, contacts: Qualify[ContactPlace], now: float) -> None:
-        """Bring the keep-alive up to date with what has changed since this was last called."""
+    def watch(self, contacts: Qualify[ContactPlace], now: float) -> bool:
+        """Bring the keep-alive up to date with what has changed since this was last called; whether anything had."""
+        if not self._pending:
+            return False
         for place, registered in self._pending.items():
             binding = self._binding(place, now)
             if binding is None or binding.lost:
@@ -167,6 +169,7 @@ class Registrations:
             if registered:
                 contacts.heard(place, now)
         self._pending.clear()
+        return True
 
     # Store and settings
 

@@ -197,8 +197,10 @@ class Switch:
         for change in changes:
             self._write_binding(change)
         changes.clear()
-        self.registrations.watch(self.contacts, now)
-        self.keepalive.arm(now)
+        if self.registrations.watch(self.contacts, now):
+            self.keepalive.arm(now)
+        else:
+            self.keepalive.expiry_moved(now)
 
     def _ua_event(self, event: Any, now: float) -> None:
         kind = type(event)

@@ -30,7 +30,7 @@ MAX_ROUTES = 32
 CACHED_TARGETS = 1024
 CACHED_LENGTH = 160
 # CSeq is below 2**31 (RFC 3261 8.1.1.5); ours starts small, so it can't run over in a dialog's life.
-FIRST_CSEQ_BITS = 15
+FIRST_CSEQ = 1
 
 
 class Dialog:

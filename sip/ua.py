@@ -14,7 +14,7 @@ from typing import assert_never
 import msgspec
 
 from sip.client_transaction import ClientTransaction
-from sip.dialog import FIRST_CSEQ_BITS, MAX_FORWARDS, Dialog, DialogId, Header
+from sip.dialog import FIRST_CSEQ, MAX_FORWARDS, Dialog, DialogId, Header
 from sip.digest import Credentials
 from sip.effects import (
     AckReceived,
@@ -273,7 +273,7 @@ class UserAgent:
         remote = request.get("To") or ""
         call_id = request.get("Call-ID") or self.ids.call_id()
         given = {name for name, _ in request.headers}
-        number = request.cseq.number if "CSeq" in given else 1 + self.ids.number(FIRST_CSEQ_BITS)
+        number = request.cseq.number if "CSeq" in given else FIRST_CSEQ
         headers: list[Header] = [("Max-Forwards", request.get("Max-Forwards") or MAX_FORWARDS[1])]
         headers += [("From", local), ("To", remote), ("Call-ID", call_id), ("CSeq", f"{number} INVITE")]
         headers += [header for header in request.headers if header[0] not in _WRITTEN]
@@ -321,7 +321,7 @@ class UserAgent:
         if "Call-ID" not in given:
             headers.append(("Call-ID", self.ids.call_id()))
         if "CSeq" not in given:
-            headers.append(("CSeq", f"{1 + self.ids.number(FIRST_CSEQ_BITS)} {request.method}"))
+            headers.append(("CSeq", f"{FIRST_CSEQ} {request.method}"))
         headers += [header for header in self.request_headers if header[0] not in given]
         token = self._next_id()
         owned = Request(request.method, request.uri, headers, request.body)

@@ -225,6 +225,8 @@ class Store:
                 if failures:
                     log.info("database is back", waiting=len(self._pending))
                 failures = 0
+            # Until the next one comes, which may take hours, it is not to lie about in memory.
+            del group
             if len(self._pending):
                 self._awake.set()
                 continue

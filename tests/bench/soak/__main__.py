@@ -23,6 +23,7 @@ from tests.bench.soak.phones import Called, Caller, Media
 BUILD = Path(__file__).parents[1] / "build"
 LOSS_LIMIT = 0.001
 MEMORY_LIMIT_KIB = 40.0
+TRANSACTIONS = ("server transactions", "answered requests", "client transactions")
 SETTLE_SECONDS = 45.0
 """Longer than the longest SIP timer (64*T1 = 32 s): by then nothing of the calls may be left."""
 
@@ -45,7 +46,7 @@ def state(target: Switch) -> dict[str, Any]:
         "ports": report["media"]["ports"],
         "calls": report["totals"]["calls"],
         "timers": tables.get("timers", 0),
-        "transactions": tables.get("server transactions", 0) + tables.get("client transactions", 0),
+        "transactions": sum(tables.get(name, 0) for name in TRANSACTIONS),
         "descriptors": len(os.listdir(f"/proc/{target.pid}/fd")),
         "memory": resident_kib(target.pid),
     }

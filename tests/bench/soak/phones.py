@@ -11,7 +11,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
-FIRST_MEDIA_PORT = 40000
+FIRST_MEDIA_PORT = 21000
+"""Below the ports that the system hands out, and above those of the switch."""
 RETRANSMIT = 0.5
 ANSWER_SECONDS = 10.0
 

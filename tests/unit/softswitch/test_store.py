@@ -383,6 +383,17 @@ async def test_an_outage_in_the_middle_of_writing_one_by_one_loses_nothing(url: 
     assert [record.contact for record in await stored(url)] == ["c2", "c1"]
 
 
+async def test_what_is_written_is_let_go_of(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    record = cdr("c1")
+    store.write_cdr(record)
+    await written(store)
+    await asyncio.sleep(0)
+    assert sys.getrefcount(record) == 2  # ours, and the argument's
+    await store.close()
+
+
 async def test_text_of_strangers_is_stored_harmless(url: str) -> None:
     store = Store(url)
     await store.start()

@@ -137,7 +137,18 @@ class DigestServer:
     host and port alone of the Request-URI (see `_names`).
     """
 
-    __slots__ = ("_count", "_floor", "_heads", "_keyed", "_lifetime", "_nobody", "_order", "_realm", "_seen", "_userless")
+    __slots__ = (
+        "_count",
+        "_floor",
+        "_heads",
+        "_keyed",
+        "_lifetime",
+        "_nobody",
+        "_order",
+        "_realm",
+        "_seen",
+        "_userless",
+    )
 
     def __init__(
         self,

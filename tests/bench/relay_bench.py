@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.rig import LOAD_CORE, RUNS, SWITCH_CORE, cpu_seconds, pinned
+from tests.bench.rig import LOAD_CORE, RUNS, SWITCH_CORE, cpu_seconds, free_ports, pinned
 
 CALLS = 800
 SECONDS = 8.0
@@ -29,19 +28,6 @@ BUDGET_US = 7.0
 BUDGET_RATIO = 1.3
 TICK_US = 4000  # as media.client.TICK_SECONDS
 HERE = Path(__file__).parent / "relay"
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` UDP ports in a row that nobody has, below the ephemeral ones."""
-    for first in range(2048, 30000 - count, count):
-        with contextlib.ExitStack() as held:
-            try:
-                for port in range(first, first + count):
-                    held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-    raise RuntimeError(f"no {count} UDP ports in a row are free")
 
 
 def compiled(name: str, directory: Path) -> Path:

@@ -59,6 +59,19 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
+def free_ports(count: int) -> int:
+    """The first of `count` UDP ports in a row that nobody has, below the ephemeral ones."""
+    for first in range(2048, 30000 - count, count):
+        with contextlib.ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise RuntimeError(f"no {count} UDP ports in a row are free")
+
+
 class Switch:
     """A running `softswitch serve`, pinned to its core."""
 

@@ -24,6 +24,9 @@ BUILD = Path(__file__).parents[1] / "build"
 LOSS_LIMIT = 0.001
 MEMORY_LIMIT_KIB = 40.0
 TRANSACTIONS = ("server transactions", "answered requests", "client transactions")
+WARM_CALLS, WARM_RATE = 1000, 40.0
+MEMORY_GROWTH = 1.02
+"""What resident memory may be afterwards, in parts of what it was: the allocator's pages are never quite the same."""
 SETTLE_SECONDS = 45.0
 """Longer than the longest SIP timer (64*T1 = 32 s): by then nothing of the calls may be left."""
 
@@ -87,8 +90,9 @@ def main() -> int:
     failures: list[str] = []
     with switch(rtp_ports="20000-20127") as target:
         os.sched_setaffinity(0, {core(LOAD_CORE)})
-        # One call first, so that what is loaded once is loaded.
-        asyncio.run(run(target, 1, 1, 1))
+        cold = state(target)["memory"]
+        # As many at once as will be: what is loaded and remembered once is there, and memory has its usual size.
+        asyncio.run(run(target, WARM_CALLS, WARM_RATE, rate * hold / WARM_RATE))
         time.sleep(SETTLE_SECONDS)
         before = state(target)
         caller, media, peak = asyncio.run(run(target, int(calls), rate, hold))
@@ -96,17 +100,18 @@ def main() -> int:
         after = state(target)
     failed = int(calls) - caller.results["completed"]
     loss = media.lost / max(media.lost + media.received, 1)
-    per_call = (peak["memory"] - before["memory"]) / max(peak["calls"], 1)
+    per_call = (peak["memory"] - cold) / max(peak["calls"], 1)
     line("soak_failed_calls", failed, "calls", "0", f"{dict(caller.results)}")
     line("soak_packet_loss", loss * 100, "%", "<0.1", f"{media.lost} of {media.lost + media.received}")
     line("soak_cpu", peak["cpu"] * 100, "%", "-", f"of one core, {peak['calls']:.0f} calls at most")
-    line("memory_per_call", per_call, "KiB", "<=40", "at the most calls, transactions of their set-up included")
+    line("memory_per_call", per_call, "KiB", "<=40", "at the most calls, above an idle switch; transactions included")
     for name in before:
         print(f"{name:24} before {before[name]:>10.0f}   after {after[name]:>10.0f}")
     failures += ["calls failed"] if failed else []
     failures += ["packets lost"] if loss >= LOSS_LIMIT else []
     failures += ["memory per call"] if per_call > MEMORY_LIMIT_KIB else []
-    failures += [name for name in before if name != "memory" and after[name] > before[name]]
+    limits = {name: value * MEMORY_GROWTH if name == "memory" else value for name, value in before.items()}
+    failures += [name for name in before if after[name] > limits[name]]
     if failures:
         print("NOT as wanted:", ", ".join(failures))
     return 1 if failures else 0

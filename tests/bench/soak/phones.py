@@ -11,8 +11,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-FIRST_MEDIA_PORT = 21000
-"""Below the ports that the system hands out, and above those of the switch."""
+from tests.bench.rig import free_ports
+
+STREAMS = 2000
+"""Streams at most: two a call."""
 RETRANSMIT = 0.5
 ANSWER_SECONDS = 10.0
 
@@ -33,23 +35,27 @@ def header(message: str, name: str) -> str:
 class Media:
     """The `media.c` process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, first_port: int) -> None:
         self._process = process
+        self._first_port = first_port
         self.sent = self.received = self.lost = self.streams = 0
-        self._free = list(range(4000))
+        self._free = list(range(STREAMS))
 
     @classmethod
     async def start(cls, binary: Path) -> Media:
         process = await asyncio.create_subprocess_exec(
             str(binary), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
-        return cls(process)
+        return cls(process, free_ports(2 * STREAMS))
 
     def take(self) -> int:
         return self._free.pop()
 
+    def sdp(self, stream: int) -> str:
+        return _SDP.format(port=self._port(stream))
+
     def add(self, stream: int, host: str, port: int) -> None:
-        self._say(f"add {stream} {FIRST_MEDIA_PORT + 2 * stream} {host} {port}")
+        self._say(f"add {stream} {self._port(stream)} {host} {port}")
 
     def remove(self, stream: int) -> None:
         self._say(f"del {stream}")
@@ -68,6 +74,9 @@ class Media:
     async def end(self) -> None:
         self._say("end")
         await self._process.wait()
+
+    def _port(self, stream: int) -> int:
+        return self._first_port + 2 * stream
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -106,7 +115,7 @@ class Called:
                 assert found is not None
                 self._media.add(stream, found[1], int(found[2]))
             self._reply(message, source, "180 Ringing", "")
-            self._reply(message, source, "200 OK", _SDP.format(port=FIRST_MEDIA_PORT + 2 * self._streams[call]))
+            self._reply(message, source, "200 OK", self._media.sdp(self._streams[call]))
         elif method == "BYE":
             stream = self._streams.pop(call, -1)
             if stream >= 0:
@@ -147,7 +156,7 @@ class Caller:
         """One call from beginning to end; how it went is counted in `results`."""
         stream = self._media.take()
         call = f"soak-{id(self):x}-{number}"
-        sdp = _SDP.format(port=FIRST_MEDIA_PORT + 2 * stream)
+        sdp = self._media.sdp(stream)
         answer = await self._request("INVITE", call, 1, f"sip:{dialled}@127.0.0.1:{self._switch[1]}", "", dialled, sdp)
         status = answer.split(" ", 2)[1] if answer else "no answer"
         found = _AUDIO.search(answer)

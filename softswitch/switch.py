@@ -28,6 +28,7 @@ from softswitch.keepalive import KeepAlive
 from softswitch.qualify import Qualify
 from softswitch.registrations import ContactPlace, Registrations
 from softswitch.runtime import Runtime
+from softswitch.security_log import SecurityLog
 from softswitch.settings.models import Settings
 from softswitch.trunk_registration import TrunkRegistrations
 from softswitch.trunks import GatewayPlace, Trunks
@@ -57,7 +58,8 @@ class Switch:
         self._write_binding = write_binding
         self.stack = Stack(ids, sent_by, wiring.stack_settings(settings))
         self.ua = UserAgent(self.stack, wiring.ua_settings(settings), ids)
-        self.admission = Admission(wiring.admission_settings(settings), ids)
+        self.security = SecurityLog(self.stack.timers)
+        self.admission = Admission(wiring.admission_settings(settings), ids, self.security)
         self.registrations = Registrations(wiring.registrar_settings(settings), self.admission, ids)
         trunk_configs = wiring.trunk_configs(settings)
         self.trunks = Trunks(trunk_configs, ids)

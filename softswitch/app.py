@@ -220,6 +220,7 @@ class App:
             counters={
                 **switch.stack.counters,
                 **switch.admission.counters,
+                **switch.throttle.counters,
                 **switch.runtime.counters,
             },
             tables=switch.stack.sizes(),

@@ -21,6 +21,7 @@ import structlog
 from sip.effects import Flow
 from sip.timers import Timer, TimerHeap
 from softswitch.pace import Pace
+from softswitch.sources import network_of
 
 log = structlog.get_logger("security")
 
@@ -91,7 +92,7 @@ class SecurityLog:
     def authentication_failed(self, flow: Flow, method: str, user: str, reason: Reason, now: float) -> None:
         """Credentials were refused."""
         host, port = flow.remote
-        if self._may_say("authentication failed", host, now):
+        if self._may_say("authentication failed", network_of(host), now):
             log.warning(
                 "authentication failed",
                 source=host,
@@ -104,14 +105,15 @@ class SecurityLog:
 
     def backed_off(self, what: Literal["source", "user", "user at source"], flow: Flow, user: str, now: float) -> None:
         """Failures have reached their limit; `flow` and `user` are those of the last one."""
-        about = {"source": flow.remote[0], "user": user}.get(what, f"{user} {flow.remote[0]}")
+        source = network_of(flow.remote[0])
+        about = {"source": source, "user": user}.get(what, f"{user} {source}")
         if self._may_say(f"backed off: {what}", about, now):
             log.warning("backed off", source=flow.remote[0], transport=flow.transport, user=inert(user), what=what)
 
     def throttled(self, flow: Flow, method: str, whose: str, now: float) -> None:
-        """`whose` ("" or a trunk's name) requests are refused for their number."""
+        """Requests of a source (`whose` "") or of a trunk are refused for their number."""
         host, port = flow.remote
-        if self._may_say("source throttled", host, now):
+        if self._may_say("source throttled", whose or network_of(host), now):
             log.warning(
                 "source throttled",
                 source=host,

@@ -13,7 +13,7 @@ from typing import Any
 
 from media.client import MediaClient
 from sip.binding import BindingChange, BindingRecord
-from sip.effects import ConnectionLost, StackEvent
+from sip.effects import ConnectionLost, RequestReceived, StackEvent
 from sip.ids import Ids
 from sip.stack import SentBy, Stack
 from sip.ua import UserAgent
@@ -30,6 +30,7 @@ from softswitch.registrations import ContactPlace, Registrations
 from softswitch.runtime import Runtime
 from softswitch.security_log import SecurityLog
 from softswitch.settings.models import Settings
+from softswitch.throttle import Throttle
 from softswitch.trunk_registration import TrunkRegistrations
 from softswitch.trunks import GatewayPlace, Trunks
 
@@ -60,6 +61,9 @@ class Switch:
         self.ua = UserAgent(self.stack, wiring.ua_settings(settings), ids)
         self.security = SecurityLog(self.stack.timers)
         self.admission = Admission(wiring.admission_settings(settings), ids, self.security)
+        self.throttle = Throttle(
+            wiring.throttle_settings(settings), self.stack, self.ua, self.admission, self.security, ids
+        )
         self.registrations = Registrations(wiring.registrar_settings(settings), self.admission, ids)
         trunk_configs = wiring.trunk_configs(settings)
         self.trunks = Trunks(trunk_configs, ids)
@@ -122,6 +126,7 @@ class Switch:
         registrations = wiring.registrations(settings)
         self.trunks.configure(trunk_configs)
         self.admission.configure(wiring.accounts(settings), trunk_configs, wiring.admission_settings(settings))
+        self.throttle.configure(wiring.throttle_settings(settings))
         self.book.configure(entries, dialplan)
         self.runtime.settings = runtime_settings
         self.trunk_registrations.configure(registrations, now)
@@ -180,6 +185,8 @@ class Switch:
         if type(event) is ConnectionLost:
             self.registrations.connection_lost(event.flow, now)
             self.registrations.watch(self.contacts, now)
+        elif type(event) is RequestReceived and self.throttle.refuses(event, now):
+            return
         self.ua.handle(event, now)
 
     def _give_up(self, event: Any, now: float) -> None:

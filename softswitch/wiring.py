@@ -25,6 +25,7 @@ from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import NumberRule as WrittenRule
 from softswitch.settings.trunk_models import Trunk
+from softswitch.throttle import ThrottleSettings
 from softswitch.trunk_registration import TrunkRegistrationConfig
 from softswitch.trunks import GatewayConfig, TrunkConfig
 from softswitch.vocabulary import Party
@@ -65,6 +66,16 @@ def ua_settings(settings: Settings) -> UaSettings:
         session_expires=int(timer.expires) if timer.mode == "offer" else 0,
         min_se=int(timer.min_se),
         max_sessions=4 * settings.sip.limits.calls,
+    )
+
+
+def throttle_settings(settings: Settings) -> ThrottleSettings:
+    """How many requests a source may send."""
+    limits = settings.sip.limits
+    return ThrottleSettings(
+        per_source=limits.requests_per_source,
+        burst=limits.requests_at_once,
+        trunks={name: trunk.calls_per_second for name, trunk in settings.trunks.items() if trunk.calls_per_second},
     )
 
 

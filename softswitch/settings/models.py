@@ -27,6 +27,7 @@ from softswitch.settings.fields import (
     Name,
     NetworkText,
     OptionalDuration,
+    OptionalRate,
     PortRange,
     PortRangeText,
     Section,
@@ -118,6 +119,11 @@ class Limits(Section):
     connection_idle: Duration = Field(7500.0, ge=30, le=86400 * 8)
     """A TCP connection without a byte for this long is closed; more than `registration: max`, or phones are
     lost."""
+    requests_per_source: OptionalRate = Field(100.0, ge=1, le=1_000_000)
+    """Requests a second from one address (one IPv6 /64) outside dialogs; more are answered 503 with Retry-After, far
+    more dropped. Trunks known by their address are exempt. `none`: no limit."""
+    requests_at_once: float = Field(1000.0, ge=1, le=1_000_000)
+    """Of these, how many may come at once: an office behind one NAT after a power cut."""
     source_failures: float = Field(20.0, ge=1, le=100_000)
     """Failed authentications after which a source address is refused for a while."""
     user_failures: float = Field(50.0, ge=1, le=100_000)

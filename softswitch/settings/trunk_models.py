@@ -184,6 +184,8 @@ class Trunk(Section):
     """Codecs in order of preference; absent, `media.codecs`."""
     channels: int = Field(0, ge=0, le=100_000)
     """Calls at once, both directions; 0: no limit of its own."""
+    calls_per_second: float = Field(0.0, ge=0, le=100_000)
+    """Calls a second taken from it, where `addresses` alone recognise it; more get 503; 0: no limit."""
     ring_timeout: Duration = Field(120.0, ge=1, le=600)
     """How long a call to the trunk may ring."""
     caller_id: TrunkCallerId = TrunkCallerId()
@@ -209,4 +211,6 @@ class Trunk(Section):
             raise ValueError("'context' is missing: calls from the trunk need one")
         if self.register_ is not None and self.account is None:
             raise ValueError("'register' needs 'account'")
+        if self.calls_per_second and (self.inbound is None or self.inbound.username is not None):
+            raise ValueError("'calls_per_second' goes with 'inbound' by addresses: others have sip.limits")
         return self

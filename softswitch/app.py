@@ -221,6 +221,7 @@ class App:
                 **switch.stack.counters,
                 **switch.admission.counters,
                 **switch.throttle.counters,
+                **switch.toll.counters,
                 **switch.runtime.counters,
             },
             tables=switch.stack.sizes(),

@@ -31,6 +31,7 @@ from softswitch.runtime import Runtime
 from softswitch.security_log import SecurityLog
 from softswitch.settings.models import Settings
 from softswitch.throttle import Throttle
+from softswitch.toll import TollGuard
 from softswitch.trunk_registration import TrunkRegistrations
 from softswitch.trunks import GatewayPlace, Trunks
 
@@ -69,12 +70,14 @@ class Switch:
         self.trunks = Trunks(trunk_configs, ids)
         self.trunk_registrations = TrunkRegistrations(ids)
         self.limits = CallLimits()
+        self.toll = TollGuard(wiring.toll_settings(settings), self.stack.timers, self.security)
         self.book = PhoneBook(
             wiring.entries(settings),
             _dialplan(settings),
             self.registrations,
             self.trunks,
             self.limits,
+            self.toll,
             settings.sip.max_forwards,
         )
         self.admission.configure(wiring.accounts(settings), trunk_configs)
@@ -86,6 +89,7 @@ class Switch:
             self.admission,
             self.book,
             self.limits,
+            self.toll,
             ids,
             media_address,
             wall,
@@ -127,6 +131,7 @@ class Switch:
         self.trunks.configure(trunk_configs)
         self.admission.configure(wiring.accounts(settings), trunk_configs, wiring.admission_settings(settings))
         self.throttle.configure(wiring.throttle_settings(settings))
+        self.toll.configure(wiring.toll_settings(settings), now)
         self.book.configure(entries, dialplan)
         self.runtime.settings = runtime_settings
         self.trunk_registrations.configure(registrations, now)

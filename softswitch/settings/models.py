@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from softswitch.dialplan.models import Context
+from softswitch.settings.barring_models import Barring, ClassNames
 from softswitch.settings.fields import (
     NUMBER_PATTERN,
     AddressRules,
@@ -270,6 +271,12 @@ class Extension(Section):
     caller_id: CallerId = CallerId()
     call_limit: int = Field(0, ge=0, le=10_000)
     """Calls at once, both directions; 0: no limit of its own."""
+    may_call: ClassNames = ()
+    """Classes of `barring` that it may call through trunks, itself or by its forwards: `international`, `premium`..."""
+    calls_per_minute: float = Field(0.0, ge=0, le=100_000)
+    """Calls a minute through trunks, forwards too, on average and at once; more are refused 403; 0: no limit."""
+    minutes_per_day: float = Field(0.0, ge=0, le=1_000_000)
+    """Minutes through trunks in 24 hours, forwards too; then new calls get 403 and running ones end; 0: no limit."""
     reliable_provisional: Literal["no", "supported", "required"] = "supported"
     """Provisional answers with PRACK (RFC 3262): never, where the phone can, or demanded of it."""
     nat: Literal["auto", "yes", "no"] = "auto"
@@ -287,6 +294,7 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     sip: SipSettings = SipSettings()
     media: MediaSettings = MediaSettings()
+    barring: Barring = Barring()
     extensions: dict[str, Extension] = {}
     """By number."""
     trunks: dict[str, Trunk] = {}

@@ -33,6 +33,7 @@ from softswitch.vocabulary import (
     OfferWithdrawn,
     Originate,
     Party,
+    Payer,
     Progress,
     Progressed,
     Reanswered,
@@ -74,11 +75,16 @@ class Book:
         self.forwards: dict[tuple[str, str], str] = {}
         self.policy = POLICY
         self.lively: list[str] = []
+        self.payers: list[Payer] = []
+        self.paying: list[tuple[str, Payer]] = []
 
     def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         return self.routes.get(number, Reject(1))
 
-    def target(self, target: ExtensionTarget | TrunkTarget, caller: Party, contact: str, now: float) -> Target:
+    def target(
+        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
+    ) -> Target:
+        self.payers.append(payer)
         if isinstance(target, TrunkTarget):
             groups = tuple(
                 (Endpoint("trunk", target.trunk, self.policy, None, target.number, f"g{n}"),) for n in (1, 2)
@@ -92,6 +98,9 @@ class Book:
 
     def context_of(self, extension: str) -> str:
         return "internal"
+
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
+        self.paying.append((endpoint.name, payer))
 
     def reached(self, endpoint: Endpoint) -> None:
         self.lively.append(endpoint.gateway or endpoint.name)

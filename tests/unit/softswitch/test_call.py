@@ -223,6 +223,19 @@ def test_forwards(kind: str, event: Released | None) -> None:
     assert Progress(1, 181) in bench.last
 
 
+def test_who_forwards_pays() -> None:
+    book = Book()
+    book.forwards[("102", "busy")] = "103"
+    book.forwards[("103", "always")] = "0123"
+    book.routes["0123"] = Dial((TrunkTarget("north", "0123"),))
+    bench = Bench(sdp=offer(), book=book)
+    bench.say(Released(2, Cause.USER_BUSY, 486))
+    [leg] = [originate.leg for originate in bench.of(Originate) if originate.endpoint.kind == "trunk"]
+    bench.say(Answered(leg, session()))
+    assert book.payers == [Payer("extension", "101"), Payer("extension", "103", True)]
+    assert book.paying == [("north", Payer("extension", "103", True))]
+
+
 def test_unregistered_extension_is_forwarded_without_ringing() -> None:
     book = Book()
     book.forwards[("104", "unavailable")] = "102"

@@ -92,6 +92,22 @@ def test_decisions_are_told_with_their_fallbacks(directory: Path) -> None:
     assert check(directory, "--route", "internal:*43").stdout.splitlines()[-1] == "answer and echo"
 
 
+REWRITTEN = """
+extensions: {"110": {may_call: []}}
+trunks:
+  e164: {gateways: [192.0.2.9], rewrite: {dialled_out: [{match: '0([1-9].*)', replace: '+49\\1'}]}}
+"""
+
+
+def test_numbers_made_international_by_rewriting_are_a_warning(directory: Path) -> None:
+    (directory / "more.yaml").write_text(REWRITTEN)
+    told = check(directory).stderr
+    assert told.startswith(f"{directory}/more.yaml:4:")
+    assert "trunks.e164.rewrite.dialled_out[0]: numbers rewritten to '+49' are international, and barred" in told
+    (directory / "home.yaml").write_text("barring: {home: '+49'}\n")
+    assert check(directory).stderr == ""
+
+
 def test_what_is_barred_for_whom_is_told(directory: Path) -> None:
     (directory / "more.yaml").write_text(
         """

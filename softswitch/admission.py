@@ -26,6 +26,7 @@ from sip.effects import Flow
 from sip.ids import Ids
 from sip.message import Request, Response, response_to
 from softswitch.guessing import Guessing
+from softswitch.security_log import Reason, SecurityLog
 from softswitch.sources import Sources, network_of
 from softswitch.trunks import TrunkConfig
 
@@ -224,13 +225,16 @@ class Admission:
         "_host",
         "_ids",
         "_now",
+        "_reason",
+        "_security",
         "_settings",
         "counters",
     )
 
-    def __init__(self, settings: AdmissionSettings, ids: Ids) -> None:
-        """Nobody is known yet: see configure()."""
+    def __init__(self, settings: AdmissionSettings, ids: Ids, security: SecurityLog | None = None) -> None:
+        """Nobody is known yet: see configure(). `security` is told of failures."""
         self._settings = settings
+        self._security = security
         self._ids = ids
         self._accounts = Accounts((), (), settings)
         self._digest = _digest_server(settings, ids)
@@ -243,6 +247,7 @@ class Admission:
         self._host = ""
         self._now = 0.0
         self._attempt = ""
+        self._reason: Reason = "unreadable"
 
     def configure(
         self,
@@ -301,14 +306,14 @@ class Admission:
         if header is None:
             self.counters["challenged"] += 1
             return self._challenge(now)
-        self._flow, self._host, self._now, self._attempt = flow, host, now, ""
+        self._flow, self._host, self._now, self._attempt, self._reason = flow, host, now, "", "unreadable"
         verdict = self._digest.verify(header, method, request.uri, self._secrets_of, now, request.body)
         if isinstance(verdict, OK):
             login = self._accounts.login(verdict.username)
             if login is not None:
                 self._guessing.succeeded(self._attempt, host, port)
                 self.counters["known"] += 1
-                return login.known if method != "REGISTER" else self._may_register(login.known, request)
+                return login.known if method != "REGISTER" else self._may_register(login.known, request, flow, now)
         if verdict is STALE:
             # RFC 7616 3.3: the password was right, so the phone may answer the new challenge without asking its user.
             self.counters["stale"] += 1
@@ -317,10 +322,7 @@ class Admission:
             # The password was right here too: a phone that lost count gets on, whoever replays does not.
             self.counters["replayed"] += 1
             return self._challenge(now, stale=True)
-        self.counters["failed"] += 1
-        # Credentials for another realm, or in a form that can't be checked, are no guess.
-        if self._attempt:
-            self._guessing.failed(self._attempt, host, now)
+        self._failed(request, flow, now)
         return self._challenge(now)
 
     def refuse_other(self, request: Request, flow: Flow, now: float) -> Response:
@@ -341,6 +343,17 @@ class Admission:
         return response
 
     # Inside
+
+    def _failed(self, request: Request, flow: Flow, now: float) -> None:
+        """Credentials were wrong: count and tell it."""
+        self.counters["failed"] += 1
+        attempt, security = self._attempt, self._security
+        if security is not None:
+            security.authentication_failed(flow, request.method, attempt, self._reason, now)
+        # Credentials for another realm, or in a form that can't be checked, are no guess.
+        for full in self._guessing.failed(attempt, self._host, now) if attempt else ():
+            if security is not None:
+                security.backed_off(full, flow, attempt, now)
 
     def _challenge(self, now: float, stale: bool = False) -> Challenge:
         # RFC 3261 22.1: UASs and registrars challenge with 401 and WWW-Authenticate, proxies with 407.
@@ -363,18 +376,25 @@ class Admission:
         login = self._accounts.login(username)
         if flow is None or not self._guessing.may_try(attempt, self._host, flow.remote[1], self._now):
             self.counters["backed_off"] += 1
+            self._reason = "backed-off"
             return None
-        if login is None or not login.may_come_from(flow):
+        if login is None:
+            self._reason = "unknown-user"
             return None
+        if not login.may_come_from(flow):
+            self._reason = "source-not-allowed"
+            return None
+        self._reason = "wrong-password"
         return login.ha1s
 
-    @staticmethod
-    def _may_register(known: Known, request: Request) -> Known | Refuse:
+    def _may_register(self, known: Known, request: Request, flow: Flow, now: float) -> Known | Refuse:
         """RFC 3261 10.3 item 4: whether "the authenticated user is authorized to modify registrations for this
         address-of-record", else 403."""
         account = known.account
         if isinstance(account, ExtensionAccount) and request.to.uri.username == account.extension:
             return known
+        if self._security is not None:
+            self._security.authentication_failed(flow, request.method, self._attempt, "other-extension", now)
         return _FORBIDDEN
 
 

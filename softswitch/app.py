@@ -220,6 +220,8 @@ class App:
             counters={
                 **switch.stack.counters,
                 **switch.admission.counters,
+                **switch.throttle.counters,
+                **switch.toll.counters,
                 **switch.runtime.counters,
             },
             tables=switch.stack.sizes(),

@@ -59,6 +59,7 @@ from softswitch.vocabulary import (
     OfferWithdrawn,
     Originate,
     Party,
+    Payer,
     Progress,
     Progressed,
     Reanswered,
@@ -85,8 +86,10 @@ class Directory(Protocol):
     def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         """What the dialplan says to a number dialled in a context."""
 
-    def target(self, target: ExtensionTarget | TrunkTarget, caller: Party, contact: str, now: float) -> Target:
-        """The endpoints of a dial target, in groups; none reachable: no groups."""
+    def target(
+        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
+    ) -> Target:
+        """The endpoints of a dial target, in groups; none reachable, or none that the payer may call: no groups."""
 
     def forward(self, extension: str, kind: str) -> str | None:
         """Where an extension wants its calls that ended as `kind` (always, busy, no_answer, unavailable), or None."""
@@ -96,6 +99,9 @@ class Directory(Protocol):
 
     def may_fail_over(self, endpoint: Endpoint, failure: Failure, alerted: bool, now: float) -> bool:
         """Whether the next gateway may be tried after this failure. `alerted`: it had told that it rings."""
+
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
+        """An endpoint has taken the call, which costs the payer from now on."""
 
     def reached(self, endpoint: Endpoint) -> None:
         """An endpoint has shown signs of life: progress, or an answer."""
@@ -111,6 +117,7 @@ class Call(LegMedia):
         "_diversions",
         "_hunt",
         "_new_leg",
+        "_payer",
         "_plan",
         "_refit",
         "_ringing",
@@ -131,6 +138,7 @@ class Call(LegMedia):
         super().__init__(contact, leg, offer, policy)
         self.setup = setup
         self._directory = directory
+        self._payer = Payer(setup.kind, setup.endpoint)
         self._new_leg = new_leg
         self._hunt: Hunt[ExtensionTarget | TrunkTarget] | None = None
         self._plan: Dial | None = None
@@ -235,7 +243,7 @@ class Call(LegMedia):
         if self._sole_target:
             forward = self._directory.forward(self._sole_target, "always")
             if forward is not None:
-                self._divert(forward, self._directory.context_of(self._sole_target), now)
+                self._divert(forward, self._sole_target, now)
                 return
         self._hunt = Hunt(plan.targets, plan.mode == "sequence", plan.ring_timeout)
         self._next_stage(now)
@@ -255,7 +263,7 @@ class Call(LegMedia):
                 return
 
     def _look_up(self, target: ExtensionTarget | TrunkTarget, now: float) -> Target:
-        return self._directory.target(target, self.setup.caller, self.contact.id, now)
+        return self._directory.target(target, self.setup.caller, self._payer, self.contact.id, now)
 
     def _call(self, candidates: list[Candidate], now: float) -> None:
         """Originate a leg to each candidate that has a codec in common with the caller."""
@@ -307,14 +315,16 @@ class Call(LegMedia):
         if self._sole_target and outcome.kind != "rejected":
             forward = self._directory.forward(self._sole_target, outcome.kind)
             if forward is not None:
-                self._divert(forward, self._directory.context_of(self._sole_target), now)
+                self._divert(forward, self._sole_target, now)
                 return
         self._give_up(outcome.cause, status_for_caller(outcome.status, outcome.cause), now, outcome.retry_after)
 
-    def _divert(self, number: str, context: str, now: float) -> None:
-        """Go on with another number, dialled as by the owner of `context`."""
+    def _divert(self, number: str, extension: str, now: float) -> None:
+        """Go on with another number, dialled as by the extension and on its account."""
         if self._count_diversion(now):
             self._tell_ringing(181)
+            self._payer = Payer("extension", extension, forwarded=True)
+            context = self._directory.context_of(extension)
             self._follow(self._directory.route(context, number, self.setup.caller, ""), now)
 
     def _count_diversion(self, now: float) -> bool:
@@ -386,6 +396,7 @@ class Call(LegMedia):
         out.session = event.session
         if not out.status:
             self._directory.reached(out.endpoint)
+        self._directory.answered(out.endpoint, self._payer, self.contact.id, now)
         self._effects.append(CancelTimer(RING_TIMER))
         for leg in hunt.stop():
             if leg != event.leg:
@@ -478,7 +489,7 @@ class Call(LegMedia):
                 self._release(leg, Cause.ANSWERED_ELSEWHERE, now)
         self._hunt = None
         self._effects.append(CancelTimer(RING_TIMER))
-        self._divert(event.number, self._directory.context_of(out.endpoint.name), now)
+        self._divert(event.number, out.endpoint.name, now)
 
     def _released(self, event: Released, now: float) -> None:
         leg = event.leg

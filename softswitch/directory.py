@@ -20,10 +20,11 @@ from softswitch.admission import Known
 from softswitch.call_limits import CallLimits
 from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous, privacy_asked
 from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget
-from softswitch.hunt import BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
+from softswitch.hunt import BARRED, BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
 from softswitch.registrations import Registrations
+from softswitch.toll import TollGuard
 from softswitch.trunks import Trunks
-from softswitch.vocabulary import Endpoint, Party, Setup
+from softswitch.vocabulary import Endpoint, Party, Payer, Setup
 
 ForwardKind = Literal["always", "busy", "no_answer", "unavailable"]
 
@@ -87,7 +88,7 @@ class Numbers(Protocol):
 class PhoneBook:
     """Answers what calls ask. See `softswitch.call.Directory`."""
 
-    __slots__ = ("_entries", "_identity", "_limits", "_max_forwards", "_numbers", "_registrations", "_trunks")
+    __slots__ = ("_entries", "_identity", "_limits", "_max_forwards", "_numbers", "_registrations", "_toll", "_trunks")
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class PhoneBook:
         registrations: Registrations,
         trunks: Trunks,
         limits: CallLimits,
+        toll: TollGuard,
         max_forwards: int = 70,
     ) -> None:
         self._entries = entries
@@ -103,6 +105,7 @@ class PhoneBook:
         self._registrations = registrations
         self._trunks = trunks
         self._limits = limits
+        self._toll = toll
         self._max_forwards = max_forwards
         self._identity = CallerIdentity(CallerRules())
 
@@ -117,11 +120,13 @@ class PhoneBook:
         """What the dialplan says to a number dialled in a context."""
         return self._numbers.route(context, number, "" if caller.withheld else caller.number, did)
 
-    def target(self, target: ExtensionTarget | TrunkTarget, caller: Party, contact: str, now: float) -> Target:
-        """The endpoints of a dial target, in groups; none where its owner has as many calls as it may."""
+    def target(
+        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
+    ) -> Target:
+        """The endpoints of a dial target, in groups; none where its owner or the payer has as many calls as it may."""
         if isinstance(target, ExtensionTarget):
             return self._extension(target.number, contact, now)
-        return self._trunk(target.trunk, target.number, caller, contact, now)
+        return self._trunk(target, caller, payer, contact, now)
 
     def forward(self, extension: str, kind: str) -> str | None:
         """Where an extension wants its calls that ended as `kind`, or None."""
@@ -140,6 +145,11 @@ class PhoneBook:
         if not alerted:
             self._trunks.failed(endpoint.name, endpoint.gateway, failure.status, failure.retry_after, now)
         return self._trunks.fails_over(endpoint.name, failure.status, alerted)
+
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
+        """A leg has answered and is talked on from now on."""
+        if endpoint.kind == "trunk":
+            self._toll.answered(endpoint.name, payer, contact, now)
 
     def reached(self, endpoint: Endpoint) -> None:
         """A gateway that answers is no longer left alone."""
@@ -175,15 +185,20 @@ class PhoneBook:
         )
         return Target(number, (endpoints,), entry.ring_timeout, UNAVAILABLE)
 
-    def _trunk(self, name: str, number: str, caller: Party, contact: str, now: float) -> Target:
+    def _trunk(self, target: TrunkTarget, caller: Party, payer: Payer, contact: str, now: float) -> Target:
+        name = target.trunk
         entry = self._entries.trunks.get(name)
         if entry is None:
             return Target(name, (), 1.0, NO_ROUTE)
-        attempts = self._trunks.attempts(name, number, caller, now)
+        attempts = self._trunks.attempts(name, target.number, caller, now)
         if not attempts:
             return Target(name, (), entry.ring_timeout, NO_ROUTE)
         if not self._limits.has_room(f"trunk:{name}", entry.channels, contact):
             return Target(name, (), entry.ring_timeout, NO_CHANNEL)
+        if payer.forwarded and not self._may_forward(payer.name, contact):
+            return Target(name, (), entry.ring_timeout, BUSY)
+        if self._toll.refuses(target, attempts[0].number, payer, contact, now):
+            return Target(name, (), entry.ring_timeout, BARRED)
         groups = tuple(
             [
                 (
@@ -208,6 +223,12 @@ class PhoneBook:
             ]
         )
         return Target(name, groups, entry.ring_timeout, UNAVAILABLE)
+
+    def _may_forward(self, extension: str, contact: str) -> bool:
+        """Forwards count apart from its own calls: one that is sent on for `call_limit` must not fail for it too."""
+        entry = self._entries.extensions.get(extension)
+        limit = entry.call_limit if entry is not None else 0
+        return self._limits.acquire(f"forward:{extension}", limit, contact)
 
     # ---- what the runtime asks -----------------------------------------------------------------------
 

@@ -17,11 +17,16 @@ each ten thousand packets; that is dearer than guessing slowly.
 
 from __future__ import annotations
 
+from typing import Literal
+
 MAX_SCORES = 20_000
 """Sources, users and pairs with failures."""
 
 MAX_PLACES = 50_000
 """Hosts from which users have signed in."""
+
+Full = Literal["source", "user", "user at source"]
+"""A score at its limit: of a source, of a user, of a user at a host where it has signed in before."""
 
 
 class Scores:
@@ -41,14 +46,15 @@ class Scores:
         score, at = found
         return max(score - self._fade * (now - at), 0.0)
 
-    def add(self, key: str, now: float) -> None:
-        """One failure more."""
+    def add(self, key: str, now: float) -> float:
+        """One failure more; the score now."""
         score = self.get(key, now) + 1.0
         # Taken out first, so that the order of the table is that of the last failure.
         self._scores.pop(key, None)
         if len(self._scores) >= MAX_SCORES:
             self._drop(now)
         self._scores[key] = (score, now)
+        return score
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -59,6 +65,11 @@ class Scores:
         faded = [key for key, (score, at) in self._scores.items() if score <= fade * (now - at)]
         for key in faded or list(self._scores)[: MAX_SCORES // 10]:
             del self._scores[key]
+
+
+def _just_filled(score: float, limit: float) -> bool:
+    """Whether the failure that made it `score` was the one that reached the limit."""
+    return score >= limit > score - 1.0
 
 
 class Guessing:
@@ -87,13 +98,17 @@ class Guessing:
             return self._sources.get(host, now) < self._source_limit and self._users.get(user, now) < self._user_limit
         return place == port or self._pairs.get(f"{host} {user}", now) < self._source_limit
 
-    def failed(self, user: str, host: str, now: float) -> None:
-        """A wrong password, or an unknown user."""
+    def failed(self, user: str, host: str, now: float) -> list[Full]:
+        """A wrong password, or an unknown user. Returns the scores that this failure has filled."""
         if (host, user) in self._places:
-            self._pairs.add(f"{host} {user}", now)
-        else:
-            self._sources.add(host, now)
-            self._users.add(user, now)
+            score = self._pairs.add(f"{host} {user}", now)
+            return ["user at source"] if _just_filled(score, self._source_limit) else []
+        full: list[Full] = []
+        if _just_filled(self._sources.add(host, now), self._source_limit):
+            full.append("source")
+        if _just_filled(self._users.add(user, now), self._user_limit):
+            full.append("user")
+        return full
 
     def succeeded(self, user: str, host: str, port: int) -> None:
         """`user` has signed in from there, or had when this switch last ran."""

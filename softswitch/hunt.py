@@ -80,6 +80,7 @@ _REJECTED = frozenset(
 UNAVAILABLE = Outcome("unavailable", Cause.SUBSCRIBER_ABSENT, 480)
 BUSY = Outcome("busy", Cause.USER_BUSY, 486)
 NO_CHANNEL = Outcome("unavailable", Cause.NO_CIRCUIT, 503)
+BARRED = Outcome("rejected", Cause.OUTGOING_CALLS_BARRED, 403)
 NO_ROUTE = Outcome("unavailable", Cause.NO_ROUTE_TO_DESTINATION, 404)
 
 # Which failure speaks for a hunt where several legs failed: the one that says most about the person called

@@ -36,6 +36,7 @@ from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
 from softswitch.sip_leg import SessionEvent, SipLeg
+from softswitch.toll import TollGuard
 from softswitch.vocabulary import (
     Accept,
     Answer,
@@ -108,6 +109,7 @@ class Runtime:
         admission: Admission,
         phone_book: PhoneBook,
         limits: CallLimits,
+        toll: TollGuard,
         ids: Ids,
         announce: Callable[[str], str],
         wall: Callable[[], float],
@@ -124,6 +126,8 @@ class Runtime:
         self._admission = admission
         self._book = phone_book
         self._limits = limits
+        self._toll = toll
+        toll.end_call = self.end_call
         self._ids = ids
         self._announce = announce
         self._wall = wall
@@ -180,6 +184,13 @@ class Runtime:
         """End every call: the drain's deadline has come."""
         for active in list(self.calls.values()):
             self._execute(active, active.call.hang_up(cause, now, "switch", text), now)
+            self._work(now)
+
+    def end_call(self, contact: str, why: str, now: float) -> None:
+        """End one call that has cost what it may; nothing where it is gone."""
+        active = self.calls.get(contact)
+        if active is not None:
+            self._execute(active, active.call.hang_up(Cause.OUTGOING_CALLS_BARRED, now, "switch", why), now)
             self._work(now)
 
     # ---- arrival --------------------------------------------------------------------------------------
@@ -432,6 +443,8 @@ class Runtime:
 
     def _finished(self, active: Active, effect: Finished, now: float) -> None:
         active.finished = True
+        contact = active.call.contact
+        self._toll.over(contact.id, contact.ended or now, now)
         for timer in active.timers.values():
             timer.cancel()
         active.timers.clear()

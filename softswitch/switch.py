@@ -13,7 +13,7 @@ from typing import Any
 
 from media.client import MediaClient
 from sip.binding import BindingChange, BindingRecord
-from sip.effects import ConnectionLost, StackEvent
+from sip.effects import ConnectionLost, RequestReceived, StackEvent
 from sip.ids import Ids
 from sip.stack import SentBy, Stack
 from sip.ua import UserAgent
@@ -28,7 +28,10 @@ from softswitch.keepalive import KeepAlive
 from softswitch.qualify import Qualify
 from softswitch.registrations import ContactPlace, Registrations
 from softswitch.runtime import Runtime
+from softswitch.security_log import SecurityLog
 from softswitch.settings.models import Settings
+from softswitch.throttle import Throttle
+from softswitch.toll import TollGuard
 from softswitch.trunk_registration import TrunkRegistrations
 from softswitch.trunks import GatewayPlace, Trunks
 
@@ -57,18 +60,24 @@ class Switch:
         self._write_binding = write_binding
         self.stack = Stack(ids, sent_by, wiring.stack_settings(settings))
         self.ua = UserAgent(self.stack, wiring.ua_settings(settings), ids)
-        self.admission = Admission(wiring.admission_settings(settings), ids)
+        self.security = SecurityLog(self.stack.timers)
+        self.admission = Admission(wiring.admission_settings(settings), ids, self.security)
+        self.throttle = Throttle(
+            wiring.throttle_settings(settings), self.stack, self.ua, self.admission, self.security, ids
+        )
         self.registrations = Registrations(wiring.registrar_settings(settings), self.admission, ids)
         trunk_configs = wiring.trunk_configs(settings)
         self.trunks = Trunks(trunk_configs, ids)
         self.trunk_registrations = TrunkRegistrations(ids)
         self.limits = CallLimits()
+        self.toll = TollGuard(wiring.toll_settings(settings), self.stack.timers, self.security)
         self.book = PhoneBook(
             wiring.entries(settings),
             _dialplan(settings),
             self.registrations,
             self.trunks,
             self.limits,
+            self.toll,
             settings.sip.max_forwards,
         )
         self.admission.configure(wiring.accounts(settings), trunk_configs)
@@ -80,6 +89,7 @@ class Switch:
             self.admission,
             self.book,
             self.limits,
+            self.toll,
             ids,
             media_address,
             wall,
@@ -120,6 +130,8 @@ class Switch:
         registrations = wiring.registrations(settings)
         self.trunks.configure(trunk_configs)
         self.admission.configure(wiring.accounts(settings), trunk_configs, wiring.admission_settings(settings))
+        self.throttle.configure(wiring.throttle_settings(settings))
+        self.toll.configure(wiring.toll_settings(settings), now)
         self.book.configure(entries, dialplan)
         self.runtime.settings = runtime_settings
         self.trunk_registrations.configure(registrations, now)
@@ -178,6 +190,8 @@ class Switch:
         if type(event) is ConnectionLost:
             self.registrations.connection_lost(event.flow, now)
             self.registrations.watch(self.contacts, now)
+        elif type(event) is RequestReceived and self.throttle.refuses(event, now):
+            return
         self.ua.handle(event, now)
 
     def _give_up(self, event: Any, now: float) -> None:

@@ -26,6 +26,19 @@ class Party(msgspec.Struct, gc=False, frozen=True):
     withheld: bool = False
 
 
+class Payer(msgspec.Struct, gc=False, frozen=True):
+    """On whose account a call goes out: who called, or the extension that sent the call on (`forwarded`)."""
+
+    kind: str  # "extension" | "trunk"
+    name: str
+    forwarded: bool = False
+
+    @property
+    def holder(self) -> str:
+        """Its name among those that limits are kept for."""
+        return f"{self.kind}:{self.name}"
+
+
 class Setup(msgspec.Struct, gc=False):
     """What an inbound leg asks for, after its identity has been proved.
 

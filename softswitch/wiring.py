@@ -18,6 +18,7 @@ from sip.timers import TimerConfig
 from sip.ua import UaSettings
 from sip.uri import escape_user
 from softswitch.admission import AdmissionSettings, ExtensionAccount
+from softswitch.barring import Barring
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
 from softswitch.qualify import QualifySettings
@@ -25,6 +26,8 @@ from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import NumberRule as WrittenRule
 from softswitch.settings.trunk_models import Trunk
+from softswitch.throttle import ThrottleSettings
+from softswitch.toll import TollSettings, TollTerms
 from softswitch.trunk_registration import TrunkRegistrationConfig
 from softswitch.trunks import GatewayConfig, TrunkConfig
 from softswitch.vocabulary import Party
@@ -65,6 +68,16 @@ def ua_settings(settings: Settings) -> UaSettings:
         session_expires=int(timer.expires) if timer.mode == "offer" else 0,
         min_se=int(timer.min_se),
         max_sessions=4 * settings.sip.limits.calls,
+    )
+
+
+def throttle_settings(settings: Settings) -> ThrottleSettings:
+    """How many requests a source may send."""
+    limits = settings.sip.limits
+    return ThrottleSettings(
+        per_source=limits.requests_per_source,
+        burst=limits.requests_at_once,
+        trunks={name: trunk.calls_per_second for name, trunk in settings.trunks.items() if trunk.calls_per_second},
     )
 
 
@@ -186,6 +199,26 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         reliable=_RELIABLE[extension.reliable_provisional],
         call_limit=extension.call_limit,
         forwards={kind: number for kind, number in forwards.items() if number is not None},
+    )
+
+
+def toll_settings(settings: Settings) -> TollSettings:
+    """What calls through trunks may cost."""
+    barring = settings.barring
+    holders: list[tuple[str, Extension | Trunk]]
+    holders = [(f"extension:{number}", each) for number, each in settings.extensions.items()]
+    holders += [(f"trunk:{name}", each) for name, each in settings.trunks.items()]
+    return TollSettings(
+        barring=Barring(barring.classes, barring.home, barring.emergency),
+        terms={
+            holder: TollTerms(
+                may_call=frozenset(each.may_call),
+                calls_per_minute=each.calls_per_minute,
+                minutes_per_day=each.minutes_per_day,
+            )
+            for holder, each in holders
+            if each.may_call or each.calls_per_minute or each.minutes_per_day
+        },
     )
 
 

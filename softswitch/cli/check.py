@@ -86,8 +86,38 @@ def _show_route(settings: Settings, route: str, caller: str, did: str) -> None:
         mark = "->" if step.taken else "  "
         name = f"{step.context}: {step.route}: " if step.route else f"{step.context}: "
         typer.echo(f"{mark} {name}{step.why}")
-    for line in describe(dialplan.route(context, number, caller, did)):
+    decision = dialplan.route(context, number, caller, did)
+    for line in [*describe(decision), *barred(settings, decision, caller)]:
         typer.echo(line)
+
+
+def barred(settings: Settings, decision: Decision, caller: str) -> list[str]:
+    """A line for each trunk among the targets that would not be called on account of `caller`, an extension."""
+    from softswitch import wiring
+    from softswitch.caller_identity import Numbers
+    from softswitch.dialplan.decision import Dial, TrunkTarget
+
+    if not isinstance(decision, Dial):
+        return []
+    barring = wiring.toll_settings(settings).barring
+    extension = settings.extensions.get(caller)
+    may_call = extension.may_call if extension is not None else ()
+    rewriting = {trunk.name: Numbers(trunk.rewrite_outbound) for trunk in wiring.trunk_configs(settings)}
+    lines = []
+    for target in decision.targets:
+        if not isinstance(target, TrunkTarget) or barring.is_emergency(target.number):
+            continue
+        forms = (target.number, rewriting[target.trunk].rewrite(target.number), target.dialled)
+        found = barring.barred(forms, (*target.allow, *may_call))
+        if found:
+            who = f"extension {caller}" if extension is not None else "whoever has no such 'may_call'"
+            lines.append(f"  barred through trunk {target.trunk!r} for {who}: class {found!r}")
+    return lines + [
+        line
+        for fallback in (decision.on_busy, decision.on_no_answer, decision.on_unavailable)
+        if fallback is not None
+        for line in barred(settings, fallback, caller)
+    ]
 
 
 def describe(decision: Decision) -> list[str]:

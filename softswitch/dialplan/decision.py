@@ -29,6 +29,10 @@ class TrunkTarget(msgspec.Struct, frozen=True, gc=False):
 
     trunk: str
     number: str
+    dialled: str = ""
+    """What was dialled, where rewriting has hidden what kind of number it is; else ""."""
+    allow: tuple[str, ...] = ()
+    """Classes of numbers that the route opens to everybody; `softswitch.barring.ANYTHING`: written in the dialplan."""
 
 
 Target = ExtensionTarget | TrunkTarget

@@ -174,6 +174,10 @@ class Action(Section):
     """What to do when nobody answered in time."""
     on_unavailable: Action | None = None
     """What to do when nobody could be reached: not registered, unknown, no channel left, trunk down."""
+    allow: Annotated[
+        tuple[Name, ...] | None, BeforeValidator(one_or_many, json_schema_input_type=Name | list[Name])
+    ] = None
+    """With `dial`: classes of `barring` that everybody may call by this, such as `international`."""
     answer_and_echo: bool = False
     """Answer and send the caller's own audio back (`true`)."""
     reject: RejectText | None = None
@@ -188,7 +192,7 @@ class Action(Section):
             found = "found " + " and ".join(f"'{name}'" for name in chosen) if chosen else "found none"
             raise ValueError(f"expected one of 'dial', 'answer_and_echo', 'reject' and 'goto', {found}")
         if self.dial is None:
-            for name in ("mode", "ring_timeout", "on_busy", "on_no_answer", "on_unavailable"):
+            for name in ("mode", "ring_timeout", "allow", "on_busy", "on_no_answer", "on_unavailable"):
                 if getattr(self, name) is not None:
                     raise PydanticCustomError("needs_dial", "'{key}' goes with 'dial' only", {"key": name})
         if self.depth > MAX_FALLBACKS:

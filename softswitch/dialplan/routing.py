@@ -18,6 +18,7 @@ from typing import Literal
 
 import msgspec
 
+from softswitch.barring import ACCESS_CODES, ANYTHING
 from softswitch.dialplan.decision import (
     INVALID_NUMBER,
     NO_ROUTE,
@@ -88,16 +89,20 @@ def _read_patterns(texts: tuple[str, ...] | None) -> tuple[Pattern, ...] | None:
 class _CompiledAction:
     """What to do: a decision that is always the same (`fixed`), a goto, or targets to be filled in."""
 
-    __slots__ = ("fallbacks", "fixed", "goto", "mode", "ring_timeout", "route", "targets")
+    __slots__ = ("allow", "fallbacks", "fixed", "goto", "mode", "ring_timeout", "route", "targets")
 
-    def __init__(self, model: Action, route: str) -> None:
+    def __init__(self, model: Action, route: str, allow: tuple[str, ...] = ()) -> None:
         self.route = route
+        # What a route allows, its fallbacks do too unless they say otherwise.
+        self.allow = allow if model.allow is None else model.allow
         self.fixed: Decision | None = None
         self.goto: tuple[str, Template] | None = None
         self.targets: tuple[tuple[str, Template], ...] = ()  # (trunk name or "", number)
         self.mode: Literal["parallel", "sequence"] = "parallel"
         self.ring_timeout = model.ring_timeout
-        self.fallbacks = tuple(None if action is None else _CompiledAction(action, route) for action in model.fallbacks)
+        self.fallbacks = tuple(
+            None if action is None else _CompiledAction(action, route, self.allow) for action in model.fallbacks
+        )
         if model.answer_and_echo:
             self.fixed = Echo(route)
         elif model.reject is not None:
@@ -266,8 +271,11 @@ class Dialplan:
         for trunk, template in action.targets:
             number = template.expand(values)
             if trunk:
-                if number:
-                    targets.append(TrunkTarget(trunk, number))
+                if template.constant is not None:
+                    # What the dialplan writes out in full, no caller has chosen.
+                    targets.append(TrunkTarget(trunk, number, allow=(ANYTHING,)))
+                elif number:
+                    targets.append(TrunkTarget(trunk, number, _hidden(values["dialled"], number), action.allow))
             elif number in self._extensions:
                 targets.append(ExtensionTarget(number))
         return tuple(targets)
@@ -303,6 +311,19 @@ class Dialplan:
                 {"number": taken.rewritten(number), "dialled": number, "caller": caller, "did": did}
             )
         yield Step(context, "", False, f"more than {MAX_GOTOS} gotos: the routes go round in circles")
+
+
+def _hidden(dialled: str, number: str) -> str:
+    """`dialled` where `number` no longer shows what kind of number it is, else "".
+
+    A number in E.164 form shows it, and so does one that has lost its outside line's prefix, but not one that has lost
+    its `00`, nor one that was made into another.
+    """
+    if number == dialled or number.startswith("+"):
+        return ""
+    if dialled.endswith(number) and not dialled[: -len(number)].endswith(ACCESS_CODES):
+        return ""
+    return dialled
 
 
 def _known_caller(caller: str) -> str:

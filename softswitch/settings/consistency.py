@@ -3,10 +3,13 @@ sections."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from softswitch.barring import Barring
 from softswitch.dialplan.models import Action, Context
 from softswitch.dialplan.routing import Dialplan, shadowed
+from softswitch.settings.barring_models import INTERNATIONAL
 from softswitch.settings.models import Settings
 from softswitch.settings.yaml_tree import Mapping, Problem, place
 
@@ -27,11 +30,12 @@ def check_ports(settings: Settings, root: Mapping) -> list[Problem]:
 
 
 def warnings_of(settings: Settings, root: Mapping) -> Iterator[Problem]:
-    """Unreachable routes, contexts that nothing leads to, forwards that end nowhere."""
+    """Unreachable routes, contexts that nothing leads to, forwards that end nowhere, numbers made foreign."""
     dialplan = Dialplan(settings.dialplan, settings.extensions)
     yield from _unreachable_routes(settings, dialplan, root)
     yield from _unused_contexts(settings, root)
     yield from _dead_forwards(settings, dialplan, root)
+    yield from _made_international(settings, root)
 
 
 def _unreachable_routes(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:
@@ -66,6 +70,24 @@ def _gotos(context: Context) -> Iterator[str]:
         if action.goto is not None:
             yield action.goto.context
         waiting += [fallback for fallback in action.fallbacks if fallback is not None]
+
+
+def _made_international(settings: Settings, root: Mapping) -> Iterator[Problem]:
+    """Rewriting to `+49...` where +49 is not known as home: all such calls would be barred."""
+    if all(INTERNATIONAL in extension.may_call for extension in settings.extensions.values()):
+        return
+    barring = Barring(settings.barring.classes, settings.barring.home)
+    for name, trunk in settings.trunks.items():
+        for index, rule in enumerate(trunk.rewrite.dialled_out):
+            made = rule.prepend or ("" if rule.strip else rule.replace or "")
+            code = re.match(r"\+[1-9][0-9]*", made)
+            if code is not None and INTERNATIONAL in barring.classes_of(f"{code[0]}00"):
+                mark, node = place(root, ("trunks", name, "rewrite", "dialled_out", index))
+                message = (
+                    f"numbers rewritten to {code[0]!r} are international, and barred for all who have no 'may_call': "
+                    f"expected 'barring: {{home: ...}}' with their country code if they are not"
+                )
+                yield Problem(mark, node.key, message)
 
 
 def _dead_forwards(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:

@@ -199,6 +199,10 @@ def read_optional_duration(value: Any) -> Any:
     return None if value is None or value in ("none", "off", "never") else read_duration(value)
 
 
+def read_optional_number(value: Any) -> Any:
+    return None if value is None or value in ("none", "off") else value
+
+
 def one_or_many(value: Any) -> Any:
     """A single value stands for a list of one."""
     return (value,) if isinstance(value, str | dict) else value
@@ -225,6 +229,9 @@ Duration = Annotated[float, BeforeValidator(read_duration, json_schema_input_typ
 OptionalDuration = Annotated[
     float | None,
     BeforeValidator(read_optional_duration, json_schema_input_type=_OPTIONAL_DURATION_TEXT | float | None),
+]
+OptionalRate = Annotated[
+    float | None, BeforeValidator(read_optional_number, json_schema_input_type=float | Literal["none", "off"] | None)
 ]
 ListenAddress = Annotated[
     Listen,

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from softswitch.dialplan.models import Context
+from softswitch.settings.barring_models import Barring, ClassNames
 from softswitch.settings.fields import (
     NUMBER_PATTERN,
     AddressRules,
@@ -27,6 +28,7 @@ from softswitch.settings.fields import (
     Name,
     NetworkText,
     OptionalDuration,
+    OptionalRate,
     PortRange,
     PortRangeText,
     Section,
@@ -118,6 +120,11 @@ class Limits(Section):
     connection_idle: Duration = Field(7500.0, ge=30, le=86400 * 8)
     """A TCP connection without a byte for this long is closed; more than `registration: max`, or phones are
     lost."""
+    requests_per_source: OptionalRate = Field(100.0, ge=1, le=1_000_000)
+    """Requests a second from one address (one IPv6 /64) outside dialogs; more are answered 503 with Retry-After, far
+    more dropped. Trunks known by their address are exempt. `none`: no limit."""
+    requests_at_once: float = Field(1000.0, ge=1, le=1_000_000)
+    """Of these, how many may come at once: an office behind one NAT after a power cut."""
     source_failures: float = Field(20.0, ge=1, le=100_000)
     """Failed authentications after which a source address is refused for a while."""
     user_failures: float = Field(50.0, ge=1, le=100_000)
@@ -264,6 +271,12 @@ class Extension(Section):
     caller_id: CallerId = CallerId()
     call_limit: int = Field(0, ge=0, le=10_000)
     """Calls at once, both directions; 0: no limit of its own."""
+    may_call: ClassNames = ()
+    """Classes of `barring` that it may call through trunks, itself or by its forwards: `international`, `premium`..."""
+    calls_per_minute: float = Field(0.0, ge=0, le=100_000)
+    """Calls a minute through trunks, forwards too, on average and at once; more are refused 403; 0: no limit."""
+    minutes_per_day: float = Field(0.0, ge=0, le=1_000_000)
+    """Minutes through trunks in 24 hours, forwards too; then new calls get 403 and running ones end; 0: no limit."""
     reliable_provisional: Literal["no", "supported", "required"] = "supported"
     """Provisional answers with PRACK (RFC 3262): never, where the phone can, or demanded of it."""
     nat: Literal["auto", "yes", "no"] = "auto"
@@ -281,6 +294,7 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     sip: SipSettings = SipSettings()
     media: MediaSettings = MediaSettings()
+    barring: Barring = Barring()
     extensions: dict[str, Extension] = {}
     """By number."""
     trunks: dict[str, Trunk] = {}

@@ -1,5 +1,5 @@
-"""Names that must exist: contexts, extensions and trunks that other places speak of, includes without
-circles.
+"""Names that must exist: contexts, extensions, trunks and classes of numbers that other places speak of,
+includes without circles.
 
 Works on the tree rather than on the models, so that a wrong reference is told together with wrong values
 elsewhere.
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from softswitch.settings.barring_models import DEFAULT_CLASSES
 from softswitch.settings.fields import AddressRule, read_address_rule
 from softswitch.settings.validation import unknown_name
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
@@ -19,7 +20,7 @@ _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 
 
 class _Reference(NamedTuple):
-    """A name written somewhere, and what it names: a "context", an "extension" or a "trunk"."""
+    """A name written somewhere, and what it names: a "context", an "extension", a "trunk" or a "class"."""
 
     kind: str
     name: str
@@ -29,7 +30,14 @@ class _Reference(NamedTuple):
 def check_references(root: Mapping) -> list[Problem]:
     """Every reference that leads nowhere, every circle of includes, every address that two trunks claim."""
     contexts, extensions, trunks = (_entries(root.get(name)) for name in ("dialplan", "extensions", "trunks"))
-    known = {"context": list(contexts), "extension": list(extensions), "trunk": list(trunks)}
+    barring = root.get("barring")
+    classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
+    known = {
+        "context": list(contexts),
+        "extension": list(extensions),
+        "trunk": list(trunks),
+        "class": [*DEFAULT_CLASSES, *classes],
+    }
     sets = {kind: frozenset(names) for kind, names in known.items()}
     told: set[tuple[Mark, str]] = set()  # a range repeats its reference for each of its extensions
     problems = []
@@ -58,6 +66,10 @@ def _references(
         context = _entries(entry.node).get("context")
         if context is not None:
             yield from _named("context", context.node)
+    for entry in (*extensions.values(), *trunks.values()):
+        classes = _entries(entry.node).get("may_call")
+        if classes is not None:
+            yield from _named("class", classes.node)
     for entry in contexts.values():
         body = _entries(entry.node)
         if "include" in body:
@@ -87,6 +99,8 @@ def _in_action(node: Node) -> Iterator[_Reference]:
         context = goto.get("context") if isinstance(goto, Mapping) else goto
         if context is not None:
             yield from _named("context", context)
+    if "allow" in action:
+        yield from _named("class", action["allow"].node)
     for name in _FALLBACKS:
         if name in action:
             yield from _in_action(action[name].node)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from softswitch.settings.barring_models import Barring
 from softswitch.settings.fields import Section
 from softswitch.settings.models import Extension, MediaSettings, ServerSettings, Settings, SipSettings
 from softswitch.settings.trunk_models import Trunk
@@ -55,6 +56,7 @@ class ConfigFile(Section):
     sip: SipSettings | None = None
     media: MediaSettings | None = None
     defaults: Defaults | None = None
+    barring: Barring | None = None
     extensions: dict[str, Extension | None] | None = None
     """By number, or by a range of numbers such as 101-110."""
     trunks: dict[str, Trunk | None] | None = None

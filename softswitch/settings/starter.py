@@ -131,6 +131,9 @@ sip:
     - tcp:{_address(plan.sip)}
   # SIPp and baresip 1.0 give up at a challenge that is not MD5. Without this line SHA-256 is offered first.
   algorithms: [MD5]
+  limits:
+    # A load tester sends everything from one address. Take this line away before strangers can reach the switch.
+    requests_per_source: none
 
 media:
   rtp_ports: {plan.rtp_ports.low}-{plan.rtp_ports.high}

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from softswitch.dialplan.models import RegexText
 from softswitch.dialplan.patterns import check_replacement
+from softswitch.settings.barring_models import ClassNames
 from softswitch.settings.fields import (
     NUMBER_PATTERN,
     AddressRules,
@@ -184,6 +185,15 @@ class Trunk(Section):
     """Codecs in order of preference; absent, `media.codecs`."""
     channels: int = Field(0, ge=0, le=100_000)
     """Calls at once, both directions; 0: no limit of its own."""
+    calls_per_second: float = Field(0.0, ge=0, le=100_000)
+    """Calls a second taken from it, where `addresses` alone recognise it; more get 503; 0: no limit."""
+    may_call: ClassNames = ()
+    """Classes of `barring` that its callers may call through trunks: `international`, `premium`..."""
+    calls_per_minute: float = Field(0.0, ge=0, le=1_000_000)
+    """Calls a minute that go out by it, or that its callers send out, on average and at once; more get 403; 0: no
+    limit."""
+    minutes_per_day: float = Field(0.0, ge=0, le=100_000_000)
+    """Minutes in 24 hours of such calls; then new ones are refused 403 and running ones end; 0: no limit."""
     ring_timeout: Duration = Field(120.0, ge=1, le=600)
     """How long a call to the trunk may ring."""
     caller_id: TrunkCallerId = TrunkCallerId()
@@ -209,4 +219,6 @@ class Trunk(Section):
             raise ValueError("'context' is missing: calls from the trunk need one")
         if self.register_ is not None and self.account is None:
             raise ValueError("'register' needs 'account'")
+        if self.calls_per_second and (self.inbound is None or self.inbound.username is not None):
+            raise ValueError("'calls_per_second' goes with 'inbound' by addresses: others have sip.limits")
         return self

@@ -89,6 +89,7 @@ _WANTED = {
 }
 
 _PATTERN_WORDS = {
+    "[0-9]{0,6}$": "a country code such as +49",
     "{1,32}$": "letters, digits and * # + _ . -, at most 32",
     "{0,32}$": "letters, digits and * # + _ . -, at most 32",
     "{0,63}$": "a name of letters, digits, _ and -, at most 64",

@@ -235,6 +235,7 @@ class SwitchNode(Node):
             "streams known": len(runtime._streams),
             "leg events": len(runtime._queue),
             "limits": len(self.switch.limits),
+            "toll": len(self.switch.toll),
             "streams open": len(self.media.streams),
             "bridges": len(self.media.bridges),
             "sessions": len(self.ua.sessions),

@@ -7,13 +7,16 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from sip.digest import Credentials, DigestClient
 from sip.effects import Flow
 from sip.ids import Ids
 from sip.message import Request
 from sip.parser import parse
+from sip.timers import TimerHeap
 from softswitch.admission import Accounts, Admission, AdmissionSettings, Challenge, ExtensionAccount, Known, Refuse
+from softswitch.security_log import SecurityLog
 from softswitch.trunks import TrunkConfig
 
 PHONE = Flow("udp", ("192.0.2.1", 5060), ("192.0.2.9", 5060), 0)
@@ -358,3 +361,88 @@ def test_whatever_stands_in_authorization_nobody_gets_in(value: str) -> None:
     asked = request()
     asked.add("Authorization", value)
     assert isinstance(make().identify(asked, STRANGER, 0.0), Challenge)
+
+
+# What is logged of failures
+
+
+def watched(**settings: float) -> Admission:
+    admission = Admission(AdmissionSettings(**settings), Ids(3), SecurityLog(TimerHeap()))  # type: ignore[arg-type]
+    admission.configure([ALICE, BOB, CLARA], [BY_ADDRESS, BY_LOGIN])
+    return admission
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "flow", "reason"),
+    [
+        ("101", "guess", STRANGER, "wrong-password"),
+        ("nobody", "guess", STRANGER, "unknown-user"),
+        ("bob-desk", "builder", STRANGER, "source-not-allowed"),
+        ("103", "tcp-only", STRANGER, "source-not-allowed"),
+    ],
+)
+def test_a_failure_is_logged_with_its_reason(username: str, password: str, flow: Flow, reason: str) -> None:
+    with capture_logs() as entries:
+        sign_in(watched(), username, password, flow)
+    assert entries == [
+        {
+            "event": "authentication failed",
+            "log_level": "warning",
+            "source": "198.51.100.66",
+            "port": 5060,
+            "transport": "udp",
+            "method": "INVITE",
+            "reason": reason,
+            "user": username,
+        }
+    ]
+
+
+def test_no_secret_is_logged_and_no_success() -> None:
+    admission = watched()
+    with capture_logs() as entries:
+        sign_in(admission, "101", "wonderland")
+        admission.identify(request(), PHONE, 1.0)
+        admission.identify(request(), CARRIER, 1.0)
+    assert entries == []
+    header = 'Digest username="101", realm="softswitch", nonce="n0nce", uri="sip:x", response="c0ffee", nc=00000001, '
+    with capture_logs() as entries:
+        admission.identify(request(authorization=header + 'cnonce="s3cret", qop=auth'), STRANGER, 1.0)
+        admission.identify(request(authorization=header.replace("softswitch", "other")), STRANGER, 1.0)
+    assert [entry["reason"] for entry in entries] == ["wrong-password", "unreadable"]
+    assert not re.search("n0nce|c0ffee|s3cret", str(entries))
+
+
+def test_another_extensions_registration_is_logged() -> None:
+    with capture_logs() as entries:
+        sign_in(watched(), "101", "wonderland", method="REGISTER", user="103")
+    assert [(entry["reason"], entry["user"]) for entry in entries] == [("other-extension", "101")]
+
+
+def test_the_moment_of_backing_off_is_logged() -> None:
+    admission = watched(source_failures=3, user_failures=5)
+    with capture_logs() as entries:
+        for n in range(8):
+            flow = Flow("udp", ("192.0.2.1", 5060), (f"198.51.100.{n // 4}", 5060), 0)
+            sign_in(admission, "101", "guess", flow, now=1.0)
+    told = [(entry["what"], entry["source"]) for entry in entries if entry["event"] == "backed off"]
+    assert told == [("source", "198.51.100.0"), ("user", "198.51.100.1"), ("source", "198.51.100.1")]
+    with capture_logs() as entries:
+        sign_in(watched(), "101", "wonderland")
+    admission = watched(source_failures=3)
+    sign_in(admission, "101", "wonderland")
+    with capture_logs() as entries:
+        for _ in range(4):
+            sign_in(admission, "101", "guess")
+    told = [(entry["what"], entry["user"]) for entry in entries if entry["event"] == "backed off"]
+    assert told == [("user at source", "101")]
+    assert [entry["reason"] for entry in entries if "reason" in entry] == ["wrong-password"] * 4
+
+
+def test_a_right_password_that_is_not_tried_says_so() -> None:
+    admission = watched(user_failures=2)
+    for n in range(2):
+        sign_in(admission, "101", "guess", Flow("udp", ("192.0.2.1", 5060), (f"198.51.100.{n}", 5060), 0))
+    with capture_logs() as entries:
+        sign_in(admission, "101", "wonderland", STRANGER)
+    assert [entry["reason"] for entry in entries] == ["backed-off"]

@@ -33,6 +33,7 @@ from softswitch.vocabulary import (
     OfferWithdrawn,
     Originate,
     Party,
+    Payer,
     Progress,
     Progressed,
     Reanswered,
@@ -74,11 +75,16 @@ class Book:
         self.forwards: dict[tuple[str, str], str] = {}
         self.policy = POLICY
         self.lively: list[str] = []
+        self.payers: list[Payer] = []
+        self.paying: list[tuple[str, Payer]] = []
 
     def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         return self.routes.get(number, Reject(1))
 
-    def target(self, target: ExtensionTarget | TrunkTarget, caller: Party, contact: str, now: float) -> Target:
+    def target(
+        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
+    ) -> Target:
+        self.payers.append(payer)
         if isinstance(target, TrunkTarget):
             groups = tuple(
                 (Endpoint("trunk", target.trunk, self.policy, None, target.number, f"g{n}"),) for n in (1, 2)
@@ -92,6 +98,9 @@ class Book:
 
     def context_of(self, extension: str) -> str:
         return "internal"
+
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
+        self.paying.append((endpoint.name, payer))
 
     def reached(self, endpoint: Endpoint) -> None:
         self.lively.append(endpoint.gateway or endpoint.name)
@@ -212,6 +221,19 @@ def test_forwards(kind: str, event: Released | None) -> None:
     bench.last = bench.say(event) if event is not None else bench.call.timer_fired("ring", 30.0)
     assert [o.endpoint.name for o in bench.of(Originate)] == ["103", "103"]
     assert Progress(1, 181) in bench.last
+
+
+def test_who_forwards_pays() -> None:
+    book = Book()
+    book.forwards[("102", "busy")] = "103"
+    book.forwards[("103", "always")] = "0123"
+    book.routes["0123"] = Dial((TrunkTarget("north", "0123"),))
+    bench = Bench(sdp=offer(), book=book)
+    bench.say(Released(2, Cause.USER_BUSY, 486))
+    [leg] = [originate.leg for originate in bench.of(Originate) if originate.endpoint.kind == "trunk"]
+    bench.say(Answered(leg, session()))
+    assert book.payers == [Payer("extension", "101"), Payer("extension", "103", True)]
+    assert book.paying == [("north", Payer("extension", "103", True))]
 
 
 def test_unregistered_extension_is_forwarded_without_ringing() -> None:

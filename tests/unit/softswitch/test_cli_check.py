@@ -92,6 +92,48 @@ def test_decisions_are_told_with_their_fallbacks(directory: Path) -> None:
     assert check(directory, "--route", "internal:*43").stdout.splitlines()[-1] == "answer and echo"
 
 
+REWRITTEN = """
+extensions: {"110": {may_call: []}}
+trunks:
+  e164: {gateways: [192.0.2.9], rewrite: {dialled_out: [{match: '0([1-9].*)', replace: '+49\\1'}]}}
+"""
+
+
+def test_numbers_made_international_by_rewriting_are_a_warning(directory: Path) -> None:
+    (directory / "more.yaml").write_text(REWRITTEN)
+    told = check(directory).stderr
+    assert told.startswith(f"{directory}/more.yaml:4:")
+    assert "trunks.e164.rewrite.dialled_out[0]: numbers rewritten to '+49' are international, and barred" in told
+    (directory / "home.yaml").write_text("barring: {home: '+49'}\n")
+    assert check(directory).stderr == ""
+
+
+def test_what_is_barred_for_whom_is_told(directory: Path) -> None:
+    (directory / "more.yaml").write_text(
+        """
+barring: {home: "+49"}
+dialplan:
+  abroad:
+    routes:
+      - {to: "_0.", dial: [{trunk: out}, {trunk: prefixed}], on_busy: {dial: {trunk: out}, allow: international}}
+extensions:
+  "110": {context: abroad, may_call: international}
+trunks:
+  prefixed: {gateways: [192.0.2.9], rewrite: {dialled_out: [{match: '0([1-9].*)', replace: '+44\\1'}]}}
+"""
+    )
+    bars = [line for line in check(directory, "--route", "abroad:0044123").stdout.splitlines() if "barred" in line]
+    assert bars == [
+        "  barred through trunk 'out' for whoever has no such 'may_call': class 'international'",
+        "  barred through trunk 'prefixed' for whoever has no such 'may_call': class 'international'",
+    ]
+    told = check(directory, "--route", "abroad:0301", "--from", "101").stdout
+    assert "  barred through trunk 'prefixed' for extension 101: class 'international'\n" in told
+    assert "trunk 'out' for" not in told
+    for number, caller in (("0044123", "110"), ("004930", "101")):
+        assert "barred" not in check(directory, "--route", f"abroad:{number}", "--from", caller).stdout
+
+
 @pytest.mark.parametrize(
     ("route", "message"),
     [

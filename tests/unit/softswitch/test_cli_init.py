@@ -39,6 +39,11 @@ def test_the_result_passes_check_without_warnings(tmp_path: Path) -> None:
     assert (directory / "schema/softswitch.json").read_text() == schema_text()
 
 
+def test_a_load_tester_is_not_limited_by_its_one_address(tmp_path: Path) -> None:
+    assert made(tmp_path / "c").settings.sip.limits.requests_per_source is None
+    assert "before strangers can reach" in (tmp_path / "c" / "softswitch.yaml").read_text()
+
+
 @pytest.mark.parametrize(("count", "first", "last"), [(1, "101", "101"), (99, "101", "199"), (100, "1001", "1100")])
 def test_extensions_are_numbered_without_gaps(tmp_path: Path, count: int, first: str, last: str) -> None:
     settings = made(tmp_path / "c", "--extensions", str(count)).settings

@@ -132,7 +132,7 @@ def test_targets_modes_and_ring_timeout() -> None:
     )
     two = plan.route("c", "2")
     assert isinstance(two, Dial)
-    assert (two.targets, two.mode) == ((TrunkTarget("a", "2"), TrunkTarget("b", "5")), "sequence")
+    assert (two.targets, two.mode) == ((TrunkTarget("a", "2"), TrunkTarget("b", "5", allow=("*",))), "sequence")
     modes = [decision.mode for decision in (plan.route("c", n) for n in "34") if isinstance(decision, Dial)]
     assert modes == ["sequence", "parallel"]
 

@@ -9,26 +9,27 @@ from sip.message import Request
 from softswitch.dialplan.decision import ExtensionTarget, TrunkTarget
 from softswitch.directory import DialAddress, ExtensionEntry, behind_nat
 from softswitch.hunt import BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure
-from softswitch.vocabulary import Endpoint, Party
+from softswitch.vocabulary import Endpoint, Party, Payer
 from tests.virtual.network import World, settings
 
 ANN = Party("101", "Ann")
+ME = Payer("extension", "101")
 
 
 def test_who_is_not_there_says_why() -> None:
     world = World(settings(extensions={"101": {"call_limit": 1}}, trunks={"north": {"channels": 1}}))
     world.phone("101")
     book, limits = world.switch.book, world.switch.limits
-    assert book.target(ExtensionTarget("199"), ANN, "c", world.now).absent == NO_ROUTE
-    assert book.target(ExtensionTarget("102"), ANN, "c", world.now).absent == UNAVAILABLE
-    assert book.target(TrunkTarget("gone", "1"), ANN, "c", world.now).absent == NO_ROUTE
-    assert book.target(TrunkTarget("north", ""), ANN, "c", world.now).absent == NO_ROUTE
-    assert len(book.target(ExtensionTarget("101"), ANN, "c", world.now).groups) == 1
+    assert book.target(ExtensionTarget("199"), ANN, ME, "c", world.now).absent == NO_ROUTE
+    assert book.target(ExtensionTarget("102"), ANN, ME, "c", world.now).absent == UNAVAILABLE
+    assert book.target(TrunkTarget("gone", "1"), ANN, ME, "c", world.now).absent == NO_ROUTE
+    assert book.target(TrunkTarget("north", ""), ANN, ME, "c", world.now).absent == NO_ROUTE
+    assert len(book.target(ExtensionTarget("101"), ANN, ME, "c", world.now).groups) == 1
     limits.acquire("extension:101", 1, "other")
     limits.acquire("trunk:north", 1, "other")
-    assert book.target(ExtensionTarget("101"), ANN, "c", world.now).absent == BUSY
-    assert book.target(TrunkTarget("north", "1"), ANN, "c", world.now).absent == NO_CHANNEL
-    assert len(book.target(TrunkTarget("north", "1"), ANN, "other", world.now).groups) == 2
+    assert book.target(ExtensionTarget("101"), ANN, ME, "c", world.now).absent == BUSY
+    assert book.target(TrunkTarget("north", "1"), ANN, ME, "c", world.now).absent == NO_CHANNEL
+    assert len(book.target(TrunkTarget("north", "1"), ANN, ME, "other", world.now).groups) == 2
 
 
 def test_contacts_ring_together_and_gateways_in_turn() -> None:
@@ -36,8 +37,8 @@ def test_contacts_ring_together_and_gateways_in_turn() -> None:
     world.phone("101")
     world.phone("101", "192.0.2.201")
     book = world.switch.book
-    assert [len(group) for group in book.target(ExtensionTarget("101"), ANN, "c", 0.0).groups] == [2]
-    assert [len(group) for group in book.target(TrunkTarget("north", "1"), ANN, "c", 0.0).groups] == [1, 1]
+    assert [len(group) for group in book.target(ExtensionTarget("101"), ANN, ME, "c", 0.0).groups] == [2]
+    assert [len(group) for group in book.target(TrunkTarget("north", "1"), ANN, ME, "c", 0.0).groups] == [1, 1]
 
 
 def test_only_gateways_fail_over() -> None:
@@ -45,12 +46,12 @@ def test_only_gateways_fail_over() -> None:
     book = world.switch.book
     phone = Endpoint("extension", "101", world.switch.book._entries.extensions["101"].policy, None)
     assert not book.may_fail_over(phone, Failure(41, 503), False, world.now)
-    [first, _] = book.target(TrunkTarget("north", "1"), ANN, "c", world.now).groups
+    [first, _] = book.target(TrunkTarget("north", "1"), ANN, ME, "c", world.now).groups
     assert book.may_fail_over(first[0], Failure(41, 503, 20.0), False, world.now)
-    [now_first] = book.target(TrunkTarget("north", "1"), ANN, "c", world.now).groups
+    [now_first] = book.target(TrunkTarget("north", "1"), ANN, ME, "c", world.now).groups
     assert now_first[0].gateway != first[0].gateway  # the other one rests
     book.reached(first[0])
-    assert len(book.target(TrunkTarget("north", "1"), ANN, "c", world.now).groups) == 2
+    assert len(book.target(TrunkTarget("north", "1"), ANN, ME, "c", world.now).groups) == 2
 
 
 def test_identity_of_calls_to_phones() -> None:

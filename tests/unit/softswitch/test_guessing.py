@@ -66,6 +66,14 @@ def test_a_changed_password_ends_the_privilege() -> None:
     assert not guessing.may_try("101", "192.0.2.9", 5060, 0.0)
 
 
+def test_a_failure_says_what_it_has_filled() -> None:
+    guessing = Guessing(2, 3, 0.1)
+    assert [guessing.failed("101", "a", 0.0) for _ in range(3)] == [[], ["source"], ["user"]]
+    assert guessing.failed("101", "a", 0.0) == []
+    guessing.succeeded("102", "a", 1)
+    assert [guessing.failed("102", "a", 0.0) for _ in range(2)] == [[], ["user at source"]]
+
+
 def test_tables_are_bounded() -> None:
     scores = Scores(0.1)
     for number in range(MAX_SCORES + 5000):

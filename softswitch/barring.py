@@ -1,0 +1,86 @@
+"""Classes of numbers that cost: international, premium, whatever the operator adds. Default deny, through trunks only.
+
+A number is judged in every form it takes on its way out: as the dialplan sends it to the trunk, as the gateway will see
+it, and, where the dialplan took away what shows its kind (`00` off the front), as it was dialled. Visual separators
+(RFC 3966: "-", ".", "(", ")") mean nothing to a gateway and mean nothing here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+from softswitch.dialplan.patterns import Pattern, read_pattern
+from softswitch.settings.barring_models import INTERNATIONAL
+
+ACCESS_CODES = ("+", "00", "011")
+"""What stands before a country code: E.164's own sign, the ITU's 00 (E.164 Supplement 3), North America's 011."""
+
+ANYTHING = "*"
+"""Stands for every class among those that are allowed: the operator himself wrote the number."""
+
+_SEPARATORS = str.maketrans("", "", "-.() /")
+
+
+class Barring:
+    """The classes, compiled. Immutable."""
+
+    __slots__ = ("_any", "_classes", "_emergency", "_home")
+
+    def __init__(
+        self, classes: Mapping[str, Collection[str]], home: Iterable[str] = (), emergency: Iterable[str] = ()
+    ) -> None:
+        """`home`: country codes with their "+". ValueError where a pattern can't be read."""
+        self._classes = {name: _Matcher(patterns) for name, patterns in classes.items() if patterns}
+        # Most numbers are in no class: one look tells.
+        self._any = _Matcher([pattern for patterns in classes.values() for pattern in patterns])
+        self._home = tuple(access + code.lstrip("+") for code in home for access in ACCESS_CODES)
+        self._emergency = frozenset(emergency)
+
+    def is_emergency(self, number: str) -> bool:
+        """Whether nothing may keep this number from being called."""
+        return number in self._emergency
+
+    def classes_of(self, number: str) -> list[str]:
+        """The classes that a number is in."""
+        number = number.translate(_SEPARATORS)
+        if not self._any.matches(number):
+            return []
+        at_home = bool(self._home) and number.startswith(self._home)
+        return [
+            name
+            for name, matcher in self._classes.items()
+            if matcher.matches(number) and not (at_home and name == INTERNATIONAL)
+        ]
+
+    def barred(self, numbers: Iterable[str], allowed: Collection[str]) -> str:
+        """The first class of one of `numbers` that is not among those `allowed`; "" where all are."""
+        if ANYTHING in allowed:
+            return ""
+        for number in numbers:
+            for name in self.classes_of(number):
+                if name not in allowed:
+                    return name
+        return ""
+
+
+class _Matcher:
+    """Many patterns as one regular expression; those that are regular expressions themselves stay apart."""
+
+    __slots__ = ("_others", "_together")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        read = [read_pattern(text) for text in dict.fromkeys(patterns)]
+        plain = [_expression(pattern) for pattern in read if pattern.regex is None]
+        self._together = re.compile("|".join(plain), re.DOTALL) if plain else None
+        self._others = [pattern.regex for pattern in read if pattern.regex is not None]
+
+    def matches(self, number: str) -> bool:
+        if self._together is not None and self._together.fullmatch(number):
+            return True
+        return any(each.fullmatch(number) for each in self._others)
+
+
+def _expression(pattern: Pattern) -> str:
+    parts = ["[" + "".join(map(re.escape, sorted(allowed))) + "]" for allowed in pattern.elements]
+    return "".join(parts) + {"": "", ".": ".+", "!": ".*"}[pattern.tail]

@@ -6,9 +6,9 @@ import random
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
+from torture_files import MESSAGES
 
 from sip.digest import ALGORITHMS, DigestServer, ha1
 from sip.errors import ParseError, SipError
@@ -17,7 +17,6 @@ from sip.message import Message, Request, Response, response_to
 from sip.parser import check_request, check_response, parse
 from sip.uri import Uri
 
-TORTURE_FILES = Path(__file__).parents[3] / "shared" / "torture" / "rfc4475"
 ROUNDS = 40  # mutations of each message: a second or two in all
 LONGEST = 0.010  # seconds of CPU for one input
 
@@ -30,9 +29,7 @@ PIECES = (
 
 
 def torture() -> list[bytes]:
-    files = sorted(TORTURE_FILES.glob("*.dat"))
-    assert files, f"the RFC 4475 messages are not at {TORTURE_FILES}"
-    return [file.read_bytes() for file in files]
+    return [file.read_bytes() for file in sorted(MESSAGES.glob("*.dat"))]
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:

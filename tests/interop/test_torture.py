@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from harness.torture import PROGRAM, TortureRuns
+from harness.torture import TortureRuns
+from torture_files import needs_torture
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, needs_torture]
 
 
 @pytest.mark.parametrize(("transport", "least"), [("udp", 47), ("tcp", 45)])
 def test_the_torture_messages_get_the_answers_of_rfc_4475(torture: TortureRuns, transport: str, least: int) -> None:
     """As many right as named, and a healthy OPTIONS answered after every single one."""
-    assert PROGRAM.exists(), f"{PROGRAM} is missing: the torture messages come from there"
     output = torture.output(transport)
     total = re.search(r"TOTAL (\d+) of (\d+) right, (\d+) left it dead", output)
     assert total is not None, output

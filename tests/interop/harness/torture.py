@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.switch import ROOT, Switch
+from harness.switch import Switch
+from torture_files import SENDER
 
-PROGRAM = ROOT.parent / "shared" / "torture" / "run.py"
 SENDERS = "127.0.9.0/24"
 TRANSPORTS = ("udp", "tcp")
 
@@ -25,13 +25,13 @@ class TortureRuns:
             self._switches[transport] = Switch(directory / transport, trunks=[SENDERS])
 
     def start(self) -> None:
-        if not PROGRAM.exists():
+        if not SENDER.is_file():
             return
         for transport, switch in self._switches.items():
             switch.start()
             words = ["--host", switch.host, "--port", str(switch.port), "--proto", transport]
             self._runs[transport] = subprocess.Popen(
-                [sys.executable, str(PROGRAM), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                [sys.executable, str(SENDER), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
 
     def output(self, transport: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
+from torture_files import MESSAGES, needs_torture
 
 from sip.errors import ParseError, SipError
 from sip.message import Message, Request, Response, response_to
@@ -400,19 +400,16 @@ TORTURE: dict[str, int | None] = {
     "zeromf": None,
 }
 RESPONSES = {"bcast", "bigcode", "noreason", "scalarlg", "unreason"}
-TORTURE_FILES = Path(__file__).parents[4] / "shared" / "torture" / "rfc4475"
 
 
 def torture(name: str) -> bytes:
-    path = TORTURE_FILES / f"{name}.dat"
-    assert path.is_file(), f"the RFC 4475 messages are not at {TORTURE_FILES}"
-    return path.read_bytes()
+    return (MESSAGES / f"{name}.dat").read_bytes()
 
 
+@needs_torture
 class TestRfc4475:
     def test_every_message_is_judged(self) -> None:
-        assert TORTURE_FILES.is_dir(), f"the RFC 4475 messages are not at {TORTURE_FILES}"
-        assert {path.stem for path in TORTURE_FILES.glob("*.dat")} == set(TORTURE)
+        assert {path.stem for path in MESSAGES.glob("*.dat")} == set(TORTURE)
 
     @pytest.mark.parametrize("name", sorted(name for name, status in TORTURE.items() if status is not None))
     def test_the_refusals_decided_by_syntax(self, name: str) -> None:

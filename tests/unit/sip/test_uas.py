@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from torture_files import MESSAGES, needs_torture
 from virtual_link import ANSWER, OFFER, Link, Node, Seen
 
 from sip.message import Request, Response
 from sip.ua import UaSettings
 from sip.uas import Refused, check_accept, sdp_of
-
-TORTURE = Path(__file__).parents[4] / "shared" / "torture" / "rfc4475"
 
 
 def request(method: str = "INVITE", uri: str = "sip:bob@192.0.2.2", body: bytes = OFFER, **headers: str) -> str:
@@ -230,7 +227,7 @@ def test_accept_absent_means_sdp() -> None:
 # --- RFC 4475 -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not TORTURE.is_dir(), reason="the RFC 4475 messages are not beside the project")
+@needs_torture
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
@@ -243,7 +240,7 @@ def test_torture_messages(name: str, wanted: set[int]) -> None:
     """RFC 4475; 0: no final answer of ours, the application has it."""
     link = Link()
     bob = link.node("192.0.2.2")
-    bob.inject((TORTURE / f"{name}.dat").read_bytes())
+    bob.inject((MESSAGES / f"{name}.dat").read_bytes())
     finals = [seen.message.status for seen in link.wire if final(seen)]
     assert set(finals or [0]) <= wanted
     assert len(bob.events) == (1 if not finals else 0)

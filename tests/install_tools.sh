@@ -6,6 +6,7 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 PATH="$PATH:/usr/sbin:/sbin"
 need sipp sip-tester
 need baresip baresip-core
+need linphonec linphone-cli
 need tshark tshark
 need ip iproute2
 need nft nftables

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-TOOLS = ("sipp", "baresip", "tshark", "dumpcap", "ip", "nft")
+TOOLS = ("sipp", "baresip", "linphonec", "tshark", "dumpcap", "ip", "nft")
 
 
 def require_tools() -> None:

@@ -12,6 +12,8 @@ need ip iproute2
 need nft nftables
 need sox sox
 need gcc gcc
+# Debian keeps the server's programs off the path.
+[ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing="$missing postgresql"
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then

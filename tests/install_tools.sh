@@ -6,11 +6,14 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 PATH="$PATH:/usr/sbin:/sbin"
 need sipp sip-tester
 need baresip baresip-core
+need linphonec linphone-cli
 need tshark tshark
 need ip iproute2
 need nft nftables
 need sox sox
 need gcc gcc
+# Debian keeps the server's programs off the path.
+[ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing="$missing postgresql"
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then

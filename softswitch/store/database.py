@@ -28,6 +28,11 @@ UNAVAILABLE = (SQLAlchemyError, OSError)
 FAULTY = (DataError, IntegrityError, ValueError, OverflowError, TypeError)
 """The fault of one record: tried again it would fail again, and keep all others from being written."""
 
+# SQLSTATE classes that say the same of asyncpg's errors, which come as plain DBAPIErrors: data exception, integrity
+# constraint violation, program limit exceeded (a text too long for an index).
+DATA_EXCEPTION = "22"
+FAULTY_STATES = (DATA_EXCEPTION, "23", "54")
+
 
 class StoreError(OSError):
     """The database can't be opened, brought up to date or read; one line, without the URL's password."""
@@ -60,10 +65,24 @@ def shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
+def is_faulty(error: BaseException) -> bool:
+    """Whether a record is at fault, and not the database."""
+    return isinstance(error, FAULTY) or _state(error).startswith(FAULTY_STATES)
+
+
 def reason(error: BaseException) -> str:
     """What the driver says, in one line, without statement and parameters: they hold callers' numbers."""
     lines = str(getattr(error, "orig", None) or error).splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    # "invalid input for query argument $1: VALUE (why)", 'invalid input syntax for type integer: "VALUE"'.
+    line = lines[0].partition(": ")[0] if _state(error).startswith(DATA_EXCEPTION) else lines[0]
+    return line[:200]
+
+
+def _state(error: BaseException) -> str:
+    """The SQLSTATE, where the driver has it."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
 
 
 def _try_sqlite(_dialect: object, _record: object, args: list[Any], keywords: dict[str, Any]) -> None:

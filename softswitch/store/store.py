@@ -19,7 +19,7 @@ from sqlalchemy import Row, Select, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sip.binding import BindingStored
-from softswitch.store.database import FAULTY, UNAVAILABLE, StoreError, open_engine, reason, shown
+from softswitch.store.database import FAULTY, UNAVAILABLE, StoreError, is_faulty, open_engine, reason, shown
 from softswitch.store.migrate import upgrade
 from softswitch.store.pending import Group, Pending
 from softswitch.store.records import BindingChange, BindingRecord, CdrFilter, CdrRecord
@@ -239,25 +239,31 @@ class Store:
         UNAVAILABLE, with nothing of the group lost: what is then in it again was not written."""
         try:
             await self._commit(group)
-        except FAULTY as error:
+        except (*UNAVAILABLE, *FAULTY) as error:
+            if not is_faulty(error):
+                raise
             log.error("a record can't be written: writing one by one", why=reason(error))
             await self._write_singly(group)
 
     async def _write_singly(self, group: Group) -> None:
         while group.cdrs:
-            try:
-                await self._commit(Group([group.cdrs[0]], {}))
-            except FAULTY as error:
+            if not await self._accepted(Group([group.cdrs[0]], {}), "record refused"):
                 self.counters["cdr_refused"] += 1
-                log.error("record refused", why=reason(error))
             del group.cdrs[0]
         for key in list(group.bindings):
-            try:
-                await self._commit(Group([], {key: group.bindings[key]}))
-            except FAULTY as error:
+            if not await self._accepted(Group([], {key: group.bindings[key]}), "binding refused"):
                 self.counters["binding_refused"] += 1
-                log.error("binding refused", why=reason(error))
             del group.bindings[key]
+
+    async def _accepted(self, single: Group, otherwise: str) -> bool:
+        try:
+            await self._commit(single)
+        except (*UNAVAILABLE, *FAULTY) as error:
+            if not is_faulty(error):
+                raise
+            log.error(otherwise, why=reason(error))
+            return False
+        return True
 
     async def _commit(self, group: Group) -> None:
         cdrs = [cdr_row(record) for record in group.cdrs]

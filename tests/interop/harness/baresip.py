@@ -70,6 +70,7 @@ class Phone:
         # baresip takes the port after its own for TLS.
         self.port = free_ports(3)
         rtp = free_ports(20, even=True)
+        self.rtp_ports = range(rtp, rtp + 20)
         self._control = (host, self.port + 2)
         write_tone(self.directory / "tone.wav", tone, TONE_SECONDS)
         text = CONFIG.format(
@@ -78,7 +79,7 @@ class Phone:
             interface=interface or host,
             tone=self.directory / "tone.wav",
             rtp=rtp,
-            rtp_last=rtp + 19,
+            rtp_last=self.rtp_ports[-1],
             modules=MODULES,
             control=self._control[1],
             ear=self.ear,
@@ -115,16 +116,16 @@ class Phone:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._socket = wait_for(self._connect, self._log)
+        self._socket = wait_for(self._connect, self.log)
 
     def wait_registered(self, seconds: float = 10.0) -> None:
         """It says so in its log, perhaps before anyone could connect to it and hear of the event."""
         told = re.compile(rf"^{self.user}@\S+ \{{.*\}} 200 OK", re.M)
-        wait_for(lambda: told.search(self._log()), lambda: f"phone {self.user} registered: {self._log()}", seconds)
+        wait_for(lambda: told.search(self.log()), lambda: f"phone {self.user} registered: {self.log()}", seconds)
 
     def _connect(self) -> socket.socket | None:
         assert self._process is not None
-        assert self._process.poll() is None, f"baresip ended: {self._log()}"
+        assert self._process.poll() is None, f"baresip ended: {self.log()}"
         try:
             return connect_inside(self._namespace, self._control)
         except ConnectionRefusedError:
@@ -172,13 +173,17 @@ class Phone:
 
         def said() -> str:
             kinds = [event.get("type") for event in self._events]
-            return f"phone {self.user}: {kind}; it had {kinds}\n{self._log()[-4000:]}"
+            return f"phone {self.user}: {kind}; it had {kinds}\n{self.log()[-4000:]}"
 
         return wait_for(look, said, seconds)
 
     def events(self) -> list[str]:
         self._read()
         return [str(event.get("type")) for event in self._events]
+
+    def all_events(self, kind: str) -> list[dict[str, Any]]:
+        self._read()
+        return [event for event in self._events if event.get("type") == kind]
 
     def _read(self) -> None:
         assert self._socket is not None
@@ -201,6 +206,6 @@ class Phone:
         """The recording of what came in during a call; by default the last one."""
         return sorted(self.ear.glob("*-dec.wav"))[index]
 
-    def _log(self) -> str:
+    def log(self) -> str:
         file = self.directory / "log"
         return file.read_text(errors="replace")[-8000:] if file.exists() else ""

@@ -6,12 +6,26 @@ import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from harness.namespaces import inside
 from harness.waiting import wait_for
 
 # PI_ERROR of Wireshark's epan/proto.h: "serious" expert information.
 ERROR = "8388608"
+
+
+class EventPacket(NamedTuple):
+    """A packet of a telephone-event (RFC 4733 2.3); `duration` in timestamp units since the event began."""
+
+    source: int  # port
+    destination: int
+    payload_type: int
+    marker: bool
+    timestamp: int
+    event: int
+    end: bool
+    duration: int
 
 
 class Capture:
@@ -81,6 +95,24 @@ class Capture:
                 packet = bytes.fromhex(payload)
                 streams.setdefault((int(source), int(destination)), []).append((float(time), packet[12:]))
         return streams
+
+    def telephone_events(self, ports: range, payload_types: tuple[int, ...]) -> list[EventPacket]:
+        """What came to and left these ports as telephone-events of these payload types, in the order of time."""
+        fields = ("frame.number", "udp.srcport", "udp.dstport", "rtp.p_type", "rtp.marker", "rtp.timestamp")
+        fields += ("rtpevent.event_id", "rtpevent.end_of_event", "rtpevent.duration")
+        words = [word for field in fields for word in ("-e", field)]
+        words += ["-d", f"udp.port=={ports.start}-{ports.stop - 1},rtp", "-T", "fields", "-E", "separator=;"]
+        found: list[tuple[int, EventPacket]] = []
+        for payload_type in payload_types:
+            # The dissector knows one type by number; the SDP is not in the capture.
+            kind = f"rtpevent.event_payload_type_value:{payload_type}"
+            chosen = f"rtpevent && rtp.p_type == {payload_type}"
+            for line in self._tshark(*words, "-o", kind, "-Y", chosen):
+                number, source, destination, type_, marker, *rest = map(int, line.split(";"))
+                stamp, event, end, duration = rest
+                packet = EventPacket(source, destination, type_, bool(marker), stamp, event, bool(end), duration)
+                found.append((number, packet))
+        return [packet for _, packet in sorted(found)]
 
     def _tshark(self, *words: str) -> list[str]:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Network namespaces: a phone behind a router that masquerades, and a switch beyond it."""
+"""Namespaces: a phone behind a router that masquerades, and a switch beyond it; a resolv.conf of one's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import threading
+from pathlib import Path
 from types import TracebackType
 
 _CLONE_NEWNET = 0x40000000
@@ -22,6 +23,14 @@ SWITCH = "198.51.100.1"
 def inside(namespace: str) -> list[str]:
     """What stands before a command that runs in a network namespace; nothing for the machine's own."""
     return ["ip", "netns", "exec", namespace] if namespace else []
+
+
+def resolving_by(resolv_conf: Path | None) -> list[str]:
+    """What stands before a command that finds this file where others find /etc/resolv.conf; nothing for None."""
+    if resolv_conf is None:
+        return []
+    script = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, "sh", str(resolv_conf)]
 
 
 def connect_inside(namespace: str, address: tuple[str, int], seconds: float = 2.0) -> socket.socket:

@@ -1,4 +1,4 @@
-"""SIPp as a process: a scenario of `sipp_scenarios/`, its exit code and what it says went wrong."""
+"""SIPp as a process: a scenario of `sipp_scenarios/` or `scenarios/` here, its exit code, what it says went wrong."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ from softswitch.load import SCENARIOS, first_errors
 
 # A warning that means nothing: all SIPps of a machine share 60 ports for a remote control, which we don't use.
 NO_CONTROL = "Unable to bind remote control socket (tried"
+
+# Those that only a test of this directory can use.
+OWN_SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
+
+
+def _file_of(scenario: str) -> Path:
+    own = OWN_SCENARIOS / f"{scenario}.xml"
+    return own if own.exists() else SCENARIOS / own.name
 
 
 class Sipp:
@@ -41,7 +49,7 @@ class Sipp:
         self.scenario = scenario
         self.directory = directory
         self._stem = f"{scenario}-{local[0].replace(':', '.')}-{local[1]}"
-        words = ["sipp", *([remote] if remote else []), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-nostdin"]
+        words = ["sipp", *([remote] if remote else []), "-sf", str(_file_of(scenario)), "-nostdin"]
         words += [
             "-i",
             local[0],

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from harness.namespaces import inside
+from harness.namespaces import inside, resolving_by
 from harness.ports import free_ports
 from harness.waiting import wait_for
 from typer.testing import CliRunner
@@ -49,8 +49,10 @@ class Switch:
         extra: str = FOR_SIPP,
         host: str = "127.0.0.1",
         namespace: str = "",
+        nameserver: str = "",
         expected_errors: Sequence[str] = (),
     ) -> None:
+        """`nameserver`: the address its resolv.conf has instead of the machine's."""
         self._prepare(directory, host, namespace, expected_errors)
         self.port = free_ports(1)
         self.first_rtp_port = free_ports(RTP_PORTS, even=True)
@@ -64,6 +66,9 @@ class Switch:
             words += ["--route", route]
         self.run_here(*words)
         self.write("interop.yaml", extra)
+        if nameserver:
+            self._resolver = directory / "resolv.conf"
+            self._resolver.write_text(f"nameserver {nameserver}\n")
 
     @classmethod
     def of_default_configuration(cls, directory: Path) -> Switch:
@@ -93,6 +98,7 @@ class Switch:
         self.expected_errors = expected_errors
         self.log_file = directory / "switch.log"
         self.output_file = directory / "switch.out"
+        self._resolver: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     # ---- configuration -----------------------------------------------------------------------------
@@ -177,24 +183,25 @@ class Switch:
         return self._process.pid
 
     def start(self) -> None:
-        before = self.output_file.stat().st_size if self.output_file.exists() else 0
+        written = self.output_file.stat().st_size if self.output_file.exists() else 0
         environment = {**os.environ, "PYTHONWARNINGS": "default", "PYTHONUNBUFFERED": "1"}
+        before = [*inside(self.namespace), *resolving_by(self._resolver)]
         with self.output_file.open("ab") as output, self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*inside(self.namespace), *COMMAND, "serve", "--config", str(self.config), "--log-json"],
+                [*before, *COMMAND, "serve", "--config", str(self.config), "--log-json"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
                 cwd=ROOT,
                 env=environment,
             )
-        wait_for(lambda: self._ready(before), lambda: f"a ready switch; it said: {self.log()[-3000:]}", 20)
+        wait_for(lambda: self._ready(written), lambda: f"a ready switch; it said: {self.log()[-3000:]}", 20)
 
-    def _ready(self, before: int) -> bool:
+    def _ready(self, written: int) -> bool:
         assert self._process is not None
         code = self._process.poll()
         assert code is None, f"the switch ended with {code}: {self.output()}{self.log()[-3000:]}"
-        return b"softswitch ready" in self.output_file.read_bytes()[before:]
+        return b"softswitch ready" in self.output_file.read_bytes()[written:]
 
     def stop(self, seconds: float = 40.0) -> None:
         """SIGTERM; it must end with 0, and nothing in its log may be a fault."""

@@ -452,7 +452,10 @@ async def test_a_database_of_a_later_version_is_refused(url: str, tmp_path: Path
     [
         ("nonsense", "can't be read"),
         ("mysql://switch:secret@host/db", r"mysql://switch:\*\*\*@host/db: expected sqlite or postgresql"),
-        ("postgresql://switch:secret@host/db", r"switch:\*\*\*@host/db: Python package asyncpg is not installed"),
+        (
+            "postgresql+psycopg://switch:secret@host/db",
+            r"switch:\*\*\*@host/db: Python package psycopg is not installed",
+        ),
     ],
 )
 async def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str, says: str) -> None:

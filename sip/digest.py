@@ -178,12 +178,16 @@ class DigestServer:
         self._floor = -1  # nonces up to this serial that are not in the table are stale
         self._count = 0
 
-    def challenge(self, now: float, stale: bool = False) -> list[str]:
-        """Values of WWW-Authenticate or Proxy-Authenticate, one per algorithm, in the order they were given."""
+    def challenge(self, now: float, stale: bool = False, source: str = "") -> list[str]:
+        """Values of WWW-Authenticate or Proxy-Authenticate, one per algorithm, in the order they were given.
+
+        The nonce holds for whoever is at `source` (RFC 7616 3.3 has it depend on the client's address): one obtained at
+        one place is of no use in packets forged under another's address.
+        """
         self._count += 1
         serial = (int(now * 1000.0) << _COUNT_BITS) | (self._count & ((1 << _COUNT_BITS) - 1))
         text = f"{serial:016x}"
-        nonce = text + self._mac(text)
+        nonce = text + self._mac(text, source)
         end = ", stale=true" if stale else ""
         return [f"{before}{nonce}{after}{end}" for before, after in self._heads.values()]
 
@@ -195,10 +199,13 @@ class DigestServer:
         credentials_of: CredentialsOf,
         now: float,
         body: bytes = b"",
+        source: str = "",
     ) -> Verdict:
         """Check the value of Authorization or Proxy-Authorization of a request with that method and Request-URI.
 
-        The nonce count is taken only when everything else is right: a stranger can't use up a phone's.
+        First the nonce: under one that we did not give to `source`, or that is too old, no password is looked at, so
+        nothing can be guessed, and whoever forges packets under other people's addresses brings no failures upon them.
+        Its count is taken only when everything else is right: a stranger can't use up a phone's.
         """
         try:
             scheme, params = read_auth(header_value)
@@ -213,6 +220,11 @@ class DigestServer:
         if (qop != "auth" and qop != "auth-int") or len(count) != 8 or not _HEX.fullmatch(count):
             return FAILED
         username, nonce, answer = params.get("username", ""), params.get("nonce", ""), params.get("response", "")
+        serial = self._serial(nonce, source)
+        if serial is None or self._is_old(serial, now):
+            # RFC 7616 3.3: stale "indicating that the previous request from the client was rejected because the nonce
+            # value was stale": phones keep the nonces of before our restart, and ask nobody then.
+            return STALE
         stored = credentials_of(username)
         known = None if stored is None else stored.get(algorithm)
         secret = self._nobody[algorithm] if known is None else known
@@ -222,24 +234,17 @@ class DigestServer:
         right = compare_digest(expected.encode(), answer.lower().encode("utf-8", "surrogateescape"))
         if not right or known is None or not self._names(params.get("uri", ""), uri):
             return FAILED
-        return self._use(nonce, int(count, 16), now) or OK(username)
+        return self._use(serial, int(count, 16), now) or OK(username)
 
-    def _use(self, nonce: str, count: int, now: float) -> Refusal | None:
-        """Take one count of a nonce; None when it was free."""
-        serial = self._serial(nonce)
-        if serial is None:
-            # RFC 7616 3.3: stale "indicating that the previous request from the client was rejected because the nonce
-            # value was stale ... The server SHOULD only set stale to true if it receives a request for which the nonce
-            # is invalid". Phones keep the nonces of before our restart; the password was right.
-            return STALE
+    def _is_old(self, serial: int, now: float) -> bool:
         age = now - (serial >> _COUNT_BITS) / 1000.0
-        if age > self._lifetime or age < -_CLOCK_SLACK:
-            return STALE
+        return age > self._lifetime or age < -_CLOCK_SLACK or (serial <= self._floor and serial not in self._seen)
+
+    def _use(self, serial: int, count: int, now: float) -> Refusal | None:
+        """Take one count of a nonce; None when it was free."""
         seen = self._seen
         state = seen.get(serial)
         if state is None:
-            if serial <= self._floor:
-                return STALE
             self._make_room(now)
             seen[serial] = count << _WINDOW | 1
             self._order.append(serial)
@@ -269,16 +274,16 @@ class DigestServer:
             del seen[oldest]
             self._floor = max(self._floor, oldest)
 
-    def _serial(self, nonce: str) -> int | None:
-        """The serial of a nonce of ours, None of any other."""
+    def _serial(self, nonce: str, source: str) -> int | None:
+        """The serial of a nonce that we gave to `source`, None of any other."""
         text, mac = nonce[:_SERIAL_DIGITS], nonce[_SERIAL_DIGITS:]
-        if not nonce.isascii() or not compare_digest(self._mac(text), mac):
+        if not nonce.isascii() or not compare_digest(self._mac(text, source), mac):
             return None
         return int(text, 16)
 
-    def _mac(self, text: str) -> str:
+    def _mac(self, text: str, source: str) -> str:
         keyed = self._keyed.copy()
-        keyed.update(text.encode())
+        keyed.update(f"{text}{source}".encode())
         return keyed.hexdigest()
 
     def _names(self, said: str, uri: str) -> bool:

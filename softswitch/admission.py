@@ -305,9 +305,9 @@ class Admission:
         header = self._credentials(request)
         if header is None:
             self.counters["challenged"] += 1
-            return self._challenge(now)
+            return self._challenge(now, host)
         self._flow, self._host, self._now, self._attempt, self._reason = flow, host, now, "", "unreadable"
-        verdict = self._digest.verify(header, method, request.uri, self._secrets_of, now, request.body)
+        verdict = self._digest.verify(header, method, request.uri, self._secrets_of, now, request.body, host)
         if isinstance(verdict, OK):
             login = self._accounts.login(verdict.username)
             if login is not None:
@@ -317,13 +317,13 @@ class Admission:
         if verdict is STALE:
             # RFC 7616 3.3: the password was right, so the phone may answer the new challenge without asking its user.
             self.counters["stale"] += 1
-            return self._challenge(now, stale=True)
+            return self._challenge(now, host, stale=True)
         if verdict is REPLAYED:
             # The password was right here too: a phone that lost count gets on, whoever replays does not.
             self.counters["replayed"] += 1
-            return self._challenge(now, stale=True)
+            return self._challenge(now, host, stale=True)
         self._failed(request, flow, now)
-        return self._challenge(now)
+        return self._challenge(now, host)
 
     def refuse_other(self, request: Request, flow: Flow, now: float) -> Response:
         """The answer to a request that nobody serves: 405 to those who are known, a challenge to all others.
@@ -355,9 +355,9 @@ class Admission:
             if security is not None:
                 security.backed_off(full, flow, attempt, now)
 
-    def _challenge(self, now: float, stale: bool = False) -> Challenge:
+    def _challenge(self, now: float, host: str, stale: bool = False) -> Challenge:
         # RFC 3261 22.1: UASs and registrars challenge with 401 and WWW-Authenticate, proxies with 407.
-        return Challenge([("WWW-Authenticate", value) for value in self._digest.challenge(now, stale)])
+        return Challenge([("WWW-Authenticate", value) for value in self._digest.challenge(now, stale, host)])
 
     def _credentials(self, request: Request) -> str | None:
         """The Authorization for our realm; the only one, whatever its realm, when there is one."""

@@ -37,7 +37,7 @@ class DnsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     nameservers: tuple[str, ...] = ()  # addresses; empty: those of resolv.conf
     port: int = 53
-    lifetime: float = 3.0  # seconds for all questions of one look-up
+    lifetime: float = 3.0  # seconds for the questions of one round: NAPTR, SRV, addresses
     no_record_ttl: float = 30.0  # seconds for which a name without records is remembered
     failure_ttl: float = 5.0  # seconds for which a failure is: a dead server must not be asked for every call
     max_cached: int = 4_096  # answers

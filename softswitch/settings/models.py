@@ -171,7 +171,7 @@ class SipSettings(Section):
     pass_headers: Annotated[tuple[HeaderName, ...], Field(max_length=32)] = ()
     """Headers of a caller's INVITE that the called are sent too; all others stay on their own leg."""
     dns_timeout: Duration = Field(5.0, ge=0.5, le=30)
-    """Longest wait for a name to resolve."""
+    """Longest wait for the answers to one step of resolving a name: services (NAPTR), servers (SRV), addresses."""
 
     @model_validator(mode="after")
     def _once(self) -> SipSettings:

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from sip.digest import DigestClient
+from sip.effects import Flow
 from sip.message import Request
 from sip.reliable import REPEAT_PROGRESS, REPEAT_RELIABLE, is_reliable
 from sip.ua_events import RequestAnswered, RequestFailed
@@ -131,8 +132,15 @@ class InDialog(Owner):
 
     def failed(self, cause: FailureCause, now: float) -> None:
         self._stop_waiting()
-        self.transaction = None
-        self.session._failed_inside(self, cause, now)
+        transaction, self.transaction = self.transaction, None
+        session = self.session
+        if isinstance(session.destination, Flow) and transaction is not None and not transaction.branch:
+            # The connection was gone before the request could be written. RFC 3261 12.2.1.1 sends it to the remote
+            # target: a dialog outlives its connections.
+            session.destination = None
+            self.send(now)
+            return
+        session._failed_inside(self, cause, now)
 
     def _patience(self, response: Response) -> float:
         """Seconds that a re-INVITE may wait for a further response after this provisional one."""

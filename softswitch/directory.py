@@ -20,7 +20,7 @@ from softswitch.admission import Known
 from softswitch.call_limits import CallLimits
 from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous, privacy_asked
 from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget
-from softswitch.hunt import BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
+from softswitch.hunt import BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Outcome, Target
 from softswitch.registrations import Registrations
 from softswitch.trunks import Trunks
 from softswitch.vocabulary import Endpoint, Party, Setup
@@ -150,11 +150,6 @@ class PhoneBook:
         entry = self._entries.extensions.get(number)
         if entry is None:
             return Target(number, (), 1.0, NO_ROUTE)
-        contacts = self._registrations.targets(number, now)
-        if not contacts:
-            return Target(number, (), entry.ring_timeout, UNAVAILABLE)
-        if not self._limits.has_room(f"extension:{number}", entry.call_limit, contact):
-            return Target(number, (), entry.ring_timeout, BUSY)
         endpoints = tuple(
             [
                 Endpoint(
@@ -170,20 +165,16 @@ class PhoneBook:
                         tuple([("Route", route) for route in each.route]),
                     ),
                 )
-                for each in contacts
+                for each in self._registrations.targets(number, now)
             ]
         )
-        return Target(number, (endpoints,), entry.ring_timeout, UNAVAILABLE)
+        target = Target(number, (endpoints,) if endpoints else (), entry.ring_timeout, UNAVAILABLE)
+        return self._within_limit(target, f"extension:{number}", entry.call_limit, contact, BUSY)
 
     def _trunk(self, name: str, number: str, caller: Party, contact: str, now: float) -> Target:
         entry = self._entries.trunks.get(name)
         if entry is None:
             return Target(name, (), 1.0, NO_ROUTE)
-        attempts = self._trunks.attempts(name, number, caller, now)
-        if not attempts:
-            return Target(name, (), entry.ring_timeout, NO_ROUTE)
-        if not self._limits.has_room(f"trunk:{name}", entry.channels, contact):
-            return Target(name, (), entry.ring_timeout, NO_CHANNEL)
         groups = tuple(
             [
                 (
@@ -204,10 +195,17 @@ class PhoneBook:
                         each.gateway,
                     ),
                 )
-                for each in attempts
+                for each in self._trunks.attempts(name, number, caller, now)
             ]
         )
-        return Target(name, groups, entry.ring_timeout, UNAVAILABLE)
+        target = Target(name, groups, entry.ring_timeout, UNAVAILABLE if groups else NO_ROUTE)
+        return self._within_limit(target, f"trunk:{name}", entry.channels, contact, NO_CHANNEL)
+
+    def _within_limit(self, target: Target, owner: str, limit: int, contact: str, full: Outcome) -> Target:
+        """The target, without its endpoints where its owner has as many calls as it may."""
+        if not target.groups or self._limits.has_room(owner, limit, contact):
+            return target
+        return Target(target.name, (), target.ring_timeout, full)
 
     # ---- what the runtime asks -----------------------------------------------------------------------
 

@@ -169,20 +169,21 @@ async def _show(store: Store, wanted: CdrFilter, limit: int) -> None:
     from softswitch.cli.tables import terminal
 
     try:
-        records = await store.cdrs(wanted, limit)
+        records = await store.cdrs(wanted, limit + 1)
     finally:
         await store.close()
-    show(records, terminal())
+    more = f"there are more: --limit {2 * limit}, --since, --number" if len(records) > limit else ""
+    show(records[:limit], terminal(), more)
 
 
-def show(records: list[CdrRecord], console: Console) -> None:
-    """Prints the table, or one line where there is nothing."""
+def show(records: list[CdrRecord], console: Console, more: str = "") -> None:
+    """Prints the table, or one line where there is nothing; `more` below it says what is not shown."""
     from softswitch.cli.tables import table
 
     if not records:
         console.print("no calls", style="dim")
         return
-    console.print(table(f"calls ({len(records)})", COLUMNS, map(_row, records), console.width))
+    console.print(table(f"calls ({len(records)})", COLUMNS, map(_row, records), console.width, more))
 
 
 def _row(record: CdrRecord) -> Sequence[Text]:

@@ -67,6 +67,8 @@ def test_the_latest_calls_are_listed(config: Path) -> None:
     assert "103" in result.output
     assert "102" in result.output
     assert "101" not in result.output
+    assert "there are more: --limit 4" in result.output
+    assert "there are more" not in run("--config", str(config), "--limit", "3").output
 
 
 def test_what_a_caller_calls_itself_moves_no_cursor(config: Path) -> None:

@@ -215,29 +215,22 @@ class BatchSockets:
         """
         sent = 0
         capacity = self._slots.capacity
+        iov = self._out_iov
         for start in range(0, len(at), capacity):
-            part = slice(start, start + capacity)
-            sent += self._send(data, at[part], lengths[part], sockets[part], names_at, rows[part], name_lengths[part])
+            of = sockets[start : start + capacity]
+            order = of.astype(np.uint16).argsort(kind="stable")
+            if start:
+                order += start
+            count = len(order)
+            iov[:count, 0] = at[order] * data.strides[0] + data.ctypes.data
+            iov[:count, 1] = lengths[order]
+            self._out_name[:count] = rows[order] * SOCKADDR + names_at
+            self._out_namelen[:count] = name_lengths[order]
+            sent += self._send_prepared(np.bincount(of))
         return sent
 
-    def _send(
-        self,
-        data: npt.NDArray[np.uint8],
-        at: I64,
-        lengths: I64,
-        sockets: I64,
-        names_at: int,
-        rows: I64,
-        name_lengths: I64,
-    ) -> int:
-        count = len(at)
-        order = sockets.astype(np.uint16).argsort(kind="stable")
-        iov = self._out_iov
-        iov[:count, 0] = at[order] * data.strides[0] + data.ctypes.data
-        iov[:count, 1] = lengths[order]
-        self._out_name[:count] = rows[order] * SOCKADDR + names_at
-        self._out_namelen[:count] = name_lengths[order]
-        by_socket = np.bincount(sockets)
+    def _send_prepared(self, by_socket: I64) -> int:
+        """Send the prepared messages, which lie in the order of their sockets: how many belong to each."""
         done = 0
         sent = 0
         for index in by_socket.nonzero()[0].tolist():

@@ -465,7 +465,9 @@ class InviteSession(SessionCore):
         if inside.kind is Kind.BYE:
             self._finish()
         elif not self.over and not self._is_stale(inside):
-            # RFC 3261 12.2.1.2: "also ... terminate a dialog if no response at all is received for the request"
+            # RFC 3261 12.2.1.2: "A UAC SHOULD also terminate a dialog if no response at all is received for the
+            # request (the client transaction would inform the TU about the timeout.)" So too where a re-INVITE met a
+            # provisional response, then neither a final one nor a 487 after our CANCEL.
             timed_out = cause == "timeout"
             self._lost(inside.dialog, "timeout" if timed_out else "transport", 408 if timed_out else 503, now)
 

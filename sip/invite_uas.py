@@ -13,7 +13,7 @@ from sip import reliable
 from sip.invite import InviteSession
 from sip.message import Request, Response, response_to
 from sip.offer_answer import Exchange, WrongState
-from sip.reliable import FIRST_RSEQ_BITS, Reliable, ReliableQueue
+from sip.reliable import FIRST_RSEQ_BITS, REPEAT_PROGRESS, REPEAT_RELIABLE, Reliable, ReliableQueue
 from sip.session_core import SDP_TYPE, Headers, Pending, State
 from sip.ua_events import AnswerReceived, Cancelled, EndCause, SessionEnded
 from sip.uas import sdp_of
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from sip.session_timer import Settled
     from sip.timers import Timer
     from sip.ua import UserAgent
-
-# RFC 3261 13.3.1.1: "To prevent cancellation, the UAS MUST send a non-100 provisional response at every minute";
-# RFC 3262 3 allows two and a half where they are reliable.
-REPEAT_PROGRESS = 60.0
-REPEAT_RELIABLE = 150.0
 
 # How the INVITE allows 18x to be sent reliably (RFC 3262 3).
 _NEVER, _MAY, _MUST = 0, 1, 2

@@ -11,7 +11,9 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from sip.digest import DigestClient
+from sip.effects import Flow
 from sip.message import Request
+from sip.reliable import REPEAT_PROGRESS, REPEAT_RELIABLE, is_reliable
 from sip.ua_events import RequestAnswered, RequestFailed
 
 if TYPE_CHECKING:
@@ -21,12 +23,18 @@ if TYPE_CHECKING:
     from sip.effects import Destination, FailureCause
     from sip.message import Response
     from sip.session_core import SessionCore
+    from sip.timers import Timer
     from sip.ua import UserAgent
 
 Header = tuple[str, str]
 
 # Sendings with credentials of one request: the first, and one more when the nonce was stale.
 MAX_AUTH_TRIES = 2
+
+# How many T1 a re-INVITE waits after its last provisional response. RFC 3261 sets no limit there; this is what it
+# gives every other request (Timer F): a peer answers a change of media by itself. One that says more than 100 is due
+# to say it again in a minute (13.3.1.1), and gets that minute too.
+PATIENCE_IN_T1 = 64
 
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
@@ -74,9 +82,13 @@ class Kind(Enum):
 class InDialog(Owner):
     """A request inside a dialog. It holds the session while it is under way, not the other way round (bar
     `Reoffer`).
+
+    Timer B ends a re-INVITE that nothing answers, Timer F any other request. A re-INVITE that has met a provisional
+    response has no timer of the transaction layer any more: it is cancelled after `_patience`, and has failed when the
+    487 does not come in 64*T1 either (RFC 3261 9.1).
     """
 
-    __slots__ = ("dialog", "kind", "request", "session", "transaction", "tries")
+    __slots__ = ("_deadline", "cancelled", "dialog", "kind", "request", "session", "transaction", "tries")
 
     def __init__(self, session: SessionCore, dialog: Dialog, kind: Kind, request: Request) -> None:
         self.session = session
@@ -85,6 +97,8 @@ class InDialog(Owner):
         self.request = request
         self.tries = 0
         self.transaction: ClientTransaction | None = None
+        self.cancelled = False  # whatever comes now but a 2xx, it does not go again
+        self._deadline: Timer | None = None  # of a re-INVITE that was answered provisionally
 
     def send(self, now: float) -> None:
         session = self.session
@@ -95,18 +109,50 @@ class InDialog(Owner):
         transaction.user = self
         self.transaction = transaction
 
+    def cancel(self, now: float) -> None:
+        """CANCEL a re-INVITE that is under way; a final response, or `failed`, still follows."""
+        self._stop_waiting()
+        self.cancelled = True
+        if self.transaction is not None:
+            self.session.ua.stack.cancel(self.transaction, now)
+
     def response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if response.status < 200:
+            if transaction.method == "INVITE" and not self.cancelled:
+                self._stop_waiting()
+                self._deadline = self.session.ua.timers.schedule(now + self._patience(response), self.cancel)
             self.session._provisional_inside(self, response, now)
             return
+        self._stop_waiting()
         transaction.user = self.transaction = None
-        if (response.status == 401 or response.status == 407) and self._authenticate(response, now):
+        challenged = response.status == 401 or response.status == 407
+        if challenged and not self.cancelled and self._authenticate(response, now):
             return
         self.session._answered_inside(self, response, now)
 
     def failed(self, cause: FailureCause, now: float) -> None:
-        self.transaction = None
-        self.session._failed_inside(self, cause, now)
+        self._stop_waiting()
+        transaction, self.transaction = self.transaction, None
+        session = self.session
+        if isinstance(session.destination, Flow) and transaction is not None and not transaction.branch:
+            # The connection was gone before the request could be written. RFC 3261 12.2.1.1 sends it to the remote
+            # target: a dialog outlives its connections.
+            session.destination = None
+            self.send(now)
+            return
+        session._failed_inside(self, cause, now)
+
+    def _patience(self, response: Response) -> float:
+        """Seconds that a re-INVITE may wait for a further response after this provisional one."""
+        patience = PATIENCE_IN_T1 * self.session.ua.timer_config.t1
+        if response.status > 100:
+            patience += REPEAT_RELIABLE if is_reliable(response) else REPEAT_PROGRESS
+        return patience
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def _authenticate(self, response: Response, now: float) -> bool:
         if self.tries >= MAX_AUTH_TRIES:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 # RFC 3262 3: RSeq starts in 1 .. 2**31-1; a start well below leaves room to count.
 FIRST_RSEQ_BITS = 20
 
+# RFC 3261 13.3.1.1: "To prevent cancellation, the UAS MUST send a non-100 provisional response at every minute";
+# RFC 3262 3 allows two and a half where they are reliable.
+REPEAT_PROGRESS = 60.0
+REPEAT_RELIABLE = 150.0
+
 # Provisional responses waiting for their turn; more than these are the application's mistake.
 MAX_QUEUED = 16
 

@@ -4,8 +4,10 @@
 start --> in flight --2xx--> done          AnswerReceived, or Offered when we sent no offer
               ^  \\--491, 500 with Retry-After--> back-off (RFC 3261 14.1) --+
               |---------------------------------------------------------------+
-                 \\--401, 407 (sip/outgoing.py), 422: sent again
-                 \\--other final--> OfferFailed; what was agreed before stands
+                 |--401, 407 (sip/outgoing.py), 422: sent again
+                 |--other final--> OfferFailed; what was agreed before stands
+                 |--1xx, then nothing--> CANCEL (sip/outgoing.py) --487--> OfferFailed
+                 \\--no final response, to the CANCEL neither--> SessionEnded (timeout), BYE
 """
 
 from __future__ import annotations
@@ -59,8 +61,8 @@ class Reoffer:
         if self.timer is not None:
             self.timer.cancel()
         inside = self.in_flight
-        if inside is not None and inside.transaction is not None and self.method == "INVITE":
-            session.ua.stack.cancel(inside.transaction, now)
+        if inside is not None and self.method == "INVITE":
+            inside.cancel(now)
         self.in_flight = None
 
 
@@ -96,12 +98,13 @@ def answered(session: InviteSession, inside: InDialog, response: Response, now: 
         # RFC 3261 14.1: "If a UA receives a non-2xx final response to a re-INVITE, the session parameters MUST remain
         # unchanged, as if no re-INVITE had been issued."
         offer.dialog.exchange.withdraw()
-    if status == 422 and _raise_interval(session, response) and offer.tries < MAX_TRIES:
+    may_go_again = offer.tries < MAX_TRIES and not inside.cancelled
+    if status == 422 and _raise_interval(session, response) and may_go_again:
         offer.tries += 1
         _send(session, offer, now)
         return
     delay = _back_off(session, response)
-    if delay is not None and offer.tries < MAX_TRIES:
+    if delay is not None and may_go_again:
         offer.tries += 1
         offer.timer = session.ua.timers.schedule(now + delay, partial(_again, session))
         return

@@ -137,7 +137,7 @@ class StatusReport(msgspec.Struct):
     counters: dict[str, int] = {}  # since the start
     tables: dict[str, int] = {}  # entries now: transactions, timers
     media: MediaReport = msgspec.field(default_factory=MediaReport)
-    totals: dict[str, int] = {}  # "registrations", "calls"
+    totals: dict[str, int] = {}  # "registrations", "trunks", "calls"
     listening: list[str] = []  # "udp 127.0.0.1:5060"
     config: str = ""
     draining: bool = False

@@ -126,7 +126,7 @@ def status_report(
         counters=counters,
         tables=tables,
         media=media,
-        totals={"registrations": len(bindings), "calls": len(active)},
+        totals={"registrations": len(bindings), "trunks": len(trunks), "calls": len(active)},
         listening=listening,
         config=config,
         draining=draining,

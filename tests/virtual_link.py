@@ -6,7 +6,8 @@
     link.run(1.0)                       # one second of virtual time
     assert bob.kinds() == ["SessionArrived"]
 
-`Link.fate(data, sender, receiver)` decides what becomes of a datagram: the delays of its copies, none for a loss.
+`Link.fate(seen)` decides what becomes of a datagram: the delays of its copies, none for a loss. Connections lose
+nothing, until `Link.cut` breaks them.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from functools import partial
 
 from sip.digest import Credentials
-from sip.effects import Flow, Resolve, Send, Target
+from sip.effects import Close, Connect, Effect, Flow, Resolve, Send, Target
 from sip.ids import Ids
 from sip.invite import InviteSession
 from sip.message import Request, Response, response_to
@@ -27,6 +29,7 @@ from sip.ua import UaSettings, UserAgent
 from sip.ua_events import UaEvent
 
 DELAY = 0.01  # seconds on the way, unless `fate` says otherwise
+CONNECT_TIME = 5.0  # seconds until a connection to somebody who is not there has failed
 
 OFFER = b"v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 ANSWER = b"v=0\r\no=b 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
@@ -135,11 +138,19 @@ class Node:
                     self.on_event(each, now)
             effects, self.stack.effects[:] = list(self.stack.effects), []
             for effect in effects:
-                if isinstance(effect, Send):
-                    self.link.transmit(self, effect, now)
-                elif isinstance(effect, Resolve):
-                    self.stack.resolved(effect.query, ("no such name",) * len(effect.questions), now)
+                self.carry_out(effect, now)
         return moved
+
+    def carry_out(self, effect: Effect, now: float) -> None:
+        match effect:
+            case Send():
+                self.link.transmit(self, effect, now)
+            case Resolve():
+                self.stack.resolved(effect.query, ("no such name",) * len(effect.questions), now)
+            case Connect():
+                self.link.connect(self, effect.target, now)
+            case Close():
+                self.link.close(effect.flow, now)
 
     def assert_idle(self) -> None:
         """Nothing is left of any call: no session, dialog, transaction or timer."""
@@ -159,8 +170,9 @@ class Link:
         self.wire: list[Seen] = []  # as sent, lost ones included
         self.fate: Callable[[Seen], list[float]] = lambda seen: [DELAY]
         self.mangle: Callable[[bytes], bytes] = lambda data: data  # what a copy has become on its way
-        self._queue: list[tuple[float, int, Seen]] = []
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
+        self._ends: dict[int, tuple[Node, Flow, int]] = {}  # of connections: whose, its flow, number of the other end
 
     def node(self, host: str, settings: UaSettings | None = None, timers: TimerConfig | None = None) -> Node:
         node = Node(self, host, settings or UaSettings(), timers or TimerConfig())
@@ -168,11 +180,70 @@ class Link:
         return node
 
     def transmit(self, sender: Node, effect: Send, now: float) -> None:
-        seen = Seen(now, sender.host, effect.flow.remote[0], effect.data)
+        flow = effect.flow
+        if flow.connection:
+            if flow.connection in self._ends and effect.data.strip():
+                self.wire.append(Seen(now, sender.host, flow.remote[0], effect.data))
+            self._later(now + DELAY, partial(self._stream_arrives, effect.data, flow.connection))
+            return
+        seen = Seen(now, sender.host, flow.remote[0], effect.data)
         self.wire.append(seen)
         for delay in self.fate(seen):
-            self._sequence += 1
-            heapq.heappush(self._queue, (now + delay, self._sequence, seen))
+            self._later(now + delay, partial(self._arrives, seen))
+
+    def _later(self, at: float, what: Callable[[], None]) -> None:
+        self._sequence += 1
+        heapq.heappush(self._queue, (at, self._sequence, what))
+
+    def _arrives(self, seen: Seen) -> None:
+        node = self.nodes.get(seen.receiver)
+        if node is not None:
+            flow = Flow("udp", (seen.receiver, 5060), (seen.sender, 5060), 0)
+            node.stack.receive(self.mangle(seen.data), flow, self.now)
+
+    # --- connections ----------------------------------------------------------------------------------------
+
+    def connect(self, node: Node, target: Target, now: float) -> None:
+        there = target.host in self.nodes
+        self._later(now + (DELAY if there else CONNECT_TIME), partial(self._connected, node, target))
+
+    def _connected(self, node: Node, target: Target) -> None:
+        other = self.nodes.get(target.host)
+        if other is None:
+            node.stack.send_failed(target, self.now, "no route to host")
+            return
+        self._sequence += 2
+        mine, theirs = self._sequence, self._sequence - 1
+        here, there = (node.host, 32_768 + mine % 28_000), (target.host, target.port)
+        self._ends[mine] = (node, Flow(target.transport, here, there, mine), theirs)
+        self._ends[theirs] = (other, Flow(target.transport, there, here, theirs), mine)
+        for number in (theirs, mine):
+            owner, flow, _ = self._ends[number]
+            owner.stack.connected(flow, self.now)
+
+    def _stream_arrives(self, data: bytes, sent_by: int) -> None:
+        end = self._ends.get(sent_by)
+        if end is None:
+            return  # cut while it was on its way
+        node, flow, _ = self._ends[end[2]]
+        if node.host in self.nodes:
+            node.stack.receive_stream(data, flow, self.now)
+
+    def close(self, flow: Flow, now: float) -> None:
+        self._break(flow.connection)
+
+    def cut(self, host: str) -> None:
+        """Break all connections of that host, on both ends."""
+        for number in [number for number, (node, _, _) in self._ends.items() if node.host == host]:
+            self._break(number)
+        self.settle()
+
+    def _break(self, number: int) -> None:
+        end = self._ends.get(number)
+        for each in (number, end[2] if end is not None else 0):
+            gone = self._ends.pop(each, None)
+            if gone is not None:
+                gone[0].stack.disconnected(gone[1], self.now)
 
     def settle(self) -> None:
         """All that happens without time passing."""
@@ -197,13 +268,8 @@ class Link:
         while (moment := self._next()) is not None and moment <= end:
             self.now = max(self.now, moment)
             while self._queue and self._queue[0][0] <= self.now:
-                _, _, seen = heapq.heappop(self._queue)
-                node = self.nodes.get(seen.receiver)
-                if node is not None:
-                    node.stack.receive(
-                        self.mangle(seen.data), Flow("udp", (seen.receiver, 5060), (seen.sender, 5060), 0), self.now
-                    )
-                    self.settle()
+                heapq.heappop(self._queue)[2]()
+                self.settle()
             for node in self.nodes.values():
                 node.stack.timers.fire_due(self.now)
             self.settle()

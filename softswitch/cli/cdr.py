@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from softswitch.cli.tables import Column
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
+    from rich.text import Text
 
     from softswitch.store import CdrFilter, CdrRecord, Quality, Store
 
@@ -23,6 +28,19 @@ ROWS = 50
 STDOUT = "-"
 PRIVATE = 0o600
 """Who called whom is nobody else's business: a new export is for its owner."""
+
+COLUMNS = (
+    Column("started", 1),
+    Column("caller", 2, least=14),
+    Column("dialled", 3, least=10),
+    Column("reached", 6, least=10),
+    Column("trunk", 8, least=10),
+    Column("talked", 4, right=True),
+    Column("ended by", 7),
+    Column("why", 5, least=14),
+    Column("caller's audio", 9),
+    Column("callee's audio", 10),
+)
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _AGO = re.compile(r"([0-9]{1,6})([smhdw])")
@@ -148,54 +166,47 @@ async def _export(store: Store, wanted: CdrFilter, limit: int | None, out: TextI
 
 
 async def _show(store: Store, wanted: CdrFilter, limit: int) -> None:
-    from rich.console import Console
+    from softswitch.cli.tables import terminal
 
     try:
-        records = await store.cdrs(wanted, limit)
+        records = await store.cdrs(wanted, limit + 1)
     finally:
         await store.close()
-    show(records, Console())
+    more = f"there are more: --limit {2 * limit}, --since, --number" if len(records) > limit else ""
+    show(records[:limit], terminal(), more)
 
 
-def show(records: list[CdrRecord], console: Console) -> None:
-    """Prints the table, or one line where there is nothing."""
-    from datetime import datetime
-
-    from rich.table import Table
-
-    from softswitch.cli.printable import cell
-    from softswitch.cli.status import duration
+def show(records: list[CdrRecord], console: Console, more: str = "") -> None:
+    """Prints the table, or one line where there is nothing; `more` below it says what is not shown."""
+    from softswitch.cli.tables import table
 
     if not records:
         console.print("no calls", style="dim")
         return
-    table = Table(title=f"calls ({len(records)})", title_justify="left", title_style="bold")
-    for column in (
-        "started",
-        "caller",
-        "dialled",
-        "reached",
-        "trunk",
-        "talked",
-        "ended by",
-        "cause",
-        "caller's / callee's audio",
-    ):
-        table.add_column(column, justify="right" if column in ("talked", "cause") else "left", overflow="fold")
-    for record in records:
-        caller = f"{record.caller_number}  {record.caller_name}".rstrip()
-        table.add_row(
-            cell(datetime.fromtimestamp(record.started).strftime("%Y-%m-%d %H:%M:%S")),
-            cell(caller),
-            cell(record.dialled),
-            cell(record.destination),
-            cell(record.trunk),
-            cell("") if record.answered is None else cell(duration(record.billsec), "green"),
-            cell(record.ended_by),
-            cell(f"{record.cause} ({record.status})" if record.status else str(record.cause)),
-            cell(f"{heard(record.caller)} / {heard(record.callee)}" if record.caller or record.callee else ""),
-        )
-    console.print(table)
+    console.print(table(f"calls ({len(records)})", COLUMNS, map(_row, records), console.width, more))
+
+
+def _row(record: CdrRecord) -> Sequence[Text]:
+    from datetime import datetime
+
+    from softswitch.causes import name_of_cause
+    from softswitch.cli.printable import cell
+    from softswitch.cli.status import duration
+
+    why = f"{record.cause} {name_of_cause(record.cause).lower().replace('_', ' ')}"
+    spoke = record.caller or record.callee
+    return (
+        cell(datetime.fromtimestamp(record.started).strftime("%Y-%m-%d %H:%M:%S")),
+        cell(f"{record.caller_number}  {record.caller_name}".rstrip()),
+        cell(record.dialled),
+        cell(record.destination),
+        cell(record.trunk),
+        cell("") if record.answered is None else cell(duration(record.billsec), "green"),
+        cell(record.ended_by),
+        cell(f"{why} ({record.status})" if record.status else why),
+        cell(heard(record.caller) if spoke else ""),
+        cell(heard(record.callee) if spoke else ""),
+    )
 
 
 def heard(quality: Quality | None) -> str:

@@ -38,7 +38,7 @@ def _state_directory(config: Path) -> Path:
             roots.append(root)
     if not roots:
         return default
-    server = merge_files(roots, problems).entries.get("server")
+    server = merge_files(roots, problems, set()).entries.get("server")
     if server is None or not isinstance(server.node, Mapping):
         return default
     state = server.node.entries.get("state_directory")

@@ -4,24 +4,50 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softswitch.cli.tables import Column
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from softswitch.control import CallRow, GatewayRow, MediaReport, RegistrationRow, StatusReport, TrunkRow
 
-# Rows of each table asked for: more than anyone reads, and the switch makes them in a few milliseconds.
-ROWS = 1000
+# Rows of each table asked for: of JSON more than anyone reads, and the switch makes them in a few milliseconds; of a
+# table what is still looked through.
+JSON_ROWS = 1000
+ROWS = 40
 WATCH_SECONDS = 2.0
-# Into a file or pipe, where no terminal says how wide it is: rows stay one line each.
-PIPE_WIDTH = 200
-# Columns that may be broken where the terminal is narrow; the others are short and stay whole.
-LONG_COLUMNS = ("contact", "client", "gateways", "caller", "called")
+
+REGISTRATIONS = (
+    Column("extension", 1),
+    Column("contact", 5, least=28),
+    Column("from", 2),
+    Column("client", 6, least=16),
+    Column("expires", 4, right=True),
+    Column("round trip", 7, right=True),
+    Column("reachable", 3),
+)
+TRUNKS = (
+    Column("trunk", 1, least=12),
+    Column("kind", 5),
+    Column("registration", 2),
+    Column("gateways", 4, least=28),
+    Column("calls", 3, right=True),
+)
+CALLS = (
+    Column("caller", 1, least=18),
+    Column("called", 2, least=18),
+    Column("state", 3),
+    Column("for", 5, right=True),
+    Column("talking", 4, right=True),
+    Column("codec", 6),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -33,58 +59,64 @@ def status(
     config: Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")] = Path("config"),
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again every two seconds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
-    rows: Annotated[int, typer.Option("--rows", min=0, help="Rows of each table at most.")] = ROWS,
+    rows: Annotated[
+        int | None,
+        typer.Option("--rows", min=0, help=f"Rows of each table at most; {ROWS}, with --json {JSON_ROWS}."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Counters that are zero, and sizes, too.")] = False,
 ) -> None:
     """Show what the running switch does: registrations, trunks, calls, counters."""
     import msgspec
-    from rich.console import Console
     from rich.live import Live
 
     from softswitch.cli.running import control_socket, fail
+    from softswitch.cli.tables import terminal
     from softswitch.control import ControlError, ask_status
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
+    console = terminal()
     path = control_socket(config)
+    limit = rows if rows is not None else JSON_ROWS if as_json else ROWS
     try:
-        report = ask_status(path, limit=rows)
+        report = ask_status(path, limit=limit)
         if as_json:
             typer.echo(msgspec.json.encode(report).decode())
             return
         if not watch:
-            show(report, console)
+            show(report, console, everything)
             return
-        with Live(page(report), console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        first = page(report, console.width, everything)
+        with Live(first, console=console, screen=console.is_terminal, auto_refresh=False) as live:
             while True:
                 time.sleep(WATCH_SECONDS)
-                live.update(page(ask_status(path, limit=rows)), refresh=True)
+                live.update(page(ask_status(path, limit=limit), console.width, everything), refresh=True)
     except ControlError as error:
         raise fail(error) from None
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
 
-def show(report: StatusReport, console: Console) -> None:
+def show(report: StatusReport, console: Console, everything: bool = False) -> None:
     """Prints the tables, those without rows as one line."""
-    console.print(page(report))
+    console.print(page(report, console.width, everything))
 
 
-def page(report: StatusReport) -> RenderableType:
+def page(report: StatusReport, width: int, everything: bool = False) -> RenderableType:
     """Everything in the order an operator asks: is it up, who is here, where do calls go, which calls, what is odd."""
     from rich.console import Group
 
+    from softswitch.cli.counters import counters
+
+    totals = report.totals
     parts = [_summary(report)]
-    parts.append(_registrations(report.registrations, report.totals.get("registrations", len(report.registrations))))
+    parts.append(_table("registrations", REGISTRATIONS, _registrations(report.registrations), totals, width))
     if report.trunks:
-        parts.append(_trunks(report.trunks))
-    parts.append(_calls(report.calls, report.totals.get("calls", len(report.calls))))
+        parts.append(_table("trunks", TRUNKS, _trunks(report.trunks), totals, width))
+    parts.append(_table("calls", CALLS, _calls(report.calls), totals, width))
     parts.append(_media(report.media))
-    if report.counters:
-        parts.append(_counters("counted", report.counters))
-    if report.tables:
-        parts.append(_counters("now", report.tables))
-    return Group(*parts)
+    counted = counters(report, everything)
+    if counted is not None:
+        parts.append(counted)
+    return Group(*[each for part in parts for each in (part, "")][:-1])
 
 
 def duration(seconds: float) -> str:
@@ -118,63 +150,55 @@ def _summary(report: StatusReport) -> RenderableType:
     return line
 
 
-def _table(title: str, columns: Iterable[str], shown: int, total: int) -> tuple[RenderableType, bool]:
-    from rich.table import Table
+def _table(
+    title: str, columns: Sequence[Column], rows: list[Sequence[Text]], totals: dict[str, int], width: int
+) -> RenderableType:
     from rich.text import Text
 
+    from softswitch.cli.tables import table
+
+    shown, total = len(rows), totals.get(title, len(rows))
     heading = f"{title} ({shown} of {total})" if shown < total else f"{title} ({total})"
     if not shown:
-        return Text(f"no {title}" if not total else heading, style="dim"), False
-    table = Table(title=heading, title_justify="left", title_style="bold")
-    for column in columns:
-        number = column in ("expires", "round trip", "calls", "for", "talking")
-        side: Literal["right", "left"] = "right" if number else "left"
-        table.add_column(column, justify=side, overflow="fold", no_wrap=column not in LONG_COLUMNS)
-    return table, True
+        return Text(f"no {title}" if not total else heading, style="dim")
+    more = f"{total - shown} more: --rows {total}" if shown < total else ""
+    return table(heading, columns, rows, width, more)
 
 
-def _registrations(rows: list[RegistrationRow], total: int) -> RenderableType:
-    from rich.table import Table
-
+def _registrations(rows: list[RegistrationRow]) -> list[Sequence[Text]]:
     from softswitch.cli.printable import cell
 
-    columns = ("extension", "contact", "from", "client", "expires", "round trip", "reachable")
-    table, filled = _table("registrations", columns, len(rows), total)
-    if not filled:
-        return table
-    assert isinstance(table, Table)
-    for row in rows:
-        reachable = cell("yes", "green") if row.reachable else cell("no", "bold red")
-        source = cell(f"{row.transport} {row.source}".strip())
-        table.add_row(
+    return [
+        (
             cell(row.aor),
             cell(row.contact),
-            source,
+            cell(f"{row.transport} {row.source}".strip()),
             cell(row.user_agent),
-            duration(row.expires_in),
-            milliseconds(row.rtt_ms),
-            reachable,
+            cell(duration(row.expires_in)),
+            cell(milliseconds(row.rtt_ms)),
+            cell("yes", "green") if row.reachable else cell("no", "bold red"),
         )
-    return table
+        for row in rows
+    ]
 
 
-def _trunks(rows: list[TrunkRow]) -> RenderableType:
-    from rich.table import Table
-
+def _trunks(rows: list[TrunkRow]) -> list[Sequence[Text]]:
     from softswitch.cli.printable import cell
 
-    table, _filled = _table("trunks", ("trunk", "kind", "registration", "gateways", "calls"), len(rows), len(rows))
-    assert isinstance(table, Table)
-    for row in rows:
-        style = {"registered": "green", "failed": "bold red"}.get(row.registration, "yellow")
-        calls = f"{row.calls} of {row.channels}" if row.channels is not None else str(row.calls)
-        table.add_row(
-            cell(row.name), cell(row.kind), cell(row.registration, style), _gateways(row.gateways), cell(calls)
+    styles = {"registered": "green", "failed": "bold red"}
+    return [
+        (
+            cell(row.name),
+            cell(row.kind),
+            cell(row.registration, styles.get(row.registration, "yellow")),
+            _gateways(row.gateways),
+            cell(f"{row.calls} of {row.channels}" if row.channels is not None else str(row.calls)),
         )
-    return table
+        for row in rows
+    ]
 
 
-def _gateways(gateways: list[GatewayRow]) -> RenderableType:
+def _gateways(gateways: list[GatewayRow]) -> Text:
     from rich.text import Text
 
     from softswitch.cli.printable import cell
@@ -187,38 +211,26 @@ def _gateways(gateways: list[GatewayRow]) -> RenderableType:
     return Text("\n").join(lines)
 
 
-def _calls(rows: list[CallRow], total: int) -> RenderableType:
-    from rich.table import Table
-
+def _calls(rows: list[CallRow]) -> list[Sequence[Text]]:
     from softswitch.cli.printable import cell
 
-    table, filled = _table("calls", ("caller", "called", "state", "for", "talking", "codec"), len(rows), total)
-    if not filled:
-        return table
-    assert isinstance(table, Table)
-    for row in rows:
-        caller = row.caller + (f"  {row.caller_leg}" if row.caller_leg else "")
-        called = row.called + (f"  {row.called_leg}" if row.called_leg else "")
-        state = cell("on hold", "yellow") if row.held else cell(row.state)
-        talking = "" if row.talking is None else duration(row.talking)
-        table.add_row(cell(caller), cell(called), state, duration(row.age), talking, cell(row.codec))
-    return table
+    return [
+        (
+            cell(row.caller + (f"  {row.caller_leg}" if row.caller_leg else "")),
+            cell(row.called + (f"  {row.called_leg}" if row.called_leg else "")),
+            cell("on hold", "yellow") if row.held else cell(row.state),
+            cell(duration(row.age)),
+            cell("" if row.talking is None else duration(row.talking)),
+            cell(row.codec),
+        )
+        for row in rows
+    ]
 
 
 def _media(media: MediaReport) -> RenderableType:
     from rich.text import Text
 
-    from softswitch.cli.printable import printable
-
-    line = f"media: {media.rows} streams on {media.ports} ports, {media.packets_in} packets in, {media.packets_out} out"
-    dropped = ", ".join(f"{printable(cause)} {count}" for cause, count in sorted(media.dropped.items()) if count)
-    return Text(line + (f"; dropped: {dropped}" if dropped else ""))
-
-
-def _counters(title: str, counters: dict[str, int]) -> RenderableType:
-    from rich.text import Text
-
-    from softswitch.cli.printable import printable
-
-    counted = ", ".join(f"{printable(name)} {count}" for name, count in sorted(counters.items()) if count)
-    return Text(f"{title}: {counted}" if counted else "", style="dim")
+    streams = "1 stream" if media.rows == 1 else f"{media.rows} streams"
+    return Text(
+        f"audio: {streams} on {media.ports} pairs of ports, packets {media.packets_in} in, {media.packets_out} out"
+    )

@@ -6,7 +6,7 @@ A pattern is one of
 - `_` and a pattern in Asterisk's manner: `X` is 0-9, `Z` 1-9, `N` 2-9, `[1-5*]` a class, `.` one or more
   and `!` zero or more of anything (both only at the end), `-` is for the eye and matches nothing; all else
   is literal. Letters are matched as written: unlike Asterisk, `x`, `z` and `n` in small letters are
-  letters;
+  letters, and refused beside digits and classes alone;
 - `regex:` and a regular expression that must match the whole number.
 
 Numbers are bounded (`MAX_NUMBER`) before they come here, and regular expressions whose matching could still
@@ -30,6 +30,10 @@ _DIGITS = "0123456789"
 _CLASSES = {"X": frozenset(_DIGITS), "Z": frozenset(_DIGITS[1:]), "N": frozenset(_DIGITS[2:])}
 # Characters of numbers only: a bare string of these with one of XZN.![ was meant to be a pattern.
 _LOOKS_LIKE_PATTERN = re.compile(r"(?=.*[XZN.!\[])(?=.*[0-9XZN])[0-9XZN.!\[\]*#+-]+")
+# The same after `_`, with small letters for classes, as Asterisk takes them.
+_SMALL_CLASSES = re.compile(r"_(?=.*[xzn])(?=.*[0-9XZN.!\[])[0-9XZNxzn.!\[\]*#+-]+")
+# No dialled number has these unescaped (RFC 3261 25.1, user): they are of a regular expression.
+_LOOKS_LIKE_REGEX = re.compile(r"\^.*|.*\\.*", re.DOTALL)
 
 VARIABLES = ("number", "dialled", "caller", "did")
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
@@ -98,8 +102,13 @@ def read_pattern(text: str) -> Pattern:
         raise ValueError(f"pattern of {len(text)} characters: expected at most {MAX_PATTERN}")
     if text.startswith("regex:"):
         return Pattern(text, regex=read_regex(text[6:].strip()))
+    if _SMALL_CLASSES.fullmatch(text):
+        better = text.replace("x", "X").replace("z", "Z").replace("n", "N")
+        raise ValueError(f"{text!r}: small letters stand for themselves: expected {better!r}")
     if text.startswith("_"):
         return _read_asterisk(text)
+    if _LOOKS_LIKE_REGEX.fullmatch(text):
+        raise ValueError(f"{text!r} is taken literally: expected 'regex:{text}' if it is a regular expression")
     if _LOOKS_LIKE_PATTERN.fullmatch(text):
         raise ValueError(f"{text!r} is taken literally: expected '_{text}' if it is meant as a pattern")
     return Pattern(text, elements=tuple(frozenset(character) for character in text), literal=text)

@@ -2,7 +2,9 @@
 
     files -> read_yaml -> merge_files -> fill_in -> pydantic, references -> settings and warnings
 
-Every stage goes on with what the one before could make sense of, so that all errors are told at once.
+Every stage goes on with what the one before could make sense of, so that all errors are told at once. What could not be
+read is noted in `unread`, by section, and errors that may only stem from its absence are not told: one slip in
+dialplan.yaml does not make all contexts unknown.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pydantic import ValidationError
 from softswitch.settings.consistency import check_ports, warnings_of
 from softswitch.settings.models import Settings
 from softswitch.settings.references import check_references
-from softswitch.settings.sections import fill_in, merge_files
+from softswitch.settings.sections import SECTIONS, fill_in, merge_files
 from softswitch.settings.validation import problems_of
 from softswitch.settings.yaml_tree import MAX_FILE_BYTES, Mapping, Mark, Problem, plain, read_yaml
 
@@ -47,21 +49,25 @@ def load(directory: Path) -> Loaded:
     """
     problems: list[Problem] = []
     warnings: list[Problem] = []
-    roots = _read_files(directory, problems, warnings)
+    unread: set[str] = set()
+    roots = _read_files(directory, problems, warnings, unread)
     if not roots:
         raise ConfigError(problems)
-    tree = fill_in(merge_files(roots, problems), problems)
-    settings = _validate(tree, problems)
-    problems += check_references(tree)
+    tree = fill_in(merge_files(roots, problems, unread), problems, unread)
+    settings = _validate(tree, problems, unread)
+    # What is malformed is no name that could be known.
+    malformed = {problem.mark for problem in problems}
+    problems += [problem for problem in check_references(tree, unread) if problem.mark not in malformed]
     if settings is not None and not problems:
         problems += check_ports(settings, tree)
     if settings is None or problems:
-        raise ConfigError(problems)
+        # A file of the wrong name may be what is missing.
+        raise ConfigError(problems + [each for each in warnings if each.mark.file.endswith(".yml")])
     warnings += warnings_of(settings, tree)
     return Loaded(_with_paths(settings, directory), warnings)
 
 
-def _read_files(directory: Path, problems: list[Problem], warnings: list[Problem]) -> list[Mapping]:
+def _read_files(directory: Path, problems: list[Problem], warnings: list[Problem], unread: set[str]) -> list[Mapping]:
     try:
         paths = sorted(path for path in directory.iterdir() if not path.name.startswith("."))
     except OSError as problem:
@@ -83,6 +89,8 @@ def _read_files(directory: Path, problems: list[Problem], warnings: list[Problem
         root = _read_file(path, problems, warnings)
         if root is not None:
             roots.append(root)
+        else:
+            unread.update(SECTIONS)  # any of them may have stood there
     return roots
 
 
@@ -101,11 +109,11 @@ def _read_file(path: Path, problems: list[Problem], warnings: list[Problem]) -> 
     return read_yaml(data, str(path), problems)
 
 
-def _validate(tree: Mapping, problems: list[Problem]) -> Settings | None:
+def _validate(tree: Mapping, problems: list[Problem], unread: set[str]) -> Settings | None:
     try:
         return Settings.model_validate(plain(tree, {}))
     except ValidationError as error:
-        problems += problems_of(error, Settings, tree)
+        problems += problems_of(error, Settings, tree, unread)
         return None
 
 

@@ -7,7 +7,7 @@ elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from softswitch.settings.barring_models import DEFAULT_CLASSES
@@ -16,6 +16,7 @@ from softswitch.settings.validation import unknown_name
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
 
 DEFAULT_CONTEXT = "internal"  # of extensions, as in the model
+_SECTIONS = {"context": "dialplan", "extension": "extensions", "trunk": "trunks", "class": "barring"}
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 
 
@@ -27,8 +28,11 @@ class _Reference(NamedTuple):
     node: Node
 
 
-def check_references(root: Mapping) -> list[Problem]:
-    """Every reference that leads nowhere, every circle of includes, every address that two trunks claim."""
+def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Problem]:
+    """Every reference that leads nowhere, every circle of includes, every address that two trunks claim.
+
+    `unread`: sections of which something could not be read; a name that is not known may stand there.
+    """
     contexts, extensions, trunks = (_entries(root.get(name)) for name in ("dialplan", "extensions", "trunks"))
     barring = root.get("barring")
     classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
@@ -39,14 +43,28 @@ def check_references(root: Mapping) -> list[Problem]:
         "class": [*DEFAULT_CLASSES, *classes],
     }
     sets = {kind: frozenset(names) for kind, names in known.items()}
-    told: set[tuple[Mark, str]] = set()  # a range repeats its reference for each of its extensions
+    # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
+    told: set[tuple[Mark | None, str]] = set()
     problems = []
     for kind, name, node in _references(contexts, extensions, trunks):
-        if name in sets[kind] or (node.mark, name) in told:
+        what = (node.mark if isinstance(node, Scalar) else None, name)
+        if name in sets[kind] or _SECTIONS[kind] in unread or what in told:
             continue
-        told.add((node.mark, name))
-        problems.append(Problem(node.mark, node.key, unknown_name(kind, name, known[kind])))
+        told.add(what)
+        problems.append(Problem(node.mark, node.key, _unknown(kind, name, node, known)))
     return problems + _circles(contexts) + _claimed_twice(trunks)
+
+
+def _unknown(kind: str, name: str, node: Node, known: dict[str, list[str]]) -> str:
+    if kind == "context" and not isinstance(node, Scalar):
+        return (
+            f"no context {name!r}, where extensions are that name none: expected one in 'dialplan', or 'context: NAME'"
+        )
+    if kind == "extension" and name in known["trunk"]:
+        return f"{name!r} is a trunk: expected {{trunk: {name}}}"
+    if kind == "trunk" and name in known["extension"]:
+        return f"{name!r} is an extension: expected {{extension: {name}}}"
+    return unknown_name(kind, name, known[kind])
 
 
 def _entries(node: Node | None) -> dict[str, Entry]:
@@ -169,6 +187,9 @@ def _claimed_twice(trunks: dict[str, Entry]) -> list[Problem]:
                 continue  # told by the model
             other, mark = claimed.setdefault(rule, (name, item.mark))
             if mark != item.mark:
-                message = f"{rule} belongs to trunk {other!r} already, at {mark.file}:{mark.line}:{mark.column}"
+                message = (
+                    f"{rule} belongs to trunk {other!r} already, at {mark.file}:{mark.line}:{mark.column}: expected "
+                    "each address at one trunk, or an inbound 'username' to tell them apart"
+                )
                 problems.append(Problem(item.mark, item.key, message))
     return problems

@@ -1,12 +1,16 @@
 """Files -> one tree: sections of all files merged, ranges and defaults of extensions and trunks filled in,
 secrets put in their places. Nodes keep their marks throughout, so that a wrong value is found where it is
-written, be it in `defaults`, in a range, or in the extension itself."""
+written, be it in `defaults`, in a range, or in the extension itself.
+
+What can't be made sense of is left out, and its section noted in `unread`: then nothing is said about what
+such a section lacks, because it may well be there.
+"""
 
 from __future__ import annotations
 
 import re
 
-from softswitch.settings.validation import unknown_key
+from softswitch.settings.validation import WANTED_MAPPING, instead, meant, unknown_key
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
 
 SECTIONS = ("server", "sip", "media", "barring", "extensions", "trunks", "dialplan", "defaults", "secrets")
@@ -16,7 +20,7 @@ _RANGE = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
 _NUMBER_PLACEHOLDER = "{number}"
 
 
-def merge_files(roots: list[Mapping], problems: list[Problem]) -> Mapping:
+def merge_files(roots: list[Mapping], problems: list[Problem], unread: set[str]) -> Mapping:
     """One mapping of sections. A key that two files write is an error that names both places.
 
     Keys beginning with `x-` are the operator's own, for anchors.
@@ -27,12 +31,13 @@ def merge_files(roots: list[Mapping], problems: list[Problem]) -> Mapping:
             if name.startswith("x-"):
                 continue
             if name not in SECTIONS:
-                problems.append(Problem(entry.mark, name, unknown_key(name, list(SECTIONS))))
+                problems.append(Problem(entry.mark, name, _unknown_section(name)))
+                unread.update(meant(name, list(SECTIONS)))
             elif isinstance(entry.node, Scalar) and entry.node.null:
                 continue  # a section whose entries are all commented out
             elif not isinstance(entry.node, Mapping):
-                mark = entry.node.mark
-                problems.append(Problem(mark, name, "expected a mapping (keys and values)"))
+                problems.append(Problem(entry.node.mark, name, f"{WANTED_MAPPING}{instead(entry.node)}"))
+                unread.add(name)
             elif name not in merged:
                 merged[name] = entry
             else:
@@ -41,6 +46,11 @@ def merge_files(roots: list[Mapping], problems: list[Problem]) -> Mapping:
                 deep = name in ("secrets", "defaults")
                 merged[name] = Entry(merged[name].mark, _merge(merged[name].node, entry.node, deep, problems))
     return Mapping(Mark(roots[0].mark.file, 1, 1), "", merged)
+
+
+def _unknown_section(name: str) -> str:
+    message = unknown_key(name, list(SECTIONS))
+    return message if meant(name, list(SECTIONS)) else f"{message}, or this one indented below its section"
 
 
 def _merge(first: Node, second: Node, deep: bool, problems: list[Problem]) -> Node:
@@ -60,24 +70,33 @@ def _merge(first: Node, second: Node, deep: bool, problems: list[Problem]) -> No
     return Mapping(first.mark, first.key, entries)
 
 
-def fill_in(root: Mapping, problems: list[Problem]) -> Mapping:
+def fill_in(root: Mapping, problems: list[Problem], unread: set[str]) -> Mapping:
     """Expand ranges, apply `defaults` and `secrets`; the result has only the sections that `Settings`
     knows."""
     sections = dict(root.entries)
     defaults = _section(sections.pop("defaults", None))
     secrets = _section(sections.pop("secrets", None))
+    told = len(problems)
     _check_keys(defaults, ("extension", "trunk"), problems)
+    if len(problems) > told:
+        unread.add("defaults")
     _check_keys(secrets, ("extensions", "trunks"), problems)
     if "extensions" in sections:
         entry = sections["extensions"]
         base = _section(defaults.entries.get("extension"))
+        told = len(problems)
         extensions = _expand(_section(entry), base, problems)
+        if len(problems) > told:
+            unread.add("extensions")
         _give_passwords(extensions, _section(secrets.entries.get("extensions")), problems)
         sections["extensions"] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, extensions))
     if "trunks" in sections:
         entry = sections["trunks"]
+        told = len(problems)
         trunks = _trunks(_section(entry), _section(defaults.entries.get("trunk")), problems)
-        _give_trunk_passwords(trunks, _section(secrets.entries.get("trunks")), problems)
+        if len(problems) > told:
+            unread.add("trunks")
+        _give_trunk_passwords(trunks, _section(secrets.entries.get("trunks")), problems, "defaults" in unread)
         sections["trunks"] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, trunks))
     return Mapping(root.mark, "", sections)
 
@@ -96,7 +115,7 @@ def _check_keys(mapping: Mapping, known: tuple[str, ...], problems: list[Problem
         if name not in known:
             problems.append(Problem(entry.mark, entry.node.key, unknown_key(name, list(known))))
         elif not isinstance(entry.node, Mapping) and not (isinstance(entry.node, Scalar) and entry.node.null):
-            problems.append(Problem(entry.node.mark, entry.node.key, "expected a mapping (keys and values)"))
+            problems.append(Problem(entry.node.mark, entry.node.key, f"{WANTED_MAPPING}{instead(entry.node)}"))
 
 
 def _body(key: str, entry: Entry, own: str, problems: list[Problem]) -> Mapping | None:
@@ -104,7 +123,7 @@ def _body(key: str, entry: Entry, own: str, problems: list[Problem]) -> Mapping 
     if isinstance(entry.node, Scalar) and entry.node.null:
         return Mapping(entry.mark, entry.node.key, {})
     if not isinstance(entry.node, Mapping):
-        problems.append(Problem(entry.node.mark, entry.node.key, "expected a mapping (keys and values)"))
+        problems.append(Problem(entry.node.mark, entry.node.key, f"{WANTED_MAPPING}{instead(entry.node)}"))
         return None
     if own in entry.node.entries:
         written = entry.node.entries[own]
@@ -224,7 +243,9 @@ def _put_password(account: Mapping, secret: Entry, problems: list[Problem]) -> N
     account.entries["password"] = secret
 
 
-def _give_trunk_passwords(trunks: dict[str, Entry], secrets: Mapping, problems: list[Problem]) -> None:
+def _give_trunk_passwords(
+    trunks: dict[str, Entry], secrets: Mapping, problems: list[Problem], defaults_unread: bool
+) -> None:
     """`NAME: PASSWORD` is that of `account`; `NAME: {account: ..., inbound: ...}` names both."""
     for name, secret in secrets.entries.items():
         given = {"account": secret} if isinstance(secret.node, Scalar) else {}
@@ -238,6 +259,8 @@ def _give_trunk_passwords(trunks: dict[str, Entry], secrets: Mapping, problems: 
             assert isinstance(trunk.node, Mapping)
             account = trunk.node.entries.get(owner)
             if account is None or not isinstance(account.node, Mapping):
+                if account is None and defaults_unread:
+                    continue
                 message = f"the trunk has no {owner!r} that a password could belong to"
                 problems.append(Problem(given[owner].mark, given[owner].node.key, message))
                 continue

@@ -4,24 +4,29 @@ expected."""
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from softswitch.dialplan.patterns import VARIABLES
 from softswitch.settings.yaml_tree import Mapping, Node, Problem, Scalar, Sequence, place, place_of_key
 
 MAX_SHOWN = 40  # characters of a wrong value that are repeated in its message
 _SECRET_KEYS = frozenset(("password", "database_url"))
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], root: Mapping) -> list[Problem]:
+def problems_of(
+    error: ValidationError, model: type[BaseModel], root: Mapping, unread: Collection[str] = ()
+) -> list[Problem]:
     """One problem for each thing that is wrong; what several extensions inherit from one place is told
-    once."""
+    once. `unread`: sections of which something could not be read, so that nothing is missing for certain."""
     found: dict[tuple[object, str], Problem] = {}
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and _long_enough(detail, root):
+            continue
+        if unread and _may_be_unread(detail, root, unread):
             continue
         problem = _problem_of(detail, model, root)
         found.setdefault((problem.mark, problem.message), problem)
@@ -33,6 +38,20 @@ def _long_enough(detail: Any, root: Mapping) -> bool:
     by itself."""
     _, node = place(root, detail["loc"])
     return isinstance(node, Sequence) and len(node.items) >= int(detail["ctx"]["min_length"])
+
+
+def _may_be_unread(detail: Any, root: Mapping, unread: Collection[str]) -> bool:
+    """Whether a mapping lacks something that may stand where we could not read: in another file's part of the section,
+    or, for extensions and trunks, in `defaults`."""
+    path: tuple[str | int, ...] = detail["loc"]
+    if detail["type"] == "missing":
+        path = path[:-1]
+    elif detail["type"] != "value_error" or not isinstance(place(root, path)[1], Mapping):
+        return False
+    if path and path[0] in ("extensions", "trunks"):
+        # Mappings are overlaid by those of `defaults` key by key, lists are not.
+        return "defaults" in unread and not any(isinstance(part, int) for part in path)
+    return len(path) == 1 and path[0] in unread
 
 
 def unknown_key(key: str, known: list[str]) -> str:
@@ -47,8 +66,13 @@ def unknown_name(kind: str, name: str, known: list[str]) -> str:
     return f"unknown {kind} {name!r}{_suggestion(name, [] if name.isdigit() else known, expected)}"
 
 
+def meant(word: str, known: list[str]) -> list[str]:
+    """The one of `known` that `word` is a misspelling of; none where it is none."""
+    return difflib.get_close_matches(word, known, 1, 0.6)
+
+
 def _suggestion(word: str, known: list[str], otherwise: str) -> str:
-    close = difflib.get_close_matches(word, known, 1, 0.6)
+    close = meant(word, known)
     return f": did you mean {close[0]!r}?" if close else f": {otherwise}"
 
 
@@ -68,7 +92,20 @@ def _problem_of(detail: Any, model: type[BaseModel], root: Mapping) -> Problem:
         return Problem(mark, key, detail["msg"])
     mark, node = place(root, path)
     secret = any(part in _SECRET_KEYS for part in path)
-    return Problem(mark, node.key, _message(kind, context, detail["msg"], node, secret))
+    if isinstance(node, Mapping) and (variable := _unquoted_variable(node)):
+        return Problem(mark, node.key, f'expected quotes: "{{{variable}}}"')
+    return Problem(mark, node.key, _message(kind, context, detail["msg"], node, secret, detail["input"]))
+
+
+WANTED_MAPPING = "expected a mapping (KEY: VALUE, with a space after the colon)"
+
+
+def _unquoted_variable(node: Mapping) -> str:
+    """The name in a bare `{number}`, which YAML takes for a mapping; "" for anything else."""
+    if len(node.entries) != 1:
+        return ""
+    [(name, entry)] = node.entries.items()
+    return name if name in VARIABLES and isinstance(entry.node, Scalar) and entry.node.null else ""
 
 
 _WANTED = {
@@ -80,9 +117,9 @@ _WANTED = {
     "bool_parsing": "expected true or false",
     "bool_type": "expected true or false",
     "string_type": "expected text",
-    "dict_type": "expected a mapping (keys and values)",
-    "model_type": "expected a mapping (keys and values)",
-    "model_attributes_type": "expected a mapping (keys and values)",
+    "dict_type": WANTED_MAPPING,
+    "model_type": WANTED_MAPPING,
+    "model_attributes_type": WANTED_MAPPING,
     "tuple_type": "expected a list",
     "list_type": "expected a list",
     "path_type": "expected a path",
@@ -108,7 +145,7 @@ _BOUNDS = {
 }
 
 
-def _message(kind: str, context: dict[str, Any], message: str, node: Node, secret: bool) -> str:
+def _message(kind: str, context: dict[str, Any], message: str, node: Node, secret: bool, detail_input: object) -> str:
     """What is wrong and what was expected. The text as written is repeated where it is short and not a
     `secret`."""
     given = node.text if isinstance(node, Scalar) and not node.null and not secret else ""
@@ -121,7 +158,7 @@ def _message(kind: str, context: dict[str, Any], message: str, node: Node, secre
         close = difflib.get_close_matches(given, [choice.strip("'") for choice in choices], 1, 0.6)
         return f"expected {words}{shown}" + (f": did you mean {close[0]!r}?" if close else "")
     if kind in _WANTED:
-        return _WANTED[kind] + shown
+        return _WANTED[kind] + (shown or instead(node))
     if kind == "string_pattern_mismatch":
         pattern = str(context["pattern"])
         words = next(
@@ -134,12 +171,22 @@ def _message(kind: str, context: dict[str, Any], message: str, node: Node, secre
         if isinstance(limit, float) and limit.is_integer():
             limit = int(limit)
         unit = ""
+        if isinstance(detail_input, float) and not name.endswith("_length"):
+            # Only durations are numbers already when they are compared.
+            unit = " second" if limit == 1 else " seconds"
         if name.endswith("_length"):
             unit = " character" if isinstance(node, Scalar) else " entry" if limit == 1 else " entrie"
             unit += "" if limit == 1 else "s"
             shown = ""
         return f"expected {words} {limit}{unit}{shown}"
     return message[0].lower() + message[1:] + shown
+
+
+def instead(node: Node) -> str:
+    """What is there, where it is of another kind than what was expected. Texts are not repeated: they may be secret."""
+    if isinstance(node, Sequence):
+        return " instead of a list"
+    return " instead of a mapping" if isinstance(node, Mapping) else ""
 
 
 def _keys_of(model: type[BaseModel]) -> list[str]:

@@ -25,6 +25,8 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from softswitch.settings.syntax import slip_of
+
 MAX_FILE_BYTES = 2 * 1024 * 1024  # ten thousand extensions written out one by one are about 1 MB
 MAX_DEPTH = 32  # the deepest a valid file goes is about a dozen
 MAX_NODES = 200_000  # of one file, aliases counted as what they stand for
@@ -135,7 +137,8 @@ def read_yaml(data: bytes, file: str, problems: list[Problem]) -> Mapping | None
         mark = Mark(file, before_text.count("\n") + 1, len(before_text) - before_text.rfind("\n"))
         problems.append(Problem(mark, "", f"character #x{_code(problem.character):04x} is not allowed in YAML"))
     except MarkedYAMLError as problem:
-        problems.append(_syntax_problem(problem, file))
+        slip = slip_of(problem, text)
+        problems.append(Problem(Mark(file, slip.line, slip.column), "", slip.message))
     except (YAMLError, ValueError, RecursionError) as problem:
         problems.append(Problem(Mark(file, 1, 1), "", f"not YAML: {problem}"))
     return None
@@ -143,17 +146,6 @@ def read_yaml(data: bytes, file: str, problems: list[Problem]) -> Mapping | None
 
 def _code(character: str | int) -> int:
     return character if isinstance(character, int) else ord(character)
-
-
-def _syntax_problem(problem: MarkedYAMLError, file: str) -> Problem:
-    at = problem.problem_mark or problem.context_mark
-    mark = Mark(file, 1, 1) if at is None else Mark(file, at.line + 1, at.column + 1)
-    what = " ".join(part for part in (problem.context, problem.problem) if part) or "not YAML"
-    if "'\\t'" in what:
-        what += ": expected spaces, tabs are not allowed for indentation"
-    elif "mapping values are not allowed" in what:
-        what += ": expected a quoted text or a new line, the colon begins a value"
-    return Problem(mark, "", f"syntax error: {what}")
 
 
 class _Reader:
@@ -180,7 +172,7 @@ class _Reader:
         if root is None or (isinstance(root, Scalar) and root.null):
             return Mapping(Mark(self._file, 1, 1), "", {})
         if not isinstance(root, Mapping):
-            raise _Refused(root.mark, "expected a mapping with sections such as 'extensions:'")
+            raise _Refused(root.mark, "expected sections such as 'extensions:', each with a colon")
         return root
 
     def _mark(self, event: Any) -> Mark:
@@ -219,7 +211,9 @@ class _Reader:
     def _alias(self, event: Any, mark: Mark) -> Node:
         node = self._anchors.get(event.anchor)
         if node is None:
-            raise _Refused(mark, f"alias *{event.anchor}: expected an anchor &{event.anchor} before it")
+            name = event.anchor
+            quotes = "" if name.isalpha() else f", or quotes around a number: '*{name}'"
+            raise _Refused(mark, f"alias *{name}: expected an anchor &{name} before it{quotes}")
         self._count(mark, node.weight)
         return node
 

@@ -13,7 +13,10 @@ with a media client that keeps accounts instead of sockets.
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
+
+import numpy as np
 
 from media.client import MediaAddress
 from media.commands import (
@@ -24,8 +27,11 @@ from media.commands import (
     StreamSilent,
     StreamStats,
 )
+from media.engine import SILENCE_CHECK_SECONDS, MediaEngine
+from rtp.address import FAMILY_V4
+from rtp.ports import PortPool
 from sip.digest import Credentials
-from sip.effects import Resolve, Send, Target
+from sip.effects import Target
 from sip.ids import Ids
 from sip.invite import InviteSession
 from sip.message import Request
@@ -163,6 +169,9 @@ class FakeMedia:
         del self.streams[stream]
         self.events.append(StreamClosed(stream, StreamStats()))
 
+    def leftovers(self) -> dict[str, int]:
+        return {"streams open": len(self.streams), "bridges": len(self.bridges)}
+
     def hear(self, stream: int) -> str:
         """Where the stream's peer hears from: the address its bridge partner sends to us from, "" for nobody."""
         partner = self.bridges.get(stream)
@@ -175,17 +184,76 @@ class FakeMedia:
             self.bridges.pop(other, None)
 
 
+class EngineMedia:
+    """The real engine and the real choice of ports, on sockets that are numbers."""
+
+    def __init__(self, pairs: int, now: float) -> None:
+        self.events: list[MediaEvent] = []
+        self._pool = PortPool(10_000, 10_000 + 2 * pairs - 1, min(4, pairs))
+        self._engine = MediaEngine(Random(7), now, WALL + now)
+        self._engine.events = self.events
+
+    def open(
+        self, stream: int, peer_host: str, remote: MediaAddress | None, nat: bool, local_host: str, now: float
+    ) -> MediaAddress:
+        address = None if remote is None or not _placeable(remote) else (remote.host, remote.port)
+        port = self._pool.open(stream, peer_host, address, nat)
+        self._engine.open(stream, port, port + 1, FAMILY_V4)
+        return MediaAddress(local_host, port, port + 1)
+
+    def configure(self, stream: int, settings: StreamSettings, now: float) -> None:
+        if not self._engine.has(stream):
+            return
+        remote = settings.remote
+        if _placeable(remote):
+            self._pool.remote_changed(stream, (remote.host, remote.port), settings.nat, settings.signalled_host)
+        self._engine.configure(stream, settings, now)
+
+    def bridge(self, a: int, b: int, now: float) -> None:
+        self._engine.bridge(a, b)
+
+    def echo(self, stream: int, now: float) -> None:
+        self._engine.echo(stream)
+
+    def unbridge(self, stream: int, now: float) -> None:
+        self._engine.unbridge(stream)
+
+    def close(self, stream: int, now: float) -> None:
+        self._engine.close(stream)
+        self._pool.close(stream, now)
+
+    def tick(self, now: float) -> None:
+        """What time brings: silences, and extra ports that nobody needs."""
+        self._engine.tick(now)
+        self._pool.shrink(now)
+
+    def leftovers(self) -> dict[str, int]:
+        table = self._engine.table
+        held = self._pool.held()
+        assert isinstance(held, tuple)
+        return {
+            "streams": len(self._engine),
+            "rows with a limit or a report due": int(np.isfinite(table.report_at).sum()),
+            "held by the ports": sum(held),
+            "extra ports open": len(self._pool.opened) - self._pool.shared,
+        }
+
+
+def _placeable(remote: MediaAddress) -> bool:
+    return remote.port != 0 and remote.host != "0.0.0.0"
+
+
 class SwitchNode(Node):
     """The switch as a node of the link."""
 
-    def __init__(self, world: World, link: Link, configured: Settings, ports: int) -> None:
+    def __init__(self, world: World, link: Link, configured: Settings, media: FakeMedia | EngineMedia) -> None:
         self.link = link
         self.host = SWITCH
         self.events = []
         self.on_event = None
         self.records: list[CdrRecord] = []
         self.contacts: list[Contact] = []
-        self.media = FakeMedia(ports)
+        self.media = media
         self.wall_jump = 0.0
         self.switch = Switch(
             configured,
@@ -214,14 +282,8 @@ class SwitchNode(Node):
             self.switch.pump(now)
             effects, stack.effects[:] = list(stack.effects), []
             for effect in effects:
-                self._carry_out(effect, now)
+                self.carry_out(effect, now)
         return moved
-
-    def _carry_out(self, effect: object, now: float) -> None:
-        if isinstance(effect, Send):
-            self.link.transmit(self, effect, now)
-        elif isinstance(effect, Resolve):
-            self.stack.resolved(effect.query, ("no such name",) * len(effect.questions), now)
 
     def leftovers(self) -> dict[str, int]:
         """Everything that a call may leave behind, where there is any of it."""
@@ -236,8 +298,7 @@ class SwitchNode(Node):
             "leg events": len(runtime._queue),
             "limits": len(self.switch.limits),
             "toll": len(self.switch.toll),
-            "streams open": len(self.media.streams),
-            "bridges": len(self.media.bridges),
+            **self.media.leftovers(),
             "sessions": len(self.ua.sessions),
             "dialogs": len(self.ua.dialogs),
         }
@@ -247,11 +308,12 @@ class SwitchNode(Node):
 class Phone(Node):
     """A telephone, or a gateway where it has no number: a user agent with a hand on it."""
 
-    def __init__(self, world: World, host: str, number: str, agent: UaSettings) -> None:
+    def __init__(self, world: World, host: str, number: str, agent: UaSettings, transport: str = "udp") -> None:
         super().__init__(world.link, host, agent, world.timers)
         world.link.nodes[host] = self
         self.world = world
         self.number = number
+        self.switch = Target(transport, SWITCH, 5060)
         self.port = 4000 + 10 * len(world.link.nodes)
         self._version = 0
 
@@ -267,9 +329,7 @@ class Phone(Node):
             f"sip:{SWITCH}",
             [("From", f"<sip:{self.number}@{SWITCH}>"), ("To", f"<sip:{self.number}@{SWITCH}>"), ("Expires", "7200")],
         )
-        self.ua.request(
-            request, self.link.now, Target("udp", SWITCH, 5060), self.number, Credentials(self.number, PASSWORD)
-        )
+        self.ua.request(request, self.link.now, self.switch, self.number, Credentials(self.number, PASSWORD))
         self.world.run(0.5)
         [answer] = [event for event in self.take() if isinstance(event, RequestAnswered)]
         assert answer.response.status == 200, answer.response
@@ -293,9 +353,7 @@ class Phone(Node):
             body or b"",
         )
         credentials = Credentials(self.number, PASSWORD) if self.number else None
-        session = self.ua.invite(
-            request, self.link.now, Target("udp", SWITCH, 5060), self.number or "gateway", credentials, expires
-        )
+        session = self.ua.invite(request, self.link.now, self.switch, self.number or "gateway", credentials, expires)
         self.link.settle()
         return session
 
@@ -335,10 +393,13 @@ class World:
     def __init__(self, configured: Settings | None = None, ports: int = 1_000, seed: int = 1) -> None:
         self.link = Link(seed)
         self.timers = TimerConfig()
-        self.node = SwitchNode(self, self.link, configured or settings(), ports)
+        self.media = FakeMedia(ports)
+        self._build(configured or settings(), self.media)
+
+    def _build(self, configured: Settings, media: FakeMedia | EngineMedia) -> None:
+        self.node = SwitchNode(self, self.link, configured, media)
         self.link.nodes[SWITCH] = self.node
         self.switch = self.node.switch
-        self.media = self.node.media
         self.runtime = self.node.runtime
 
     @property
@@ -349,9 +410,9 @@ class World:
     def records(self) -> list[CdrRecord]:
         return self.node.records
 
-    def phone(self, number: str, host: str = "", agent: UaSettings | None = None) -> Phone:
+    def phone(self, number: str, host: str = "", agent: UaSettings | None = None, transport: str = "udp") -> Phone:
         """A phone, registered."""
-        phone = Phone(self, host or f"192.0.2.{int(number)}", number, agent or UaSettings())
+        phone = Phone(self, host or f"192.0.2.{int(number)}", number, agent or UaSettings(), transport)
         phone.register()
         return phone
 
@@ -387,6 +448,23 @@ class World:
         for record in self.records:
             assert_in_order(record)
         return self.records
+
+
+class EngineWorld(World):
+    """A world whose media engine is the real one, without packets: who is not on hold is silent, and hung up."""
+
+    def __init__(self, configured: Settings | None = None, ports: int = 1_000, seed: int = 1) -> None:
+        self.link = Link(seed)
+        self.timers = TimerConfig()
+        self.engine = EngineMedia(ports, self.link.now)
+        self._build(configured or settings(), self.engine)
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            self.link.run(min(SILENCE_CHECK_SECONDS, end - self.now))
+            self.engine.tick(self.now)
+            self.link.settle()
 
 
 def assert_in_order(record: CdrRecord) -> None:

@@ -64,6 +64,7 @@ CASES = (
         repeated=("SIP/2.0 200 OK", 9),
         record=("102", "caller"),
     ),
+    Case("uac_hold_hanging", ("uas_hanging_reinvite",), receive_timeout=45, seconds=70),
     Case("uac_call", ("dead", "uas_call"), options=ONE_SECOND, receive_timeout=45, seconds=70),
     # calls
     Case("uac_call", ("uas_call",), options=ONE_SECOND),

@@ -414,7 +414,7 @@ def test_threat_5_a_nonce_given_to_another_address_brings_no_failure_upon_this_o
         f'Digest username="101", realm="softswitch", nonce="{nonce}", uri="sip:x", response="c0ffee", nc=00000001, '
     )
     for _ in range(5):
-        forged = admission.identify(request(authorization=header + ', cnonce="c", qop=auth'), PHONE, 1.0)
+        forged = admission.identify(request(authorization=header + 'cnonce="c", qop=auth'), PHONE, 1.0)
         assert isinstance(forged, Challenge)
     assert (admission.counters["failed"], admission.counters["stale"]) == (0, 5)
     sign_in(admission, "101", "wonderland")
@@ -435,7 +435,7 @@ def test_no_secret_is_logged_and_no_success() -> None:
         f'Digest username="101", realm="softswitch", nonce="{nonce}", uri="sip:x", response="c0ffee", nc=00000001, '
     )
     with capture_logs() as entries:
-        admission.identify(request(authorization=header + ', cnonce="s3cret", qop=auth'), STRANGER, 1.0)
+        admission.identify(request(authorization=header + 'cnonce="s3cret", qop=auth'), STRANGER, 1.0)
         admission.identify(request(authorization=header.replace("softswitch", "other")), STRANGER, 1.0)
     assert [entry["reason"] for entry in entries] == ["wrong-password", "unreadable"]
     assert not re.search(f"{nonce}|c0ffee|s3cret", str(entries))

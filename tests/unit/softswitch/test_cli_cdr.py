@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import re
 import stat
 from datetime import datetime
 from pathlib import Path
@@ -66,6 +67,8 @@ def test_the_latest_calls_are_listed(config: Path) -> None:
     assert "103" in result.output
     assert "102" in result.output
     assert "101" not in result.output
+    assert "there are more: --limit 4" in result.output
+    assert "there are more" not in run("--config", str(config), "--limit", "3").output
 
 
 def test_what_a_caller_calls_itself_moves_no_cursor(config: Path) -> None:
@@ -76,6 +79,45 @@ def test_what_a_caller_calls_itself_moves_no_cursor(config: Path) -> None:
     assert "\x1b" not in out.getvalue()
     assert "\x07" not in out.getvalue()
     assert "[red]x" in out.getvalue()
+
+
+def told(width: int) -> list[str]:
+    record = CdrRecord("c", datetime(2026, 1, 10, 12).timestamp(), 0.0, answered=2.0, dialled="0301234567")
+    record.caller_number, record.caller_name, record.destination, record.trunk = "101", "Ann", "north", "north"
+    record.billsec, record.cause, record.status, record.ended_by = 73.0, 102, 408, "callee"
+    out = io.StringIO()
+    show([record], Console(file=out, width=width))
+    return out.getvalue().rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140, 200])
+def test_a_record_is_readable_at_any_width(width: int) -> None:
+    """The most important columns stay, in whole; the others are named."""
+    lines = told(width)
+    assert max(map(len, lines)) <= width
+    titles, row = lines[1], lines[3]
+    assert row.startswith("2026-01-10 12:00:00  ")
+    for title, value in (("caller", "101  Ann"), ("talked", "1:13"), ("why", "102 timer"), ("trunk", "north")):
+        assert (title in titles) == (value in row) or value == "north"
+        assert title in titles or title in " ".join(lines[4:])
+    assert ("no room for" in " ".join(lines)) == (width < 140)
+
+
+def test_at_80_columns_when_who_whom_how_long_and_why() -> None:
+    titles, row = told(80)[1], told(80)[3]
+    assert re.split(" {2,}", titles.strip()) == ["started", "caller", "dialled", "reached", "talked", "why"]
+    assert row.split() == [
+        "2026-01-10",
+        "12:00:00",
+        "101",
+        "Ann",
+        "0301234567",
+        "north",
+        "1:13",
+        "102",
+        "timer",
+        "expired",
+    ]
 
 
 def test_csv_goes_to_the_terminal(config: Path) -> None:

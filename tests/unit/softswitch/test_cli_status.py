@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,7 +18,9 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
+from media.engine import MediaEngine
 from softswitch.cli import reload, status
+from softswitch.cli.counters import AUDIO, SIGN_IN
 from softswitch.cli.printable import printable
 from softswitch.cli.running import control_socket
 from softswitch.cli.status import duration, milliseconds, show
@@ -30,6 +34,7 @@ from softswitch.control import (
     StatusReport,
     TrunkRow,
 )
+from tests.virtual.network import World
 
 app = typer.Typer()
 status.register(app)
@@ -54,9 +59,10 @@ REPORT = StatusReport(
         TrunkRow("north", "address", "", [GatewayRow("10.9.0.1:5060", "up", 12.4), GatewayRow("10.9.0.2:5060")], 3, 30)
     ],
     calls=[CallRow("c1", "talking", "101", "102", "extension 101", "trunk north", 75.0, 61.0, "PCMA")],
-    counters={"malformed": 2, "never": 0},
-    media=MediaReport(4, 16, 1000, 990, {"unknown source": 7, "never": 0}),
-    totals={"registrations": 2, "calls": 1},
+    counters={"malformed, dropped": 2, "failed": 3, "stale": 0, "never": 0},
+    tables={"timers": 12},
+    media=MediaReport(4, 16, 1000, 990, {"wrong_source": 7, "overload": 0}),
+    totals={"registrations": 2, "trunks": 1, "calls": 1},
     listening=["udp 10.0.0.9:5060"],
 )
 
@@ -67,10 +73,14 @@ def shown(report: StatusReport) -> str:
     return out.getvalue()
 
 
-def plain(report: StatusReport) -> str:
+def plain(report: StatusReport, width: int = 200, everything: bool = False) -> str:
     out = io.StringIO()
-    show(report, Console(file=out, width=200, color_system=None))
+    show(report, Console(file=out, width=width, color_system=None), everything)
     return out.getvalue()
+
+
+def cells(line: str) -> list[str]:
+    return re.split(r" {2,}", line.strip())
 
 
 def configure(directory: Path, text: str = "server: {log_level: info}\n") -> Path:
@@ -110,7 +120,7 @@ def test_the_tables_say_what_the_report_says() -> None:
     assert "softswitch 0.1.0 up for 1:02:05, process 4711" in text
     assert "listening on udp 10.0.0.9:5060" in text
     line = next(line for line in text.split("\n") if "sip:101@10.0.0.1:5062" in line)
-    assert [cell.strip() for cell in line.split("│")[1:-1]] == [
+    assert cells(line) == [
         "101",
         "sip:101@10.0.0.1:5062",
         "udp 10.0.0.1:5062",
@@ -119,16 +129,61 @@ def test_the_tables_say_what_the_report_says() -> None:
         "1.5 ms",
         "yes",
     ]
-    assert next(line for line in text.split("\n") if "sip:102@" in line).rstrip(" │").endswith("no")
+    assert next(line for line in text.split("\n") if "sip:102@" in line).rstrip().endswith("no")
     assert "10.9.0.1:5060 up 12 ms" in text
     assert "3 of 30" in text
     line = next(line for line in text.split("\n") if "PCMA" in line)
     assert "101  extension 101" in line
     assert "1:15" in line
     assert "1:01" in line
-    assert "4 streams on 16 ports, 1000 packets in, 990 out; dropped: unknown source 7" in text
-    assert "malformed 2" in text
-    assert "never" not in text
+    assert "audio: 4 streams on 16 pairs of ports, packets 1000 in, 990 out" in text
+    assert "no room for" not in text
+
+
+def test_what_is_counted_is_said_in_words_under_headings() -> None:
+    counted = plain(REPORT).partition("since the start")[2].strip().split("\n")
+    assert [cells(line) for line in counted] == [
+        ["sign-in", "3", "refused: wrong password, unknown user or wrong realm"],
+        ["SIP", "2", "malformed messages, dropped"],
+        ["audio packets", "7", "dropped: from a source that belongs to no call"],
+    ]
+
+
+def test_all_shows_what_is_zero_and_the_sizes() -> None:
+    text = plain(REPORT, everything=True)
+    assert re.search(r"\b0 +asked again: password right, nonce too old", text)
+    assert re.search(r"\bkept now +12 +timers", text)
+    assert "0 calls begun" in re.sub(" +", " ", text)
+
+
+def test_a_counter_without_words_is_shown_all_the_same() -> None:
+    report = StatusReport(version="1", pid=1, uptime=1.0, counters={"new_thing": 4})
+    assert re.search(r"other +4 +new thing", plain(report))
+
+
+def test_every_counter_of_the_switch_has_words() -> None:
+    assert set(World().switch.admission.counters) <= set(SIGN_IN)
+    assert set(MediaEngine(Random(1), 0.0, 0.0).counters) <= set(AUDIO)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
+def test_no_line_is_wider_than_the_terminal_and_rows_stay_whole(width: int) -> None:
+    """What has no room is named; what is shown is not broken into columns of single letters."""
+    text = plain(REPORT, width)
+    assert max(map(len, text.split("\n"))) <= width
+    assert re.search(r"^101 ", text, re.MULTILINE)
+    assert "udp 10.0.0.1:5062" in text
+    assert ("client" in text) == (width >= 100 or "no room for" in text)
+    assert text.count("\n") < 70
+
+
+def test_at_80_columns_an_operator_sees_who_is_unreachable_and_who_talks() -> None:
+    text = plain(REPORT, 80)
+    registrations, _, rest = text.partition("trunks (1)")
+    assert re.search(r"^102 .*\bno *$", registrations, re.MULTILINE)
+    assert "no room for: round trip" in registrations
+    for title in ("registration", "gateways", "state", "talking", "codec"):
+        assert title in rest
 
 
 def test_an_idle_switch() -> None:
@@ -144,6 +199,7 @@ def test_a_switch_that_drains_says_so() -> None:
 def test_a_cut_list_says_of_how_many() -> None:
     report = StatusReport(version="1", pid=1, uptime=1.0, calls=REPORT.calls, totals={"calls": 600})
     assert "calls (1 of 600)" in plain(report)
+    assert "599 more: --rows 600" in plain(report)
     assert "registrations (0 of 9)" in plain(StatusReport(version="1", pid=1, uptime=1, totals={"registrations": 9}))
 
 
@@ -201,9 +257,11 @@ def test_status_as_json(tmp_path: Path) -> None:
 
     with switch(config, status=answer):
         result = CliRunner().invoke(app, ["status", "--config", str(config), "--json", "--rows", "5"])
+        CliRunner().invoke(app, ["status", "--config", str(config), "--json"])
+        CliRunner().invoke(app, ["status", "--config", str(config)])
     assert result.exit_code == 0
     assert json.loads(result.stdout)["calls"][0]["caller"] == "101"
-    assert asked == [{"limit": 5}]
+    assert asked == [{"limit": 5}, {"limit": 1000}, {"limit": 40}]
 
 
 def test_status_as_tables(tmp_path: Path) -> None:

@@ -91,3 +91,33 @@ def test_damaged_files(directory: Path, seed: str, damages: list[tuple[int, byte
 @settings(max_examples=100, deadline=None)
 def test_random_bytes(directory: Path, data: bytes) -> None:
     survives(directory, data)
+
+
+PIECES = [
+    "a",
+    "101",
+    "sip",
+    "'",
+    '"',
+    ":",
+    ": ",
+    "- ",
+    "\t",
+    "  ",
+    " ",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+]
+PIECES += ["#", " #", "*a", "&a ", "@", "%", "|", ">", "?", "!x", "\r", "\x85", "\u2028", "<<", "---", "..."]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30))
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_slips_of_syntax(directory: Path, pieces: list[str]) -> None:
+    survives(directory, "".join(pieces).encode())

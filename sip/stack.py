@@ -10,7 +10,7 @@ drops it counts in `counters`, by cause. Nothing here reads a clock or waits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -84,6 +84,10 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_time: float = 3_900.0  # seconds without a byte; more than the longest registration
 
 
+Gate = Callable[[Request, Flow, float], int | None]
+"""(request, where from, now) -> whether it is served: None yes; seconds of a Retry-After: 503; 0: not even answered."""
+
+
 class Stack:
     """One per signalling process. `events` and `effects` are emptied by the driver; `timers` is everybody's heap.
 
@@ -96,6 +100,8 @@ class Stack:
         self.effects: list[Effect] = []
         self.timers = TimerHeap()
         self.timer_config = settings.timers
+        self.gate: Gate | None = None
+        """Asked of every new request but ACK and CANCEL before anything is kept of it."""
         self.counters: dict[str, int] = {}
         self._ids = ids
         self._sent_by = sent_by
@@ -407,13 +413,15 @@ class Stack:
     def _begin(self, request: Request, key: str, flow: Flow, now: float) -> None:
         limit: float = self.settings.max_server_transactions
         in_dialog = request.to_tag != ""
+        if self.gate is not None and (wait := self.gate(request, flow, now)) is not None:
+            if wait:
+                self._unavailable(request, wait, flow)
+            return
         if len(self._servers) >= (limit * IN_DIALOG_HEADROOM if in_dialog else limit):
             # 21.5.4: "The server is temporarily unable to process the request due to a temporary
             # overloading".
             self._count("overload")
-            response = self._stateless(request, 503, None)
-            response.add("Retry-After", str(self.settings.retry_after))
-            self._write(response, self._reply(request, flow))
+            self._unavailable(request, self.settings.retry_after, flow)
             return
         transaction = self._transaction(request, key, flow, now)
         if not in_dialog:
@@ -522,6 +530,13 @@ class Stack:
         except (SipError, ValueError):
             # So broken that not even its Via or its other headers can be sent back.
             self._count("malformed, not answerable")
+
+    def _unavailable(self, request: Request, retry_after: int, flow: Flow) -> None:
+        """503, by a stateless UAS (8.2.7): a repetition is judged anew."""
+        # 21.5.4: "The server MAY indicate when the client should retry the request in a Retry-After header field."
+        response = self._stateless(request, 503, None)
+        response.add("Retry-After", str(retry_after))
+        self._write(response, self._reply(request, flow))
 
     def _stateless(self, request: Request, status: int, reason: str | None) -> Response:
         return response_to(request, status, reason, self._stateless_tag(request))

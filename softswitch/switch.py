@@ -13,7 +13,7 @@ from typing import Any
 
 from media.client import MediaClient
 from sip.binding import BindingChange, BindingRecord
-from sip.effects import ConnectionLost, RequestReceived, StackEvent
+from sip.effects import ConnectionLost, StackEvent
 from sip.ids import Ids
 from sip.stack import SentBy, Stack
 from sip.ua import UserAgent
@@ -62,9 +62,8 @@ class Switch:
         self.ua = UserAgent(self.stack, wiring.ua_settings(settings), ids)
         self.security = SecurityLog(self.stack.timers)
         self.admission = Admission(wiring.admission_settings(settings), ids, self.security)
-        self.throttle = Throttle(
-            wiring.throttle_settings(settings), self.stack, self.ua, self.admission, self.security, ids
-        )
+        self.throttle = Throttle(wiring.throttle_settings(settings), self.ua, self.admission, self.security)
+        self.stack.gate = self.throttle.judge
         self.registrations = Registrations(wiring.registrar_settings(settings), self.admission, ids)
         trunk_configs = wiring.trunk_configs(settings)
         self.trunks = Trunks(trunk_configs, ids)
@@ -190,8 +189,6 @@ class Switch:
         if type(event) is ConnectionLost:
             self.registrations.connection_lost(event.flow, now)
             self.registrations.watch(self.contacts, now)
-        elif type(event) is RequestReceived and self.throttle.refuses(event, now):
-            return
         self.ua.handle(event, now)
 
     def _give_up(self, event: Any, now: float) -> None:

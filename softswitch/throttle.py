@@ -8,19 +8,17 @@
     beyond                               503 with Retry-After, and nothing is kept of the request
     beyond ANSWERED times as much again  dropped in silence: answering would help whoever forges his address
 
-It comes before everything that costs: digest, sessions, the dialplan. What is refused takes nothing from the allowance,
-so that an office behind one NAT is served at its rate however long its phones go on asking.
+The stack asks before it keeps anything of a request, and so before all that costs: digest, sessions, the dialplan. What
+is refused takes nothing from the allowance, so that an office behind one NAT is served at its rate however long its
+phones go on asking.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from sip.effects import RequestReceived, Send
-from sip.ids import Ids
-from sip.message import response_to
-from sip.server_transaction import ServerTransaction
-from sip.stack import Stack
+from sip.effects import Flow
+from sip.message import Request
 from sip.ua import UserAgent
 from softswitch.admission import Admission
 from softswitch.pace import Pace
@@ -61,24 +59,14 @@ class _Allowance:
 
 
 class Throttle:
-    """Stands between the stack and the user agent."""
+    """Says of every new request whether it is served."""
 
-    __slots__ = ("_admission", "_ids", "_security", "_sources", "_stack", "_trunks", "_ua", "counters")
+    __slots__ = ("_admission", "_security", "_sources", "_trunks", "_ua", "counters")
 
-    def __init__(
-        self,
-        settings: ThrottleSettings,
-        stack: Stack,
-        ua: UserAgent,
-        admission: Admission,
-        security: SecurityLog,
-        ids: Ids,
-    ) -> None:
-        self._stack = stack
+    def __init__(self, settings: ThrottleSettings, ua: UserAgent, admission: Admission, security: SecurityLog) -> None:
         self._ua = ua
         self._admission = admission
         self._security = security
-        self._ids = ids
         self._sources: _Allowance | None = None
         self._trunks: dict[str, _Allowance] = {}
         self.counters = {"throttled": 0, "throttled_in_silence": 0}
@@ -96,13 +84,12 @@ class Throttle:
             for name, rate in settings.trunks.items()
         }
 
-    def refuses(self, event: RequestReceived, now: float) -> bool:
-        """Whether the request is refused, and nobody has to look at it any more."""
-        request, flow = event.request, event.flow
+    def judge(self, request: Request, flow: Flow, now: float) -> int | None:
+        """`sip.stack.Gate`: None where the request is served, the seconds of a Retry-After or 0 where it is not."""
         method = request.method
         tag = request.to_tag
         if tag and method != "REGISTER" and (request.call_id, tag, request.from_tag) in self._ua.dialogs:
-            return False
+            return None
         trunk = None if method == "REGISTER" else self._admission.accounts.trunk_at(flow)
         if trunk is not None:
             key = trunk.name
@@ -111,10 +98,13 @@ class Throttle:
             allowance = self._sources
             key = network_of(flow.remote[0]) if allowance is not None else ""
         if allowance is None or allowance.served.take(key, now):
-            return False
-        self._refuse(event, allowance.answered.take(key, now), now)
+            return None
         self._security.throttled(flow, method, "" if trunk is None else key, now)
-        return True
+        self.counters["throttled"] += 1
+        if allowance.answered.take(key, now):
+            return RETRY_AFTER + self.counters["throttled"] % RETRY_SPREAD
+        self.counters["throttled_in_silence"] += 1
+        return 0
 
     def __len__(self) -> int:
         """Sources and trunks remembered."""
@@ -122,33 +112,6 @@ class Throttle:
         if self._sources is not None:
             allowances.append(self._sources)
         return sum(len(each.served) + len(each.answered) for each in allowances)
-
-    # Inside
-
-    def _refuse(self, event: RequestReceived, answer: bool, now: float) -> None:
-        transaction = event.transaction
-        self.counters["throttled"] += 1
-        if answer:
-            # RFC 3261 21.5.4: "The server MAY indicate when the client should retry the request in a Retry-After header
-            # field."
-            response = response_to(event.request, 503, None, self._ids.tag())
-            wait = RETRY_AFTER + self.counters["throttled"] % RETRY_SPREAD
-            response.headers += [("Retry-After", str(wait)), *self._ua.response_headers]
-            self._stack.respond(transaction, response, now)
-        else:
-            self.counters["throttled_in_silence"] += 1
-            self._take_back(transaction)
-        # As RFC 3261 8.2.7 has it for a stateless UAS: a repetition is judged anew.
-        transaction.terminate()
-
-    def _take_back(self, transaction: ServerTransaction) -> None:
-        """Unsend the 100 that the stack has given an INVITE, among what this wake-up is to send."""
-        effects = self._stack.effects
-        for at in range(len(effects) - 1, -1, -1) if transaction.sent else ():
-            effect = effects[at]
-            if type(effect) is Send and effect.data is transaction.sent:
-                del effects[at]
-                return
 
 
 def _renewed(before: _Allowance | None, per_second: float, burst: float) -> _Allowance:

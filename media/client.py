@@ -26,7 +26,7 @@ from rtp.batch import BatchSockets, allow_sockets
 from rtp.columns import Slots
 from rtp.ports import PortPool
 
-TICK_SECONDS = 0.004  # packets are collected for so long under load: the delay it adds at most
+TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
 BUSY_SECONDS = 0.006  # batches closer together than this are load
 MIND_SECONDS = 0.25  # reports, silences and idle ports are looked after so often
 SHRINK_SECONDS = 10.0

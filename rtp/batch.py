@@ -34,6 +34,7 @@ _MMSGHDR = np.dtype(
         "itemsize": 64,
     }
 )
+_SOCKADDR = np.array(SOCKADDR)
 _MSGHDR_OCTETS = 64
 _IOVEC_OCTETS = 16
 
@@ -216,15 +217,17 @@ class BatchSockets:
         sent = 0
         capacity = self._slots.capacity
         iov = self._out_iov
+        # Arrays of no dimension: cheaper to reckon with than Python's numbers.
+        stride, base = np.array(data.strides[0]), np.array(data.ctypes.data)
         for start in range(0, len(at), capacity):
             of = sockets[start : start + capacity]
             order = of.astype(np.uint16).argsort(kind="stable")
             if start:
                 order += start
             count = len(order)
-            iov[:count, 0] = at[order] * data.strides[0] + data.ctypes.data
+            iov[:count, 0] = at[order] * stride + base
             iov[:count, 1] = lengths[order]
-            self._out_name[:count] = rows[order] * SOCKADDR + names_at
+            self._out_name[:count] = rows[order] * _SOCKADDR + names_at
             self._out_namelen[:count] = name_lengths[order]
             sent += self._send_prepared(np.bincount(of))
         return sent

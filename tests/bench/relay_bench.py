@@ -26,7 +26,7 @@ SECONDS = 8.0
 SHARED_PORTS = 16
 BUDGET_US = 7.0
 BUDGET_RATIO = 1.3
-TICK_US = 4000  # as media.client.TICK_SECONDS
+TICK_US = 6000  # as media.client.TICK_SECONDS
 HERE = Path(__file__).parent / "relay"
 
 

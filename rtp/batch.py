@@ -22,6 +22,7 @@ from rtp.columns import SLOT, Slots
 RECEIVE_BUFFER = 4 << 20  # octets asked for per socket: a second of 200 streams while the process is held up
 SEND_BUFFER = 1 << 20
 MAX_SOCKETS = 0xFFFF  # a socket's index is 16 bits of a source's key
+IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3  # Linux, ip(7): not in the socket module of every version
 MIN_SHARE = 16  # packets taken from a socket at least, so that a call into the kernel is worth it
 
 # struct mmsghdr { struct msghdr { void *name; socklen_t namelen; struct iovec *iov; size_t iovlen; void *control;
@@ -121,6 +122,10 @@ class BatchSockets:
                 new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             new.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             new.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            if family == socket.AF_INET:
+                # Audio is never fragmented (and the kernel need not draw an identification for each packet), whatever
+                # an ICMP message claims of the path.
+                new.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
             new.bind((host, port))
             self._epoll.register(new.fileno(), select.EPOLLIN)
         except OSError:

@@ -11,6 +11,7 @@ bar the store's writer and the control socket.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import ipaddress
 import signal
@@ -56,6 +57,12 @@ BEYOND = "192.0.2.1"
 GC_THRESHOLDS = (100_000, 50, 100)
 
 
+LARGE_BLOCK = 256 << 10
+"""Bytes from which a block of memory is large."""
+
+M_MMAP_THRESHOLD = -3  # malloc.h
+
+
 class StartError(Exception):
     """The switch can't start: one line for the operator."""
 
@@ -94,6 +101,7 @@ class App:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        _give_back_large_blocks()
         log.info("ready", listening=self.listening(), bindings=restored, calls_limit=settings.sip.limits.calls)
 
     async def _open(self) -> None:
@@ -293,6 +301,16 @@ class App:
     async def _close(self) -> None:
         await self._opened.aclose()
         log.info("stopped")
+
+
+def _give_back_large_blocks() -> None:
+    """Have glibc map every large block by itself: tables that grow and shrink with the load are given back whole.
+
+    Left alone it takes them from the heap once it has freed one, where small blocks that lie between keep their holes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def _one_line(error: Exception) -> str:

@@ -113,17 +113,25 @@ def call() -> None:
 
 
 def sustained() -> None:
-    """500 calls a second on one core until 104,000 calls are through: none fails, memory stays."""
+    """More than 500 calls a second on one core until 104,000 calls are through: none fails, memory stays.
+
+    Memory is looked at after each fifth: it may step up when the machine stalls and calls pile up for a moment, but
+    not with the number of calls.
+    """
     with switch() as target, called(target):
         call_run(target, SUSTAINED_RATE, SUSTAINED_CALLS // 5)
-        after_some = resident_kib(target.pid)
-        began = time.monotonic()
-        value, failed = call_run(target, SUSTAINED_RATE, SUSTAINED_CALLS)
-        seconds = time.monotonic() - began
-        grown = resident_kib(target.pid) - after_some
+        seconds, spent, failed, memory = 0.0, 0.0, 0, [resident_kib(target.pid)]
+        for _ in range(5):
+            started = time.monotonic()
+            value, lost = call_run(target, SUSTAINED_RATE, SUSTAINED_CALLS // 5)
+            seconds += time.monotonic() - started
+            spent += value / 5
+            failed += lost
+            memory.append(resident_kib(target.pid))
     rate = SUSTAINED_CALLS / seconds
-    line("sustained_calls", rate, "calls/s", ">=500", f"{failed} failed, {value:.0f} us/call")
-    line("memory_growth_100k_calls", grown, "KiB", "<=2% of it", f"from {after_some:.0f} KiB after 20,000 calls")
+    line("sustained_calls", rate, "calls/s", ">=500", f"{failed} failed, {spent:.0f} us/call")
+    fifths = ", ".join(f"{each:.0f}" for each in memory)
+    line("memory_growth_100k_calls", memory[-1] - memory[0], "KiB", "none", f"KiB after each 20,800 calls: {fifths}")
 
 
 def main() -> None:

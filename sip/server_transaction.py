@@ -100,8 +100,6 @@ class AnsweredRequest(msgspec.Struct, gc=False):
     merge_key: str
     to_tag: str
     """Of the response to an INVITE, for a CANCEL that comes too late."""
-    until: float
-    """When Timer J or L fires."""
     over: Callable[[AnsweredRequest, float], None]
 
     def lingered(self, now: float) -> None:
@@ -166,13 +164,18 @@ class ServerTransaction:
         self.sent = b""
         self.to_tag = ""
         self.user: object = None
-        self.record: AnsweredRequest | None = None  # the stack's: what will be left of it
+        self.record: AnsweredRequest | None = None  # the stack's: what is left of it
         self._timer: Timer | None = None
         self._deadline = 0.0
         self._interval = 0.0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.method} {self.state.name} {self.status}>"
+
+    @property
+    def deadline(self) -> float:
+        """When it ends by itself, as far as that is decided."""
+        return self._deadline
 
     # --- receive --------------------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ from sip.server_transaction import (
     NonInviteServerTransaction,
     ServerTransaction,
 )
-from sip.timers import TimerConfig, TimerHeap
+from sip.timers import Timer, TimerConfig, TimerHeap
 
 if TYPE_CHECKING:
     from sip.client_transaction import ClientTransaction
@@ -101,7 +101,7 @@ class Stack:
         self.timers = TimerHeap()
         self.timer_config = settings.timers
         self.gate: Gate | None = None
-        """Asked of every new request but ACK and CANCEL before anything is kept of it."""
+        """Asked of every new request but ACK before anything is kept of it; of CANCEL where there is nothing to cancel."""
         self.counters: dict[str, int] = {}
         self._ids = ids
         self._sent_by = sent_by
@@ -109,6 +109,7 @@ class Stack:
         self._tag_salt = ids.token(16).encode()
         self._servers: dict[str, ServerTransaction] = {}
         self._answered: dict[str, AnsweredRequest] = {}  # by the same keys
+        self._sweep: Timer | None = None
         self._record_over = self._lingered  # bound once: each record holds it
         self._merged: dict[str, str] = {}  # merge key -> key, of what is going on
         self._connections = Connections(
@@ -321,24 +322,28 @@ class Stack:
         self.events.append(TransactionFailed(transaction, cause, detail))
 
     def server_started(self, transaction: ServerTransaction, now: float) -> None:
-        transaction.record = self._linger(transaction, now)
+        # No timer for each: nearly all are answered in the moment they come, and a flood must leave nothing behind.
+        if self._sweep is None:
+            self._sweep = self.timers.schedule(transaction.deadline, self._sweep_unanswered)
 
     def server_completed(self, transaction: ServerTransaction, now: float) -> None:
-        key = transaction.key
-        if transaction.method == "INVITE":
-            record = transaction.record = self._linger(transaction, now)
-            record.merge_key = transaction.merge_key
-            record.to_tag = transaction.to_tag
-            self._answered[key] = record
-            return
-        self._servers.pop(key, None)
-        self._unmerge(key, transaction.merge_key)
-        # Where there is no room, what comes again is taken for new, and is answered by whoever answered it before.
-        if transaction.record is not None and len(self._answered) < self.settings.max_server_transactions:
-            record = transaction.record
-            record.sent = transaction.sent
-            record.until = now + self.timer_config.b
-            self._answered[key] = record
+        key, invite = transaction.key, transaction.method == "INVITE"
+        if not invite:
+            self._servers.pop(key, None)
+            self._unmerge(key, transaction.merge_key)
+            # Where there is no room, what comes again is taken for new, and is answered by whoever answered it before.
+            if len(self._answered) >= self.settings.max_server_transactions:
+                return
+        record = AnsweredRequest(
+            key,
+            transaction.reply,
+            b"" if invite else transaction.sent,
+            transaction.merge_key if invite else "",
+            transaction.to_tag,
+            self._record_over,
+        )
+        transaction.record = self._answered[key] = record
+        self.timers.linger(self.timer_config.b, record, now)
 
     def server_terminated(self, transaction: ServerTransaction) -> None:
         self._servers.pop(transaction.key, None)
@@ -346,19 +351,8 @@ class Stack:
 
     # --- private: what lingers ------------------------------------------------------------------------------
 
-    def _linger(self, transaction: ServerTransaction, now: float) -> AnsweredRequest:
-        """What will be left of it in 64*T1. It does not hold the transaction, which ends earlier."""
-        wait = self.timer_config.b
-        record = AnsweredRequest(transaction.key, transaction.reply, b"", "", "", now + wait, self._record_over)
-        self.timers.linger(wait, record, now)
-        return record
-
     def _lingered(self, record: AnsweredRequest, now: float) -> None:
-        """Timer J or L, or a request was not answered at all."""
-        if now < record.until:
-            # Answered later than in the moment it came.
-            self.timers.schedule(record.until, record.lingered)
-            return
+        """Timer J or L."""
         key = record.key
         if self._answered.get(key) is record:
             del self._answered[key]
@@ -366,6 +360,16 @@ class Stack:
         transaction = self._servers.get(key)
         if transaction is not None and transaction.record is record:
             transaction.terminate()
+
+    def _sweep_unanswered(self, now: float) -> None:
+        """Give up requests other than INVITE that nobody has answered; look again when the next is due."""
+        self._sweep = None
+        waiting = [each for each in self._servers.values() if each.method != "INVITE"]
+        for transaction in waiting:
+            transaction.lingered(now)
+        left = [each.deadline for each in waiting if each.state is not server.TERMINATED]
+        if left:
+            self._sweep = self.timers.schedule(min(left), self._sweep_unanswered)
 
     def _unmerge(self, key: str, merged: str) -> None:
         """A request that comes by another way is not the same any more."""
@@ -461,6 +465,8 @@ class Stack:
         invite_key = _key(flow, server_key(request, "INVITE"))
         invite = self._servers.get(invite_key) or self._answered.get(invite_key)
         if invite is None:
+            if self.gate is not None and self.gate(request, flow, now) is not None:
+                return
             # 9.2: "If the UAS did not find a matching transaction for the CANCEL according to the procedure
             # above, it SHOULD respond to the CANCEL with a 481 (Call Leg/Transaction Does Not Exist)."
             self._count("CANCEL of nothing")

@@ -431,6 +431,45 @@ def test_17_2_2_what_was_answered_is_kept_small_and_answered_again() -> None:
     assert len(stack.events) == 1
 
 
+@pytest.mark.parametrize("flow", [UDP, TCP])
+def test_threat_9_a_flood_of_challenged_requests_leaves_no_timers(flow: Flow) -> None:
+    stack = make(max_server_transactions=4)
+    if flow is TCP:
+        stack.connected(flow, 0.0)
+    before = stack.sizes()["timers"]
+    for n in range(1000):
+        stack.receive(message("REGISTER", f"z9hG4bK{n}", call_id=str(n)), UDP, 0.0) if flow is UDP else (
+            stack.receive_stream(message("REGISTER", f"z9hG4bK{n}", call_id=str(n)), flow, 0.0)
+        )
+        event = arrived(stack)
+        stack.challenge(event.transaction, response_to(event.request, 401, to_tag="t"), 0.0)
+        stack.effects.clear()
+    sizes = stack.sizes()
+    assert sizes["server transactions"] == sizes["merged requests"] == 0
+    assert sizes["answered requests"] <= 2
+    assert sizes["timers"] - before <= 3  # the answers' and the sweep's
+
+
+def test_a_cancel_of_nothing_passes_the_gate_or_is_not_answered() -> None:
+    stack = make()
+    stack.gate = lambda request, flow, now: 0
+    stack.receive(message("CANCEL"), UDP, 0.0)
+    assert stack.effects == []
+
+
+def test_a_request_that_nobody_answers_is_given_up_in_64_t1() -> None:
+    stack = make()
+    stack.receive(message("OPTIONS"), UDP, 0.0)
+    stack.receive(message("OPTIONS", "z9hG4bKlater", call_id="later"), UDP, 5.0)
+    stack.events.clear()
+    ends = []
+    while (at := stack.timers.next_deadline()) is not None:
+        stack.timers.fire_due(at)
+        ends.append((at, stack.sizes()["server transactions"]))
+    assert ends == [(32.0, 1), (37.0, 0)]
+    assert not any(stack.sizes().values())
+
+
 def test_answers_are_kept_for_no_more_than_the_table_holds() -> None:
     stack = make(max_server_transactions=4)
     for n in range(10):

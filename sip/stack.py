@@ -101,7 +101,7 @@ class Stack:
         self.timers = TimerHeap()
         self.timer_config = settings.timers
         self.gate: Gate | None = None
-        """Asked of every new request but ACK before anything is kept of it; of CANCEL where there is nothing to cancel."""
+        """Asked of every new request but ACK before anything is kept of it; of CANCEL where it cancels nothing."""
         self.counters: dict[str, int] = {}
         self._ids = ids
         self._sent_by = sent_by

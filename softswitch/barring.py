@@ -2,12 +2,14 @@
 
 A number is judged in every form it takes on its way out: as the dialplan sends it to the trunk, as the gateway will see
 it, and, where the dialplan took away what shows its kind (`00` off the front), as it was dialled. Visual separators
-(RFC 3966: "-", ".", "(", ")") mean nothing to a gateway and mean nothing here.
+(RFC 3966: "-", ".", "(", ")") mean nothing to a gateway and mean nothing here; nor do digits of other scripts, or a
+service code in front ("*31#", calling line restricted). Each form is judged as it would be written in E.164, too.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 
 from softswitch.dialplan.patterns import Pattern, read_pattern
@@ -19,7 +21,9 @@ ACCESS_CODES = ("+", "00", "011")
 ANYTHING = "*"
 """Stands for every class among those that are allowed: the operator himself wrote the number."""
 
-_SEPARATORS = str.maketrans("", "", "-.() /")
+_SERVICE_CODES = re.compile(r"(?:[*#]{1,2}[0-9]{2,3}[*#]|\*[0-9]{2}(?=[0-9+]{7}))+")
+_TRUNK_ZERO = re.compile(r"(?<=[0-9])\s*\(0\)")
+"""What is not dialled from abroad: +49 (0) 30."""
 
 
 class Barring:
@@ -43,15 +47,14 @@ class Barring:
 
     def classes_of(self, number: str) -> list[str]:
         """The classes that a number is in."""
-        number = number.translate(_SEPARATORS)
-        if not self._any.matches(number):
-            return []
-        at_home = bool(self._home) and number.startswith(self._home)
-        return [
-            name
-            for name, matcher in self._classes.items()
-            if matcher.matches(number) and not (at_home and name == INTERNATIONAL)
-        ]
+        found: dict[str, None] = {}
+        for form in _forms(number):
+            if self._any.matches(form):
+                at_home = bool(self._home) and form.startswith(self._home)
+                for name, matcher in self._classes.items():
+                    if matcher.matches(form) and not (at_home and name == INTERNATIONAL):
+                        found[name] = None
+        return list(found)
 
     def barred(self, numbers: Iterable[str], allowed: Collection[str]) -> str:
         """The first class of one of `numbers` that is not among those `allowed`; "" where all are."""
@@ -62,6 +65,18 @@ class Barring:
                 if name not in allowed:
                     return name
         return ""
+
+
+def _forms(number: str) -> tuple[str, ...]:
+    """A number as a gateway may take it: its letters, digits and signs alone, and the same as in E.164."""
+    text = unicodedata.normalize("NFKC", number)
+    if text[:1] == "+" or text[:2] == "00":
+        text = _TRUNK_ZERO.sub("", text)
+    text = "".join([char for char in text if char.isascii() and (char.isalnum() or char in "+*#")])
+    bare = _SERVICE_CODES.sub("", text, count=1).replace("*", "").replace("#", "")
+    access = next((code for code in ACCESS_CODES if bare.startswith(code)), "")
+    world = f"+{bare[len(access) :]}" if access else bare
+    return tuple(dict.fromkeys((text, bare, world)))
 
 
 class _Matcher:

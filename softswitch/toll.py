@@ -89,8 +89,8 @@ class TollGuard:
         "_counted",
         "_emergencies",
         "_meters",
+        "_running",
         "_security",
-        "_talking",
         "_terms",
         "_timers",
         "counters",
@@ -103,23 +103,32 @@ class TollGuard:
         self.end_call: Callable[[str, str, float], None] = lambda contact, why, now: None
         """Told to end a contact's call, and why; whoever carries calls sets it."""
         self.counters: Counter[str] = Counter()
-        self._attempts: dict[float, Pace] = {}  # by calls per minute
+        self._attempts: dict[str, Pace] = {}  # by holder
         self._counted: dict[str, set[str]] = {}  # contact -> holders that its attempt was counted for
         self._emergencies: set[str] = set()  # contacts
         self._meters: dict[str, _Meter] = {}  # by holder
-        self._talking: dict[str, list[str]] = {}  # contact -> holders whose minutes it uses
+        # contact -> whose minutes it uses, and since when: of every call, since a limit may be set while it talks
+        self._running: dict[str, tuple[tuple[str, ...], float]] = {}
         self.configure(settings, 0.0)
 
     def configure(self, settings: TollSettings, now: float) -> None:
         """Apply other terms, to calls in progress too."""
         self._barring = settings.barring
         self._terms = settings.terms
-        rates = {terms.calls_per_minute for terms in settings.terms.values()}
-        self._attempts = {rate: pace for rate, pace in self._attempts.items() if rate in rates}
+        for holder, pace in list(self._attempts.items()):
+            rate = self._terms_of(holder).calls_per_minute
+            if rate:
+                pace.configure(rate / 60.0, rate)
+            elif holder not in self._terms:
+                del self._attempts[holder]
+        for contact, (holders, since) in self._running.items():
+            for holder in holders:
+                self._begin(holder, contact, since)
         for holder, meter in list(self._meters.items()):
-            meter.limit = self._terms.get(holder, _NO_TERMS).minutes_per_day * 60.0
+            meter.limit = self._terms_of(holder).minutes_per_day * 60.0
             self._arm(holder, meter, now)
-            if not meter.limit:
+            # What was used counts for a day, also where the limit is away for a while.
+            if not meter.limit and not meter.used(now):
                 del self._meters[holder]
 
     # ---- asked -----------------------------------------------------------------------------------------
@@ -129,6 +138,7 @@ class TollGuard:
         if self._barring.is_emergency(target.number):
             self._emergencies.add(contact)
             return False
+        self._emergencies.discard(contact)
         why = self._barred(target, sent, payer) or self._exhausted(target, payer, contact, now)
         if not why:
             return False
@@ -138,22 +148,20 @@ class TollGuard:
 
     def answered(self, trunk: str, payer: Payer, contact: str, now: float) -> None:
         """A call through the trunk is talking from now on."""
-        if contact in self._emergencies:
+        if contact in self._emergencies or contact in self._running:
             return
-        for holder in (payer.holder, f"trunk:{trunk}"):
-            limit = self._terms.get(holder, _NO_TERMS).minutes_per_day * 60.0
-            if limit:
-                meter = self._meters.setdefault(holder, _Meter())
-                meter.limit = limit
-                meter.running[contact] = now
-                self._talking.setdefault(contact, []).append(holder)
-                self._arm(holder, meter, now)
+        holders = (payer.holder, f"trunk:{trunk}")
+        self._running[contact] = (holders, now)
+        for holder in holders:
+            self._begin(holder, contact, now)
+            if holder in self._meters:
+                self._arm(holder, self._meters[holder], now)
 
     def over(self, contact: str, ended: float, now: float) -> None:
         """The contact is over; its call ended at `ended`."""
         self._counted.pop(contact, None)
         self._emergencies.discard(contact)
-        for holder in self._talking.pop(contact, ()):
+        for holder in self._running.pop(contact, ((), 0.0))[0]:
             meter = self._meters.get(holder)
             if meter is not None:
                 meter.stop(contact, ended)
@@ -166,7 +174,7 @@ class TollGuard:
 
     def __len__(self) -> int:
         """Contacts of which something is known."""
-        return len(self._emergencies | set(self._talking) | set(self._counted))
+        return len(self._emergencies | set(self._running) | set(self._counted))
 
     # ---- inside ----------------------------------------------------------------------------------------
 
@@ -180,7 +188,7 @@ class TollGuard:
         holders = [each for each in (payer.holder, f"trunk:{target.trunk}") if each in self._terms]
         for holder in holders:
             meter = self._meters.get(holder)
-            if meter is not None and meter.used(now) >= meter.limit - ENOUGH:
+            if meter is not None and meter.limit and meter.used(now) >= meter.limit - ENOUGH:
                 return "minutes per day"
         for holder in holders:
             rate = self._terms[holder].calls_per_minute
@@ -193,13 +201,24 @@ class TollGuard:
         counted = self._counted.setdefault(contact, set())
         if holder in counted:
             return True
-        pace = self._attempts.get(rate)
+        pace = self._attempts.get(holder)
         if pace is None:
-            pace = self._attempts[rate] = Pace(rate / 60.0, rate)
+            pace = self._attempts[holder] = Pace(rate / 60.0, rate)
         if not pace.take(holder, now):
             return False
         counted.add(holder)
         return True
+
+    def _begin(self, holder: str, contact: str, since: float) -> None:
+        """Count the contact's minutes for a holder that has a limit."""
+        limit = self._terms_of(holder).minutes_per_day * 60.0
+        if limit:
+            meter = self._meters.setdefault(holder, _Meter())
+            meter.limit = limit
+            meter.running.setdefault(contact, since)
+
+    def _terms_of(self, holder: str) -> TollTerms:
+        return self._terms.get(holder, _NO_TERMS)
 
     def _arm(self, holder: str, meter: _Meter, now: float) -> None:
         """Look again when what is left would be used up by the calls that are talking."""

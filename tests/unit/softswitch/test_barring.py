@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softswitch.barring import ANYTHING, Barring
+from softswitch.barring import ANYTHING, Barring, _forms
 from softswitch.dialplan.models import Context
 from softswitch.dialplan.patterns import read_pattern
 from softswitch.dialplan.routing import Dialplan
@@ -77,7 +77,7 @@ def test_classes_are_added_changed_and_switched_off() -> None:
 
 @given(st.text("0123456789+*#", max_size=20), st.sampled_from(list(DEFAULT_CLASSES)))
 def test_the_compiled_classes_match_what_their_patterns_match(number: str, name: str) -> None:
-    one_by_one = any(read_pattern(text).matches(number) for text in DEFAULT_CLASSES[name])
+    one_by_one = any(read_pattern(text).matches(form) for text in DEFAULT_CLASSES[name] for form in _forms(number))
     assert (name in DEFAULT.classes_of(number)) == one_by_one
 
 
@@ -115,3 +115,24 @@ def test_what_a_route_allows_its_fallbacks_do_too() -> None:
     found = [decision, decision.on_busy, decision.on_no_answer, decision.on_unavailable]  # type: ignore[union-attr]
     allowed = [each.targets[0].allow for each in found]  # type: ignore[union-attr]
     assert allowed == [("international",), ("international",), (), (ANYTHING,)]
+
+
+@pytest.mark.parametrize(
+    ("home", "number", "classes"),
+    [
+        ("+1", "01119005551234", ["premium"]),
+        ("+1", "0019005551234", ["premium"]),
+        ("+49", "+49 (0)900 123456", ["premium"]),
+        ("+49", "0049(0)9001234567", ["premium"]),
+        ("+49", "*31#004412345678", ["international"]),
+        ("+49", "#31#004412345678", ["international"]),
+        ("+49", "00*4412345678", ["international"]),
+        ("+49", "\uff10\uff104412345678", ["international"]),
+        ("+49", "00\u00a044\t12345678", ["international"]),
+        ("+49", "+493012345678", []),
+        ("+49", "*31#03012345678", []),
+        ("+1", "2125551234", []),
+    ],
+)
+def test_no_way_of_writing_a_number_hides_its_class(home: str, number: str, classes: list[str]) -> None:
+    assert Barring(DEFAULT_CLASSES, (home,)).classes_of(number) == classes

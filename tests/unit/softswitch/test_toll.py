@@ -168,3 +168,34 @@ def test_a_refusal_is_an_alarm() -> None:
     assert desk.refuses("c4", 0.0, BEN, TrunkTarget("north", "+88212"))
     assert desk.refuses("c5", 0.0, ANN, TrunkTarget("north", "44123", "0044123"))
     assert desk.guard.counters == {"calls barred: international": 2, "calls barred: premium": 1}
+
+
+def test_a_limit_set_by_a_reload_holds_for_calls_that_talk_already() -> None:
+    desk = Desk()
+    assert not desk.refuses("c1", 0.0)
+    desk.guard.answered("north", ANN, "c1", 0.0)
+    desk.guard.configure(terms(extension_101={"minutes_per_day": 1}), 10.0)
+    desk.run(4000.0)
+    assert [contact for contact, _ in desk.ended] == ["c1"]
+    assert 59.0 <= desk.ended[0][1] <= 61.0
+
+
+def test_a_limit_taken_away_and_put_back_forgets_nothing() -> None:
+    limited = terms(extension_101={"minutes_per_day": 10, "calls_per_minute": 2})
+    desk = Desk(extension_101={"minutes_per_day": 10, "calls_per_minute": 2})
+    assert not desk.refuses("c1", 0.0)
+    desk.guard.answered("north", ANN, "c1", 0.0)
+    desk.guard.configure(terms(extension_101={"calls_per_minute": 2}), 300.0)
+    desk.guard.configure(limited, 301.0)
+    desk.run(4000.0)
+    assert [contact for contact, _ in desk.ended] == ["c1"]
+    assert 599.0 <= desk.ended[0][1] <= 601.0
+    assert desk.refuses("c2", 700.0)
+
+
+def test_a_changed_rate_of_attempts_gives_no_fresh_burst() -> None:
+    desk = Desk(extension_101={"calls_per_minute": 2})
+    assert [desk.refuses(f"a{n}", 0.0) for n in range(3)] == [False, False, True]
+    desk.guard.configure(terms(extension_101={"calls_per_minute": 3}), 0.0)
+    assert desk.refuses("b1", 0.0)
+    assert not desk.refuses("b2", 31.0)

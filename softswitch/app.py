@@ -33,8 +33,9 @@ from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer, MediaReport
 from softswitch.report import cdr_of, status_report
-from softswitch.settings.loader import ConfigError, load
+from softswitch.settings.loader import SECRETS_FILE, ConfigError, load
 from softswitch.settings.models import Settings
+from softswitch.settings.secrets import ensure_secrets
 from softswitch.store import Store, StoreError
 from softswitch.switch import Switch
 
@@ -261,17 +262,26 @@ class App:
     def reload(self) -> list[str]:
         """Read the configuration again and apply it whole, or raise ConfigError and change nothing.
 
-        Returns a line for each setting that only a restart applies.
+        Extensions that have no password are given one, as at the start. Returns a line for each, without the password,
+        and one for each setting that only a restart applies.
         """
+        notes = self._make_passwords()
         fresh = load(self._config).settings
         now = self._loop.time()
-        notes = [f"{name} changed: takes effect at the next start" for name in _restart_only(self._settings, fresh)]
+        notes += [f"{name} changed: takes effect at the next start" for name in _restart_only(self._settings, fresh)]
         self._switch.configure(fresh, now)
         self._settings = fresh
         self._announced.clear()
         self._driver.drain()
         log.info("reloaded", extensions=len(fresh.extensions), trunks=len(fresh.trunks), notes=notes)
         return notes
+
+    def _make_passwords(self) -> list[str]:
+        try:
+            made = ensure_secrets(self._config)
+        except OSError as error:
+            return [f"{SECRETS_FILE}: {error.strerror}: extensions without a password can't register"]
+        return [f"extension {extension}: its new password stands in {SECRETS_FILE}" for extension, _ in made]
 
     # ---- end -----------------------------------------------------------------------------------------
 

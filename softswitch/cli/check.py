@@ -61,7 +61,7 @@ def summary(config: Path, settings: Settings) -> list[str]:
     ]
     lacking = sum(extension.password is None for extension in settings.extensions.values())
     if lacking:
-        lines.append(f"  {_count(lacking, 'extension')} without a password: the first start makes them")
+        lines.append(f"  {_count(lacking, 'extension')} without a password: the next start or reload makes them")
     return lines
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from torture_files import MESSAGES
+from torture_files import MESSAGES, needs_torture
 
 from sip.digest import ALGORITHMS, DigestServer, Refusal, ha1
 from sip.errors import ParseError, SipError
@@ -124,6 +124,7 @@ def timed(data: bytes) -> Message | None:
     pytest.fail(f"slow on {data!r}")
 
 
+@needs_torture
 def test_mutated_torture_messages() -> None:
     chance = random.Random(4475)
     taken = 0
@@ -142,6 +143,7 @@ def test_random_bytes() -> None:
         timed(b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z\r\n" + head + b"\r\n\r\n")
 
 
+@needs_torture
 def test_streams_of_mutated_messages_end_in_messages_or_one_error() -> None:
     chance = random.Random(5626)
     originals = torture()

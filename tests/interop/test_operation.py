@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -89,6 +90,24 @@ def bindings_written(switch: Switch) -> int:
 
 NEW_EXTENSION = 'extensions:\n  "150": {name: New, password: "secret-of-150"}\n'
 BROKEN = 'extensions:\n  "150": {name: New, password: "secret-of-150", colour: red}\n'
+
+
+def test_an_extension_added_by_a_reload_is_given_a_password_that_is_not_told(tmp_path: Path) -> None:
+    """It stands in secrets.yaml and nowhere else, and its phone can sign in with it at once."""
+    with Switch(tmp_path) as switch:
+        switch.write("zz-late.yaml", "extensions: {'160': {name: Late}}\n")
+        done = switch.run("reload", "--config", str(switch.config))
+        assert "extension 160: its new password stands in secrets.yaml" in done.stdout + done.stderr
+        found = re.search(r"""['"]?160['"]?: *['"]?([a-z0-9-]{20,})""", (switch.config / "secrets.yaml").read_text())
+        assert found is not None
+        password = found[1]
+        assert password not in done.stdout + done.stderr + switch.log()
+        users = tmp_path / "users-160.csv"
+        users.write_text(
+            f"SEQUENTIAL\n160;[authentication username=160 password={password}];{switch.host}\n", encoding="ascii"
+        )
+        register(switch, tmp_path, users).finish()
+        assert "160" in [row.aor for row in switch.status().registrations]
 
 
 def test_a_reload_leaves_the_call_alone_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_valid_configuration_is_summed_up(directory: Path) -> None:
         f"{directory}: valid",
         "  4 extensions, 1 trunk, 2 contexts with 4 routes",
         "  SIP on udp:[::1]:5070, tcp:127.0.0.1:5070; RTP on UDP ports 10000-10127",
-        "  3 extensions without a password: the first start makes them",
+        "  3 extensions without a password: the next start or reload makes them",
     ]
 
 

@@ -302,7 +302,7 @@ class App:
         while runtime.calls and loop.time() < deadline and not hurry.is_set():  # noqa: ASYNC110
             await asyncio.sleep(POLL)
         now = loop.time()
-        runtime.hang_up_all(Cause.NETWORK_OUT_OF_ORDER, now, "switch shutting down")
+        runtime.hang_up_all(Cause.TEMPORARY_FAILURE, now, "switch shutting down")
         self._driver.drain()
         end = now + BYE_GRACE
         while self._switch.saying_goodbye() and loop.time() < end:  # noqa: ASYNC110

@@ -438,9 +438,8 @@ def test_threat_9_a_flood_of_challenged_requests_leaves_no_timers(flow: Flow) ->
         stack.connected(flow, 0.0)
     before = stack.sizes()["timers"]
     for n in range(1000):
-        stack.receive(message("REGISTER", f"z9hG4bK{n}", call_id=str(n)), UDP, 0.0) if flow is UDP else (
-            stack.receive_stream(message("REGISTER", f"z9hG4bK{n}", call_id=str(n)), flow, 0.0)
-        )
+        receive = stack.receive if flow is UDP else stack.receive_stream
+        receive(message("REGISTER", f"z9hG4bK{n}", call_id=str(n)), flow, 0.0)
         event = arrived(stack)
         stack.challenge(event.transaction, response_to(event.request, 401, to_tag="t"), 0.0)
         stack.effects.clear()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from softswitch.dialplan.patterns import Pattern, read_pattern
 from softswitch.settings.barring_models import INTERNATIONAL
@@ -29,7 +29,7 @@ _TRUNK_ZERO = re.compile(r"(?<=[0-9])\s*\(0\)")
 class Barring:
     """The classes, compiled. Immutable."""
 
-    __slots__ = ("_any", "_classes", "_emergency", "_home")
+    __slots__ = ("_any", "_classes", "_codes", "_emergency", "_home")
 
     def __init__(
         self, classes: Mapping[str, Collection[str]], home: Iterable[str] = (), emergency: Iterable[str] = ()
@@ -38,6 +38,9 @@ class Barring:
         self._classes = {name: _Matcher(patterns) for name, patterns in classes.items() if patterns}
         # Most numbers are in no class: one look tells.
         self._any = _Matcher([pattern for patterns in classes.values() for pattern in patterns])
+        # Where an access code is not in the class, the operator has taken it out: Turin's numbers begin with 011.
+        abroad = self._classes.get(INTERNATIONAL)
+        self._codes = tuple([code for code in ACCESS_CODES if abroad is None or abroad.matches(f"{code}1234567")])
         self._home = tuple(access + code.lstrip("+") for code in home for access in ACCESS_CODES)
         self._emergency = frozenset(emergency)
 
@@ -48,7 +51,7 @@ class Barring:
     def classes_of(self, number: str) -> list[str]:
         """The classes that a number is in."""
         found: dict[str, None] = {}
-        for form in _forms(number):
+        for form in _forms(number, self._codes):
             if self._any.matches(form):
                 at_home = bool(self._home) and form.startswith(self._home)
                 for name, matcher in self._classes.items():
@@ -67,14 +70,15 @@ class Barring:
         return ""
 
 
-def _forms(number: str) -> tuple[str, ...]:
-    """A number as a gateway may take it: its letters, digits and signs alone, and the same as in E.164."""
+def _forms(number: str, codes: Sequence[str] = ACCESS_CODES) -> tuple[str, ...]:
+    """A number as a gateway may take it: its letters, digits and signs alone, and the same as in E.164. `codes`: what
+    stands before a country code here."""
     text = unicodedata.normalize("NFKC", number)
     if text[:1] == "+" or text[:2] == "00":
         text = _TRUNK_ZERO.sub("", text)
     text = "".join([char for char in text if char.isascii() and (char.isalnum() or char in "+*#")])
     bare = _SERVICE_CODES.sub("", text, count=1).replace("*", "").replace("#", "")
-    access = next((code for code in ACCESS_CODES if bare.startswith(code)), "")
+    access = next((code for code in codes if bare.startswith(code)), "")
     world = f"+{bare[len(access) :]}" if access else bare
     return tuple(dict.fromkeys((text, bare, world)))
 

@@ -136,3 +136,10 @@ def test_what_a_route_allows_its_fallbacks_do_too() -> None:
 )
 def test_no_way_of_writing_a_number_hides_its_class(home: str, number: str, classes: list[str]) -> None:
     assert Barring(DEFAULT_CLASSES, (home,)).classes_of(number) == classes
+
+
+def test_an_access_code_that_the_operator_took_out_is_none() -> None:
+    """Turin's area code is 011: its numbers are no calls abroad."""
+    barring = Barring({**DEFAULT_CLASSES, "international": ("_+X.", "_00X.")}, ("+39",))
+    assert barring.classes_of("0111234567") == []
+    assert barring.classes_of("00441234567") == ["international"]

@@ -4,13 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CONFIG ?= config
 STAMP  := $(VENV)/.ready
+MEASURES := $(VENV)/.measures
 
 .PHONY: run test check setup bench lock fmt clean unit tools
 
 run: $(STAMP)
 	@exec $(BIN)/softswitch serve --config $(CONFIG)
 
-test: setup tools
+test: setup tools $(MEASURES)
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest tests/virtual tests/interop
 
@@ -24,7 +25,7 @@ check: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/python -m pytest -q tests/unit
 
-bench: setup tools
+bench: setup tools $(MEASURES)
 	$(BIN)/python -m tests.bench
 
 setup: $(STAMP)
@@ -37,6 +38,11 @@ $(STAMP): pyproject.toml requirements.lock
 	@sh tests/make_venv.sh $(PYTHON) $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install -qqq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What only measurements of speech quality need, and has to be compiled.
+$(MEASURES): $(STAMP) tests/requirements.lock | tools
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/requirements.lock
 	@touch $@
 
 lock: $(STAMP)

@@ -12,8 +12,13 @@ need ip iproute2
 need nft nftables
 need sox sox
 need gcc gcc
+need espeak-ng espeak-ng
+need flite flite
 # Debian keeps the server's programs off the path.
 [ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing="$missing postgresql"
+# A package of the tests (PESQ) is compiled against the headers of the Python that `make setup` took.
+.venv/bin/python -c 'import os, sysconfig; raise SystemExit(not os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))' \
+    || missing="$missing python3-dev"
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then

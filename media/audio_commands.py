@@ -1,0 +1,276 @@
+"""Rooms, players, recordings and detectors: what crosses the line between signalling and media about audio itself.
+
+Plain values like those of `media.commands`. Streams, rooms, plays and recordings are named by the signalling side with
+ints that nothing else of that kind has while it lives; a command on what is gone (its end may have crossed it) is
+ignored. Every command states how things shall be, so that the same one may come twice.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class _Value(msgspec.Struct, frozen=True, gc=False, tag=True):
+    pass
+
+
+# ---- what can be played
+
+
+class File(_Value):
+    """A sound file: a name below the prompt directories (`welcome`, `en/welcome.wav`), or an absolute path that lies
+    below one of them. WAV, FLAC, Ogg."""
+
+    name: str
+
+
+class Tone(_Value):
+    """A tone by name (dial, ringback, busy, congestion, call-waiting, special-information, beep...) as a country has
+    it; "" is the configured one. `seconds` None: without an end, unless the tone itself has one."""
+
+    name: str
+    country: str = ""
+    seconds: float | None = None
+
+
+class Silence(_Value):
+    seconds: float
+
+
+class Music(_Value):
+    """A class of hold music, without an end; every listener hears the same moment of it."""
+
+    name: str = "default"
+
+
+class Say(_Value):
+    """A value spoken from the prompt set of a language. `kind`: digits, number, ordinal, date (2026-11-26), time
+    (14:03), datetime, money (12.50 EUR), letters (spelt)."""
+
+    kind: Literal["digits", "number", "ordinal", "date", "time", "datetime", "money", "letters"]
+    value: str
+    language: str = ""
+
+
+class Speech(_Value):
+    """Text to be spoken by the text-to-speech engine."""
+
+    text: str
+    language: str = ""
+    voice: str = ""
+
+
+Source = File | Tone | Silence | Music | Say | Speech
+
+
+# ---- commands
+
+
+class SetRoom(_Value):
+    """Who hears whom. Every member hears every other one at `gain` (linear; 1: as it is, 0: not), where `gains` does
+    not name the pair (listener, talker, gain). Nobody hears itself unless `gains` says so. A stream is in one room at
+    most: the latest that names it. Bridge and echo are rooms, too.
+
+    conference: gain 1. Listen: (customer, supervisor, 0), (agent, supervisor, 0). Whisper: (customer, coach, 0).
+    Barge: as a conference. One side on hold with music: gain 0, and `Play` to the held one.
+    """
+
+    room: int
+    members: tuple[int, ...]
+    gain: float = 1.0
+    gains: tuple[tuple[int, int, float], ...] = ()
+    talkers: bool = False
+    """Tell who begins and ends to talk (`Talking`)."""
+
+
+class CloseRoom(_Value):
+    """Nobody of the room hears anybody any more; its players and streams stay as they are, streams without a room."""
+
+    room: int
+
+
+class SetVolume(_Value):
+    """Of one stream, linear: `heard` what comes from it, `hears` what goes to it. `muted`: nobody hears it; `deaf`: it
+    hears nobody (players to it alone are heard). `agc`: what comes from it is brought to a common level."""
+
+    stream: int
+    heard: float = 1.0
+    hears: float = 1.0
+    muted: bool = False
+    deaf: bool = False
+    agc: bool = False
+
+
+class Play(_Value):
+    """Put sources at the end of a player's queue. The player is that of a stream (only it hears) or of a room (all its
+    members hear). `PlayEnded` follows once, whatever happens."""
+
+    play: int
+    sources: tuple[Source, ...]
+    stream: int = 0
+    room: int = 0
+    loop: bool = False
+    """Begin again at the end, until it is stopped."""
+    interrupt: bool = False
+    """Stop what is playing, and everything queued behind it, first."""
+    over: bool = False
+    """Mix it with what is heard anyway; else that is left out while it plays."""
+    gain: float = 1.0
+
+
+class StopPlay(_Value):
+    """Stop one play, wherever in the queue it is."""
+
+    play: int
+
+
+class SendDigits(_Value):
+    """Send DTMF to a stream's peer: RFC 4733 events where agreed, else tones in the audio. `0-9*#A-D`, `,` pauses."""
+
+    stream: int
+    digits: str
+    duration_ms: int = 100
+    gap_ms: int = 60
+
+
+class StartRecording(_Value):
+    """Record streams into one file whose name is generated. `channels`: (stream, channel), 0 left and 1 right; several
+    streams on one channel are mixed. The file is as long as the recording lasts, whatever streams come and go."""
+
+    recording: int
+    contact: str
+    channels: tuple[tuple[int, int], ...]
+    stereo: bool = True
+    format: Literal["wav", "opus"] = "wav"
+    rate: int = 8000
+
+
+class SetRecordingChannels(_Value):
+    """Who is on which channel from now on (a transfer, a conference); streams left out are no longer recorded."""
+
+    recording: int
+    channels: tuple[tuple[int, int], ...]
+
+
+class PauseRecording(_Value):
+    """Silence is written until it is resumed (card data)."""
+
+    recording: int
+    paused: bool
+
+
+class StopRecording(_Value):
+    recording: int
+
+
+class Detect(_Value):
+    """What to listen for on a stream; replaces what was listened for before. Digits of RFC 4733 are always told."""
+
+    stream: int
+    dtmf: bool = False
+    """In-band digits (tones in the audio)."""
+    fax: bool = False
+    speech: bool = False
+    machine: bool = False
+    """Cues of an answering machine, from now on."""
+
+
+AudioCommand = (
+    SetRoom
+    | CloseRoom
+    | SetVolume
+    | Play
+    | StopPlay
+    | SendDigits
+    | StartRecording
+    | SetRecordingChannels
+    | PauseRecording
+    | StopRecording
+    | Detect
+)
+
+
+# ---- events
+
+
+class PlayEnded(_Value):
+    """`done`: played to the end; `stopped`: by command, or its stream or room is gone; `failed`: `why` says what is
+    wrong with which source, and nothing more of this play is heard."""
+
+    play: int
+    how: Literal["done", "stopped", "failed"]
+    why: str = ""
+
+
+class Digit(_Value):
+    """A DTMF digit has ended. `source`: rfc4733, inband (info comes with the signalling)."""
+
+    stream: int
+    digit: str
+    duration_ms: int
+    source: Literal["rfc4733", "inband"]
+
+
+class Talking(_Value):
+    """A member of a room began or ceased to talk."""
+
+    room: int
+    stream: int
+    talking: bool
+
+
+class Heard(_Value):
+    """Something listened for: fax-cng, fax-ced, speech-start, speech-end, or a machine cue: initial-silence, greeting,
+    word, pause, beep, after-greeting-silence. `at`: seconds since `Detect`; `seconds`: how long it lasted."""
+
+    stream: int
+    what: str
+    at: float
+    seconds: float = 0.0
+
+
+class TimelineEntry(_Value):
+    """From second `at` of the file on, stream `stream` is on `channel` (-1: off)."""
+
+    at: float
+    stream: int
+    channel: int
+
+
+class RecordingStarted(_Value):
+    recording: int
+    path: str
+
+
+class RecordingEnded(_Value):
+    """The file is whole. `pauses`: (begin, end) in seconds of the file."""
+
+    recording: int
+    path: str
+    seconds: float
+    timeline: tuple[TimelineEntry, ...] = ()
+    pauses: tuple[tuple[float, float], ...] = ()
+
+
+class RecordingFailed(_Value):
+    """Nothing more is written; what was stays playable. The call goes on."""
+
+    recording: int
+    path: str
+    why: str
+
+
+class Quality(_Value):
+    """How a stream sounded since the last one, estimated by the E-model (ITU-T G.107): mean opinion scores."""
+
+    stream: int
+    mos: float
+    mos_min: float
+    loss: float
+    delay_ms: float
+    jitter_ms: float
+
+
+AudioEvent = PlayEnded | Digit | Talking | Heard | RecordingStarted | RecordingEnded | RecordingFailed | Quality

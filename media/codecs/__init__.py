@@ -1,0 +1,1 @@
+"""Codecs: payloads to samples and back."""

@@ -1,0 +1,1 @@
+"""What is heard on a stream: digits, tones, speech, machines."""

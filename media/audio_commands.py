@@ -12,21 +12,17 @@ from typing import Literal
 import msgspec
 
 
-class _Value(msgspec.Struct, frozen=True, gc=False, tag=True):
-    pass
-
-
 # ---- what can be played
 
 
-class File(_Value):
+class File(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A sound file: a name below the prompt directories (`welcome`, `en/welcome.wav`), or an absolute path that lies
     below one of them. WAV, FLAC, Ogg."""
 
     name: str
 
 
-class Tone(_Value):
+class Tone(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A tone by name (dial, ringback, busy, congestion, call-waiting, special-information, beep...) as a country has
     it; "" is the configured one. `seconds` None: without an end, unless the tone itself has one."""
 
@@ -35,17 +31,17 @@ class Tone(_Value):
     seconds: float | None = None
 
 
-class Silence(_Value):
+class Silence(msgspec.Struct, frozen=True, gc=False, tag=True):
     seconds: float
 
 
-class Music(_Value):
+class Music(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A class of hold music, without an end; every listener hears the same moment of it."""
 
     name: str = "default"
 
 
-class Say(_Value):
+class Say(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A value spoken from the prompt set of a language. `kind`: digits, number, ordinal, date (2026-11-26), time
     (14:03), datetime, money (12.50 EUR), letters (spelt)."""
 
@@ -54,7 +50,7 @@ class Say(_Value):
     language: str = ""
 
 
-class Speech(_Value):
+class Speech(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Text to be spoken by the text-to-speech engine."""
 
     text: str
@@ -68,7 +64,7 @@ Source = File | Tone | Silence | Music | Say | Speech
 # ---- commands
 
 
-class SetRoom(_Value):
+class SetRoom(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Who hears whom. Every member hears every other one at `gain` (linear; 1: as it is, 0: not), where `gains` does
     not name the pair (listener, talker, gain). Nobody hears itself unless `gains` says so. A stream is in one room at
     most: the latest that names it. Bridge and echo are rooms, too.
@@ -85,13 +81,13 @@ class SetRoom(_Value):
     """Tell who begins and ends to talk (`Talking`)."""
 
 
-class CloseRoom(_Value):
+class CloseRoom(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Nobody of the room hears anybody any more; its players and streams stay as they are, streams without a room."""
 
     room: int
 
 
-class SetVolume(_Value):
+class SetVolume(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Of one stream, linear: `heard` what comes from it, `hears` what goes to it. `muted`: nobody hears it; `deaf`: it
     hears nobody (players to it alone are heard). `agc`: what comes from it is brought to a common level."""
 
@@ -103,7 +99,7 @@ class SetVolume(_Value):
     agc: bool = False
 
 
-class Play(_Value):
+class Play(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Put sources at the end of a player's queue. The player is that of a stream (only it hears) or of a room (all its
     members hear). `PlayEnded` follows once, whatever happens."""
 
@@ -120,13 +116,13 @@ class Play(_Value):
     gain: float = 1.0
 
 
-class StopPlay(_Value):
+class StopPlay(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Stop one play, wherever in the queue it is."""
 
     play: int
 
 
-class SendDigits(_Value):
+class SendDigits(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Send DTMF to a stream's peer: RFC 4733 events where agreed, else tones in the audio. `0-9*#A-D`, `,` pauses."""
 
     stream: int
@@ -135,7 +131,7 @@ class SendDigits(_Value):
     gap_ms: int = 60
 
 
-class StartRecording(_Value):
+class StartRecording(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Record streams into one file whose name is generated. `channels`: (stream, channel), 0 left and 1 right; several
     streams on one channel are mixed. The file is as long as the recording lasts, whatever streams come and go."""
 
@@ -147,25 +143,25 @@ class StartRecording(_Value):
     rate: int = 8000
 
 
-class SetRecordingChannels(_Value):
+class SetRecordingChannels(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Who is on which channel from now on (a transfer, a conference); streams left out are no longer recorded."""
 
     recording: int
     channels: tuple[tuple[int, int], ...]
 
 
-class PauseRecording(_Value):
+class PauseRecording(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Silence is written until it is resumed (card data)."""
 
     recording: int
     paused: bool
 
 
-class StopRecording(_Value):
+class StopRecording(msgspec.Struct, frozen=True, gc=False, tag=True):
     recording: int
 
 
-class Detect(_Value):
+class Detect(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What to listen for on a stream; replaces what was listened for before. Digits of RFC 4733 are always told."""
 
     stream: int
@@ -195,7 +191,7 @@ AudioCommand = (
 # ---- events
 
 
-class PlayEnded(_Value):
+class PlayEnded(msgspec.Struct, frozen=True, gc=False, tag=True):
     """`done`: played to the end; `stopped`: by command, or its stream or room is gone; `failed`: `why` says what is
     wrong with which source, and nothing more of this play is heard."""
 
@@ -204,7 +200,7 @@ class PlayEnded(_Value):
     why: str = ""
 
 
-class Digit(_Value):
+class Digit(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A DTMF digit has ended. `source`: rfc4733, inband (info comes with the signalling)."""
 
     stream: int
@@ -213,7 +209,7 @@ class Digit(_Value):
     source: Literal["rfc4733", "inband"]
 
 
-class Talking(_Value):
+class Talking(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A member of a room began or ceased to talk."""
 
     room: int
@@ -221,7 +217,7 @@ class Talking(_Value):
     talking: bool
 
 
-class Heard(_Value):
+class Heard(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Something listened for: fax-cng, fax-ced, speech-start, speech-end, or a machine cue: initial-silence, greeting,
     word, pause, beep, after-greeting-silence. `at`: seconds since `Detect`; `seconds`: how long it lasted."""
 
@@ -231,7 +227,7 @@ class Heard(_Value):
     seconds: float = 0.0
 
 
-class TimelineEntry(_Value):
+class TimelineEntry(msgspec.Struct, frozen=True, gc=False, tag=True):
     """From second `at` of the file on, stream `stream` is on `channel` (-1: off)."""
 
     at: float
@@ -239,12 +235,12 @@ class TimelineEntry(_Value):
     channel: int
 
 
-class RecordingStarted(_Value):
+class RecordingStarted(msgspec.Struct, frozen=True, gc=False, tag=True):
     recording: int
     path: str
 
 
-class RecordingEnded(_Value):
+class RecordingEnded(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The file is whole. `pauses`: (begin, end) in seconds of the file."""
 
     recording: int
@@ -254,7 +250,7 @@ class RecordingEnded(_Value):
     pauses: tuple[tuple[float, float], ...] = ()
 
 
-class RecordingFailed(_Value):
+class RecordingFailed(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Nothing more is written; what was stays playable. The call goes on."""
 
     recording: int
@@ -262,7 +258,7 @@ class RecordingFailed(_Value):
     why: str
 
 
-class Quality(_Value):
+class Quality(msgspec.Struct, frozen=True, gc=False, tag=True):
     """How a stream sounded since the last one, estimated by the E-model (ITU-T G.107): mean opinion scores."""
 
     stream: int

@@ -11,7 +11,6 @@ from typing import Literal
 
 import msgspec
 
-
 # ---- what can be played
 
 

@@ -57,6 +57,8 @@ class StreamSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     receives: tuple[Format, ...] = ()
     """The same with the numbers that the peer sends with, where an answerer chose its own to receive (RFC 3264 6.1);
     of two meanings of a number the first counts. Empty: as `formats`."""
+    fmtps: tuple[tuple[int, str], ...] = ()
+    """(payload type, parameters) as the peer wrote them: what it wants to receive."""
     send: bool = True
     """Packets may be sent to this peer."""
     receive: bool = True

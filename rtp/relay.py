@@ -17,13 +17,15 @@ packet is a regular one, and then joins a second, vectorised round. A row's pack
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from rtp.address import PORT_MASK, Keys
 from rtp.columns import SLOT, Slots
 from rtp.latch import Latch, Peer
-from rtp.table import DROP, NEVER, NOBODY, UNTIMED, StreamTable
+from rtp.table import DROP, EARS_AUDIO, EARS_EVENTS, NEVER, NOBODY, UNTIMED, StreamTable
 
 HEADER = 12  # octets of the fixed RTP header (RFC 3550 5.1)
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a larger gap is a leap
@@ -58,22 +60,36 @@ _REACH = np.array(MAX_DROPOUT + MAX_MISORDER, np.uint64)
 _UNTIMED = np.array(UNTIMED, np.uint16)
 _DROP = np.array(DROP, np.uint16)
 _NOBODY = np.array(NOBODY)
+_EARS_AUDIO = np.array(EARS_AUDIO)
+_EARS_EVENTS = np.array(EARS_EVENTS)
 _ONE = np.array(1)
 _ZERO = np.array(0)
 _SIXTEENTH = np.array(0.0625)
 _count = np.count_nonzero
 
 
-class Outgoing:
-    """What is to be sent: slots of the batch, the row each goes to, its length."""
+class Heard(NamedTuple):
+    """Packets of rows that have ears, a column each, those of a row in the order of their arrival."""
 
-    __slots__ = ("lengths", "reports", "slots", "targets")
+    slots: I64
+    rows: I64
+    heads: I64
+    """First word as it came: marker, payload type, sequence number."""
+    stamps: I64
+    lengths: I64
+
+
+class Outgoing:
+    """What is to be sent: slots of the batch, the row each goes to, its length; and what is heard here."""
+
+    __slots__ = ("heard", "lengths", "reports", "slots", "targets")
 
     def __init__(self) -> None:
         self.slots: I64 = _NONE
         self.targets: I64 = _NONE
         self.lengths: I64 = _NONE
         self.reports: list[int] = []  # slots that hold RTCP
+        self.heard: list[Heard] = []
 
     def add(self, slots: I64, targets: I64, lengths: I64) -> None:
         if len(self.slots):
@@ -91,6 +107,8 @@ class Relay:
 
     def __init__(self, table: StreamTable, latch: Latch, keys: Keys) -> None:
         self.counters = {"wrong_source": 0, "overload": 0}
+        self.listening = False
+        """Some row has EARS_AUDIO: only then is every packet's row asked."""
         self._table = table
         self._latch = latch
         self._keys = keys
@@ -371,6 +389,8 @@ class Relay:
         else:
             self._count_together(rows, octets, ahead, transit, timed)
         table.heard[rows] = now
+        if self.listening or _count(timed) != count:
+            self._hear(at, rows, first, stamp, lengths, timed, outgoing)
         to = table.target[rows]
         passed = (to != _NOBODY) & (mapped != _DROP)
         if _count(passed) != count:
@@ -396,6 +416,20 @@ class Relay:
             np.add.at(table.sent, to, 1)
             np.add.at(table.sent_octets, to, octets)
         outgoing.add(index if at is None else at, to, lengths)
+
+    def _hear(
+        self, at: I64 | None, rows: I64, first: I64, stamp: I64, lengths: I64, timed: Bool, outgoing: Outgoing
+    ) -> None:
+        """Note what is heard here, before it is rewritten for somebody else."""
+        ears = self._table.ears[rows]
+        chosen = (ears & _EARS_AUDIO != _ZERO) | ((ears & _EARS_EVENTS != _ZERO) & ~timed)
+        which = chosen.nonzero()[0]
+        if len(which) == len(rows):
+            slots = self._index[: len(rows)] if at is None else at
+            outgoing.heard.append(Heard(slots, rows, first, stamp, lengths))
+        elif which.size:
+            slots = which if at is None else at[which]
+            outgoing.heard.append(Heard(slots, rows[which], first[which], stamp[which], lengths[which]))
 
     def _count_alone(self, rows: I64, octets: I64, ahead: I64, transit: I64, timed: Bool) -> None:
         """Reception of packets that are each their row's only one: the usual batch."""

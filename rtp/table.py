@@ -23,6 +23,7 @@ PAYLOAD_TYPES = 128
 DROP = 0xFFFF  # in a payload map: not agreed, the packet is dropped
 UNTIMED = 0x100  # in a payload map: no part of the audio clock (telephone-event), left out of jitter
 NOBODY = 0
+EARS_AUDIO, EARS_EVENTS = 1, 2  # all packets of agreed types; those of telephone-events alone
 NEVER = -1.0e12  # a time before every other, in seconds; finite, so that what is reckoned from it fits 64 bits
 
 INITIAL_ROWS = 64  # doubled whenever all are taken
@@ -87,6 +88,7 @@ class StreamTable:
                             Hz; arrival less timestamp of the last one and RFC 3550 A.8, both in clock units
         payload             payload type map (128)
         limit, since, told  seconds of silence to tell of, inf: none; when listening began; when silence was told
+        ears                who wants this row's packets besides its target, by bits: EARS_AUDIO, EARS_EVENTS; 0: nobody
     Sent
         target              row its packets go to; fed_by: row whose packets come here; NOBODY: none
         own_ssrc            our SSRC
@@ -123,6 +125,7 @@ class StreamTable:
     bad: I64
     base: I64
     base_received: I64
+    ears: I64
     target: I64
     own_ssrc: I64
     seq_shift: I64
@@ -238,6 +241,7 @@ _WHOLE = {
     "expect": -1,
     "transit": 0,
     "base_received": 0,
+    "ears": 0,
     "target": NOBODY,
     "fed_by": NOBODY,
     "seq_shift": 0,

@@ -1,0 +1,523 @@
+"""The mixer: voices, rooms, players, recordings and detectors, and the phases that work on them. Pure.
+
+`media.engine` says which streams need it (they are in a room, something plays to them, their codecs differ, they are
+recorded or listened to); all others are relayed and cost nothing here. Commands are media/audio_commands.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from media.audio_commands import (
+    AudioEvent,
+    Detect,
+    Digit,
+    PauseRecording,
+    Play,
+    PlayEnded,
+    SendDigits,
+    SetRecordingChannels,
+    SetRoom,
+    SetVolume,
+    StartRecording,
+    Silence,
+    Source,
+    StopPlay,
+    StopRecording,
+    Tone,
+)
+from media.automatic_gain import AutomaticGain
+from media.commands import StreamSettings
+from media.listening import Listening
+from media.outbound import Override, Packets
+from media.phase import Phase
+from media.playable import Opener
+from media.player import Player
+from media.reception import Reception
+from media.recorder import AudioFiles
+from media.recording_desk import RecordingDesk
+from media.room import Room
+from media.voice import Voice, bus_rate
+from rtp.columns import Slots
+from rtp.latch import Peer
+from rtp.relay import Heard, Relay
+from rtp.table import EARS_AUDIO, StreamTable
+from rtp.telephone_event import EventReceiver, EventSender
+
+PHASES = 4
+FRAME_SECONDS = 0.02
+PAUSE_SECONDS = 0.5  # of a "," among digits
+MIN_TONE_MS = 80  # an in-band digit that stands for an event lasts so long at least: detectors want 40 to 70
+PHASE_FILL = 64
+"""Voices in a phase before the next one is begun: a phase costs the same few hundred operations for one or for many."""
+
+F32 = npt.NDArray[np.float32]
+I16 = npt.NDArray[np.int16]
+I64 = npt.NDArray[np.int64]
+
+
+class Sounds(Protocol):
+    """What plays (`media.prompts`)."""
+
+    open: Opener
+
+    def music(self, name: str, rate: int, index: int) -> I16:
+        """Frame `index` of a class of hold music."""
+
+
+class Mixer:
+    """`busy_changed(stream)` is told when a stream that could be relayed must not be, or may be again. `events` is the
+    engine's list. `wall`: Unix seconds of the monotonic second 0."""
+
+    def __init__(
+        self,
+        table: StreamTable,
+        relay: Relay,
+        events: list[AudioEvent],
+        sounds: Sounds,
+        files: AudioFiles,
+        busy_changed: Callable[[int], None],
+        wall: float,
+    ) -> None:
+        self.voices: dict[int, Voice] = {}
+        self.rooms: dict[int, Room] = {}
+        self.phases = [Phase(self) for _ in range(PHASES)]
+        self.reception = Reception(table, self._event_packet)
+        self.reception.rebanked = self._dirty
+        self._streams: dict[int, tuple[int, int]] = {}  # row -> stream, clock of its events
+        self._over: list[int] = []  # streams that may be relayed again
+        self._own_play = 0  # plays of our own making count downwards
+        self.sounds = sounds
+        self.recordings = RecordingDesk(files, events)
+        self.listening = Listening(self.reception.voices, events)
+        self.gain = AutomaticGain()
+        self.table = table
+        self.events = events
+        self._wall = wall
+        self._relay = relay
+        self._busy_changed = busy_changed
+        self._players: dict[int, Player] = {}  # play -> who has it
+        self._owner: dict[Player, Voice | Room] = {}
+        self._ended: list[PlayEnded] = []
+        self._received = EventReceiver()
+        self._sender = EventSender()
+        self._passing: dict[int, tuple[int, int]] = {}  # voice that is passed an event: its stamp there, and ours
+
+    # -- what the engine asks and tells
+
+    def __len__(self) -> int:
+        return len(self.voices)
+
+    def busy(self, stream: int) -> bool:
+        """Whether something is done to this stream that a relay can't do."""
+        voice = self.voices.get(stream)
+        return voice is not None and voice.busy
+
+    def voice(self, stream: int, peer: Peer, settings: StreamSettings) -> Voice:
+        """The voice of a stream, made if there is none."""
+        voice = self.voices.get(stream)
+        if voice is None:
+            voice = Voice(stream, peer, settings)
+            self.voices[stream] = voice
+            self._settle(voice)
+            self.table.ears[peer.row] |= EARS_AUDIO
+            self._relay.listening = True
+        return voice
+
+    def configure(self, stream: int, row: int, settings: StreamSettings) -> None:
+        """A stream's settings have changed, whether it has a voice or not: digits are heard of all."""
+        self._streams[row] = (stream, self.reception.events_of(row, settings))
+        voice = self.voices.get(stream)
+        if voice is None:
+            return
+        voice.settings = settings
+        rate = voice.rate
+        self._set_rates(voice)
+        if voice.rate == rate:
+            self.reception.configure(voice)
+        self._dirty(voice)
+
+    def let_go(self, stream: int) -> None:
+        """The stream is relayed or alone: forget its voice, unless something else needs it."""
+        voice = self.voices.get(stream)
+        if voice is None:
+            return
+        if voice.room is not None:
+            self._leave(voice)
+        if not (voice.busy or voice.channels or voice.detects or voice.player is not None):
+            self._forget(voice)
+
+    def close(self, stream: int, row: int) -> None:
+        """The stream is gone."""
+        self._streams.pop(row, None)
+        self._received.reset(row)
+        voice = self.voices.get(stream)
+        if voice is None:
+            return
+        if voice.player is not None:
+            voice.player.stop_all("its stream is closed")
+            self._plays_ended()
+        if voice.room is not None:
+            self._leave(voice)
+        self._forget(voice)
+
+    def heard(self, slots: Slots, heard: list[Heard], now: float) -> None:
+        """Packets of voices, before they are rewritten for others."""
+        for each in heard:
+            self.reception.heard(slots, each, now)
+
+    @property
+    def idle(self) -> bool:
+        """Whether ticks have nothing to do."""
+        return all(phase.idle for phase in self.phases)
+
+    def tick(self, index: int, now: float) -> list[Packets]:
+        """Tick number `index`, 5 ms after the one before: the phase whose turn it is. What comes back lies in buffers
+        that the phase's next tick writes again."""
+        packets = self.phases[index % PHASES].tick(index // PHASES, now)
+        if index % PHASES == 0:
+            self.expire(now)
+        if self._ended:
+            self._plays_ended()
+        for stream in self._over:
+            self._busy_changed(stream)
+        self._over.clear()
+        return packets
+
+    def expire(self, now: float) -> None:
+        """Digits whose end was lost, recordings whose disk hangs: to be called a few times a second."""
+        for row, digit, duration, _ in self._received.expire(now):
+            stream, clock = self._streams[row]
+            self._digit_over(stream, digit, duration * 1000 // clock)
+        self.recordings.tend(now)
+
+    # -- rooms
+
+    def set_room(self, command: SetRoom) -> None:
+        """The voices of its members have been made."""
+        room = self.rooms.get(command.room)
+        if room is None:
+            room = self.rooms[command.room] = Room(command.room)
+            room.phase = self._phase(len(command.members))
+            room.phase.rooms[room.id] = room
+        before = room.members
+        room.set(command.members, command.gain, command.gains)
+        room.talkers = command.talkers
+        for stream in before:
+            voice = self.voices.get(stream)
+            if voice is not None and voice.room is room and stream not in room.members:
+                self._leave(voice)
+        for stream in room.members:
+            voice = self.voices.get(stream)
+            if voice is None:
+                continue
+            if voice.room is not None and voice.room is not room:
+                self._leave(voice)
+            voice.room = room
+            self._move(voice, room.phase)
+        self._room_rates(room)
+        self._watch_talkers(room)
+        if room.phase is not None:
+            room.phase.dirty = True
+
+    def close_room(self, room_id: int) -> None:
+        room = self.rooms.pop(room_id, None)
+        if room is None:
+            return
+        if room.player is not None:
+            room.player.stop_all("its room is closed")
+            self._owner.pop(room.player, None)
+            self._plays_ended()
+        for stream in room.members:
+            voice = self.voices.get(stream)
+            if voice is not None and voice.room is room:
+                self._leave(voice)
+        if room.phase is not None:
+            del room.phase.rooms[room.id]
+            room.phase.dirty = True
+
+    def set_volume(self, command: SetVolume) -> None:
+        voice = self.voices[command.stream]
+        voice.heard, voice.hears = command.heard, command.hears
+        voice.muted, voice.deaf, voice.agc = command.muted, command.deaf, command.agc
+        self.gain.reset(voice.number)
+        self._dirty(voice)
+        self._busy_changed(voice.stream)
+
+    # -- players
+
+    def play(self, command: Play) -> None:
+        """To a stream whose voice has been made, or to a room."""
+        if command.play in self._players:
+            return
+        owner: Voice | Room | None = self.rooms.get(command.room) if command.room else self.voices.get(command.stream)
+        if owner is None:
+            where = f"room {command.room}" if command.room else f"stream {command.stream}"
+            self.events.append(PlayEnded(command.play, "failed", f"{where} is not open"))
+            return
+        self._play_to(owner, command)
+
+    def stop_play(self, command: StopPlay) -> None:
+        player = self._players.get(command.play)
+        if player is not None:
+            player.stop(command.play)
+            self.player_changed(player)
+            self._plays_ended()
+
+    def player_changed(self, player: Player) -> None:
+        """Something else plays now, or nothing."""
+        owner = self._owner.get(player)
+        if owner is None:
+            return
+        if owner.phase is not None:
+            owner.phase.dirty = True
+        if isinstance(owner, Voice):
+            if not len(player):
+                owner.player = None
+                del self._owner[player]
+                self._plays_ended()
+            self._over.append(owner.stream)
+
+    def _plays_ended(self) -> None:
+        for event in self._ended:
+            self._players.pop(event.play, None)
+            if event.play > 0:
+                self.events.append(event)
+        self._ended.clear()
+
+    # -- recordings
+
+    def start_recording(self, command: StartRecording, now: float) -> None:
+        row = self.recordings.start(command, now, self._wall + now)
+        voices = [self.voices[stream] for stream, _ in command.channels if stream in self.voices]
+        phase = next((voice.phase for voice in voices if voice.phase is not None), None) or self._phase(1)
+        phase.recordings[command.recording] = row
+        phase.dirty = True
+        self._place_channels()
+
+    def set_channels(self, command: SetRecordingChannels) -> None:
+        self.recordings.channels(command)
+        self._place_channels()
+
+    def pause_recording(self, command: PauseRecording) -> None:
+        self.recordings.pause(command)
+
+    def stop_recording(self, command: StopRecording, now: float) -> None:
+        self.recordings.stop(command.recording, now)
+        for phase in self.phases:
+            if phase.recordings.pop(command.recording, None) is not None:
+                phase.dirty = True
+        self._place_channels()
+
+    def record(self, rows: I64, channels: I64, numbers: I64, frames: F32, rate: int) -> None:
+        self.recordings.add(rows, channels, numbers, frames, rate)
+
+    def _place_channels(self) -> None:
+        """Tell every voice which channels it is on."""
+        by_stream = self.recordings.by_stream()
+        for voice in list(self.voices.values()):
+            channels = by_stream.get(voice.stream, ())
+            if voice.channels != channels:
+                voice.channels = channels
+                self._dirty(voice)
+                if not channels:
+                    self._over.append(voice.stream)
+
+    # -- digits and detection
+
+    def detect(self, command: Detect, now: float) -> None:
+        voice = self.voices[command.stream]
+        voice.detects = command.dtmf or command.fax or command.speech or command.machine
+        self.listening.listen(voice.number, command, now)
+        self._dirty(voice)
+
+    def send_digits(self, command: SendDigits) -> None:
+        """As events where the peer takes them, else as tones. What is no digit is left out."""
+        voice = self.voices[command.stream]
+        digits = "".join(each for each in command.digits.upper() if each in "0123456789*#ABCD,")
+        events = voice.event_format
+        if events is None:
+            self._tones(voice, digits, command.duration_ms, command.gap_ms)
+            return
+        self._sender.queue(
+            voice.number, digits, clock=events[2], duration_ms=command.duration_ms, gap_ms=command.gap_ms
+        )
+        voice.sends_digits = True
+        self._dirty(voice)
+        self._busy_changed(voice.stream)
+
+    def overrides(self, voices: list[Voice]) -> dict[int, Override]:
+        """What is sent in the place of audio in this tick, by row of the table."""
+        found: dict[int, Override] = {}
+        for voice in voices:
+            if voice.overrides:
+                found[voice.number] = voice.overrides.popleft()
+            elif voice.sends_digits:
+                packet, events = self._sender.packet(voice.number), voice.event_format
+                if packet is not None and events is not None:
+                    payload, marker, offset = packet
+                    found[voice.number] = Override(payload, events[0], marker, behind=-offset)
+                elif voice.number not in self._sender.rows:
+                    voice.sends_digits = False
+                    self._over.append(voice.stream)
+        return found
+
+    def _tones(self, voice: Voice, digits: str, duration_ms: int, gap_ms: int) -> None:
+        """In-band digits, in the place of what is heard."""
+        tones: list[Source] = []
+        for digit in digits:
+            if digit == ",":
+                tones.append(Silence(PAUSE_SECONDS))
+            else:
+                tones += [Tone(f"dtmf:{digit}", seconds=duration_ms / 1000), Silence(gap_ms / 1000)]
+        if tones:
+            self._own_play -= 1
+            self._play_to(voice, Play(self._own_play, tuple(tones), stream=voice.stream))
+
+    def _event_packet(self, row: int, payload: bytes, head: int, stamp: int, now: float) -> None:
+        """A packet of a telephone-event, of any stream."""
+        stream, clock = self._streams[row]
+        voice = self.voices.get(stream)
+        for digit, duration, over in self._received.receive(row, head & 0xFFFF, stamp, head & 0x800000 != 0, payload, now):
+            if over:
+                self._digit_over(stream, digit, duration * 1000 // clock)
+        partner = None if voice is None else self._partner(voice)
+        if voice is not None and partner is not None and len(payload) >= 4:
+            self._pass_on(voice, partner, payload[:4], stamp, clock)
+
+    def _digit_over(self, stream: int, digit: str, duration_ms: int) -> None:
+        self.events.append(Digit(stream, digit, duration_ms, "rfc4733"))
+        voice = self.voices.get(stream)
+        partner = None if voice is None else self._partner(voice)
+        if partner is not None and partner.event_format is None and digit != "!":
+            self._tones(partner, digit, max(duration_ms, MIN_TONE_MS), 0)
+
+    def _pass_on(self, voice: Voice, partner: Voice, payload: bytes, stamp: int, clock: int) -> None:
+        """A digit goes through a mix of two as the packets it came in, on the other side's clock."""
+        events = partner.event_format
+        if events is None:
+            return
+        row = partner.number
+        known = self._passing.get(row)
+        begins = known is None or known[0] != stamp
+        if begins or known is None:
+            # It begins with the frame that is sent next.
+            step = int(self.table.clock[row] * FRAME_SECONDS)
+            known = self._passing[row] = (stamp, int(self.table.own_stamp[row]) + step & 0xFFFFFFFF)
+        duration = min(int.from_bytes(payload[2:], "big") * events[2] // clock, 0xFFFF)
+        changed = payload[:2] + duration.to_bytes(2, "big")
+        partner.overrides.append(Override(changed, events[0], begins, stamp=known[1]))
+
+    @staticmethod
+    def _partner(voice: Voice) -> Voice | None:
+        """The other one of two."""
+        return voice.partner
+
+    # -- below
+
+    def _play_to(self, owner: Voice | Room, command: Play) -> None:
+        if owner.player is None:
+            rate = owner.rate if isinstance(owner, Voice) else self._rate_of(owner)
+            owner.player = Player(self.sounds.open, rate, self._ended)
+            self._owner[owner.player] = owner
+        player = owner.player
+        self._players[command.play] = player
+        player.play(command)
+        self.player_changed(player)
+        self._plays_ended()
+
+    def _rate_of(self, room: Room) -> int:
+        return bus_rate([self.voices[stream].settings for stream in room.members if stream in self.voices])
+
+    def _set_rates(self, voice: Voice) -> None:
+        """The rate of the bus that a voice is on, after a change of it or of its room."""
+        if voice.room is not None:
+            self._room_rates(voice.room)
+        else:
+            self._set_rate(voice, bus_rate([voice.settings]) if voice.player is not None else 8000)
+
+    def _room_rates(self, room: Room) -> None:
+        rate = self._rate_of(room)
+        if room.player is not None:
+            room.player.rate_changed(rate)
+        present = [self.voices[stream] for stream in room.members if stream in self.voices]
+        for voice in present:
+            self._set_rate(voice, rate)
+            voice.partner = None
+        if len(present) == 2:
+            present[0].partner, present[1].partner = present[1], present[0]
+
+    def _set_rate(self, voice: Voice, rate: int) -> None:
+        if voice.rate == rate:
+            return
+        voice.rate = rate
+        if voice.player is not None:
+            voice.player.rate_changed(rate)
+        self.reception.configure(voice)
+        self._dirty(voice)
+
+    def _leave(self, voice: Voice) -> None:
+        """Out of its room."""
+        room, voice.room = voice.room, None
+        if voice.partner is not None:
+            voice.partner.partner = None
+            voice.partner = None
+        voice.overrides.clear()
+        self._passing.pop(voice.number, None)
+        self._set_rates(voice)
+        self._dirty(voice)
+        if room is not None:
+            self._watch_talkers(room)
+
+    def _settle(self, voice: Voice) -> None:
+        """A place for a voice without a room."""
+        voice.rate = bus_rate([voice.settings])
+        self.reception.open(voice)
+        self._move(voice, self._phase(1))
+
+    def _move(self, voice: Voice, phase: Phase | None) -> None:
+        if voice.phase is phase:
+            return
+        if voice.phase is not None:
+            voice.phase.voices.pop(voice.stream, None)
+            voice.phase.dirty = True
+        voice.phase = phase
+        if phase is not None:
+            phase.voices[voice.stream] = voice
+            phase.dirty = True
+
+    def _phase(self, more: int) -> Phase:
+        """The phase for so many more voices."""
+        for phase in self.phases:
+            if len(phase.voices) + more <= PHASE_FILL:
+                return phase
+        return min(self.phases, key=lambda phase: len(phase.voices))
+
+    def _dirty(self, voice: Voice) -> None:
+        if voice.phase is not None:
+            voice.phase.dirty = True
+
+    def _forget(self, voice: Voice) -> None:
+        self._move(voice, None)
+        self.reception.close(voice)
+        voice.forget_encoder()
+        self._sender.cancel(voice.number)
+        self._passing.pop(voice.number, None)
+        self.listening.forget(voice.number)
+        if voice.player is not None:
+            self._owner.pop(voice.player, None)
+            voice.player = None
+        del self.voices[voice.stream]
+        self.table.ears[voice.number] &= ~EARS_AUDIO
+        self._relay.listening = bool(self.voices)
+
+    def _watch_talkers(self, room: Room) -> None:
+        for stream in room.members:
+            voice = self.voices.get(stream)
+            if voice is not None:
+                self.listening.talker(voice.number, room.id if room.talkers and voice.room is room else 0)
+                voice.watched = room.talkers and voice.room is room

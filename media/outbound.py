@@ -1,0 +1,372 @@
+"""Packets made here: signals encoded, once for all who hear the same, and laid out for the sockets. Pure.
+
+    TableSender     rows that get one table codec (G.711, L16) in packets of 20 ms: everything in columns
+    FramedSender    rows that get a stateful codec: one encoder a signal, then columns
+    PacedSender     rows that get packets of another length: octets are collected, one row at a time
+
+Sequence numbers and timestamps go on where the row stands (`rtp.table` own_top, own_stamp, own_at), whoever fed it last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from media.codecs.framed import FramedCodec
+from rtp.relay import HEADER
+from rtp.table import NEVER, StreamTable
+
+FRAME_SECONDS = 0.02
+SRTP_ROOM = 32  # octets that protection may add behind a packet
+FRAMED_OCTETS = 1276  # RFC 6716 3.2.1: the largest Opus frame is 1275 octets
+MARKER = 0x800000
+VERSION = 0x80000000
+
+F32 = npt.NDArray[np.float32]
+I16 = npt.NDArray[np.int16]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+
+_SEQUENCE = np.array(0xFFFF)
+_STAMP = np.array(0xFFFFFFFF)
+_ONE = np.array(1)
+
+Encode = Callable[[I16], U8]
+"""(k, n) samples to (k, octets)."""
+
+
+class Listener(NamedTuple):
+    """Who gets packets: row of the table, payload type, index of its signal."""
+
+    row: int
+    payload_type: int
+    signal: int
+
+
+class Packets(NamedTuple):
+    """What is to be sent: `data[at]`, so many octets of it, to the addresses of these rows of the table."""
+
+    data: U8
+    at: I64
+    lengths: I64
+    rows: I64
+
+
+class Override(NamedTuple):
+    """Something else in the place of a row's audio: an event of RFC 4733."""
+
+    payload: bytes
+    payload_type: int
+    marker: bool
+    behind: int = 0
+    """Timestamp units since the event began."""
+    stamp: int = -1
+    """The timestamp itself, where that is known."""
+
+    def stamped(self, audio: int) -> int:
+        """The timestamp, where audio would have had that one."""
+        return self.stamp if self.stamp >= 0 else audio - self.behind & 0xFFFFFFFF
+
+
+class _Buffer:
+    """Packets of a fixed set of rows, written again each tick."""
+
+    __slots__ = ("_heads", "_marks", "_step", "_table", "at", "data", "index", "lengths", "rows", "words")
+
+    def __init__(self, table: StreamTable, listeners: Sequence[Listener], octets: int, clock: int) -> None:
+        count = len(listeners)
+        stride = -(-(HEADER + octets + SRTP_ROOM) // 4) * 4
+        self.data: U8 = np.zeros((count, stride), np.uint8)
+        self.words = self.data.view(">u4")
+        self.rows: I64 = np.array([each.row for each in listeners], np.int64)
+        self.index = {each.row: place for place, each in enumerate(listeners)}
+        self.at: I64 = np.arange(count)
+        self.lengths: I64 = np.full(count, HEADER + octets, np.int64)
+        self._heads: I64 = VERSION | np.array([each.payload_type << 16 for each in listeners], np.int64)
+        self._marks: I64 = np.full(count, MARKER, np.int64)
+        self._step = np.array(round(clock * FRAME_SECONDS))
+        self._table = table
+
+    def begin(self, now: float, running: frozenset[int]) -> None:
+        """Take over the rows: the timestamp of one that was not `running` covers the time gone, and its first packet
+        has the marker."""
+        table, step = self._table, int(self._step)
+        for place, row in enumerate(self.rows.tolist()):
+            if row in running:
+                self._marks[place] = 0
+                continue
+            at = float(table.own_at[row])
+            if at != NEVER:
+                gone = int((now - at) * float(table.clock[row]))
+                table.own_stamp[row] += max(0, gone - step)
+
+    def headers(self, octets: int | I64, now: float) -> None:
+        """Sequence, timestamp and statistics of one packet for each row."""
+        table, rows, words = self._table, self.rows, self.words
+        seq = table.own_top[rows] + _ONE
+        seq &= _SEQUENCE
+        stamp = table.own_stamp[rows] + self._step
+        stamp &= _STAMP
+        table.own_top[rows] = seq
+        table.own_stamp[rows] = stamp
+        table.own_at[rows] = now
+        seq |= self._heads
+        if self._marks is not _NO_MARKS:
+            seq |= self._marks
+            self._marks = _NO_MARKS
+        words[:, 0] = seq
+        words[:, 1] = stamp
+        words[:, 2] = table.own_ssrc[rows]
+        table.sent[rows] += _ONE
+        table.sent_octets[rows] += octets
+
+    def mark(self, places: I64) -> None:
+        """The next packets of these begin a talkspurt (RFC 3551 4.1)."""
+        if self._marks is _NO_MARKS:
+            self._marks = np.zeros(len(self.rows), np.int64)
+        self._marks[places] = MARKER
+
+    def without(self, places: I64) -> None:
+        """These got a header, but nothing is sent: their sequence goes on as if they had had none."""
+        table, rows = self._table, self.rows[places]
+        table.own_top[rows] = (table.own_top[rows] - _ONE) & _SEQUENCE
+        table.sent[rows] -= _ONE
+
+    def override(self, row: int, instead: Override) -> None:
+        """Replace the packet of a row, header and payload; its sequence number stays."""
+        place, table = self.index[row], self._table
+        stamp = instead.stamped(int(table.own_stamp[row]))
+        head = VERSION | instead.marker * MARKER | instead.payload_type << 16 | int(table.own_top[row])
+        self.words[place, 0] = head
+        self.words[place, 1] = stamp
+        size = len(instead.payload)
+        self.data[place, HEADER : HEADER + size] = np.frombuffer(instead.payload, np.uint8)
+        table.sent_octets[row] += size - int(self.lengths[place]) + HEADER
+        self.lengths[place] = HEADER + size
+
+
+_NO_MARKS: I64 = np.zeros(0, np.int64)
+
+
+class TableSender:
+    """Rows of one phase that get one table codec in packets of 20 ms."""
+
+    __slots__ = ("_all", "_buffer", "_chosen", "_encode", "_octets", "_places", "_whole")
+
+    def __init__(
+        self, table: StreamTable, encode: Encode, octets: int, clock: int, listeners: Sequence[Listener], places: I64
+    ) -> None:
+        """`octets` of a frame of 20 ms; `places`: rows of the mixed signals by signal."""
+        self._encode = encode
+        self._octets = octets
+        self._buffer = _Buffer(table, listeners, octets, clock)
+        wanted = places[[each.signal for each in listeners]]
+        self._chosen, self._places = np.unique(wanted, return_inverse=True)
+        # Nearly always every signal is somebody's, and in order: then nothing is picked.
+        self._whole = len(self._chosen) == len(wanted) and bool((self._places == np.arange(len(wanted))).all())
+        self._all: I64 = self._buffer.lengths.copy()
+
+    @property
+    def rows(self) -> I64:
+        return self._buffer.rows
+
+    def begin(self, now: float, running: frozenset[int]) -> None:
+        self._buffer.begin(now, running)
+
+    def packets(self, signals: I16, overrides: dict[int, Override], now: float) -> list[Packets]:
+        """One packet for each row. `overrides` by row; those of other rows are left alone."""
+        buffer = self._buffer
+        chosen = self._chosen
+        count = len(chosen)
+        whole = count == len(signals) and int(chosen[-1]) == count - 1
+        payloads = self._encode(signals if whole else signals[chosen])
+        target = buffer.data[:, HEADER : HEADER + self._octets]
+        if self._whole:
+            target[:] = payloads
+        elif count == 1:
+            target[:] = payloads[0]
+        else:
+            target[:] = payloads[self._places]
+        buffer.headers(self._octets, now)
+        if overrides:
+            buffer.lengths[:] = self._all
+            for row, instead in overrides.items():
+                if row in buffer.index:
+                    buffer.override(row, instead)
+            lengths = buffer.lengths.copy()
+            return [Packets(buffer.data, buffer.at, lengths, buffer.rows)]
+        return [Packets(buffer.data, buffer.at, self._all, buffer.rows)]
+
+
+class Encoder:
+    """One signal through one stateful codec, for all listeners that hear it. `frames`: of 20 ms, in a packet."""
+
+    __slots__ = ("_collected", "codec", "frames", "signal")
+
+    def __init__(self, codec: FramedCodec, frames: int = 1) -> None:
+        self.codec = codec
+        self.frames = frames
+        self.signal = 0
+        self._collected: list[I16] = []
+
+    def encode(self, frame: I16) -> bytes | None:
+        """The payload; b"": nothing is to be sent (DTX); None: not enough yet."""
+        if self.frames == 1:
+            return self.codec.encode(frame)
+        self._collected.append(frame.copy())
+        if len(self._collected) < self.frames:
+            return None
+        whole = np.concatenate(self._collected)
+        self._collected.clear()
+        return self.codec.encode(whole)
+
+
+class FramedSender:
+    """Rows of one phase that get a stateful codec with one RTP clock."""
+
+    __slots__ = ("_buffer", "_encoders", "_listeners", "_quiet", "_table")
+
+    def __init__(
+        self,
+        table: StreamTable,
+        clock: int,
+        listeners: Sequence[Listener],
+        encoders: Sequence[tuple[Encoder, Sequence[int]]],
+    ) -> None:
+        """`encoders`: each with the indexes of its listeners; its `signal` is a row of the mixed signals."""
+        self._table = table
+        self._buffer = _Buffer(table, listeners, FRAMED_OCTETS, clock)
+        self._encoders = [(encoder, np.array(whose, np.int64)) for encoder, whose in encoders]
+        self._quiet = np.zeros(len(listeners), np.bool_)
+
+    @property
+    def rows(self) -> I64:
+        return self._buffer.rows
+
+    def begin(self, now: float, running: frozenset[int]) -> None:
+        self._buffer.begin(now, running)
+
+    def packets(self, signals: I16, overrides: dict[int, Override], now: float) -> list[Packets]:
+        buffer = self._buffer
+        lengths = np.zeros(len(buffer.rows), np.int64)
+        for encoder, whose in self._encoders:
+            payload = encoder.encode(signals[encoder.signal])
+            if not payload:
+                continue
+            size = len(payload)
+            octets = np.frombuffer(payload, np.uint8)
+            if len(whose) == 1:
+                place = int(whose[0])
+                buffer.data[place, HEADER : HEADER + size] = octets
+                lengths[place] = size
+            else:
+                buffer.data[whose, HEADER : HEADER + size] = octets
+                lengths[whose] = size
+        silent = lengths == 0
+        if overrides:
+            silent &= ~np.isin(buffer.rows, list(overrides))
+        self._talkspurts(silent)
+        buffer.headers(lengths, now)
+        np.add(lengths, HEADER, out=buffer.lengths)
+        for row, instead in overrides.items():
+            if row in buffer.index:
+                buffer.override(row, instead)
+        at = buffer.at
+        if silent.any():
+            buffer.without(np.flatnonzero(silent))
+            at = np.flatnonzero(~silent)
+        return [Packets(buffer.data, at, buffer.lengths[at], buffer.rows[at])]
+
+    def _talkspurts(self, silent: npt.NDArray[np.bool_]) -> None:
+        # RFC 3551 4.1: the first packet after a silence has the marker. A packet that is not complete yet is no silence.
+        begins = np.flatnonzero(self._quiet & ~silent)
+        if begins.size:
+            self._buffer.mark(begins)
+        waiting = np.array([encoder.frames > 1 for encoder, _ in self._encoders], np.bool_)
+        self._quiet = silent if not waiting.any() else np.zeros_like(silent)
+
+
+class PacedSender:
+    """One row that gets packets of another length than 20 ms: octets of its codec, cut anew."""
+
+    __slots__ = ("_clock", "_collected", "_encode", "_marked", "_octets", "_ptime", "_table", "_type", "key", "place", "rows")
+
+    def __init__(
+        self,
+        table: StreamTable,
+        encode: Callable[[I16], bytes],
+        octets_per_second: int,
+        ptime: int,
+        listener: Listener,
+        place: int,
+        key: tuple[object, ...] = (),
+    ) -> None:
+        """`encode`: one frame to octets. `ptime` in ms; `place`: the row of its mixed signal; `key`: all else that it
+        depends on."""
+        self._table = table
+        self._encode = encode
+        self._octets = octets_per_second * ptime // 1000
+        self._ptime = ptime
+        self._type = listener.payload_type
+        self.place = place
+        self.key = key
+        self._collected = bytearray()
+        self._marked = False
+        self._clock = int(table.clock[listener.row])
+        self.rows: I64 = np.array([listener.row], np.int64)
+
+    def begin(self, now: float, running: frozenset[int]) -> None:
+        table, row = self._table, int(self.rows[0])
+        self._marked = row in running
+        at = float(table.own_at[row])
+        if not self._marked and at != NEVER:
+            table.own_stamp[row] += max(0, int((now - at) * self._clock) - self._clock * self._ptime // 1000)
+
+    def packets(self, signals: I16, overrides: dict[int, Override], now: float) -> list[Packets]:
+        row = int(self.rows[0])
+        self._collected += self._encode(signals[self.place])
+        instead = overrides.get(row)
+        found = []
+        while len(self._collected) >= self._octets:
+            payload = bytes(self._collected[: self._octets])
+            del self._collected[: self._octets]
+            found.append(self._packet(row, payload, now))
+        if instead is not None:
+            # Events keep their own pace of 20 ms; the audio that they stand for is dropped.
+            self._collected.clear()
+            return [self._event(row, instead, now)]
+        return found
+
+    def _packet(self, row: int, payload: bytes, now: float) -> Packets:
+        table = self._table
+        step = self._clock * self._ptime // 1000
+        table.own_stamp[row] = int(table.own_stamp[row]) + step & 0xFFFFFFFF
+        head = VERSION | (0 if self._marked else MARKER) | self._type << 16
+        self._marked = True
+        return self._laid_out(row, head, int(table.own_stamp[row]), payload, now)
+
+    def _event(self, row: int, instead: Override, now: float) -> Packets:
+        table = self._table
+        step = round(self._clock * FRAME_SECONDS)
+        table.own_stamp[row] = int(table.own_stamp[row]) + step & 0xFFFFFFFF
+        head = VERSION | instead.marker * MARKER | instead.payload_type << 16
+        return self._laid_out(row, head, instead.stamped(int(table.own_stamp[row])), instead.payload, now)
+
+    def _laid_out(self, row: int, head: int, stamp: int, payload: bytes, now: float) -> Packets:
+        table = self._table
+        seq = int(table.own_top[row]) + 1 & 0xFFFF
+        table.own_top[row] = seq
+        table.own_at[row] = now
+        table.sent[row] += 1
+        table.sent_octets[row] += len(payload)
+        ssrc = int(table.own_ssrc[row])
+        packet = (head | seq).to_bytes(4, "big") + stamp.to_bytes(4, "big") + ssrc.to_bytes(4, "big") + payload
+        data = np.zeros((1, -(-(len(packet) + SRTP_ROOM) // 4) * 4), np.uint8)
+        data[0, : len(packet)] = np.frombuffer(packet, np.uint8)
+        return Packets(data, np.zeros(1, np.int64), np.array([len(packet)], np.int64), self.rows)
+
+
+Sender = TableSender | FramedSender | PacedSender

@@ -1,0 +1,424 @@
+"""What is heard: packets of voices to samples in jitter buffers, and out of them a frame for each. Pure.
+
+Table codecs are decoded as they come, all packets of a kind at once, into rings of samples. Payloads of stateful codecs
+wait, by position, for their moment, since they must be decoded in order. Which payload types a voice takes is a column
+of its own: everything else is counted and dropped by the relay before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from media.codecs import Kind, framed, kind_of, table
+from media.codecs.comfort_noise import ComfortNoise
+from media.codecs.framed import CodecError, FramedCodec
+from media.conceal import Concealer
+from media.resample import Doubler
+from media.voice import MAX_PENDING, Part, Voice, audio_formats
+from rtp.columns import Slots
+from rtp.playout import PlayoutBank
+from rtp.relay import HEADER, Heard
+from rtp.table import EARS_EVENTS, PAYLOAD_TYPES, StreamTable
+
+RATES = (8000, 16000, 48000)
+CONCEAL_FRAMES = 5  # lost in a row: what a codec makes up beyond is no use to anybody
+MAX_SAMPLES = 0.12  # seconds in a packet: more is none of a telephone's
+
+# What a payload type of a voice is, in `_kinds`.
+NONE, PCMU, PCMA, L16, FRAMED, EVENT, NOISE = range(7)
+_TABLES = {PCMU: "PCMU", PCMA: "PCMA", L16: "L16"}
+_OCTETS_PER_SAMPLE = {PCMU: 1, PCMA: 1, L16: 2}
+
+F32 = npt.NDArray[np.float32]
+I16 = npt.NDArray[np.int16]
+I64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+_TYPE = np.array(0x7F)
+_WORD_BITS = np.array(16)
+_TYPE_BITS = np.array(7)
+_MARK = np.array(0x800000)
+_SEQUENCE = np.array(0xFFFF)
+_PLAIN = np.array(0x80)
+_HEAD_BITS = np.array(24)
+_HEADER = np.array(HEADER)
+
+
+class Reception:
+    """Jitter buffers and decoders of all voices.
+
+    `event(row, payload, first word, stamp, now)` is told of each packet of a telephone-event.
+    counters: payloads that could not be decoded.
+    """
+
+    def __init__(self, streams: StreamTable, event: Callable[[int, bytes, int, int, float], None]) -> None:
+        self.banks = {rate: PlayoutBank(rate) for rate in RATES}
+        self.concealers = {rate: Concealer(rate) for rate in RATES}
+        self.counters = {"bad_payload": 0}
+        self.voices: dict[int, Voice] = {}
+        """By row of the stream table."""
+        self.rebanked: Callable[[Voice], None] = lambda _voice: None
+        """Told when a voice's audio comes out of another bank from now on."""
+        self._event = event
+        self._streams = streams
+        self._kinds = np.zeros((0, PAYLOAD_TYPES), np.uint8)
+        self._ssrc: I64 = np.zeros(0, np.int64)
+        self._bank_row: I64 = np.zeros(0, np.int64)
+        self._grow()
+        self._doubler = Doubler()
+        self._noise = ComfortNoise()
+        self._noisy: set[int] = set()
+
+    # -- voices
+
+    def events_of(self, row: int, settings: StreamSettings) -> int:
+        """Tell of the telephone-events of a stream from now on, whether it has a voice or not; their clock in Hz."""
+        if row >= len(self._kinds):
+            self._grow()
+        kinds, clock = self._kinds[row], 0
+        kinds[kinds == EVENT] = NONE
+        for number, name, hertz in settings.receives + settings.formats:
+            if name.lower() == "telephone-event" and 0 <= number < PAYLOAD_TYPES and kinds[number] == NONE:
+                kinds[number] = EVENT
+                clock = clock or hertz
+        ears = int(self._streams.ears[row]) & ~EARS_EVENTS
+        self._streams.ears[row] = ears | EARS_EVENTS if clock else ears
+        return clock or 8000
+
+    def open(self, voice: Voice) -> None:
+        """Listen to a voice whose `rate` is set."""
+        if voice.number >= len(self._kinds):
+            self._grow()
+        self.voices[voice.number] = voice
+        self._ssrc[voice.number] = self._streams.ssrc[voice.number]
+        self.configure(voice)
+
+    def configure(self, voice: Voice) -> None:
+        """Its formats or its rate have changed."""
+        kinds = self._kinds[voice.number]
+        kinds[kinds != EVENT] = NONE
+        formats = audio_formats(voice.settings)
+        for number, name, clock in formats:
+            if 0 <= number < PAYLOAD_TYPES:
+                kinds[number] = _kind(name, clock)
+        for number, name, _ in voice.settings.receives + voice.settings.formats:
+            if name.upper() == "CN" and 0 <= number < PAYLOAD_TYPES and kinds[number] == NONE:
+                kinds[number] = NOISE
+        voice.forget_decoders()
+        first = formats[0] if formats else (0, "PCMU", 8000)
+        self._choose_bank(voice, first[0])
+
+    def close(self, voice: Voice) -> None:
+        """The voice is gone."""
+        self._leave_bank(voice)
+        voice.forget_decoders()
+        self._noisy.discard(voice.number)
+        kinds = self._kinds[voice.number]
+        kinds[kinds != EVENT] = NONE
+        del self.voices[voice.number]
+
+    def _grow(self) -> None:
+        more = self._streams.capacity - len(self._kinds)
+        self._kinds = np.concatenate((self._kinds, np.zeros((more, PAYLOAD_TYPES), np.uint8)))
+        self._ssrc = np.concatenate((self._ssrc, np.full(more, -1, np.int64)))
+        self._bank_row = np.concatenate((self._bank_row, np.zeros(more, np.int64)))
+
+    # -- packets
+
+    def heard(self, slots: Slots, heard: Heard, now: float) -> None:
+        """Take packets of voices; those of rows without one are left out."""
+        at, rows, heads, stamps, lengths = heard
+        if self._streams.capacity > len(self._kinds):
+            self._grow()
+        numbers = rows
+        types = heads >> _WORD_BITS & _TYPE
+        kinds = self._kinds.reshape(-1).take(numbers << _TYPE_BITS | types)
+        starts = None
+        if np.count_nonzero(heads >> _HEAD_BITS != _PLAIN):
+            starts, ends = _payloads(slots, at, heads, lengths)
+            lengths = ends - starts + _HEADER
+        fresh = self._ssrc[rows] != self._streams.ssrc[rows]
+        if np.count_nonzero(fresh):
+            self._new_sources(rows[fresh])
+        for kind in np.bincount(kinds, minlength=NOISE + 1).nonzero()[0].tolist():
+            if kind == NONE:
+                continue
+            which = (kinds == kind).nonzero()[0]
+            begins = np.full(len(which), HEADER) if starts is None else starts[which]
+            if kind in _TABLES:
+                self._table_packets(
+                    kind,
+                    slots,
+                    at[which],
+                    begins,
+                    lengths[which] - _HEADER,
+                    numbers[which],
+                    types[which],
+                    heads[which],
+                    stamps[which],
+                    now,
+                )
+            else:
+                self._single_packets(
+                    kind, slots, at[which], begins, lengths[which] - _HEADER, numbers[which], heads[which], stamps[which], now
+                )
+
+    def _new_sources(self, rows: I64) -> None:
+        for row in set(rows.tolist()):
+            self._ssrc[row] = self._streams.ssrc[row]
+            voice = self.voices.get(row)
+            if voice is not None and voice.bank is not None:
+                voice.bank.reset(voice.bank_row)
+                voice.pending.clear()
+                voice.decoded = 0
+
+    def _table_packets(
+        self,
+        kind: int,
+        slots: Slots,
+        at: I64,
+        begins: I64,
+        octets: I64,
+        numbers: I64,
+        types: I64,
+        heads: I64,
+        stamps: I64,
+        now: float,
+    ) -> None:
+        bank = self.banks[8000]
+        per_sample = _OCTETS_PER_SAMPLE[kind]
+        self._check_banks(numbers, types)
+        size, begin = int(octets[0]), int(begins[0])
+        if np.count_nonzero(octets != size) or np.count_nonzero(begins != begin):
+            # Packets of several lengths: those of one at a time.
+            shapes = octets << 16 | begins
+            for shape in np.unique(shapes).tolist():
+                of = (shapes == shape).nonzero()[0]
+                self._table_packets(
+                    kind, slots, at[of], begins[of], octets[of], numbers[of], types[of], heads[of], stamps[of], now
+                )
+            return
+        samples = size // per_sample
+        if not 0 < samples <= MAX_SAMPLES * 8000:
+            self.counters["bad_payload"] += len(at)
+            return
+        payloads = slots.data[at, begin : begin + samples * per_sample]
+        rows = self._bank_row[numbers]
+        counts = np.full(len(rows), samples, np.int64)
+        places = bank.arrived(rows, stamps, heads & _SEQUENCE, heads & _MARK != 0, counts, now)
+        good = places >= 0
+        decoded = table.decode(_TABLES[kind], payloads)
+        if np.count_nonzero(good) == len(rows):
+            bank.write(rows, places, decoded)
+        elif good.any():
+            bank.write(rows[good], places[good], decoded[good])
+
+    def _check_banks(self, numbers: I64, types: I64) -> None:
+        """Voices that change to a codec of another bank do so now."""
+        for number, payload_type in zip(numbers.tolist(), types.tolist(), strict=True):
+            voice = self.voices.get(number)
+            if voice is not None and voice.payload_type != payload_type:
+                self._choose_bank(voice, payload_type)
+
+    def _single_packets(
+        self,
+        kind: int,
+        slots: Slots,
+        at: I64,
+        begins: I64,
+        octets: I64,
+        numbers: I64,
+        heads: I64,
+        stamps: I64,
+        now: float,
+    ) -> None:
+        columns = (at, begins, octets, numbers, heads, stamps)
+        for slot, begin, size, number, head, stamp in zip(*(each.tolist() for each in columns), strict=True):
+            voice = self.voices.get(number)
+            payload = slots.data[slot, begin : begin + max(0, size)].tobytes()
+            payload_type = head >> 16 & 0x7F
+            if kind in (EVENT, NOISE) and voice is not None and voice.bank is not None:
+                # Without samples: it keeps the sequence whole.
+                self._arrived(voice, head, stamp, 0, now)
+            if kind == EVENT:
+                self._event(number, payload, head, stamp, now)
+            elif voice is None:
+                continue
+            elif kind == NOISE:
+                if self._noise.parse(voice.number, payload):
+                    self._noisy.add(voice.number)
+                else:
+                    self.counters["bad_payload"] += 1
+            else:
+                self._framed_packet(voice, payload_type, payload, head, stamp, now)
+
+    def _framed_packet(
+        self, voice: Voice, payload_type: int, payload: bytes, head: int, stamp: int, now: float
+    ) -> None:
+        if voice.payload_type != payload_type or voice.bank is None:
+            self._choose_bank(voice, payload_type)
+        bank = voice.bank
+        assert bank is not None
+        codec = self._decoder(voice, payload_type)
+        samples = codec.samples(payload)
+        if not 0 < samples <= MAX_SAMPLES * bank.rate:
+            self.counters["bad_payload"] += 1
+            return
+        place = self._arrived(voice, head, stamp, samples, now)
+        if place < 0 or place < voice.decoded or len(voice.pending) >= MAX_PENDING:
+            return
+        voice.pending[place] = (payload_type, payload)
+
+    @staticmethod
+    def _arrived(voice: Voice, head: int, stamp: int, samples: int, now: float) -> int:
+        bank = voice.bank
+        assert bank is not None
+        one = np.array([voice.bank_row]), np.array([stamp]), np.array([head & 0xFFFF])
+        return int(bank.arrived(*one, np.array([head & 0x800000 != 0]), np.array([samples]), now)[0])
+
+    # -- banks
+
+    def _choose_bank(self, voice: Voice, payload_type: int) -> None:
+        """Take the voice's audio into the bank that this payload type is decoded for."""
+        voice.payload_type = payload_type
+        known = (each for each in audio_formats(voice.settings) if each[0] == payload_type)
+        _, name, clock = next(known, (0, "PCMU", 8000))
+        rate = voice.rate if kind_of(name, clock) is Kind.FRAMED else 8000
+        bank = self.banks[rate]
+        if voice.bank is bank and voice.clock == clock:
+            return
+        self._leave_bank(voice)
+        voice.bank, voice.clock = bank, clock
+        voice.bank_row = bank.take()
+        bank.open(voice.bank_row, clock)
+        self.concealers[rate].reset(voice.bank_row)
+        self._bank_row[voice.number] = voice.bank_row
+        self._doubler.reset(voice.number)
+        self.rebanked(voice)
+
+    def _leave_bank(self, voice: Voice) -> None:
+        if voice.bank is not None:
+            voice.bank.free(voice.bank_row)
+            voice.bank = None
+        voice.pending.clear()
+        voice.decoded = 0
+
+    def _decoder(self, voice: Voice, payload_type: int) -> FramedCodec:
+        codec = voice.decoders.get(payload_type)
+        if codec is None:
+            _, name, clock = next(each for each in audio_formats(voice.settings) if each[0] == payload_type)
+            codec = voice.decoders[payload_type] = framed(name, clock, voice.rate)
+        return codec
+
+    # -- every tick
+
+    def play(self, part: Part, out: F32, now: float) -> None:
+        """The next frame of a part's voices, at the rate of the bus that `out` (k, n) has."""
+        bank = self.banks[part.bank_rate]
+        if part.framed:
+            ends = bank.wanted(part.rows).tolist()
+            for voice, end in zip(part.voices, ends, strict=True):
+                if voice.pending or voice.decoded:
+                    self._decode(voice, bank, end)
+        played = bank.play(part.rows, now)
+        frames = played.frames
+        concealer = self.concealers[part.bank_rate]
+        if np.count_nonzero(played.missing):
+            frames = concealer.conceal(part.rows, frames, played.missing, played.holes)
+        else:
+            concealer.heard(part.rows, frames)
+        if self._noisy:
+            self._fill_with_noise(part, frames, played.missing | ~played.started)
+        if out.shape[1] == frames.shape[1]:
+            out[:] = frames
+        else:
+            out[:] = self._doubler.up(part.numbers, frames.astype(np.float32))
+
+    def _decode(self, voice: Voice, bank: PlayoutBank, end: int) -> None:
+        """Decode what is due until position `end`, in order; what is missing before something that is there is recovered
+        out of it, or concealed."""
+        pending = voice.pending
+        head = end - bank.n
+        at = max(voice.decoded, head - bank.n) if voice.decoded else min(pending)
+        for place in [place for place in pending if place < at]:
+            del pending[place]
+        while at < end:
+            found = pending.pop(at, None)
+            if found is not None:
+                samples = self._decoded(voice, *found)
+                if samples is None:
+                    at += bank.n
+                    continue
+            else:
+                following = min(pending, default=-1)
+                if following < 0:
+                    # Nothing is known yet of what comes: a codec that conceals does so, for as long as is useful.
+                    if not voice.decoded or at - voice.heard_until >= CONCEAL_FRAMES * bank.n:
+                        voice.decoded = 0
+                        return
+                    following = at + bank.n
+                samples = self._missing(voice, at, min(following - at, bank.n), pending.get(following))
+                if samples is None:
+                    at = min(following, at + bank.n)
+                    continue
+                bank.columns.concealed[voice.bank_row] += len(samples)
+            bank.write(np.array([voice.bank_row]), np.array([at]), samples[None, :])
+            at += len(samples)
+            if found is not None:
+                voice.heard_until = at
+        voice.decoded = at
+
+    def _decoded(self, voice: Voice, payload_type: int, payload: bytes) -> I16 | None:
+        try:
+            return self._decoder(voice, payload_type).decode(payload)
+        except CodecError:
+            self.counters["bad_payload"] += 1
+            return None
+
+    def _missing(self, voice: Voice, at: int, size: int, following: tuple[int, bytes] | None) -> I16 | None:
+        codec = voice.decoders.get(voice.payload_type)
+        if codec is None:
+            return None
+        if following is not None and following[0] == voice.payload_type:
+            try:
+                recovered = codec.recover(following[1], size)
+            except CodecError:
+                recovered = None
+            if recovered is not None:
+                return recovered
+        return codec.conceal(size)
+
+    def _fill_with_noise(self, part: Part, frames: I16, empty: Bool) -> None:
+        """RFC 3389: comfort noise stands for what the peer does not send; the first audio ends it."""
+        places = {number: place for place, number in enumerate(part.numbers.tolist())}
+        for number in [number for number in self._noisy if number in places]:
+            place = places[number]
+            if empty[place]:
+                frames[place] = self._noise.frame(number, frames.shape[1])
+            elif np.count_nonzero(frames[place]):
+                self._noisy.discard(number)
+
+
+def _kind(name: str, clock: int) -> int:
+    if kind_of(name, clock) is Kind.FRAMED:
+        return FRAMED
+    return {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}[name.upper()]
+
+
+def _payloads(slots: Slots, at: I64, heads: I64, lengths: I64) -> tuple[I64, I64]:
+    """Where the payloads of packets with contributing sources, extension or padding begin and end; they are sound
+    (`rtp.relay`)."""
+    starts = HEADER + 4 * (heads >> 24 & 15)
+    extended = np.flatnonzero(heads & 0x10000000)
+    if extended.size:
+        # RFC 3550 5.3.1: the extension's length counts 32-bit words after its own first one.
+        words = slots.words[at[extended], starts[extended] >> 2].astype(np.int64) & 0xFFFF
+        starts[extended] += 4 + 4 * words
+    ends = lengths.copy()
+    padded = np.flatnonzero(heads & 0x20000000)
+    if padded.size:
+        ends[padded] -= slots.data[at[padded], lengths[padded] - 1]
+    return starts, ends

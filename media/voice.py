@@ -1,0 +1,194 @@
+"""A stream whose audio is worked on here: mixed, played to, recorded or listened to. What is known of it beside its
+columns."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from media.codecs import Kind, highest_rate, kind_of
+from media.codecs.framed import FramedCodec
+from media.commands import Format, StreamSettings
+from media.outbound import Encoder, Override
+from rtp.latch import Peer
+from rtp.playout import PlayoutBank
+
+if TYPE_CHECKING:
+    from media.phase import Phase
+    from media.player import Player
+    from media.room import Room
+
+MAX_OVERRIDES = 16  # events that wait for their packet: a burst of end packets, no more
+MAX_PENDING = 50  # payloads of a stateful codec that wait for their moment: a second
+
+
+class Voice:
+    """`number` is its row of the stream table, and its place in all columns of voices; `source` its row among the sources of its phase's bus, 0: none."""
+
+    __slots__ = (
+        "agc",
+        "bank",
+        "bank_row",
+        "channels",
+        "clock",
+        "deaf",
+        "decoded",
+        "decoders",
+        "detects",
+        "encoder",
+        "encoder_key",
+        "heard",
+        "heard_until",
+        "hears",
+        "muted",
+        "number",
+        "overrides",
+        "partner",
+        "payload_type",
+        "peer",
+        "pending",
+        "phase",
+        "player",
+        "rate",
+        "room",
+        "sends_digits",
+        "settings",
+        "source",
+        "stream",
+        "watched",
+    )
+
+    def __init__(self, stream: int, peer: Peer, settings: StreamSettings) -> None:
+        self.stream = stream
+        self.number = peer.row
+        self.peer = peer
+        self.settings = settings
+        # In the room.
+        self.room: Room | None = None
+        self.phase: Phase | None = None
+        self.partner: Voice | None = None  # the other one in a room of two
+        self.rate = 0  # of the bus, Hz
+        self.source = 0
+        self.heard = 1.0
+        self.hears = 1.0
+        self.muted = False
+        self.deaf = False
+        self.agc = False
+        self.player: Player | None = None
+        # Received.
+        self.bank: PlayoutBank | None = None
+        self.bank_row = 0
+        self.clock = 0
+        self.payload_type = -1  # of what came last
+        self.decoders: dict[int, FramedCodec] = {}
+        self.pending: dict[int, tuple[int, bytes]] = {}  # position -> payload type, payload
+        self.decoded = 0  # position up to which payloads have been decoded; 0: nothing is being decoded
+        self.heard_until = 0  # position up to which they were really there
+        # Sent.
+        self.encoder: Encoder | None = None
+        self.encoder_key: tuple[object, ...] = ()
+        self.sends_digits = False
+        self.overrides: deque[Override] = deque(maxlen=MAX_OVERRIDES)
+        # Listened to.
+        self.detects = False
+        self.watched = False  # as a talker of its room
+        self.channels: tuple[tuple[int, int], ...] = ()  # (row of a recording, channel)
+
+    @property
+    def listens(self) -> bool:
+        """Whether packets may be made for it."""
+        return self.settings.send and preferred(self.settings) is not None
+
+    @property
+    def event_format(self) -> Format | None:
+        """What digits are sent to it as: the telephone-event on the clock of its audio, or any; None: as tones."""
+        events = [each for each in self.settings.formats if each[1].lower() == "telephone-event"]
+        audio = preferred(self.settings)
+        same = [each for each in events if audio is not None and each[2] == audio[2]]
+        return (same or events or [None])[0]
+
+    @property
+    def decodes(self) -> bool:
+        """Whether some of its formats are decoded one by one, in order."""
+        return any(kind_of(each[1], each[2]) is Kind.FRAMED for each in audio_formats(self.settings))
+
+    @property
+    def busy(self) -> bool:
+        """Whether it needs what a relay can't do."""
+        plays = self.player is not None and len(self.player) > 0
+        plain = self.heard == 1.0 and self.hears == 1.0 and not (self.muted or self.deaf or self.agc)
+        return plays or not plain or self.sends_digits
+
+    @property
+    def mixed(self) -> bool:
+        """Whether its audio is made here, not relayed."""
+        return self.room is not None or self.player is not None
+
+    def forget_decoders(self) -> None:
+        """What comes next is decoded anew; native memory is given back."""
+        for decoder in self.decoders.values():
+            decoder.close()
+        self.decoders.clear()
+        self.pending.clear()
+        self.decoded = 0
+
+    def forget_encoder(self) -> None:
+        if self.encoder is not None:
+            self.encoder.codec.close()
+            self.encoder = None
+        self.encoder_key = ()
+
+
+class Part:
+    """Voices of one phase whose audio comes out of one bank, as columns. `framed`: payloads wait to be decoded."""
+
+    __slots__ = ("bank_rate", "begin", "end", "framed", "numbers", "rows", "voices")
+
+    def __init__(self, voices: list[Voice], begin: int) -> None:
+        bank = voices[0].bank
+        assert bank is not None
+        self.bank_rate = bank.rate
+        self.voices = voices
+        self.framed = any(voice.decodes for voice in voices)
+        self.rows = np.array([voice.bank_row for voice in voices], np.int64)
+        self.numbers = np.array([voice.number for voice in voices], np.int64)
+        self.begin, self.end = begin, begin + len(voices)
+
+
+def preferred(settings: StreamSettings) -> Format | None:
+    """The first agreed format that we can encode."""
+    for each in settings.formats:
+        if kind_of(each[1], each[2]) in (Kind.TABLE, Kind.FRAMED):
+            return each
+    return None
+
+
+def audio_formats(settings: StreamSettings) -> list[Format]:
+    """The formats that a peer may send audio in, ours first."""
+    found: dict[int, Format] = {}
+    for each in settings.receives + settings.formats:
+        if kind_of(each[1], each[2]) in (Kind.TABLE, Kind.FRAMED):
+            found.setdefault(each[0], each)
+    return list(found.values())
+
+
+def bus_rate(all_settings: list[StreamSettings]) -> int:
+    """The rate that a mix of these streams is worth, in Hz: 48000 where all can nothing but Opus, 16000 where two (or
+    the only one) are wide band, else 8000."""
+    wide = 0
+    full = True
+    for settings in all_settings:
+        formats = audio_formats(settings)
+        first = preferred(settings)
+        if first is None:
+            continue
+        if highest_rate(first[1], first[2]) > 8000:
+            wide += 1
+        full = full and all(highest_rate(each[1], each[2]) >= 48000 for each in formats)
+    if not wide:
+        return 8000
+    if full:
+        return 48000
+    return 16000 if wide > 1 or len(all_settings) == 1 else 8000

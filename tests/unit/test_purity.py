@@ -46,7 +46,14 @@ PURE = [
     "softswitch/settings/**/*.py",
 ]
 # The shells.
-IMPURE = {"rtp/batch.py", "media/client.py", "media/worker.py", "media/shell.py"}
+IMPURE = {
+    "rtp/batch.py",
+    "media/client.py",
+    "media/worker.py",
+    "media/shell.py",
+    "media/prompt_files.py",
+    "media/speech.py",
+}
 
 
 def pure_files() -> list[str]:

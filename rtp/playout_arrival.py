@@ -1,0 +1,357 @@
+"""When packets are played: timestamps to positions, and the delay that lets them come in time.
+
+    packet -> regular: the next in sequence, its samples follow the last ones, not yet due -- nearly all: in columns
+       |
+    duplicate? -> dropped                  no samples in it (DTMF event, comfort noise)? -> counted in sequence only
+       |
+    no timeline yet, or one that cannot be right -> given a new place (resync); in the midst of a stream only when a
+       |                                            second packet agrees
+    late -> the delay grows; where nothing was heard since it had been due, play goes back to it, else it is dropped
+       |
+    a gap before it without a gap in sequence: the peer was silent, nothing was lost (RFC 3550 5.1, marker and DTX)
+
+The measure of everything is a packet's *slack*: the time from its arrival until its first sample is due. The least
+slack in a window of some seconds is what the delay can shrink by, a negative one what it has to grow by. As nothing but
+differences count, clocks that drift against each other need no estimate: slack shrinks or grows with them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtp.playout_columns import FAR, I64, MISSING, RING, Bool, PlayoutColumns
+
+MAX_DELAY_SECONDS = 0.2
+MARGIN_SECONDS = 0.01  # slack that is kept: arrivals are seen in batches 5 ms apart
+MAX_DROPOUT = 3000  # RFC 3550 A.1: a larger gap in sequence is a leap
+MAX_MISORDER = 100  # RFC 3550 A.1: later than that is a leap, too
+SEEN = 64  # sequence numbers in which duplicates are found
+MAX_PACKET_FRAMES = 6  # 120 ms, the longest packet of Opus (RFC 7587 4.2)
+MAX_PER_BATCH = 64  # packets of one row looked at in a batch: as much as the ring holds
+BEHIND_SECONDS = 1  # later than that: the timeline is in doubt, not the network
+AHEAD_FRAMES = 5  # a gap of more, to a packet that is not due for longer than the largest delay, is a jump
+GROWTH = 2  # frames that one late packet lets the delay grow by: an outlier does not cost more
+LATE_RUN = 4  # packets late one after another, though the delay may grow no more: the timeline has moved
+SMOOTHING = 1 / 16
+
+_HALF = np.array(0x80000000)
+_STAMP = np.array(0xFFFFFFFF)
+_SEQ_HALF = np.array(0x8000)
+_SEQ = np.array(0xFFFF)
+_ONE = np.array(1)
+_SMOOTHING = np.array(SMOOTHING)
+_REACH = np.array((RING - MAX_PACKET_FRAMES), np.uint64)
+_count = np.count_nonzero
+
+
+class Arrivals:
+    """Arrival of packets in the rows of one bank."""
+
+    __slots__ = ("_c", "_index", "_longest", "_margin", "_max_delay", "_n", "_reach")
+
+    def __init__(self, columns: PlayoutColumns, max_delay: float) -> None:
+        self._c = columns
+        self._n = n = columns.n
+        self._max_delay = round(max_delay * columns.rate)
+        self._margin = round(MARGIN_SECONDS * columns.rate)
+        self._longest = np.array(MAX_PACKET_FRAMES * n, np.uint64)
+        self._reach = _REACH * np.uint64(n)
+        self._index: I64 = np.arange(1024)
+
+    def arrived(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, now: float) -> I64:
+        """See `PlayoutBank.arrived`."""
+        size = len(rows)
+        if size > len(self._index):
+            self._index = np.arange(2 * size)
+        c = self._c
+        phase = self._n
+        if c.next_tick:
+            phase = min(max(round((c.next_tick - now) * c.rate), 0), self._n)
+        index = self._index[:size]
+        # Whatever row comes once is settled in a first round; the second packets of the others follow, and so on.
+        first = self._first(rows, index)
+        if _count(first) == size:
+            return self._round(rows, stamps, seqs, marks, counts, phase)
+        positions: I64 = np.full(size, -1)
+        todo = index
+        for _ in range(MAX_PER_BATCH):
+            now_due = todo[first]
+            positions[now_due] = self._round(
+                rows[now_due], stamps[now_due], seqs[now_due], marks[now_due], counts[now_due], phase
+            )
+            todo = todo[~first]
+            if not todo.size:
+                return positions
+            first = self._first(rows[todo], index[: todo.size])
+        np.add.at(c.strange, rows[todo], 1)
+        return positions
+
+    def _first(self, rows: I64, index: I64) -> Bool:
+        """Which packets are the first of their row."""
+        mark = self._c.mark
+        mark[rows[::-1]] = index[::-1]
+        first: Bool = mark.take(rows) == index
+        return first
+
+    # -- the regular ones
+
+    def _round(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, phase: int) -> I64:
+        """One packet a row."""
+        c = self._c
+        top_seq = c.seq_top.take(rows)
+        ahead = ((seqs - top_seq + _SEQ_HALF) & _SEQ) - _SEQ_HALF
+        before = c.stamp.take(rows)
+        stamp = ((stamps - before + _HALF) & _STAMP) - _HALF
+        stamp += before
+        position = self._scaled(rows, stamp)
+        position += c.shift.take(rows)
+        slack = position - c.head.take(rows) * self._n
+        plain = ahead == _ONE
+        plain &= position == c.top.take(rows)
+        plain &= slack.view(np.uint64) < self._reach
+        plain &= (counts - _ONE).view(np.uint64) < self._longest
+        if _count(plain) == len(rows):
+            self._regular(rows, top_seq, stamp, position, counts, slack, phase)
+            return position
+        at = np.flatnonzero(plain)
+        if at.size:
+            self._regular(rows[at], top_seq[at], stamp[at], position[at], counts[at], slack[at], phase)
+        at = np.flatnonzero(~plain)
+        position[at] = self._examine(rows[at], stamps[at], seqs[at], marks[at], counts[at], ahead[at], phase)
+        return position
+
+    def _scaled(self, rows: I64, stamp: I64) -> I64:
+        """Timestamps in samples at the bank's rate. A new array where it may be written to."""
+        c = self._c
+        scaled: I64 = stamp.copy()
+        if c.scaled:
+            scaled *= c.multiply.take(rows)
+            scaled //= c.divide.take(rows)
+        return scaled
+
+    def _regular(self, rows: I64, top_seq: I64, stamp: I64, position: I64, counts: I64, slack: I64, phase: int) -> None:
+        c = self._c
+        c.seq_top[rows] = top_seq + _ONE
+        c.seen[rows] = c.seen.take(rows) << _ONE | _ONE
+        c.stamp[rows] = stamp
+        c.top[rows] = position + counts
+        c.packet[rows] = counts
+        c.received[rows] = c.received.take(rows) + _ONE
+        self._measure(rows, slack, phase)
+
+    def _measure(self, rows: I64, slack: I64, phase: int) -> None:
+        """Take packets that came in time into the window and into the mean delay."""
+        c = self._c
+        # Frames that will be inserted count as if they were: play stands still for them.
+        slack = slack + c.pending.take(rows) * self._n
+        slack += phase
+        low = c.lows[c.bucket]
+        low[rows] = np.minimum(low.take(rows), slack)
+        delay = c.delay.take(rows)
+        delay += (slack - delay) * _SMOOTHING
+        c.delay[rows] = delay
+
+    # -- the others
+
+    def _examine(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, ahead: I64, phase: int) -> I64:
+        """Packets that need a decision, one a row. Their positions, -1: dropped."""
+        c, n = self._c, self._n
+        before = c.stamp[rows]
+        stamp = before + ((stamps - before + _HALF) & _STAMP) - _HALF
+        newer, fresh = self._sequence(rows, seqs, ahead)
+        positions: I64 = np.full(len(rows), -1)
+        timed = fresh & (counts > 0)
+        unfit = timed & (counts > MAX_PACKET_FRAMES * n)
+        c.strange[rows[unfit]] += 1
+        timed &= ~unfit
+
+        position = self._scaled(rows, stamp) + c.shift[rows]
+        head = c.head[rows] * n
+        top = c.top[rows]
+        slack = position - head
+        idle = c.begin[rows] == FAR
+        late = slack < 0
+        sane = (slack >= -BEHIND_SECONDS * c.rate) & (position + counts <= head + RING * n)
+        sane &= (slack <= self._max_delay + MAX_PACKET_FRAMES * n) | (position <= top + AHEAD_FRAMES * n)
+        # A talk spurt: nothing is playing, or its first packet says so and nothing is left of the one before.
+        spurt = newer & (idle | (marks & (position >= top) & (top <= head)))
+        anew = (c.renew[rows] != 0) | (spurt & (late | ~sane))
+        odd = timed & ~sane & ~anew
+        if _count(odd):
+            # The next packet in sequence that says itself that it begins anew is believed; else it takes two.
+            believed = (newer & marks & (ahead == 1)) | self._agrees(rows, stamps, seqs)
+            anew |= odd & believed
+            self._doubt(rows, stamps, seqs, odd & ~believed)
+            timed &= ~(odd & ~believed)
+        anew &= timed
+        timed &= ~anew
+        at = np.flatnonzero(timed & late)
+        if at.size:
+            positions[at] = self._late(
+                rows[at], seqs[at], position[at], counts[at], slack[at], phase, newer[at], anew, at
+            )
+        at = np.flatnonzero(timed & ~late)
+        if at.size:
+            self._in_time(rows[at], stamp[at], position[at], counts[at], slack[at], (ahead == 1)[at], phase)
+            positions[at] = position[at]
+        at = np.flatnonzero(timed & late & (positions >= 0))
+        if at.size:
+            self._follow(rows[at], stamp[at], position[at], counts[at])
+        at = np.flatnonzero(anew)
+        if at.size:
+            positions[at] = self._place(rows[at], stamp[at], counts[at], phase)
+        return positions
+
+    def _sequence(self, rows: I64, seqs: I64, ahead: I64) -> tuple[Bool, Bool]:
+        """Count packets in their sequence (RFC 3550 A.1): which are newer than all before, which are no duplicates.
+
+        `ahead` is set to 1 for nobody: what begins a sequence is no sequel.
+        """
+        c = self._c
+        top = c.seq_top[rows]
+        none = top < 0
+        leap = ~none & ((ahead > MAX_DROPOUT) | (ahead < -MAX_MISORDER))
+        begins = none | leap
+        at = rows[leap]
+        c.expected_before[at] += c.seq_top[at] - c.seq_base[at] + 1
+        at = rows[begins]
+        # A cycle up, so that packets from before the first one have numbers, too.
+        c.seq_top[at] = c.seq_base[at] = seqs[begins] + 0x10000
+        c.seen[at] = 1
+        ahead[begins] = 0
+        newer = begins | (ahead > 0)
+        at = np.flatnonzero(ahead > 0)
+        if at.size:
+            by = ahead[at]
+            c.seq_top[rows[at]] = top[at] + by
+            c.seen[rows[at]] = np.where(by < SEEN, c.seen[rows[at]] << np.minimum(by, SEEN - 1), 0) | 1
+        fresh = np.ones(len(rows), np.bool_)
+        at = np.flatnonzero((ahead <= 0) & ~begins)
+        if at.size:
+            back = -ahead[at]
+            bit = np.where(back < SEEN, 1 << np.minimum(back, SEEN - 1), 0)
+            seen = c.seen[rows[at]]
+            fresh[at] = seen & bit == 0
+            c.seen[rows[at]] = seen | bit
+            # A packet from before the first one: it was expected all the same.
+            c.seq_base[rows[at]] = np.minimum(c.seq_base[rows[at]], top[at] - back)
+        c.received[rows] += fresh
+        c.duplicate[rows] += ~fresh
+        return newer & fresh, fresh
+
+    def _agrees(self, rows: I64, stamps: I64, seqs: I64) -> Bool:
+        """Which packets confirm the one that was not believed: the next in sequence, less than a second from it."""
+        c = self._c
+        apart = ((stamps - c.odd_stamp[rows] + _HALF) & _STAMP) - _HALF
+        second = c.divide[rows] * c.rate // c.multiply[rows]
+        agrees: Bool = (c.odd_seq[rows] == (seqs - 1) & 0xFFFF) & (np.abs(apart) < second)
+        return agrees
+
+    def _doubt(self, rows: I64, stamps: I64, seqs: I64, which: Bool) -> None:
+        c = self._c
+        rows = rows[which]
+        c.odd_stamp[rows] = stamps[which]
+        c.odd_seq[rows] = seqs[which]
+        c.strange[rows] += 1
+
+    def _in_time(self, rows: I64, stamp: I64, position: I64, counts: I64, slack: I64, sequel: Bool, phase: int) -> None:
+        """Packets whose samples are not due yet, not just behind the last ones."""
+        c = self._c
+        # Nothing is missing in the sequence: what is missing in time was never sent.
+        pause = sequel & (position > c.top[rows])
+        at = rows[pause]
+        c.quiet[at] = position[pause]
+        c.run[at] = 0
+        self._follow(rows, stamp, position, counts)
+        self._measure(rows, slack, phase)
+
+    def _follow(self, rows: I64, stamp: I64, position: I64, counts: I64) -> None:
+        c = self._c
+        further = position + counts > c.top[rows]
+        c.stamp[rows[further]] = stamp[further]
+        c.top[rows[further]] = (position + counts)[further]
+        c.packet[rows] = counts
+        c.begin[rows] = np.minimum(c.begin[rows], position // self._n)
+
+    def _late(
+        self,
+        rows: I64,
+        seqs: I64,
+        position: I64,
+        counts: I64,
+        slack: I64,
+        phase: int,
+        newer: Bool,
+        anew: Bool,
+        at: I64,
+    ) -> I64:
+        """Packets whose first sample was due before they came; `anew[at]` is set for those to be placed anew."""
+        c, n = self._c, self._n
+        behind = -(slack // n)  # frames, rounded up
+        room = np.maximum((self._max_delay - c.delay[rows]) // n, 0).astype(np.int64)
+        playing = c.begin[rows] <= c.head[rows]
+        # Nothing but concealment was heard since the packet was due: that was an insertion, and play goes on with it.
+        back = playing & (c.run[rows] >= behind) & (behind <= room)
+        grown = np.where(back, behind, 0)
+        c.head[rows] -= grown
+        c.run[rows] -= grown
+        c.inserted[rows] += grown
+        c.concealed[rows] += grown * n
+        # Otherwise frames are to be inserted for those that follow; those that are to be inserted anyway count.
+        ahead = slack + phase + c.pending[rows] * n
+        wanted = np.where(playing & ~back, -(ahead // n), 0)
+        wanted = np.clip(wanted, 0, np.minimum(room, GROWTH))
+        c.pending[rows] += wanted
+        c.busy[rows] = 1
+        self._shifted(rows, (grown + wanted) * n)
+        self._measure(rows, slack + grown * n, phase)
+        taken: Bool = back | (position + counts > c.head[rows] * n)
+        lost = ~taken
+        sequel = c.late_seq[rows] == (seqs - 1) & 0xFFFF
+        run = np.where(lost, np.where(sequel, c.late_run[rows], 0) + 1, 0)
+        c.late_run[rows] = run
+        c.late_seq[rows] = np.where(lost, seqs, -1)
+        moved = newer & (run >= LATE_RUN)
+        anew[at[moved]] = True
+        c.late[rows[lost & ~moved]] += 1
+        return np.where(taken & ~moved, position, -1)
+
+    def _shifted(self, rows: I64, by: I64) -> None:
+        """The delay has changed by so many samples: what was measured before is as if it had been so then."""
+        c = self._c
+        c.delay[rows] += by
+        lows = c.lows[:, rows]
+        c.lows[:, rows] = np.where(lows < FAR // 2, lows + by, lows)
+
+    def _place(self, rows: I64, stamp: I64, counts: I64, phase: int) -> I64:
+        """New positions: behind what is waiting to be played, or as late as the jitter known so far demands, the
+        first packet after 20 to 40 ms. On frame boundaries: 20 ms packets stay whole."""
+        c, n = self._c, self._n
+        low = c.lows[:, rows].min(axis=0)
+        spread = np.where(low < FAR // 2, c.delay[rows] - low, 0.0)
+        delay = np.clip(spread + self._margin, n, max(self._max_delay, n))
+        head = c.head[rows]
+        place = (head + np.ceil((delay - phase) / n).astype(np.int64)) * n
+        behind = -(-c.top[rows] // n) * n
+        waiting = behind > place
+        joins = waiting & (behind - head * n + phase <= self._max_delay)
+        c.ring[rows[waiting & ~joins]] = MISSING
+        place = np.where(joins, behind, place)
+        again = c.resyncs[rows] + (c.shift[rows] != FAR)
+        c.resyncs[rows] = again
+        c.shift[rows] = place - self._scaled(rows, stamp)
+        c.stamp[rows] = stamp
+        c.top[rows] = place + counts
+        c.packet[rows] = counts
+        c.quiet[rows] = place
+        c.begin[rows] = np.minimum(c.begin[rows], place // n)
+        slack = place - head * n + phase
+        self._shifted(rows, (slack - c.delay[rows]).astype(np.int64))
+        c.delay[rows] = slack
+        c.lows[c.bucket, rows] = np.minimum(c.lows[c.bucket, rows], slack)
+        for column in (c.renew, c.pending, c.spare, c.run, c.late_run):
+            column[rows] = 0
+        c.odd_seq[rows] = -1
+        c.late_seq[rows] = -1
+        c.busy[rows] = 1
+        return place

@@ -46,7 +46,7 @@ PURE = [
     "softswitch/settings/**/*.py",
 ]
 # The shells.
-IMPURE = {"rtp/batch.py", "media/client.py", "media/worker.py", "media/shell.py"}
+IMPURE = {"rtp/batch.py", "media/client.py", "media/record_files.py", "media/worker.py", "media/shell.py"}
 
 
 def pure_files() -> list[str]:

@@ -162,9 +162,7 @@ class _Recording:
             if begin < at and len(self.pauses) < MAX_ENTRIES:
                 self.pauses.append((begin, at))
 
-    def description(
-        self, rate: int, at: float, state: Literal["recording", "ended", "failed"], why: str
-    ) -> Description:
+    def description(self, rate: int, at: float, state: State, why: str = "") -> Description:
         pauses = tuple(self.pauses)
         if self.paused_at is not None:
             pauses += ((self.paused_at, None if state == "recording" else at),)

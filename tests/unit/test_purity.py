@@ -49,10 +49,12 @@ PURE = [
 IMPURE = {
     "rtp/batch.py",
     "media/client.py",
-    "media/worker.py",
-    "media/shell.py",
     "media/prompt_files.py",
+    "media/record_files.py",
+    "media/shell.py",
     "media/speech.py",
+    "media/worker.py",
+    "media/workers.py",
 }
 
 

@@ -54,7 +54,9 @@ class RecordingSettings(BaseModel):
 
     directory: Path = Field(Path("recordings"), description="The directory that recordings are written below.")
     format: Literal["wav", "opus"] = Field(
-        "wav", description="wav: 16 bit PCM, 115 MB an hour of stereo; opus: Ogg-Opus, a tenth of that, more CPU."
+        "wav",
+        description="wav: 16 bit PCM, 115 MB an hour of stereo; opus: Ogg-Opus, a tenth of that, and 1 % of a core for "
+        "each recording: one thread encodes them all.",
     )
     stereo: bool = Field(True, description="Customer left and agents right; false: both mixed on one channel.")
     opus_bit_rate: int = Field(20000, ge=6000, le=128000, description="Bits per second of each channel of Opus.")
@@ -122,7 +124,7 @@ class RecordingFiles:
 
     def take(self, file: _File, block: Samples) -> str:
         if self.backlog + block.nbytes > self.settings.buffer_mb * MEGABYTE:
-            return f"{self.settings.buffer_mb} MB of audio wait to be written: the disk is too slow"
+            return f"{self.settings.buffer_mb} MB wait to be written: a slow disk, or too many recordings in Opus"
         self._taken += block.nbytes
         self._queue.put((file, block))
         return ""
@@ -200,7 +202,7 @@ class _File:
 
     def write(self, block: Samples) -> str:
         if self._taken - self._settled + block.nbytes > self._limit:
-            return f"the disk has not kept up for {STALL_SECONDS:.0f} seconds"
+            return f"{STALL_SECONDS:.0f} seconds wait to be written: a slow disk, or too many recordings in Opus"
         why = self._files.take(self, block)
         if not why:
             self._taken += block.nbytes

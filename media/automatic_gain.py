@@ -1,7 +1,7 @@
 """Automatic gain control: voices brought to a common level, in columns. Pure.
 
-The level of speech is followed while somebody talks; the gain moves towards what the target asks for, slowly upwards and
-faster downwards, within bounds. Silence changes nothing, so that noise is not raised between words.
+The level of speech is followed while somebody talks; the gain moves towards what the target asks for, slowly upwards
+and faster downwards, within bounds. Silence changes nothing, so that noise is not raised between words.
 """
 
 from __future__ import annotations

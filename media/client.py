@@ -83,7 +83,6 @@ class InProcessMedia:
     """
 
     def __init__(self, settings: MediaSettings, on_events: Callable[[], None]) -> None:
-        self.events: list[MediaEvent] = []
         self._settings = settings
         self._on_events = on_events
         first, last = settings.rtp_ports
@@ -93,7 +92,7 @@ class InProcessMedia:
         self._slots = Slots()
         self._sockets = BatchSockets(self._slots)
         self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time())
-        self._engine.events = self.events
+        self.events: list[MediaEvent] = self._engine.events
         # Indexes of the RTP and RTCP sockets of each host, by RTP port.
         self._bound: dict[int, list[tuple[int, int]]] = {}
         self._placed: dict[int, tuple[str, int, bool, str]] = {}

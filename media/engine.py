@@ -6,12 +6,30 @@ Whoever runs it (`media.client`) owns the sockets: it hands over batches and sen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
+from typing import assert_never, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from media.audio_commands import (
+    AudioCommand,
+    AudioEvent,
+    CloseRoom,
+    Detect,
+    PauseRecording,
+    Play,
+    SendDigits,
+    SetRecordingChannels,
+    SetRoom,
+    SetVolume,
+    StartRecording,
+    StopPlay,
+    StopRecording,
+)
 from media.commands import (
+    Format,
     MediaEvent,
     StreamClosed,
     StreamFailed,
@@ -20,6 +38,9 @@ from media.commands import (
     StreamSilent,
     StreamStats,
 )
+from media.mixer import Mixer
+from media.studio import NO_STUDIO, Studio
+from media.voice import preferred
 from rtp import rtcp
 from rtp.address import LENGTH, Keys, family, host_and_port, host_octets, sendable, sockaddr
 from rtp.columns import Slots
@@ -90,12 +111,14 @@ class MediaEngine:
     counters: packets dropped that are no stream's, by cause. events: for the layer above, which empties it.
     """
 
-    def __init__(self, rng: Random, now: float, wall: float) -> None:
+    def __init__(self, rng: Random, now: float, wall: float, studio: Studio = NO_STUDIO) -> None:
         self.table = StreamTable()
         keys = Keys(rng.getrandbits(192))
         self.latch = Latch(self.table, keys)
         self.relay = Relay(self.table, self.latch, keys)
         self.events: list[MediaEvent] = []
+        heard = cast("list[AudioEvent]", self.events)
+        self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, wall - now)
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
         self.reports = Reports()
@@ -106,6 +129,7 @@ class MediaEngine:
         self._cname = rtcp.cname_words(f"{rng.getrandbits(80):020x}")
         self._streams: dict[int, _Stream] = {}
         self._by_ssrc: dict[int, _Stream] = {}
+        self._pairs: dict[int, tuple[int, int]] = {}  # rooms that are bridges
         self._silence_checked = now
 
     def __len__(self) -> int:
@@ -156,9 +180,6 @@ class MediaEngine:
             clock = audio_clock(settings.formats)
             table.clock[row] = clock
             state.peer.frame = clock * settings.ptime // 1000
-            self._map(state)
-            if state.partner is not None and state.partner != stream:
-                self._map(self._streams[state.partner])
         listening = settings.receive and settings.silence_after is not None
         table.limit[row] = settings.silence_after if listening else FOREVER
         if before is None or (before.receive, before.silence_after) != (settings.receive, settings.silence_after):
@@ -166,9 +187,8 @@ class MediaEngine:
         if before is None:
             # RFC 3550 6.2: "the delay before sending the first compound RTCP packet ... be half the minimum interval".
             table.report_at[row] = now + REPORT_SECONDS / 2 * (0.5 + self._draw())
-        self._direct(state)
-        if state.partner is not None and state.partner != stream:
-            self._direct(self._streams[state.partner])
+        self.mixer.configure(stream, row, settings)
+        self._arrange(stream, state)
 
     def bridge(self, a: int, b: int) -> None:
         """Pass packets between two streams, in both directions as far as their settings let them."""
@@ -177,8 +197,10 @@ class MediaEngine:
             return
         self._part(a, first)
         self._part(b, second)
-        self._join(first, b)
-        self._join(second, a)
+        self.mixer.let_go(a)
+        self.mixer.let_go(b)
+        first.partner, second.partner = b, a
+        self._arrange(a, first)
 
     def echo(self, stream: int) -> None:
         """Pass a stream's packets back to it."""
@@ -186,13 +208,68 @@ class MediaEngine:
         if state is None or state.partner == stream:
             return
         self._part(stream, state)
-        self._join(state, stream)
+        self.mixer.let_go(stream)
+        state.partner = stream
+        self._arrange(stream, state)
 
     def unbridge(self, stream: int) -> None:
         """Pass nothing from and to a stream."""
         state = self._streams.get(stream)
-        if state is not None:
-            self._part(stream, state)
+        if state is None or state.partner is None:
+            return
+        other = state.partner
+        self._part(stream, state)
+        self._needs_changed(stream)
+        self._needs_changed(other)
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        """Carry out a command about rooms, players, recordings, detectors. On what is not open it does nothing, or
+        says in an event that it failed."""
+        mixer = self.mixer
+        match command:
+            case SetRoom():
+                self._set_room(command)
+            case CloseRoom(room=room):
+                self._close_room(room)
+            case SetVolume(stream=stream):
+                if self._voices([stream]):
+                    mixer.set_volume(command)
+            case Play(stream=stream):
+                if not command.room:
+                    self._voices([stream])
+                elif command.room in self._pairs:
+                    self._unpair(command.room)
+                mixer.play(command)
+            case StopPlay():
+                mixer.stop_play(command)
+            case SendDigits(stream=stream):
+                if self._voices([stream]):
+                    mixer.send_digits(command)
+            case StartRecording():
+                self._voices(stream for stream, _ in command.channels)
+                mixer.start_recording(command, now)
+            case SetRecordingChannels():
+                self._voices(stream for stream, _ in command.channels)
+                mixer.set_channels(command)
+            case PauseRecording():
+                mixer.pause_recording(command)
+            case StopRecording():
+                mixer.stop_recording(command, now)
+            case Detect(stream=stream):
+                if self._voices([stream]):
+                    mixer.detect(command, now)
+            case _:
+                assert_never(command)
+
+    def _unpair(self, room: int) -> None:
+        """Make a real room of one that is a bridge: something plays to all of it."""
+        a, b = self._pairs.pop(room)
+        for stream in (a, b):
+            state = self._streams.get(stream)
+            if state is not None:
+                self._part(stream, state)
+        self._voices((a, b))
+        self.mixer.set_room(SetRoom(room, (a, b)))
 
     def close(self, stream: int) -> None:
         """Free the row; StreamClosed follows."""
@@ -201,6 +278,7 @@ class MediaEngine:
             return
         self._part(stream, state)
         row = state.peer.row
+        self.mixer.close(stream, row)
         self.events.append(StreamClosed(stream, self._stats(state)))
         del self._by_ssrc[int(self.table.own_ssrc[row])]
         self.latch.release(state.peer)
@@ -215,6 +293,8 @@ class MediaEngine:
     def packets(self, slots: Slots, now: float) -> Outgoing:
         """Handle a batch. What is to be sent comes back; it lies in the slots, rewritten."""
         outgoing = self.relay.process(slots, now)
+        if outgoing.heard:
+            self.mixer.heard(slots, outgoing.heard, now)
         for slot in outgoing.reports:
             self._report_came(slots.packet(slot), slots.source(slot), int(slots.sockets[slot]), now)
         if self.latch.moved:
@@ -295,40 +375,120 @@ class MediaEngine:
         state.problem = why
         self.events.append(StreamFailed(stream, why))
 
-    def _join(self, state: _Stream, partner: int) -> None:
-        state.partner = partner
-        self._map(state)
-        self._direct(state)
-
     def _part(self, stream: int, state: _Stream) -> None:
         if state.partner is None:
             return
         other = self._streams.get(state.partner, state)
+        self.mixer.close_room(_pair_room(stream, state.partner))
         for side in (state, other):
             side.partner = None
             self.relay.direct(side.peer, NOBODY)
+            self._map(side, side)
 
-    def _direct(self, state: _Stream) -> None:
-        """Let packets through or not, as both sides' settings say."""
+    def _arrange(self, stream: int, state: _Stream) -> None:
+        """Let packets through as the settings of both sides say: relayed where they can be, else mixed."""
+        if state.partner is None:
+            self._map(state, state)
+            return
+        other = self._streams[state.partner]
+        mixed = other is not state and self._mixes(stream, state, other)
+        room = _pair_room(stream, state.partner)
+        if mixed:
+            for one, side in ((stream, state), (state.partner, other)):
+                self.relay.direct(side.peer, NOBODY)
+                self._map(side, side)
+                assert side.settings is not None
+                self.mixer.voice(one, side.peer, side.settings)
+            self.mixer.set_room(SetRoom(room, (stream, state.partner)))
+            return
+        self.mixer.close_room(room)
+        for one, side, to in ((stream, state, other), (state.partner, other, state)):
+            self.mixer.let_go(one)
+            self._map(side, to)
+            self._direct(side, to)
+
+    def _mixes(self, stream: int, state: _Stream, other: _Stream) -> bool:
+        """Whether a bridge needs more than a relay."""
+        if state.settings is None or other.settings is None or state.partner is None:
+            return False
+        if self.mixer.busy(stream) or self.mixer.busy(state.partner):
+            return True
+        return not _understand(state.settings, other.settings)
+
+    def _direct(self, state: _Stream, other: _Stream) -> None:
+        """Relay packets of one to another, as far as their settings let them."""
         target = NOBODY
         settings = state.settings
-        if state.partner is not None and settings is not None and settings.receive and not state.problem:
-            other = self._streams[state.partner]
+        if settings is not None and settings.receive and not state.problem:
             row = other.peer.row
             sends = other.settings is not None and other.settings.send and not other.problem
             if sends and self.table.address_length[row]:
                 target = row
         self.relay.direct(state.peer, target)
 
-    def _map(self, state: _Stream) -> None:
+    def _map(self, state: _Stream, other: _Stream) -> None:
+        """Which payload types of one are taken, and what they are called at the other."""
         if state.settings is None:
             return
-        other = state if state.partner is None else self._streams[state.partner]
         # Nothing passes to a side without settings; until it has some, its partner's own formats are what is known.
         theirs = state.settings if other.settings is None else other.settings
-        self.table.payload[state.peer.row] = payload_map(
-            state.settings.receives or state.settings.formats, theirs.formats
-        )
+        ours = state.settings.receives or state.settings.formats
+        self.table.payload[state.peer.row] = payload_map(ours, ours if other is state else theirs.formats)
+
+    def _needs_changed(self, stream: int) -> None:
+        """The mixer does something to a stream, or does no more."""
+        state = self._streams.get(stream)
+        if state is None:
+            return
+        if state.partner is not None:
+            self._arrange(stream, state)
+        elif not self.mixer.in_room(stream):
+            self.mixer.let_go(stream)
+
+    # -- below: audio
+
+    def _voices(self, streams: Iterable[int]) -> bool:
+        """Have voices for those that are open and configured; whether all of them are."""
+        found = True
+        for stream in streams:
+            state = self._streams.get(stream)
+            if state is None or state.settings is None:
+                found = False
+            else:
+                self.mixer.voice(stream, state.peer, state.settings)
+        return found
+
+    def _set_room(self, command: SetRoom) -> None:
+        before = self._pairs.pop(command.room, None)
+        plain = command.gain == 1.0 and not command.gains and not command.talkers
+        if plain and len(command.members) == 2 and command.room not in self.mixer.rooms:
+            a, b = command.members
+            if before is not None and set(before) != {a, b}:
+                self.unbridge(before[0])
+            self._pairs[command.room] = (a, b)
+            self.bridge(a, b)
+            return
+        if before is not None:
+            self.unbridge(before[0])
+        for stream in command.members:
+            state = self._streams.get(stream)
+            if state is not None:
+                self._part(stream, state)
+        self._voices(command.members)
+        left = self.mixer.members(command.room) - set(command.members)
+        self.mixer.set_room(command)
+        for stream in left:
+            self._needs_changed(stream)
+
+    def _close_room(self, room: int) -> None:
+        pair = self._pairs.pop(room, None)
+        if pair is not None:
+            self.unbridge(pair[0])
+            return
+        left = self.mixer.members(room)
+        self.mixer.close_room(room)
+        for stream in left:
+            self._needs_changed(stream)
 
     # -- below: deadlines
 
@@ -478,6 +638,28 @@ class MediaEngine:
             stats.remote_loss_fraction = state.remote_loss_fraction
             stats.remote_jitter_ms = None if state.remote_jitter is None else state.remote_jitter * 1000
         return stats
+
+
+def _pair_room(a: int, b: int) -> int:
+    """The room of a bridge that is mixed: no room of the signalling's has a number below 0."""
+    return -1 - min(a, b)
+
+
+def _understand(a: StreamSettings, b: StreamSettings) -> bool:
+    """Whether each side takes what the other is sent: then nothing need be decoded. Codecs that we have none for are
+    relayed and hoped for."""
+    for one, other in ((a, b), (b, a)):
+        wanted = preferred(one)
+        if wanted is None:
+            return True
+        if all(not same(wanted, each) for each in other.formats):
+            return False
+    return True
+
+
+def same(one: Format, other: Format) -> bool:
+    """Whether two formats are the same codec, whatever their numbers."""
+    return one[1].lower() == other[1].lower() and one[2] == other[2]
 
 
 def _numbers(settings: StreamSettings) -> tuple[object, ...]:

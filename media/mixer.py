@@ -7,7 +7,6 @@ recorded or listened to); all others are relayed and cost nothing here. Commands
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +22,9 @@ from media.audio_commands import (
     SetRecordingChannels,
     SetRoom,
     SetVolume,
-    StartRecording,
     Silence,
     Source,
+    StartRecording,
     StopPlay,
     StopRecording,
     Tone,
@@ -35,12 +34,11 @@ from media.commands import StreamSettings
 from media.listening import Listening
 from media.outbound import Override, Packets
 from media.phase import Phase
-from media.playable import Opener
 from media.player import Player
 from media.reception import Reception
-from media.recorder import AudioFiles
 from media.recording_desk import RecordingDesk
 from media.room import Room
+from media.studio import Studio
 from media.voice import Voice, bus_rate
 from rtp.columns import Slots
 from rtp.latch import Peer
@@ -60,15 +58,6 @@ I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
 
 
-class Sounds(Protocol):
-    """What plays (`media.prompts`)."""
-
-    open: Opener
-
-    def music(self, name: str, rate: int, index: int) -> I16:
-        """Frame `index` of a class of hold music."""
-
-
 class Mixer:
     """`busy_changed(stream)` is told when a stream that could be relayed must not be, or may be again. `events` is the
     engine's list. `wall`: Unix seconds of the monotonic second 0."""
@@ -78,8 +67,7 @@ class Mixer:
         table: StreamTable,
         relay: Relay,
         events: list[AudioEvent],
-        sounds: Sounds,
-        files: AudioFiles,
+        studio: Studio,
         busy_changed: Callable[[int], None],
         wall: float,
     ) -> None:
@@ -91,8 +79,8 @@ class Mixer:
         self._streams: dict[int, tuple[int, int]] = {}  # row -> stream, clock of its events
         self._over: list[int] = []  # streams that may be relayed again
         self._own_play = 0  # plays of our own making count downwards
-        self.sounds = sounds
-        self.recordings = RecordingDesk(files, events)
+        self.studio = studio
+        self.recordings = RecordingDesk(studio.files, events)
         self.listening = Listening(self.reception.voices, events)
         self.gain = AutomaticGain()
         self.table = table
@@ -116,6 +104,14 @@ class Mixer:
         """Whether something is done to this stream that a relay can't do."""
         voice = self.voices.get(stream)
         return voice is not None and voice.busy
+
+    def in_room(self, stream: int) -> bool:
+        voice = self.voices.get(stream)
+        return voice is not None and voice.room is not None
+
+    def members(self, room: int) -> set[int]:
+        found = self.rooms.get(room)
+        return set() if found is None else set(found.members)
 
     def voice(self, stream: int, peer: Peer, settings: StreamSettings) -> Voice:
         """The voice of a stream, made if there is none."""
@@ -178,6 +174,8 @@ class Mixer:
     def tick(self, index: int, now: float) -> list[Packets]:
         """Tick number `index`, 5 ms after the one before: the phase whose turn it is. What comes back lies in buffers
         that the phase's next tick writes again."""
+        if index % PHASES == 0:
+            self.studio.music.tick(index // PHASES)
         packets = self.phases[index % PHASES].tick(index // PHASES, now)
         if index % PHASES == 0:
             self.expire(now)
@@ -382,7 +380,9 @@ class Mixer:
         """A packet of a telephone-event, of any stream."""
         stream, clock = self._streams[row]
         voice = self.voices.get(stream)
-        for digit, duration, over in self._received.receive(row, head & 0xFFFF, stamp, head & 0x800000 != 0, payload, now):
+        for digit, duration, over in self._received.receive(
+            row, head & 0xFFFF, stamp, head & 0x800000 != 0, payload, now
+        ):
             if over:
                 self._digit_over(stream, digit, duration * 1000 // clock)
         partner = None if voice is None else self._partner(voice)
@@ -422,7 +422,7 @@ class Mixer:
     def _play_to(self, owner: Voice | Room, command: Play) -> None:
         if owner.player is None:
             rate = owner.rate if isinstance(owner, Voice) else self._rate_of(owner)
-            owner.player = Player(self.sounds.open, rate, self._ended)
+            owner.player = Player(self.studio.open, rate, self._ended)
             self._owner[owner.player] = owner
         player = owner.player
         self._players[command.play] = player
@@ -438,7 +438,7 @@ class Mixer:
         if voice.room is not None:
             self._room_rates(voice.room)
         else:
-            self._set_rate(voice, bus_rate([voice.settings]) if voice.player is not None else 8000)
+            self._set_rate(voice, _rate_alone(voice.settings))
 
     def _room_rates(self, room: Room) -> None:
         rate = self._rate_of(room)
@@ -475,7 +475,7 @@ class Mixer:
 
     def _settle(self, voice: Voice) -> None:
         """A place for a voice without a room."""
-        voice.rate = bus_rate([voice.settings])
+        voice.rate = _rate_alone(voice.settings)
         self.reception.open(voice)
         self._move(voice, self._phase(1))
 
@@ -521,3 +521,8 @@ class Mixer:
             if voice is not None:
                 self.listening.talker(voice.number, room.id if room.talkers and voice.room is room else 0)
                 voice.watched = room.talkers and voice.room is room
+
+
+def _rate_alone(settings: StreamSettings) -> int:
+    """The bus of a voice without a room: whoever only is played to or recorded needs no full band."""
+    return min(bus_rate([settings]), 16000)

@@ -4,7 +4,8 @@
     FramedSender    rows that get a stateful codec: one encoder a signal, then columns
     PacedSender     rows that get packets of another length: octets are collected, one row at a time
 
-Sequence numbers and timestamps go on where the row stands (`rtp.table` own_top, own_stamp, own_at), whoever fed it last.
+Sequence numbers and timestamps go on where the row stands (`rtp.table` own_top, own_stamp, own_at), whoever fed it
+last.
 """
 
 from __future__ import annotations
@@ -281,7 +282,7 @@ class FramedSender:
         return [Packets(buffer.data, at, buffer.lengths[at], buffer.rows[at])]
 
     def _talkspurts(self, silent: npt.NDArray[np.bool_]) -> None:
-        # RFC 3551 4.1: the first packet after a silence has the marker. A packet that is not complete yet is no silence.
+        # RFC 3551 4.1: the first packet after a silence has the marker. What is not complete yet is no silence.
         begins = np.flatnonzero(self._quiet & ~silent)
         if begins.size:
             self._buffer.mark(begins)
@@ -292,7 +293,19 @@ class FramedSender:
 class PacedSender:
     """One row that gets packets of another length than 20 ms: octets of its codec, cut anew."""
 
-    __slots__ = ("_clock", "_collected", "_encode", "_marked", "_octets", "_ptime", "_table", "_type", "key", "place", "rows")
+    __slots__ = (
+        "_clock",
+        "_collected",
+        "_encode",
+        "_marked",
+        "_octets",
+        "_ptime",
+        "_table",
+        "_type",
+        "key",
+        "place",
+        "rows",
+    )
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """A quarter of all rooms, worked on together every 20 ms: play out, listen, mix, encode. Pure.
 
-Four phases share the 20 ms, 5 ms apart, so that no frame waits for all the others. A phase's rooms are compiled into one
-plan a bus rate when something changes; a tick then is a fixed row of numpy operations for all of its voices:
+Four phases share the 20 ms, 5 ms apart, so that no frame waits for all the others. A phase's rooms are compiled into
+one plan a bus rate when something changes; a tick then is a fixed row of numpy operations for all of its voices:
 
     jitter buffers -> frames -> sources (silence | voices | players | music | totals) -> signals -> packets
                                    \\-> detectors, recordings
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from media.codecs import Kind, framed, kind_of, table
+from media.codecs import framed, table
 from media.commands import StreamSettings
 from media.mixture import Mixture, Sum
-from media.outbound import Encoder, FramedSender, Listener, Override, PacedSender, Packets, Sender, TableSender
+from media.outbound import Encoder, FramedSender, Listener, PacedSender, Packets, Sender, TableSender
 from media.player import Player
 from media.resample import Halver
 from media.room import Room
-from media.voice import Part, Voice, preferred
+from media.voice import Part, Voice, is_table, preferred
 
 if TYPE_CHECKING:
     from media.mixer import Mixer
@@ -122,7 +122,7 @@ class Phase:
         for each in plan.playing:
             self._read(each, plan, sources)
         for name, source in plan.music:
-            sources[source] = mixer.sounds.music(name, plan.rate, index)
+            sources[source] = mixer.studio.music.frame(name, plan.rate, index)
         if plan.mixture is None:
             return
         signals = plan.mixture.mix(sources)
@@ -236,6 +236,11 @@ class Phase:
             totals.append(sum_)
             return size + len(totals) - 1
 
+        playing = {voice.stream: voice.player.place for voice in voices if voice.player is not None}
+
+        def plays_to(stream: int) -> Playing | None:
+            return playing.get(stream)
+
         done: set[int] = set()
         for voice in voices:
             room = voice.room
@@ -244,9 +249,8 @@ class Phase:
                 sums[voice.stream] = ((place.source, voice.hears),) if place is not None and place.source else ()
             elif room.id not in done:
                 done.add(room.id)
-                playing = {v.stream: v.player.place for v in voices if v.player is not None and v.room is room}
                 all_hear = None if room.player is None else room.player.place
-                sums.update(room.sums(members, playing.get, all_hear, total))
+                sums.update(room.sums(members, plays_to, all_hear, total))
         return sums, totals, size
 
     def _columns(self, plan: Plan, voices: list[Voice]) -> None:
@@ -266,7 +270,7 @@ class Phase:
         taken = [
             (voice, row, channel)
             for voice in voices
-            if voice.source and not voice.muted and voice.settings.receive
+            if voice.source and not voice.silent
             for row, channel in voice.channels
         ]
         plan.recorded = np.array([voice.source for voice, _, _ in taken], np.int64)
@@ -289,7 +293,7 @@ class Phase:
             wanted = preferred(voice.settings)
             assert wanted is not None
             payload_type, name, clock = wanted
-            if kind_of(name, clock) is Kind.TABLE:
+            if is_table(wanted):
                 if wide and signal not in halves:
                     halves[signal] = len(halves)
                     numbers.append(voice.number)
@@ -308,13 +312,11 @@ class Phase:
                     key = (signal, name, clock, parameters(voice.settings, payload_type), frames)
                     encoded.setdefault(key, []).append((voice, listener))
         places: I64 = np.arange(len(halves)) if wide else mixture.place
-        senders: list[TableSender | PacedSender] = [
-            self._table_sender(name, of, places) for name, of in tables.items()
-        ]
+        senders: list[TableSender | PacedSender] = [self._table_sender(name, of, places) for name, of in tables.items()]
         for voice, listener, name, clock in single:
             own = self._paced_sender(voice, listener, name, clock, places, mixture.place, plan.rate)
             paced[listener.row] = own
-            if kind_of(name, clock) is Kind.TABLE:
+            if is_table((0, name, clock)):
                 senders.append(own)
             else:
                 plan.senders.append(own)
@@ -338,7 +340,7 @@ class Phase:
     ) -> PacedSender:
         """The one that the row had, with what it has collected, or a new one."""
         before = self._paced.get(listener.row)
-        if kind_of(name, clock) is Kind.TABLE:
+        if is_table((0, name, clock)):
             key: tuple[object, ...] = (name, voice.settings.ptime, listener.payload_type)
             place = int(narrow[listener.signal])
             octets = table.OCTETS[name] * 8000
@@ -383,7 +385,7 @@ class Phase:
     ) -> Encoder:
         if voice.encoder is None or voice.encoder_key != key:
             voice.forget_encoder()
-            voice.encoder = Encoder(framed(name, clock, rate, fmtp), frames)
+            voice.encoder = Encoder(framed(name, rate, fmtp), frames)
             voice.encoder_key = key
         return voice.encoder
 

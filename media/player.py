@@ -14,11 +14,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from media.audio_commands import Play, PlayEnded
+from media.audio_commands import Music, Play, PlayEnded
 from media.playable import I16, Opener, Playable, RateCrossing, SourceError
+
+if TYPE_CHECKING:
+    from media.phase import Playing
 
 AHEAD = 3  # steps opened beyond the one that is heard
 MAX_QUEUED = 256  # plays of one player; more is a runaway flow
@@ -59,7 +63,19 @@ class Player:
     starved: frames that had to be filled up with silence because a file's thread was behind.
     """
 
-    __slots__ = ("_current", "_line", "_next", "_opener", "_plays", "_settling", "events", "rate", "starved")
+    __slots__ = (
+        "_current",
+        "_line",
+        "_next",
+        "_opener",
+        "_plays",
+        "_seen",
+        "_settling",
+        "events",
+        "place",
+        "rate",
+        "starved",
+    )
 
     def __init__(self, opener: Opener, rate: int, events: list[PlayEnded] | None = None) -> None:
         self.rate = rate
@@ -71,6 +87,9 @@ class Player:
         self._next: tuple[_Queued, int] | None = None  # the step that enters the line next
         self._current: Playable | None = None
         self._settling = False
+        self._seen: tuple[object, ...] = ()
+        self.place: Playing | None = None
+        """Where whoever mixes it keeps it."""
 
     # -- commands
 
@@ -136,6 +155,21 @@ class Player:
     def playing(self) -> int | None:
         """The play that is heard or is being opened."""
         return self._plays[0].command.play if self._plays else None
+
+    @property
+    def music(self) -> str | None:
+        """The class of hold music that is heard: whoever mixes many players reads it once for all of them."""
+        if self._current is None:
+            return None
+        step = self._line[0]
+        source = step.play.command.sources[step.index]
+        return source.name if isinstance(source, Music) else None
+
+    def changed(self) -> bool:
+        """Whether something else is heard than when this was asked last: another play, class, gain, or nothing."""
+        now = (self.playing, self.over, self.gain, self.music)
+        changed, self._seen = now != self._seen, now
+        return changed
 
     @property
     def at_seconds(self) -> float:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from media.codecs import Kind, framed, kind_of, table
-from media.codecs.comfort_noise import ComfortNoise
+from media.codecs import comfort_noise, framed, table
+from media.codecs.comfort_noise import NoiseSource
 from media.codecs.framed import CodecError, FramedCodec
+from media.commands import StreamSettings
 from media.conceal import Concealer
 from media.resample import Doubler
-from media.voice import MAX_PENDING, Part, Voice, audio_formats
+from media.voice import MAX_PENDING, Part, Voice, audio_formats, is_framed
 from rtp.columns import Slots
 from rtp.playout import PlayoutBank
 from rtp.relay import HEADER, Heard
@@ -29,6 +30,7 @@ MAX_SAMPLES = 0.12  # seconds in a packet: more is none of a telephone's
 
 # What a payload type of a voice is, in `_kinds`.
 NONE, PCMU, PCMA, L16, FRAMED, EVENT, NOISE = range(7)
+TABLE_KINDS = {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}
 _TABLES = {PCMU: "PCMU", PCMA: "PCMA", L16: "L16"}
 _OCTETS_PER_SAMPLE = {PCMU: 1, PCMA: 1, L16: 2}
 
@@ -69,7 +71,7 @@ class Reception:
         self._bank_row: I64 = np.zeros(0, np.int64)
         self._grow()
         self._doubler = Doubler()
-        self._noise = ComfortNoise()
+        self._noise = NoiseSource(np.random.default_rng())
         self._noisy: set[int] = set()
 
     # -- voices
@@ -103,7 +105,7 @@ class Reception:
         formats = audio_formats(voice.settings)
         for number, name, clock in formats:
             if 0 <= number < PAYLOAD_TYPES:
-                kinds[number] = _kind(name, clock)
+                kinds[number] = FRAMED if is_framed((number, name, clock)) else TABLE_KINDS[name.upper()]
         for number, name, _ in voice.settings.receives + voice.settings.formats:
             if name.upper() == "CN" and 0 <= number < PAYLOAD_TYPES and kinds[number] == NONE:
                 kinds[number] = NOISE
@@ -163,7 +165,15 @@ class Reception:
                 )
             else:
                 self._single_packets(
-                    kind, slots, at[which], begins, lengths[which] - _HEADER, numbers[which], heads[which], stamps[which], now
+                    kind,
+                    slots,
+                    at[which],
+                    begins,
+                    lengths[which] - _HEADER,
+                    numbers[which],
+                    heads[which],
+                    stamps[which],
+                    now,
                 )
 
     def _new_sources(self, rows: I64) -> None:
@@ -248,9 +258,10 @@ class Reception:
             elif voice is None:
                 continue
             elif kind == NOISE:
-                if self._noise.parse(voice.number, payload):
+                try:
+                    self._noise.set(voice.number, comfort_noise.parse(payload))
                     self._noisy.add(voice.number)
-                else:
+                except CodecError:
                     self.counters["bad_payload"] += 1
             else:
                 self._framed_packet(voice, payload_type, payload, head, stamp, now)
@@ -285,8 +296,9 @@ class Reception:
         """Take the voice's audio into the bank that this payload type is decoded for."""
         voice.payload_type = payload_type
         known = (each for each in audio_formats(voice.settings) if each[0] == payload_type)
-        _, name, clock = next(known, (0, "PCMU", 8000))
-        rate = voice.rate if kind_of(name, clock) is Kind.FRAMED else 8000
+        chosen = next(known, (0, "PCMU", 8000))
+        clock = chosen[2]
+        rate = voice.rate if is_framed(chosen) else 8000
         bank = self.banks[rate]
         if voice.bank is bank and voice.clock == clock:
             return
@@ -309,8 +321,8 @@ class Reception:
     def _decoder(self, voice: Voice, payload_type: int) -> FramedCodec:
         codec = voice.decoders.get(payload_type)
         if codec is None:
-            _, name, clock = next(each for each in audio_formats(voice.settings) if each[0] == payload_type)
-            codec = voice.decoders[payload_type] = framed(name, clock, voice.rate)
+            name = next(each[1] for each in audio_formats(voice.settings) if each[0] == payload_type)
+            codec = voice.decoders[payload_type] = framed(name, voice.rate)
         return codec
 
     # -- every tick
@@ -326,10 +338,8 @@ class Reception:
         played = bank.play(part.rows, now)
         frames = played.frames
         concealer = self.concealers[part.bank_rate]
-        if np.count_nonzero(played.missing):
-            frames = concealer.conceal(part.rows, frames, played.missing, played.holes)
-        else:
-            concealer.heard(part.rows, frames)
+        concealer.conceal(part.rows, frames, played.missing, played.holes)
+        concealer.heard(part.rows, frames)
         if self._noisy:
             self._fill_with_noise(part, frames, played.missing | ~played.started)
         if out.shape[1] == frames.shape[1]:
@@ -338,8 +348,8 @@ class Reception:
             out[:] = self._doubler.up(part.numbers, frames.astype(np.float32))
 
     def _decode(self, voice: Voice, bank: PlayoutBank, end: int) -> None:
-        """Decode what is due until position `end`, in order; what is missing before something that is there is recovered
-        out of it, or concealed."""
+        """Decode what is due until position `end`, in order; what is missing before something that is there is
+        recovered out of it, or concealed."""
         pending = voice.pending
         head = end - bank.n
         at = max(voice.decoded, head - bank.n) if voice.decoded else min(pending)
@@ -397,15 +407,9 @@ class Reception:
         for number in [number for number in self._noisy if number in places]:
             place = places[number]
             if empty[place]:
-                frames[place] = self._noise.frame(number, frames.shape[1])
+                frames[place] = self._noise.generate(np.array([number]), frames.shape[1])[0]
             elif np.count_nonzero(frames[place]):
                 self._noisy.discard(number)
-
-
-def _kind(name: str, clock: int) -> int:
-    if kind_of(name, clock) is Kind.FRAMED:
-        return FRAMED
-    return {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}[name.upper()]
 
 
 def _payloads(slots: Slots, at: I64, heads: I64, lengths: I64) -> tuple[I64, I64]:

@@ -1,4 +1,4 @@
-"""Recordings of all rates, and what goes on their channels: between the phases' buses and the recorder's columns. Pure."""
+"""Recordings of all rates, between the phases' buses and the recorder's columns. Pure."""
 
 from __future__ import annotations
 

@@ -26,8 +26,11 @@ class Member(Protocol):
     source: int
     """Its row among the sources; 0: it says nothing."""
     hears: float
-    muted: bool
     deaf: bool
+
+    @property
+    def silent(self) -> bool:
+        """Nobody hears it."""
 
 
 class Playing(Protocol):
@@ -42,7 +45,7 @@ class Playing(Protocol):
 class Room:
     """A room's matrix. `members` by stream, in the order of their coming."""
 
-    __slots__ = ("_by_listener", "gain", "gains", "id", "members", "talkers")
+    __slots__ = ("_by_listener", "gain", "gains", "id", "members", "phase", "player", "talkers")
 
     def __init__(self, room: int) -> None:
         self.id = room
@@ -79,7 +82,7 @@ class Room:
         """(stream, what it hears) of each member that is in `members`. `playing` gives what plays to one stream alone,
         `all_hear` what plays to all; `total` makes a row of a sum and tells its number."""
         present = [members[stream] for stream in self.members if stream in members]
-        talkers = [member for member in present if member.source and not member.muted]
+        talkers = [member for member in present if member.source and not member.silent]
         whole = 0
         if len(talkers) >= TOTAL_FROM and self.gain:
             whole = total(tuple((member.source, 1.0) for member in talkers))
@@ -120,7 +123,7 @@ class Room:
         differing.setdefault(member.stream, 0.0)
         for stream, wanted in differing.items():
             talker = members.get(stream)
-            if talker is None or not talker.source or talker.muted or wanted == gain:
+            if talker is None or not talker.source or talker.silent or wanted == gain:
                 continue
             sums.append((talker.source, (wanted - gain) * volume))
         return sums

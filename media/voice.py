@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from media.codecs import Kind, highest_rate, kind_of
+from media.codecs import traits
 from media.codecs.framed import FramedCodec
 from media.commands import Format, StreamSettings
 from media.outbound import Encoder, Override
@@ -25,7 +25,8 @@ MAX_PENDING = 50  # payloads of a stateful codec that wait for their moment: a s
 
 
 class Voice:
-    """`number` is its row of the stream table, and its place in all columns of voices; `source` its row among the sources of its phase's bus, 0: none."""
+    """`number` is its row of the stream table, and its place in all columns of voices; `source` its row among the
+    sources of its phase's bus, 0: none."""
 
     __slots__ = (
         "agc",
@@ -107,12 +108,12 @@ class Voice:
         events = [each for each in self.settings.formats if each[1].lower() == "telephone-event"]
         audio = preferred(self.settings)
         same = [each for each in events if audio is not None and each[2] == audio[2]]
-        return (same or events or [None])[0]
+        return next(iter(same or events), None)
 
     @property
     def decodes(self) -> bool:
         """Whether some of its formats are decoded one by one, in order."""
-        return any(kind_of(each[1], each[2]) is Kind.FRAMED for each in audio_formats(self.settings))
+        return any(is_framed(each) for each in audio_formats(self.settings))
 
     @property
     def busy(self) -> bool:
@@ -120,6 +121,11 @@ class Voice:
         plays = self.player is not None and len(self.player) > 0
         plain = self.heard == 1.0 and self.hears == 1.0 and not (self.muted or self.deaf or self.agc)
         return plays or not plain or self.sends_digits
+
+    @property
+    def silent(self) -> bool:
+        """Nobody hears it: muted, or on hold."""
+        return self.muted or not self.settings.receive
 
     @property
     def mixed(self) -> bool:
@@ -157,10 +163,27 @@ class Part:
         self.begin, self.end = begin, begin + len(voices)
 
 
+def is_table(format_: Format) -> bool:
+    """A codec without memory at 8000 Hz, decoded for all rows at once."""
+    found = traits(format_[1], format_[2])
+    return found is not None and found.kind == "table" and found.clock == 8000
+
+
+def is_framed(format_: Format) -> bool:
+    """A codec with memory, an object for each row."""
+    found = traits(format_[1], format_[2])
+    return found is not None and found.kind == "framed"
+
+
+def _highest_rate(format_: Format) -> int:
+    found = traits(format_[1], format_[2])
+    return 8000 if found is None else found.rate
+
+
 def preferred(settings: StreamSettings) -> Format | None:
     """The first agreed format that we can encode."""
     for each in settings.formats:
-        if kind_of(each[1], each[2]) in (Kind.TABLE, Kind.FRAMED):
+        if is_table(each) or is_framed(each):
             return each
     return None
 
@@ -169,7 +192,7 @@ def audio_formats(settings: StreamSettings) -> list[Format]:
     """The formats that a peer may send audio in, ours first."""
     found: dict[int, Format] = {}
     for each in settings.receives + settings.formats:
-        if kind_of(each[1], each[2]) in (Kind.TABLE, Kind.FRAMED):
+        if is_table(each) or is_framed(each):
             found.setdefault(each[0], each)
     return list(found.values())
 
@@ -184,9 +207,9 @@ def bus_rate(all_settings: list[StreamSettings]) -> int:
         first = preferred(settings)
         if first is None:
             continue
-        if highest_rate(first[1], first[2]) > 8000:
+        if _highest_rate(first) > 8000:
             wide += 1
-        full = full and all(highest_rate(each[1], each[2]) >= 48000 for each in formats)
+        full = full and all(_highest_rate(each) >= 48000 for each in formats)
     if not wide:
         return 8000
     if full:

@@ -11,6 +11,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
+from media.audio_commands import AudioCommand, Play, PlayEnded, RecordingFailed, StartRecording
 from media.commands import (
     MediaEvent,
     StreamClosed,
@@ -205,6 +206,13 @@ class MediaEngine:
         del self._by_ssrc[int(self.table.own_ssrc[row])]
         self.latch.release(state.peer)
         self.table.free(row)
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        """This engine relays packets and decodes none: what asks for sound is told so."""
+        if isinstance(command, Play):
+            self.events.append(PlayEnded(command.play, "failed", "this engine plays nothing"))
+        elif isinstance(command, StartRecording):
+            self.events.append(RecordingFailed(command.recording, "", "this engine records nothing"))
 
     def stats(self, stream: int) -> StreamStats:
         """Where a live stream stands; KeyError when there is none."""

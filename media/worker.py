@@ -15,6 +15,7 @@ import secrets
 import signal
 import time
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import structlog
@@ -122,7 +123,8 @@ class MediaWorker:
         if self._end.link is link:
             self._end.dropped(link)
             self._alone_since = self._loop.time()
-            log.warning("signalling process gone: streams go on", streams=len(self._sessions))
+            if not self._stopping.is_set():
+                log.warning("signalling process gone: streams go on", streams=len(self._sessions))
 
     def received(self, link: WorkerLink, data: bytes) -> None:
         """Octets of a connection: commands are carried out, and the answer written."""
@@ -211,8 +213,7 @@ class _Connection(asyncio.Protocol):
         self._link: WorkerLink | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         self._link = self._worker.connected(self)
         if self._link is None:
             transport.close()

@@ -1,4 +1,5 @@
-"""What the signalling says to the media engine, and the client that runs the engine in this process."""
+"""What the signalling says to the media engine, the loop that drives an engine's sockets and ticks, and the client that
+runs both in this process. The client for engines in processes of their own is `media.workers`."""
 
 from __future__ import annotations
 
@@ -10,7 +11,10 @@ from random import SystemRandom
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
+from media.addresses import comparable, host_for, placeable
+from media.audio_commands import AudioCommand
 from media.commands import (
     MediaAddress,
     MediaEvent,
@@ -21,17 +25,24 @@ from media.commands import (
     StreamStats,
 )
 from media.engine import MediaEngine
+from media.mixer import PHASES
+from media.studio import NO_STUDIO, Studio
 from rtp.address import canonical, family_of
 from rtp.batch import BatchSockets, allow_sockets
 from rtp.columns import Slots
 from rtp.ports import PortPool
 
+MIXER_TICK_SECONDS = 0.005  # one of the mixer's phases
+HELD_UP_SECONDS = 0.1  # ticks that are later are left out: nobody wants to hear them any more
+LATENESS_MS = 64
 TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
 BUSY_SECONDS = 0.006  # batches closer together than this are load
 MIND_SECONDS = 0.25  # reports, silences and idle ports are looked after so often
 SHRINK_SECONDS = 10.0
 
-__all__ = ["InProcessMedia", "MediaAddress", "MediaClient", "MediaSettings", "NoMediaPorts"]
+I64 = npt.NDArray[np.int64]
+
+__all__ = ["EngineDriver", "InProcessMedia", "MediaAddress", "MediaClient", "MediaSettings", "NoMediaPorts"]
 
 
 class MediaClient(Protocol):
@@ -45,12 +56,21 @@ class MediaClient(Protocol):
     events: list[MediaEvent]
 
     def open(
-        self, stream: int, peer_host: str, remote: MediaAddress | None, nat: bool, local_host: str, now: float
+        self,
+        stream: int,
+        peer_host: str,
+        remote: MediaAddress | None,
+        nat: bool,
+        local_host: str,
+        now: float,
+        group: str = "",
     ) -> MediaAddress:
-        """Take a row and a port; tells the address for our SDP (host is `local_host` as given).
+        """Take a row and a port; tells the address for our SDP (host is `local_host` as given, or one of the machine
+        that the stream is on).
 
         `peer_host` is where the peer's signalling comes from or goes to. `remote` is the address in its
-        offer, None when we make the offer. Nothing is sent or passed on before `configure`.
+        offer, None when we make the offer. Nothing is sent or passed on before `configure`. Streams that are ever to
+        hear each other share a `group`. A stream of which `StreamLost` was told may be opened again.
         Raises NoMediaPorts.
         """
 
@@ -70,11 +90,15 @@ class MediaClient(Protocol):
     def close(self, stream: int, now: float) -> None:
         """Free the row and the port; `StreamClosed` with the statistics follows."""
 
+    def audio(self, command: AudioCommand, now: float) -> None:
+        """Rooms, players, recordings and detectors (`media.audio_commands`)."""
 
-class InProcessMedia:
-    """A `MediaClient` whose engine runs in the caller's event loop.
 
-    `start()` inside a running loop opens the sockets (OSError when none can be bound); `stop()` closes everything.
+class EngineDriver:
+    """An engine, its sockets and its ticks, driven by the running loop. Which ports are bound, and which stream is on
+    which, is the user's choice.
+
+    `start()` inside a running loop begins, `stop()` closes everything.
 
     Packets are handled as they come while there are few. When batches follow each other closely, the loop stops
     watching the sockets and a timer collects what came in `TICK_SECONDS`, so that the cost of a wake-up is shared by
@@ -82,20 +106,16 @@ class InProcessMedia:
     loop waits a few milliseconds at most.
     """
 
-    def __init__(self, settings: MediaSettings, on_events: Callable[[], None]) -> None:
-        self._settings = settings
+    def __init__(self, hosts: tuple[str, ...], on_events: Callable[[], None], studio: Studio = NO_STUDIO) -> None:
         self._on_events = on_events
-        first, last = settings.rtp_ports
-        self._pool = PortPool(first, last, settings.shared_ports)
-        self._hosts = [canonical(host) for host in settings.hosts]
+        self._hosts = [canonical(host) for host in hosts]
         self._families = [family_of(host) for host in self._hosts]
         self._slots = Slots()
         self._sockets = BatchSockets(self._slots)
-        self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time())
+        self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time(), studio)
         self.events: list[MediaEvent] = self._engine.events
         # Indexes of the RTP and RTCP sockets of each host, by RTP port.
         self._bound: dict[int, list[tuple[int, int]]] = {}
-        self._placed: dict[int, tuple[str, int, bool, str]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._minder: asyncio.TimerHandle | None = None
@@ -105,19 +125,19 @@ class InProcessMedia:
         self.packets_out = 0
         """RTP packets passed on."""
         self._last_batch = 0.0
-        self._shrunk = 0.0
+        self._ticker: asyncio.Handle | None = None
+        self._due = 0.0  # when the next tick of the mixer is
+        self._tick = 0
+        self.lateness: npt.NDArray[np.int64] = np.zeros(LATENESS_MS, np.int64)
+        """Packets that the mixer made, by the milliseconds after their moment that they had left; the last: or more."""
+        self.skipped = 0
+        """Ticks of the mixer that were left out, the process having been held up for too long."""
 
     # -- life
 
     def start(self) -> None:
-        """Open the shared ports. Raises OSError when a host is none of ours, or every port is taken."""
+        """Begin to handle packets and to tick."""
         self._loop = asyncio.get_running_loop()
-        allow_sockets(2 * self._pool.pairs * len(self._hosts))
-        for port in self._pool.opened:
-            self._bind_shared(port)
-        if not self._bound:
-            first, last = self._settings.rtp_ports
-            raise OSError(errno.EADDRINUSE, f"no pair of RTP ports is free in {first}-{last}")
         self._loop.add_reader(self._sockets.fileno(), self._ready)
         self._minder = self._loop.call_later(MIND_SECONDS, self._mind)
 
@@ -126,10 +146,10 @@ class InProcessMedia:
         if self._loop is None:
             return
         self._loop.remove_reader(self._sockets.fileno())
-        for timer in (self._timer, self._minder):
+        for timer in (self._timer, self._minder, self._ticker):
             if timer is not None:
                 timer.cancel()
-        self._timer = self._minder = self._loop = None
+        self._timer = self._minder = self._ticker = self._loop = None
         self._sockets.close_all()
         self._bound.clear()
 
@@ -153,36 +173,21 @@ class InProcessMedia:
 
     # -- commands
 
-    def open(
-        self, stream: int, peer_host: str, remote: MediaAddress | None, nat: bool, local_host: str, now: float
-    ) -> MediaAddress:
-        peer = _comparable(peer_host)
-        address = None
-        if remote is not None and _placeable(remote):
-            address = (_comparable(remote.host), remote.port)
-        host = self._host_for(local_host, peer if address is None else address[0])
-        port = self._take_port(stream, peer, address, nat, now)
+    def open_at(self, stream: int, port: int, host: int) -> None:
+        """A new stream on a port, bound before or now, of the host with this index. OSError when it can't be bound."""
+        if port not in self._bound:
+            self.bind(port)
         rtp, rtcp = self._bound[port][host]
         self._engine.open(stream, rtp, rtcp, self._families[host])
-        if address is not None:
-            self._placed[stream] = (*address, nat, peer)
-        return MediaAddress(local_host, port, port + 1)
 
     def configure(self, stream: int, settings: StreamSettings, now: float) -> None:
-        if self._engine.settings(stream) == settings or not self._engine.has(stream):
-            return
-        remote = settings.remote
-        if _placeable(remote):
-            place = (_comparable(remote.host), remote.port, settings.nat, _comparable(settings.signalled_host))
-            if self._placed.get(stream) != place:
-                self._placed[stream] = place
-                # What the pool finds taken the engine finds taken, too, and tells; the pool learns from it.
-                self._pool.remote_changed(stream, (place[0], place[1]), settings.nat, place[3])
         self._engine.configure(stream, settings, now)
+        self._wake(now)
         self._tell()
 
     def bridge(self, a: int, b: int, now: float) -> None:
         self._engine.bridge(a, b)
+        self._wake(now)
 
     def unbridge(self, stream: int, now: float) -> None:
         self._engine.unbridge(stream)
@@ -192,8 +197,11 @@ class InProcessMedia:
 
     def close(self, stream: int, now: float) -> None:
         self._engine.close(stream)
-        self._pool.close(stream, now)
-        self._placed.pop(stream, None)
+        self._tell()
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        self._engine.audio(command, now)
+        self._wake(now)
         self._tell()
 
     # -- packets
@@ -203,7 +211,7 @@ class InProcessMedia:
         loop = self._loop
         assert loop is not None
         now = time.monotonic()
-        if now - self._last_batch < BUSY_SECONDS:
+        if self._ticker is None and now - self._last_batch < BUSY_SECONDS:
             loop.remove_reader(self._sockets.fileno())
             self._timer = loop.call_later(TICK_SECONDS, self._collect)
         self._last_batch = now
@@ -220,7 +228,9 @@ class InProcessMedia:
         try:
             count = self._drain(now)
         finally:
-            if count == 0:
+            if self._ticker is not None:
+                pass  # the mixer's ticks collect
+            elif count == 0:
                 loop.add_reader(self._sockets.fileno(), self._ready)
             else:
                 # A full batch left some behind: go on as soon as everybody else had a turn.
@@ -235,21 +245,73 @@ class InProcessMedia:
             self.packets_in += count
             self.packets_out += outgoing.slots.size
             if outgoing.slots.size:
-                table, to = self._engine.table, outgoing.targets
-                self._sockets.send(
-                    self._slots.data,
-                    outgoing.slots,
-                    outgoing.lengths,
-                    table.socket[to],
-                    table.address_at,
-                    to,
-                    table.address_length[to],
-                )
+                self._send(self._slots.data, outgoing.slots, outgoing.lengths, outgoing.targets)
             for event in self.events[told:]:
                 if isinstance(event, StreamLatched):
-                    self._pool.latched(event.stream, (event.host, event.port))
+                    self._latched(event)
             self._tell()
         return count
+
+    def _send(self, data: npt.NDArray[np.uint8], at: I64, lengths: I64, rows: I64) -> None:
+        """Send RTP packets to rows of the table."""
+        table = self._engine.table
+        sizes = table.address_length[rows]
+        if np.count_nonzero(sizes) != len(rows):
+            there = sizes.nonzero()[0]
+            at, lengths, rows, sizes = at[there], lengths[there], rows[there], sizes[there]
+        self._sockets.send(data, at, lengths, table.socket[rows], table.address_at, rows, sizes)
+
+    # -- the mixer's ticks
+
+    def _wake(self, now: float) -> None:
+        """Begin to tick, when there is something to mix. While there is, ticks collect what comes."""
+        loop = self._loop
+        if self._ticker is not None or loop is None or self._engine.mixer.idle:
+            return
+        if self._timer is None:
+            loop.remove_reader(self._sockets.fileno())
+        else:
+            self._timer.cancel()
+            self._timer = None
+        self._due = now
+        self._ticker = loop.call_soon(self._on_tick)
+
+    def _on_tick(self) -> None:
+        """Every 5 ms, by an absolute schedule."""
+        loop = self._loop
+        assert loop is not None
+        mixer = self._engine.mixer
+        now = time.monotonic()
+        due = self._due
+        if now - due > HELD_UP_SECONDS:
+            gone = int((now - due) / MIXER_TICK_SECONDS) // PHASES * PHASES
+            mixer.skip(gone // PHASES)
+            self._tick += gone
+            self.skipped += gone
+            due += gone * MIXER_TICK_SECONDS
+        self._due = due + MIXER_TICK_SECONDS
+        self._last_batch = now
+        try:
+            count = self._drain(now)
+            while count == self._slots.capacity:
+                count = self._drain(time.monotonic())
+            made = 0
+            for batch in mixer.tick(self._tick, now):
+                self._send(*batch)
+                made += len(batch.at)
+            if made:
+                self.packets_out += made
+                late = int((time.monotonic() - due) * 1000)
+                self.lateness[min(max(late, 0), LATENESS_MS - 1)] += made
+        finally:
+            # Whatever goes wrong in a tick, the next one comes.
+            self._tick += 1
+            if mixer.idle:
+                self._ticker = None
+                loop.add_reader(self._sockets.fileno(), self._ready)
+            else:
+                self._ticker = loop.call_later(max(0.0, self._due - time.monotonic()), self._on_tick)
+        self._tell()
 
     def _mind(self) -> None:
         """Reports, silences, idle ports."""
@@ -269,10 +331,9 @@ class InProcessMedia:
                 rows,
                 table.control_length[rows],
             )
-        if now - self._shrunk >= SHRINK_SECONDS:
-            self._shrunk = now
-            for port in self._pool.shrink(now):
-                self._unbind(port)
+        if self._ticker is None:
+            self._engine.mixer.expire(now)
+        self._minded(now)
         self._tell()
 
     # -- below
@@ -287,25 +348,105 @@ class InProcessMedia:
         if self.events:
             self._on_events()
 
-    def _host_for(self, local_host: str, peer: str) -> int:
-        """The bound host that `local_host` is, or a wildcard of the peer's family, or any of that family."""
+    def _latched(self, event: StreamLatched) -> None:
+        """A stream has found its source."""
+
+    def _minded(self, now: float) -> None:
+        """Some time has passed."""
+
+    def bind(self, port: int) -> None:
+        """Open the pair that begins with this port, on every host. Raises OSError, and has opened none then."""
+        opened: list[int] = []
         try:
-            family = family_of(peer)
-        except ValueError:
-            family = self._families[0]
-        if len(self._hosts) == 1 and self._families[0] == family:
-            return 0
-        local = _comparable(local_host)
-        fitting = [index for index, other in enumerate(self._families) if other == family]
-        for index in fitting:
-            if self._hosts[index] == local:
-                return index
-        for index in fitting:
-            if self._hosts[index] in ("0.0.0.0", "::"):
-                return index
-        if fitting:
-            return fitting[0]
-        raise NoMediaPorts(f"no media socket of the address family of {peer}")
+            for host in self._hosts:
+                opened.append(self._sockets.open(host, port, control=False))
+                opened.append(self._sockets.open(host, port + 1, control=True))
+        except OSError:
+            for index in opened:
+                self._sockets.close(index)
+            raise
+        self._bound[port] = list(zip(opened[::2], opened[1::2], strict=True))
+
+    def unbind(self, port: int) -> None:
+        """Close a pair; nothing when it is not open."""
+        for pair in self._bound.pop(port, ()):
+            for index in pair:
+                self._sockets.close(index)
+
+
+class InProcessMedia(EngineDriver):
+    """A `MediaClient` whose engine runs in the caller's event loop, with ports of one pool."""
+
+    def __init__(self, settings: MediaSettings, on_events: Callable[[], None], studio: Studio = NO_STUDIO) -> None:
+        super().__init__(settings.hosts, on_events, studio)
+        self._settings = settings
+        first, last = settings.rtp_ports
+        self._pool = PortPool(first, last, settings.shared_ports)
+        self._placed: dict[int, tuple[str, int, bool, str]] = {}
+        self._shrunk = 0.0
+
+    # -- life
+
+    def start(self) -> None:
+        """Open the shared ports and begin. Raises OSError when a host is none of ours, or every port is taken."""
+        super().start()
+        allow_sockets(2 * self._pool.pairs * len(self._hosts))
+        for port in self._pool.opened:
+            self._bind_shared(port)
+        if not self._bound:
+            first, last = self._settings.rtp_ports
+            raise OSError(errno.EADDRINUSE, f"no pair of RTP ports is free in {first}-{last}")
+
+    # -- commands
+
+    def open(
+        self,
+        stream: int,
+        peer_host: str,
+        remote: MediaAddress | None,
+        nat: bool,
+        local_host: str,
+        now: float,
+        group: str = "",
+    ) -> MediaAddress:
+        peer = comparable(peer_host)
+        address = None
+        if remote is not None and placeable(remote):
+            address = (comparable(remote.host), remote.port)
+        host = host_for(self._hosts, local_host, peer if address is None else address[0])
+        port = self._take_port(stream, peer, address, nat, now)
+        self.open_at(stream, port, host)
+        if address is not None:
+            self._placed[stream] = (*address, nat, peer)
+        return MediaAddress(local_host, port, port + 1)
+
+    def configure(self, stream: int, settings: StreamSettings, now: float) -> None:
+        if self._engine.settings(stream) == settings or not self._engine.has(stream):
+            return
+        remote = settings.remote
+        if placeable(remote):
+            place = (comparable(remote.host), remote.port, settings.nat, comparable(settings.signalled_host))
+            if self._placed.get(stream) != place:
+                self._placed[stream] = place
+                # What the pool finds taken the engine finds taken, too, and tells; the pool learns from it.
+                self._pool.remote_changed(stream, (place[0], place[1]), settings.nat, place[3])
+        super().configure(stream, settings, now)
+
+    def close(self, stream: int, now: float) -> None:
+        super().close(stream, now)
+        self._pool.close(stream, now)
+        self._placed.pop(stream, None)
+
+    # -- below
+
+    def _latched(self, event: StreamLatched) -> None:
+        self._pool.latched(event.stream, (event.host, event.port))
+
+    def _minded(self, now: float) -> None:
+        if now - self._shrunk >= SHRINK_SECONDS:
+            self._shrunk = now
+            for port in self._pool.shrink(now):
+                self.unbind(port)
 
     def _take_port(self, stream: int, peer: str, address: tuple[str, int] | None, nat: bool, now: float) -> int:
         while True:
@@ -313,7 +454,7 @@ class InProcessMedia:
             if port in self._bound:
                 return port
             try:
-                self._bind(port)
+                self.bind(port)
             except OSError as problem:
                 self._pool.close(stream, now)
                 if problem.errno != errno.EADDRINUSE:
@@ -326,7 +467,7 @@ class InProcessMedia:
         """Open a port that is always open, or another one in its place while there are some."""
         while True:
             try:
-                self._bind(port)
+                self.bind(port)
             except OSError as problem:
                 if problem.errno != errno.EADDRINUSE:
                     raise
@@ -337,33 +478,3 @@ class InProcessMedia:
                 port = self._pool.replace_broken()
             except NoMediaPorts:
                 return
-
-    def _bind(self, port: int) -> None:
-        opened: list[int] = []
-        try:
-            for host in self._hosts:
-                opened.append(self._sockets.open(host, port, control=False))
-                opened.append(self._sockets.open(host, port + 1, control=True))
-        except OSError:
-            for index in opened:
-                self._sockets.close(index)
-            raise
-        self._bound[port] = list(zip(opened[::2], opened[1::2], strict=True))
-
-    def _unbind(self, port: int) -> None:
-        for pair in self._bound.pop(port, ()):
-            for index in pair:
-                self._sockets.close(index)
-
-
-def _placeable(remote: MediaAddress) -> bool:
-    """Whether it is an address that a stream can be told by: RFC 3264 8.4 has 0.0.0.0 for hold."""
-    return remote.port != 0 and remote.host not in ("0.0.0.0", "::")
-
-
-def _comparable(host: str) -> str:
-    """The one spelling of an IP literal; anything else as it stands."""
-    try:
-        return canonical(host)
-    except ValueError:
-        return host

@@ -23,6 +23,7 @@ __all__ = [
     "StreamClosed",
     "StreamFailed",
     "StreamLatched",
+    "StreamLost",
     "StreamSettings",
     "StreamSilent",
     "StreamStats",
@@ -143,7 +144,15 @@ class StreamFailed(msgspec.Struct, frozen=True, gc=False, tag=True):
     why: str
 
 
-MediaEvent = StreamClosed | StreamSilent | StreamLatched | StreamFailed | AudioEvent
+class StreamLost(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The process that carried the stream is gone, and the stream with it. It may be opened again, and is to be closed
+    like any other."""
+
+    stream: int
+    why: str
+
+
+MediaEvent = StreamClosed | StreamSilent | StreamLatched | StreamFailed | StreamLost | AudioEvent
 
 
 class MediaSettings(BaseModel):

@@ -186,6 +186,11 @@ class Mixer:
         self._over.clear()
         return packets
 
+    def skip(self, frames: int) -> None:
+        """So many frames of every phase were not made: the timestamps of what follows tell."""
+        for phase in self.phases:
+            phase.skip(frames)
+
     def expire(self, now: float) -> None:
         """Digits whose end was lost, recordings whose disk hangs: to be called a few times a second."""
         for row, digit, duration, _ in self._received.expire(now):

@@ -150,6 +150,13 @@ class Phase:
         if player.changed():
             self._mixer.player_changed(player)
 
+    def skip(self, frames: int) -> None:
+        """So many frames were not made."""
+        table = self._mixer.table
+        rows: I64 = np.array(sorted(self._running), np.int64)
+        gone = (table.clock[rows] * (frames / FRAMES_PER_SECOND)).astype(np.int64)
+        table.own_stamp[rows] = table.own_stamp[rows] + gone & 0xFFFFFFFF
+
     # -- compiled when something changed
 
     def _compile(self, now: float) -> None:

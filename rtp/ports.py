@@ -127,6 +127,24 @@ class PortPool:
         self._claim(lease, host, remote, waiting)
         return self.port(index)
 
+    def adopt(self, stream: int, port: int, host: str, remote: Address | None, waiting: str) -> bool:
+        """A stream that lives on a port since before this pool was made. `remote` is the address it owns, `waiting` the
+        host an unlatched one waits for. False when the port is none of this range."""
+        index, odd = divmod(port - self.first, 2)
+        if odd or not 0 <= index < self.pairs:
+            return False
+        if stream in self._leases:
+            raise ValueError(f"stream {stream} is open")
+        bit = 1 << index
+        self._opened |= bit
+        self._broken &= ~bit
+        self._idle_since.pop(index, None)
+        lease = self._leases[stream] = _Lease(index, host, None, "")
+        self._streams_on[index] = self._streams_on.get(index, 0) + 1
+        owned = remote is not None and self._addresses.get(remote, 0) & bit
+        self._claim(lease, host, None if owned else remote, "" if self._waiting.get(waiting, 0) & bit else waiting)
+        return True
+
     def remote_changed(self, stream: int, remote: Address, nat: bool, signalled_host: str) -> bool:
         """A stream's remote address became known, or another. True when another stream on its port owns that
         address and packets could not be told apart: the claim is not taken then, and the stream can't be

@@ -1,6 +1,6 @@
 """The composition root: makes every part from the settings, joins them, starts and stops them in order.
 
-    start    settings -> store (migrate, bindings) -> media sockets -> SIP sockets -> keep-alive -> control socket
+    start    settings -> store (migrate, bindings) -> media -> SIP sockets -> keep-alive -> control socket
     reload   read and check everything; only then swap the settings of each part; calls in progress are not touched
     stop     drain: new calls get 503 with Retry-After; at the deadline the rest is hung up; then everything closes
 
@@ -23,6 +23,7 @@ from typing import Any
 import structlog
 
 from media.client import InProcessMedia
+from media.workers import MediaWorkers, end_workers
 from sip.aio.addresses import LocalAddresses, SipListen
 from sip.aio.dns import DnsClient
 from sip.aio.driver import Driver, ListenError
@@ -31,8 +32,8 @@ from sip.ids import Ids
 from softswitch import wiring
 from softswitch.causes import Cause
 from softswitch.contact import Contact
-from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer, MediaReport
-from softswitch.report import cdr_of, status_report
+from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer
+from softswitch.report import cdr_of, media_report, status_report
 from softswitch.settings.loader import SECRETS_FILE, ConfigError, load
 from softswitch.settings.models import Settings
 from softswitch.settings.secrets import ensure_secrets
@@ -71,8 +72,10 @@ class StartError(Exception):
 class App:
     """One running switch."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, log_json: bool = False) -> None:
+        """`log_json`: how media workers are to log, as we do."""
         self._config = config
+        self._log_json = log_json
         self._settings: Settings = load(config).settings
         self._stopping = asyncio.Event()
         self._started_at = 0.0
@@ -121,10 +124,19 @@ class App:
         await self._store.start()
         opened.push_async_callback(self._store.close)
         self._bindings = await self._store.load_bindings()
-        opened.callback(self._media.stop)
-        self._media.start()
+        await self._start_media(state)
         opened.push_async_callback(self._driver.close)
         await self._driver.start()
+
+    async def _start_media(self, state: Path) -> None:
+        media = self._media
+        if isinstance(media, MediaWorkers):
+            self._opened.push_async_callback(media.stop)
+            await media.start()
+        else:
+            end_workers(state)
+            self._opened.callback(media.stop)
+            media.start()
 
     async def run(self) -> None:
         """Serve until told to stop, then drain and close."""
@@ -142,7 +154,7 @@ class App:
 
     def _build(self, settings: Settings) -> None:
         self._addresses = LocalAddresses(tuple(SipListen(*each) for each in settings.sip.listen))
-        self._media = InProcessMedia(wiring.engine_settings(settings), self._media_has_events)
+        self._media = self._make_media(settings)
         self._switch = Switch(
             settings,
             Ids(),
@@ -158,6 +170,12 @@ class App:
         self._driver = Driver(
             self._switch.stack, self._addresses, self._switch.pump, wiring.driver_settings(settings), resolver
         )
+
+    def _make_media(self, settings: Settings) -> InProcessMedia | MediaWorkers:
+        local, remote = wiring.media_workers(settings, self._log_json)
+        if not local.terms and not remote:
+            return InProcessMedia(wiring.engine_settings(settings), self._media_has_events)
+        return MediaWorkers(local, remote, wiring.adoption(settings), self._media_has_events)
 
     def _media_has_events(self) -> None:
         self._driver.drain()
@@ -232,18 +250,10 @@ class App:
                 **switch.throttle.counters,
                 **switch.toll.counters,
                 **switch.runtime.counters,
+                **(self._media.counters if isinstance(self._media, MediaWorkers) else {}),
             },
             tables=switch.stack.sizes(),
-            media=self._media_report(),
-        )
-
-    def _media_report(self) -> MediaReport:
-        return MediaReport(
-            rows=self._media.streams,
-            ports=self._media.ports,
-            packets_in=self._media.packets_in,
-            packets_out=self._media.packets_out,
-            dropped=dict(self._media.counters),
+            media=media_report(self._media),
         )
 
     def _reload_command(self, _args: dict[str, Any]) -> Any:
@@ -340,6 +350,8 @@ def _restart_only(old: Settings, new: Settings) -> list[str]:
         "media.rtp_ports": (old.media.rtp_ports, new.media.rtp_ports),
         "media.bind": (old.media.bind, new.media.bind),
         "media.workers": (old.media.workers, new.media.workers),
+        "media.remote_workers": (old.media.remote_workers, new.media.remote_workers),
+        "media.orphan_time": (old.media.orphan_time, new.media.orphan_time),
         "server.state_directory": (old.server.state_directory, new.server.state_directory),
         "server.database_url": (old.server.database_url, new.server.database_url),
     }

@@ -38,7 +38,16 @@ from media.negotiate import (
     relay_offer,
 )
 from media.sdp import NoCommonCodec, PayloadType
-from softswitch.call_media import MEND_AFTER, MEND_TIMER, LegMedia, OutLeg, State, codec_name, own_media
+from softswitch.call_media import (
+    MEND_AFTER,
+    MEND_TIMER,
+    MOVE_TIMER,
+    LegMedia,
+    OutLeg,
+    State,
+    codec_name,
+    own_media,
+)
 from softswitch.causes import Cause, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
@@ -54,7 +63,9 @@ from softswitch.vocabulary import (
     Endpoint,
     Finished,
     MediaFailed,
+    MediaLost,
     MediaSilent,
+    NotMoved,
     Offer,
     OfferWithdrawn,
     Originate,
@@ -188,6 +199,10 @@ class Call(LegMedia):
                 self._end_all(Cause.TIMER_EXPIRED, now, by="media", text="RTP timeout")
             case MediaFailed():
                 self._media_failed(event, now)
+            case MediaLost():
+                self._media_lost(event, now)
+            case NotMoved(leg=leg):
+                self._not_moved(leg, now)
             case _:
                 assert_never(event)
         return self._take()
@@ -198,6 +213,8 @@ class Call(LegMedia):
             for leg in self._hunt.timed_out():
                 self._release(leg, Cause.NO_ANSWER, now)
             self._next_stage(now)
+        elif name == MOVE_TIMER and self.state in (State.TALKING, State.ECHO):
+            self._move_on(now)
         elif name == MEND_TIMER and self.state is State.TALKING:
             session = self._session_of(self._to_mend)
             if self._carried is not None:

@@ -5,6 +5,8 @@
     X asks us for an offer                     --> what stands; when its answer differs, --Offer--> Y
     Y refuses                                  --> X is refused, and all stays as it was
 
+    stream of X lost  --MoveMedia--> X, then bridged as before; X refuses, or nobody takes the stream: the call ends
+
 One carried offer at a time: a second one meets 491 (RFC 3261 14.2), and its peer asks again.
 """
 
@@ -33,6 +35,8 @@ from softswitch.vocabulary import (
     AnyEffect,
     Bridge,
     Endpoint,
+    MediaLost,
+    MoveMedia,
     Offer,
     OfferWithdrawn,
     Reanswered,
@@ -50,6 +54,14 @@ insist on their own order of codecs would be asked for ever."""
 MEND_TIMER = "mend"
 MEND_AFTER = 1.0
 """Seconds until a leg that could not take an offer (its ACK was on the way, its own offer open) is asked again."""
+
+
+MOVE_TIMER = "move"
+MOVE_AGAIN = 0.25
+"""Seconds until a leg whose stream could not be moved (no media worker yet, its own offer open) is tried again."""
+
+MOVE_WITHIN = 10.0
+"""Seconds after a loss of streams within which they have to lie elsewhere, or the call ends."""
 
 
 class State(Enum):
@@ -94,6 +106,8 @@ class LegMedia:
         "_carried",
         "_early",
         "_effects",
+        "_move_until",
+        "_moving",
         "_offer",
         "_out",
         "_to_mend",
@@ -118,6 +132,8 @@ class LegMedia:
         self._to_mend = 0  # the leg whose answer still has to be carried to the other
         self._unasked = 0  # offers of our own making since a leg asked for a change
         self._effects: list[AnyEffect] = []
+        self._moving: dict[int, bool] = {}  # legs whose stream was lost: whether the far end has been asked
+        self._move_until = 0.0
 
     def _end_all(self, cause: int, now: float, by: str, text: str = "", status: int = 0) -> None:
         """The contact is over: release every leg that is left."""
@@ -178,6 +194,9 @@ class LegMedia:
     def _reanswered(self, event: Reanswered, now: float) -> None:
         """A leg answered what we offered it: answer the leg that asked, in its turn."""
         self._keep_session(event.leg, event.session)
+        if self._moving.get(event.leg):
+            self._moved(event.leg, event.session, now)
+            return
         carried, self._carried = self._carried, None
         if self.state is State.ECHO:
             self._effects.append(EchoMedia(self.a))
@@ -238,6 +257,12 @@ class LegMedia:
         self._effects.append(Offer(other, codecs, flipped(session.direction)))
 
     def _reoffer_refused(self, event: ReofferRefused, now: float) -> None:
+        if self._moving.get(event.leg):
+            if event.status == 491:
+                self._not_moved(event.leg, now)
+            else:
+                self._stranded(now)
+            return
         carried, self._carried = self._carried, None
         if carried is not None and carried.offer is not None and carried.leg != event.leg:
             # RFC 3261 14.1: a refused re-INVITE leaves the session as it was, on both sides.
@@ -246,6 +271,57 @@ class LegMedia:
             # Nobody waits for an answer who would ask again: that is ours to do.
             self._to_mend = carried.leg
             self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
+
+    # ---- lost streams -----------------------------------------------------------------------------------
+
+    def _media_lost(self, event: MediaLost, now: float) -> None:
+        """A leg's stream is gone. A call that is talked on gets another; one that is not yet is given up."""
+        established = event.leg in (self.a, self.b) and self._session_of(event.leg) is not None
+        if self.state not in (State.TALKING, State.ECHO) or not established:
+            self._stranded(now)
+            return
+        if not self._moving:
+            self._move_until = now + MOVE_WITHIN
+        self._move(event.leg)
+
+    def _move(self, leg: int) -> None:
+        session = self._session_of(leg)
+        if session is None:
+            return
+        self._moving[leg] = True
+        self._effects.append(MoveMedia(leg, session.codecs + session.dtmf, session.direction))
+        self._join_again()
+
+    def _moved(self, leg: int, session: AudioSession, now: float) -> None:
+        """The far end sends to the new address."""
+        del self._moving[leg]
+        self._join_again()
+        if self._carried is None and self.state is State.TALKING:
+            self._carry_answer(leg, session, now)
+
+    def _join_again(self) -> None:
+        if self.state is State.ECHO:
+            self._effects.append(EchoMedia(self.a))
+        elif self.b is not None:
+            self._effects.append(Bridge(self.a, self.b))
+
+    def _not_moved(self, leg: int, now: float) -> None:
+        """Not now: perhaps in a moment."""
+        if leg in self._moving:
+            self._moving[leg] = False
+            self._effects.append(SetTimer(MOVE_TIMER, now + MOVE_AGAIN))
+
+    def _move_on(self, now: float) -> None:
+        """The timer of legs that could not be moved."""
+        waiting = [leg for leg, asked in self._moving.items() if not asked]
+        if waiting and now >= self._move_until:
+            self._stranded(now)
+            return
+        for leg in waiting:
+            self._move(leg)
+
+    def _stranded(self, now: float) -> None:
+        self._end_all(Cause.TEMPORARY_FAILURE, now, by="media", text="media worker lost", status=503)
 
     def _note_hold(self, now: float, session: AudioSession) -> None:
         if self.state is State.TALKING:

@@ -115,14 +115,34 @@ class CallRow(msgspec.Struct, gc=False):
     held: bool = False
 
 
+class WorkerRow(msgspec.Struct, gc=False):
+    """One media process. `cpu` of one core; `late_ms` its worst delay in the last second; `adopted` streams are of
+    calls from before a restart of the signalling process; `restarts` since our start."""
+
+    name: str
+    process: int = 0
+    linked: bool = True
+    cpu: float = 0.0
+    streams: int = 0
+    adopted: int = 0
+    ports: int = 0
+    packets_in: int = 0
+    packets_out: int = 0
+    late_ms: float = 0.0
+    restarts: int = 0
+
+
 class MediaReport(msgspec.Struct):
-    """What the media engine does now (`rows`, `ports`) and did since the start (the rest)."""
+    """What the media engine does now (`rows`, `ports`, `adopted`) and did since the start (the rest). `workers`: its
+    processes, none where it runs in the signalling process."""
 
     rows: int = 0
     ports: int = 0
     packets_in: int = 0
     packets_out: int = 0
     dropped: dict[str, int] = {}  # by cause
+    adopted: int = 0
+    workers: list[WorkerRow] = []
 
 
 class StatusReport(msgspec.Struct):

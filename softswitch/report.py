@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from media.client import InProcessMedia
+from media.workers import MediaWorkers, WorkerReport
 from softswitch.call_media import State
 from softswitch.contact import Contact
 from softswitch.contact import LegRecord as LegNotes
@@ -17,6 +19,7 @@ from softswitch.control import (
     RegistrationRow,
     StatusReport,
     TrunkRow,
+    WorkerRow,
 )
 from softswitch.registrations import BindingStatus
 from softswitch.runtime import Active
@@ -130,6 +133,36 @@ def status_report(
         listening=listening,
         config=config,
         draining=draining,
+    )
+
+
+def media_report(media: InProcessMedia | MediaWorkers) -> MediaReport:
+    """What the media engine does, wherever it runs."""
+    report = MediaReport(
+        rows=media.streams, ports=media.ports, packets_in=media.packets_in, packets_out=media.packets_out
+    )
+    if isinstance(media, InProcessMedia):
+        report.dropped = dict(media.counters)
+    else:
+        report.dropped = media.dropped
+        report.adopted = media.adopted
+        report.workers = [_worker(each) for each in media.report()]
+    return report
+
+
+def _worker(worker: WorkerReport) -> WorkerRow:
+    return WorkerRow(
+        name=worker.name,
+        process=worker.process,
+        linked=worker.linked,
+        cpu=worker.cpu,
+        streams=worker.streams,
+        adopted=worker.adopted,
+        ports=worker.ports,
+        packets_in=worker.packets_in,
+        packets_out=worker.packets_out,
+        late_ms=worker.late_ms,
+        restarts=worker.restarts,
     )
 
 

@@ -19,7 +19,16 @@ import msgspec
 import structlog
 
 from media.client import MediaClient
-from media.commands import NoMediaPorts, StreamClosed, StreamFailed, StreamLatched, StreamSilent, StreamStats
+from media.commands import (
+    MediaEvent,
+    NoMediaPorts,
+    StreamClosed,
+    StreamFailed,
+    StreamLatched,
+    StreamLost,
+    StreamSilent,
+    StreamStats,
+)
 from media.negotiate import AudioOffer, AudioPolicy
 from media.sdp import Origin, SdpError
 from sip.effects import Flow
@@ -47,7 +56,10 @@ from softswitch.vocabulary import (
     Echo,
     Finished,
     MediaFailed,
+    MediaLost,
     MediaSilent,
+    MoveMedia,
+    NotMoved,
     Offer,
     Originate,
     Progress,
@@ -132,9 +144,12 @@ class Runtime:
         self._announce = announce
         self._wall = wall
         self._record = record
-        self._leg_ids = itertools.count(1)
+        # Media workers outlive us: what they carry of before must not share an id with what we open. JSON readers
+        # take 53 bits for granted.
+        self._leg_ids = itertools.count(1 + ids.number(52))
         self._queue: deque[tuple[str, AnyLegEvent]] = deque()
         self._streams: dict[int, str] = {}  # open stream -> contact
+        self._lost: set[int] = set()  # streams that went with their media worker and are not open again
 
     # ---- inputs --------------------------------------------------------------------------------------
 
@@ -167,7 +182,7 @@ class Runtime:
             self._queue.append((leg.call, heard))
             self._work(now)
 
-    def media_event(self, event: StreamClosed | StreamSilent | StreamLatched | StreamFailed, now: float) -> None:
+    def media_event(self, event: MediaEvent, now: float) -> None:
         """Something happened to a stream."""
         match event:
             case StreamClosed(stream=stream, stats=stats):
@@ -179,6 +194,10 @@ class Runtime:
                 self._media_says(stream, MediaFailed(stream, why), now)
             case StreamLatched(stream=stream, host=host, port=port):
                 log.debug("stream latched", stream=stream, host=host, port=port)
+            case StreamLost(stream=stream, why=why):
+                self._stream_lost(stream, why, now)
+            case _:
+                log.debug("media event of nobody", media_event=type(event).__name__)
 
     def hang_up_all(self, cause: int, now: float, text: str) -> None:
         """End every call: the drain's deadline has come."""
@@ -212,7 +231,7 @@ class Runtime:
                 session.reject(486 if setup.kind == "extension" else 503, "Call limit reached", [], now)
                 return
             remote = offer.remote if offer is not None else None
-            leg.local = self._media.open(leg_id, host, remote, nat, leg.origin.host, now)
+            leg.local = self._media.open(leg_id, host, remote, nat, leg.origin.host, now, contact_id)
         except (SdpError, SipError) as error:
             session.reject(error.status, error.reason, [], now)
             return
@@ -305,14 +324,15 @@ class Runtime:
         leg = self._make_leg(
             effect.leg, False, endpoint.kind, endpoint.name, endpoint.policy, address.nat, address.host
         )
+        contact_id = active.call.contact.id
         try:
-            leg.local = self._media.open(effect.leg, address.host, None, address.nat, leg.origin.host, now)
+            leg.local = self._media.open(effect.leg, address.host, None, address.nat, leg.origin.host, now, contact_id)
         except NoMediaPorts:
             self.counters["legs failed: no media ports"] += 1
             self._tell(active, Released(effect.leg, Cause.RESOURCE_UNAVAILABLE, 503, by_peer=False))
             return
         active.streams += 1
-        self._streams[effect.leg] = active.call.contact.id
+        self._streams[effect.leg] = contact_id
         # The directory has seen that there is room. Counted by leg, so that failover to another gateway keeps the
         # channel that the failed leg has given back a moment ago.
         self._limits.acquire(f"{endpoint.kind}:{endpoint.name}", 0, active.call.contact.id)
@@ -356,6 +376,26 @@ class Runtime:
         leg = self.legs.get(effect.leg)
         if leg is None or not leg.offer(effect.codecs, effect.direction, now):
             self._tell(active, ReofferRefused(effect.leg, 491))
+
+    def _move_media(self, active: Active, effect: MoveMedia, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is None:
+            return
+        if leg.id in self._lost:
+            remote = leg.agreed.remote if leg.agreed is not None else None
+            host, contact_id = leg.signalled_host, active.call.contact.id
+            try:
+                leg.local = self._media.open(leg.id, host, remote, leg.nat, leg.origin.host, now, contact_id)
+            except NoMediaPorts as full:
+                log.debug("no place for a lost stream yet", contact=contact_id, stream=leg.id, why=str(full))
+                self._tell(active, NotMoved(leg.id))
+                return
+            self._lost.discard(leg.id)
+            self.counters["streams moved to another media worker"] += 1
+            active.bridged = (0, 0)
+            leg.moved(now)
+        if not leg.offer(effect.codecs, effect.direction, now):
+            self._tell(active, NotMoved(leg.id))
 
     def _answer(self, active: Active, effect: Answer, now: float) -> None:
         leg = self.legs.get(effect.leg)
@@ -414,6 +454,7 @@ class Runtime:
         if active is None:
             return
         self._media.close(leg.id, now)
+        self._lost.discard(leg.id)
         if leg.id in active.bridged:
             active.bridged = (0, 0)
         holder = (leg.kind, leg.endpoint)
@@ -430,6 +471,17 @@ class Runtime:
         if leg is not None:
             self._queue.append((leg.call, event))
             self._work(now)
+
+    def _stream_lost(self, stream: int, why: str, now: float) -> None:
+        leg = self.legs.get(stream)
+        active = self.calls.get(leg.call) if leg is not None else None
+        if active is None:
+            self._media.close(stream, now)
+            return
+        log.warning("stream lost", contact=active.call.contact.id, stream=stream, why=why)
+        self._lost.add(stream)
+        active.bridged = (0, 0)
+        self._media_says(stream, MediaLost(stream, why), now)
 
     def _stream_closed(self, stream: int, stats: StreamStats) -> None:
         active = self.calls.get(self._streams.pop(stream, ""))
@@ -466,6 +518,7 @@ _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
     Progress: Runtime._progress,
     Accept: Runtime._accept,
     Offer: Runtime._offer,
+    MoveMedia: Runtime._move_media,
     Answer: Runtime._answer,
     RefuseOffer: Runtime._refuse_offer,
     Release: Runtime._release,

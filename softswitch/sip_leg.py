@@ -327,6 +327,11 @@ class SipLeg:
         session.offer(self.first_offer(codecs, direction), now)
         return True
 
+    def moved(self, now: float) -> None:
+        """The stream was lost and is open anew, at `local`: it carries what was agreed."""
+        if self.agreed is not None:
+            self._configure(self.agreed, now)
+
     def answer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> None:
         """Answer the pending offer, or make ours where the peer asked for one."""
         assert self.session is not None

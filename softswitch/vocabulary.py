@@ -142,6 +142,16 @@ class MediaFailed(LegEvent, gc=False):
     why: str
 
 
+class MediaLost(LegEvent, gc=False):
+    """The stream of this leg is gone with the process that carried it; it can be opened anew."""
+
+    why: str
+
+
+class NotMoved(LegEvent, gc=False):
+    """`MoveMedia` could not be carried out now: no process takes the stream, or the far end can't be asked just yet."""
+
+
 AnyLegEvent = (
     Progressed
     | Answered
@@ -154,6 +164,8 @@ AnyLegEvent = (
     | Released
     | MediaSilent
     | MediaFailed
+    | MediaLost
+    | NotMoved
 )
 
 
@@ -206,6 +218,14 @@ class Accept(LegEffect, gc=False):
 
 class Offer(LegEffect, gc=False):
     """Ask an established leg to change its media."""
+
+    codecs: tuple[PayloadType, ...]
+    direction: str
+
+
+class MoveMedia(LegEffect, gc=False):
+    """Open the lost stream of an established leg anew, and offer the far end what stands at the new address.
+    `Reanswered`, `ReofferRefused` or `NotMoved` follows."""
 
     codecs: tuple[PayloadType, ...]
     direction: str
@@ -270,6 +290,7 @@ AnyEffect = (
     | Progress
     | Accept
     | Offer
+    | MoveMedia
     | Answer
     | RefuseOffer
     | Release

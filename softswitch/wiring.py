@@ -5,10 +5,16 @@ Pure mapping, so that a reload can make all of it first and apply it whole or no
 
 from __future__ import annotations
 
+import os
+import sys
+from itertools import pairwise
+
 from pydantic import SecretStr
 
 from media.commands import MediaSettings as EngineSettings
 from media.negotiate import AudioPolicy
+from media.worker_view import Adoption, WorkerTerms
+from media.workers import LocalWorkers, RemoteWorker
 from sip.aio.dns import DnsSettings
 from sip.aio.driver import DriverSettings
 from sip.parser import Limits
@@ -93,6 +99,51 @@ def engine_settings(settings: Settings) -> EngineSettings:
         shared_ports=media.shared_ports,
         hosts=tuple(hosts),
     )
+
+
+def media_workers(settings: Settings, log_json: bool = False) -> tuple[LocalWorkers, tuple[RemoteWorker, ...]]:
+    """Processes of the media engine; both empty where it runs in this one."""
+    media = settings.media
+    # Other programs of a machine want a core, too, the signalling process first of all.
+    count = max(1, len(os.sched_getaffinity(0)) - 1) if media.workers == "auto" else media.workers
+    log_options = ("--log-level", settings.server.log_level, *(("--log-json",) if log_json else ()))
+    local = LocalWorkers(
+        terms=tuple(
+            WorkerTerms(name=f"media-{index}", rtp_ports=ports, shared_ports=-(-media.shared_ports // count))
+            for index, ports in enumerate(_slices(media.rtp_ports.low, media.rtp_ports.high, count))
+        ),
+        command=(sys.executable, "-P", "-m", "softswitch", "media-worker", *log_options),
+        directory=settings.server.state_directory,
+        hosts=engine_settings(settings).hosts,
+        orphan_time=media.orphan_time,
+    )
+    remote = []
+    for each in media.remote_workers:
+        assert each.address.port is not None
+        ports = each.rtp_ports or media.rtp_ports
+        terms = WorkerTerms(
+            name=f"{each.address.host}:{each.address.port}",
+            rtp_ports=(ports.low, ports.high),
+            shared_ports=media.shared_ports,
+            announce=each.hosts,
+            secret=each.secret.get_secret_value().encode(),
+        )
+        remote.append(RemoteWorker(terms=terms, address=(each.address.host, each.address.port)))
+    return local, tuple(remote)
+
+
+def adoption(settings: Settings) -> Adoption:
+    """How long calls of before a restart may talk on."""
+    silence = settings.media.silence_hangup
+    return Adoption() if silence is None else Adoption(silence=silence)
+
+
+def _slices(low: int, high: int, count: int) -> list[tuple[int, int]]:
+    """A range of ports in as many parts of whole pairs."""
+    first = low + low % 2
+    pairs = (high - first + 1) // 2
+    edges = [first + 2 * (pairs * index // count) for index in range(count + 1)] if count else []
+    return [(start, end - 1) for start, end in pairwise(edges)]
 
 
 def runtime_settings(settings: Settings) -> RuntimeSettings:

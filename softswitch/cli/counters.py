@@ -18,6 +18,10 @@ CALLS = {
     "calls refused: no media ports": "refused: no audio port free in media.rtp_ports",
     "calls refused: draining": "refused: the switch is shutting down",
     "legs failed: no media ports": "phones or trunks not called: no audio port free in media.rtp_ports",
+    "streams lost": "audio streams that went with a media process",
+    "streams moved to another media worker": "of these, opened anew elsewhere",
+    "streams adopted": "audio streams of calls from before a restart, left to talk on",
+    "events of media workers left out": "events of media processes that came faster than they were taken",
     "internal errors": "ended by a fault of the switch: see the log",
 }
 SIGN_IN = {

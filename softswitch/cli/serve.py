@@ -37,14 +37,14 @@ def serve(
     except OSError as error:
         typer.echo(f"{error.filename or config}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
-    _set_up_logs(level, log_json)
+    set_up_logs(level, log_json)
     for extension, password in made:
         typer.echo(f"extension {extension}: new password {password}")
     if made:
         typer.echo(f"(kept in {config / 'secrets.yaml'}, readable by its owner only)")
 
     async def main() -> None:
-        switch = App(config)
+        switch = App(config, log_json)
         await switch.start()
         typer.echo(f"softswitch ready: {', '.join(switch.listening())}")
         sys.stdout.flush()
@@ -57,7 +57,7 @@ def serve(
         raise typer.Exit(1) from None
 
 
-def _set_up_logs(level: str, as_json: bool) -> None:
+def set_up_logs(level: str, as_json: bool) -> None:
     """Logs go to standard error, one event a line; control characters of foreign origin are escaped."""
     import structlog
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from softswitch.control import CallRow, GatewayRow, MediaReport, RegistrationRow, StatusReport, TrunkRow
+    from softswitch.control import (
+        CallRow,
+        GatewayRow,
+        MediaReport,
+        RegistrationRow,
+        StatusReport,
+        TrunkRow,
+        WorkerRow,
+    )
 
 # Rows of each table asked for: of JSON more than anyone reads, and the switch makes them in a few milliseconds; of a
 # table what is still looked through.
@@ -47,6 +55,17 @@ CALLS = (
     Column("for", 5, right=True),
     Column("talking", 4, right=True),
     Column("codec", 6),
+)
+
+
+WORKERS = (
+    Column("media worker", 1),
+    Column("process", 5, right=True),
+    Column("load", 2, right=True),
+    Column("streams", 3, right=True),
+    Column("adopted", 4, right=True),
+    Column("late", 6, right=True),
+    Column("restarts", 4, right=True),
 )
 
 
@@ -113,6 +132,8 @@ def page(report: StatusReport, width: int, everything: bool = False) -> Renderab
         parts.append(_table("trunks", TRUNKS, _trunks(report.trunks), totals, width))
     parts.append(_table("calls", CALLS, _calls(report.calls), totals, width))
     parts.append(_media(report.media))
+    if report.media.workers:
+        parts.append(_table("media workers", WORKERS, _workers(report.media.workers), totals, width))
     counted = counters(report, everything)
     if counted is not None:
         parts.append(counted)
@@ -231,6 +252,25 @@ def _media(media: MediaReport) -> RenderableType:
     from rich.text import Text
 
     streams = "1 stream" if media.rows == 1 else f"{media.rows} streams"
+    if media.adopted:
+        streams += f" ({media.adopted} adopted: calls from before a restart)"
     return Text(
         f"audio: {streams} on {media.ports} pairs of ports, packets {media.packets_in} in, {media.packets_out} out"
     )
+
+
+def _workers(rows: list[WorkerRow]) -> list[Sequence[Text]]:
+    from softswitch.cli.printable import cell
+
+    return [
+        (
+            cell(row.name),
+            cell(str(row.process)) if row.linked else cell("not there", "bold red"),
+            cell(f"{row.cpu * 100:.0f} %"),
+            cell(str(row.streams)),
+            cell(str(row.adopted)),
+            cell(milliseconds(row.late_ms)),
+            cell(str(row.restarts), "yellow" if row.restarts else ""),
+        )
+        for row in rows
+    ]

@@ -302,6 +302,15 @@ def _read_host(value: object) -> object:
     return read_host(value) if isinstance(value, str) else value
 
 
+def _read_ip(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return str(ipaddress.ip_address(value.strip("[]")))
+        except ValueError:
+            raise ValueError(f"bad address {value!r}: expected one such as 192.0.2.7 or 2001:db8::7") from None
+    return value
+
+
 CodecName = Annotated[Codec, BeforeValidator(_read_codec, json_schema_input_type=Codec)]
 CodecList = Annotated[
     tuple[CodecName, ...],
@@ -314,6 +323,7 @@ Transports = Annotated[
     Field(min_length=1),
 ]
 HostText = Annotated[str, BeforeValidator(_read_host, json_schema_input_type=str)]
+IpText = Annotated[str, BeforeValidator(_read_ip, json_schema_input_type=str)]
 Token = Annotated[str, Field(pattern=TOKEN_PATTERN)]
 AddressRules = Annotated[
     tuple[AddressRuleText, ...],

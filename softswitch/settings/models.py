@@ -16,7 +16,6 @@ from softswitch.settings.barring_models import Barring, ClassNames
 from softswitch.settings.fields import (
     NUMBER_PATTERN,
     AddressRules,
-    Codec,
     CodecList,
     DisplayName,
     Duration,
@@ -29,12 +28,11 @@ from softswitch.settings.fields import (
     NetworkText,
     OptionalDuration,
     OptionalRate,
-    PortRange,
-    PortRangeText,
     Section,
     Transports,
     one_or_many,
 )
+from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.trunk_models import Trunk
 
 
@@ -180,38 +178,6 @@ class SipSettings(Section):
             raise ValueError(
                 f"{repeated[0].transport}:{repeated[0].host}:{repeated[0].port} is listed twice in 'listen'"
             )
-        return self
-
-
-def _default_codecs() -> tuple[Codec, ...]:
-    return "PCMA", "PCMU", "G722", "opus"
-
-
-class MediaSettings(Section):
-    """RTP."""
-
-    rtp_ports: PortRangeText = PortRange(10000, 10127)
-    """Ports for RTP (even) and RTCP (odd), in pairs. Open these in the firewall."""
-    shared_ports: int = Field(16, ge=1, le=512)
-    """Pairs opened at start; calls share them, and more of `rtp_ports` are opened only where needed."""
-    bind: HostText | None = None
-    """Address the RTP sockets are bound to; absent, those of `sip.listen`."""
-    advertise: HostText | None = None
-    """Address written into SDP where the switch stands behind NAT; absent, `sip.advertise`."""
-    codecs: CodecList = Field(default_factory=_default_codecs)
-    """Codecs in order of preference, for extensions and trunks that name none."""
-    silence_hangup: OptionalDuration = Field(60.0, ge=5, le=86400)
-    """A call with no packet from one end for this long, while not on hold, is hung up; `none`: never."""
-    hold_silence: OptionalDuration = Field(None, ge=5, le=86400)
-    """The same for a call on hold; `none` never does."""
-    workers: int = Field(0, ge=0, le=0)
-    """Media processes beside the signalling process; 0: RTP is relayed by the signalling process itself."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> MediaSettings:
-        pairs = (self.rtp_ports.high - self.rtp_ports.low + 1) // 2
-        if self.shared_ports > pairs:
-            raise ValueError(f"shared_ports is {self.shared_ports}, but rtp_ports holds only {pairs} pairs")
         return self
 
 

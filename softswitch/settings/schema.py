@@ -14,7 +14,8 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from softswitch.settings.barring_models import Barring
 from softswitch.settings.fields import Section
-from softswitch.settings.models import Extension, MediaSettings, ServerSettings, Settings, SipSettings
+from softswitch.settings.media_models import MediaSettings
+from softswitch.settings.models import Extension, ServerSettings, Settings, SipSettings
 from softswitch.settings.trunk_models import Trunk
 
 SCHEMA_FILE = "schema/softswitch.json"  # below the configuration directory

@@ -134,7 +134,14 @@ class FakeMedia:
         self.silent_allowed: dict[int, float | None] = {}
 
     def open(
-        self, stream: int, peer_host: str, remote: MediaAddress | None, nat: bool, local_host: str, now: float
+        self,
+        stream: int,
+        peer_host: str,
+        remote: MediaAddress | None,
+        nat: bool,
+        local_host: str,
+        now: float,
+        group: str = "",
     ) -> MediaAddress:
         assert stream not in self.streams, "opened twice"
         if len(self.streams) >= self.ports:
@@ -194,7 +201,14 @@ class EngineMedia:
         self._engine.events = self.events
 
     def open(
-        self, stream: int, peer_host: str, remote: MediaAddress | None, nat: bool, local_host: str, now: float
+        self,
+        stream: int,
+        peer_host: str,
+        remote: MediaAddress | None,
+        nat: bool,
+        local_host: str,
+        now: float,
+        group: str = "",
     ) -> MediaAddress:
         address = None if remote is None or not _placeable(remote) else (remote.host, remote.port)
         port = self._pool.open(stream, peer_host, address, nat)

@@ -1,0 +1,5 @@
+"""`python -m softswitch`: the command line."""
+
+from softswitch.cli import main
+
+main()

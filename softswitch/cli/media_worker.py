@@ -1,0 +1,85 @@
+"""`softswitch media-worker`: a process that carries RTP. `serve` starts those of its own machine by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MIN_SECRET = 16
+"""Octets: a shorter secret could be guessed by whoever overhears a greeting."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("media-worker", hidden=True)(media_worker)
+
+
+def media_worker(
+    socket: Annotated[Path | None, typer.Option(help="Unix socket to listen on.")] = None,
+    listen: Annotated[str, typer.Option(help="TCP address to listen on instead: HOST:PORT.")] = "",
+    secret_file: Annotated[
+        Path | None, typer.Option(help="File of the secret that media.remote_workers names for this worker.")
+    ] = None,
+    host: Annotated[list[str] | None, typer.Option(help="Address to bind RTP to; several times for several.")] = None,
+    orphan_time: Annotated[float, typer.Option(help="Seconds that calls talk on without a signalling process.")] = 60.0,
+    spawned: Annotated[bool, typer.Option("--spawned", help="End when that time is over.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines instead of text.")] = False,
+    log_level: Annotated[str, typer.Option(help="Least level that is logged.")] = "info",
+) -> None:
+    """Carry RTP for a signalling process on this machine (--socket) or another (--listen, --secret-file)."""
+    import uvloop
+
+    from media.worker import MediaWorker, WorkerOptions
+    from softswitch.cli.serve import set_up_logs
+
+    if (socket is None) == (not listen):
+        raise _fail("expected either --socket or --listen")
+    options = WorkerOptions(
+        socket=socket,
+        listen=_address(listen) if listen else None,
+        secret=_secret(secret_file) if listen else b"",
+        hosts=tuple(host or ("0.0.0.0",)),
+        orphan_time=orphan_time,
+        spawned=spawned,
+    )
+    set_up_logs(log_level, log_json)
+
+    async def main() -> None:
+        await MediaWorker(options).run()
+
+    try:
+        uvloop.run(main())
+    except (OSError, ValueError) as error:
+        raise _fail(str(error)) from None
+
+
+def _address(text: str) -> tuple[str, int]:
+    from softswitch.settings.fields import read_host_port
+
+    try:
+        place = read_host_port(text)
+    except ValueError as error:
+        raise _fail(f"--listen: {error}") from None
+    if place.port is None:
+        raise _fail("--listen: expected a port, such as 192.0.2.7:5090")
+    return place.host, place.port
+
+
+def _secret(path: Path | None) -> bytes:
+    """What the file holds, less the white space around it."""
+    if path is None:
+        raise _fail("--listen needs --secret-file: whoever can connect could command this worker")
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise _fail(f"{path}: {error.strerror}") from None
+    if len(secret) < MIN_SECRET:
+        raise _fail(f"{path}: expected a secret of at least {MIN_SECRET} characters")
+    return secret
+
+
+def _fail(why: str) -> typer.Exit:
+    typer.echo(f"media worker can't start: {why}", err=True)
+    return typer.Exit(2)

@@ -1,0 +1,97 @@
+"""What an operator can write about RTP and the processes that carry it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainValidator, SecretStr, field_validator, model_validator
+
+from softswitch.settings.fields import (
+    Codec,
+    CodecList,
+    Duration,
+    HostPort,
+    HostPortText,
+    HostText,
+    IpText,
+    OptionalDuration,
+    PortRange,
+    PortRangeText,
+    Section,
+)
+
+MAX_WORKERS = 64
+
+
+def _read_workers(value: object) -> int | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_WORKERS):
+        raise ValueError(f"expected a number of processes from 0 to {MAX_WORKERS}, or auto")
+    return int(text)
+
+
+Workers = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_read_workers, json_schema_input_type=Annotated[int, Field(ge=0, le=MAX_WORKERS)] | Literal["auto"]),
+]
+
+
+class RemoteWorker(Section):
+    """A media process of another machine: `softswitch media-worker` there."""
+
+    address: HostPortText
+    """Where it listens: `192.0.2.7:5090`. The line is authenticated, not encrypted: keep it in a network of yours."""
+    secret: SecretStr = Field(min_length=16, max_length=256)
+    """The same as in the worker's secret file. The list may stand in secrets.yaml, which only its owner reads."""
+    hosts: Annotated[tuple[IpText, ...], Field(min_length=1, max_length=2)]
+    """Its addresses for SDP: one of IPv4, one of IPv6, or either."""
+    rtp_ports: PortRangeText | None = None
+    """Its ports for RTP; absent, `media.rtp_ports`."""
+
+    @field_validator("address")
+    @classmethod
+    def _with_port(cls, value: HostPort) -> HostPort:
+        if value.port is None:
+            raise ValueError("expected a port, such as 192.0.2.7:5090")
+        return value
+
+
+def _default_codecs() -> tuple[Codec, ...]:
+    return "PCMA", "PCMU", "G722", "opus"
+
+
+class MediaSettings(Section):
+    """RTP."""
+
+    rtp_ports: PortRangeText = PortRange(10000, 10127)
+    """Ports for RTP (even) and RTCP (odd), in pairs. Open these in the firewall."""
+    shared_ports: int = Field(16, ge=1, le=512)
+    """Pairs opened at start; calls share them, and more of `rtp_ports` are opened only where needed."""
+    bind: HostText | None = None
+    """Address the RTP sockets are bound to; absent, those of `sip.listen`."""
+    advertise: HostText | None = None
+    """Address written into SDP where the switch stands behind NAT; absent, `sip.advertise`."""
+    codecs: CodecList = Field(default_factory=_default_codecs)
+    """Codecs in order of preference, for extensions and trunks that name none."""
+    silence_hangup: OptionalDuration = Field(60.0, ge=5, le=86400)
+    """A call with no packet from one end for this long, while not on hold, is hung up; `none`: never."""
+    hold_silence: OptionalDuration = Field(None, ge=5, le=86400)
+    """The same for a call on hold; `none` never does."""
+    workers: Workers = 0
+    """Media processes beside the signalling process; `auto`: one less than there are cores, at least one; 0: RTP is
+    relayed by the signalling process itself, where no `remote_workers` are given."""
+    remote_workers: Annotated[tuple[RemoteWorker, ...], Field(max_length=64)] = ()
+    """Media processes of other machines, used beside the local ones."""
+    orphan_time: Duration = Field(60.0, ge=1, le=86400)
+    """How long a media process lets calls talk on when the signalling process is gone; then it closes them all."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> MediaSettings:
+        pairs = (self.rtp_ports.high - self.rtp_ports.low + 1) // 2
+        if self.shared_ports > pairs:
+            raise ValueError(f"shared_ports is {self.shared_ports}, but rtp_ports holds only {pairs} pairs")
+        if self.workers != "auto" and self.workers > pairs:
+            raise ValueError(f"workers is {self.workers}, but rtp_ports holds only {pairs} pairs: each needs one")
+        return self

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
+from collections import deque
 from collections.abc import Callable
 from random import SystemRandom
 from typing import Protocol
@@ -26,7 +27,8 @@ from media.commands import (
 )
 from media.engine import MediaEngine
 from media.mixer import PHASES
-from media.studio import NO_STUDIO, Studio
+from media.shell import OpenStudio, StudioSettings
+from media.studio import NO_STUDIO
 from rtp.address import canonical, family_of
 from rtp.batch import BatchSockets, allow_sockets
 from rtp.columns import Slots
@@ -106,13 +108,20 @@ class EngineDriver:
     loop waits a few milliseconds at most.
     """
 
-    def __init__(self, hosts: tuple[str, ...], on_events: Callable[[], None], studio: Studio = NO_STUDIO) -> None:
+    def __init__(
+        self, hosts: tuple[str, ...], on_events: Callable[[], None], studio: StudioSettings | None = None
+    ) -> None:
+        """Without `studio` nothing can be played or recorded."""
         self._on_events = on_events
         self._hosts = [canonical(host) for host in hosts]
         self._families = [family_of(host) for host in self._hosts]
         self._slots = Slots()
         self._sockets = BatchSockets(self._slots)
-        self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time(), studio)
+        self._early: deque[Callable[[], None]] = deque()  # what threads had to say before there was a loop
+        self._stopped = False
+        self._studio = None if studio is None else OpenStudio(studio, self._post)
+        opened = NO_STUDIO if self._studio is None else self._studio.studio
+        self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time(), opened)
         self.events: list[MediaEvent] = self._engine.events
         # Indexes of the RTP and RTCP sockets of each host, by RTP port.
         self._bound: dict[int, list[tuple[int, int]]] = {}
@@ -140,6 +149,8 @@ class EngineDriver:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._sockets.fileno(), self._ready)
         self._minder = self._loop.call_later(MIND_SECONDS, self._mind)
+        while self._early:
+            self._loop.call_soon(self._posted, self._early.popleft())
 
     def stop(self) -> None:
         """Close all sockets; streams that are open are forgotten."""
@@ -150,8 +161,12 @@ class EngineDriver:
             if timer is not None:
                 timer.cancel()
         self._timer = self._minder = self._ticker = self._loop = None
+        self._stopped = True
         self._sockets.close_all()
         self._bound.clear()
+        self._engine.mixer.stop_recordings(time.monotonic())
+        if self._studio is not None:
+            self._studio.close()
 
     @property
     def counters(self) -> dict[str, int]:
@@ -338,6 +353,19 @@ class EngineDriver:
 
     # -- below
 
+    def _post(self, call: Callable[[], None]) -> None:
+        """From a thread of the studio: to be run on the loop, once there is one."""
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._posted, call)
+        elif not self._stopped:
+            self._early.append(call)
+
+    def _posted(self, call: Callable[[], None]) -> None:
+        call()
+        self._wake(time.monotonic())
+        self._tell()
+
     def _tell(self) -> None:
         if self.events and not self._told and self._loop is not None:
             self._told = True
@@ -377,7 +405,9 @@ class EngineDriver:
 class InProcessMedia(EngineDriver):
     """A `MediaClient` whose engine runs in the caller's event loop, with ports of one pool."""
 
-    def __init__(self, settings: MediaSettings, on_events: Callable[[], None], studio: Studio = NO_STUDIO) -> None:
+    def __init__(
+        self, settings: MediaSettings, on_events: Callable[[], None], studio: StudioSettings | None = None
+    ) -> None:
         super().__init__(settings.hosts, on_events, studio)
         self._settings = settings
         first, last = settings.rtp_ports

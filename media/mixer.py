@@ -196,7 +196,8 @@ class Mixer:
         for row, digit, duration, _ in self._received.expire(now):
             stream, clock = self._streams[row]
             self._digit_over(stream, digit, duration * 1000 // clock)
-        self.recordings.tend(now)
+        for recording in self.recordings.tend(now):
+            self.stop_recording(StopRecording(recording), now)
 
     # -- rooms
 
@@ -293,6 +294,11 @@ class Mixer:
         self._ended.clear()
 
     # -- recordings
+
+    def stop_recordings(self, now: float) -> None:
+        """The engine ends: files are closed."""
+        for recording in self.recordings.live():
+            self.stop_recording(StopRecording(recording), now)
 
     def start_recording(self, command: StartRecording, now: float) -> None:
         row = self.recordings.start(command, now, self._wall + now)

@@ -23,8 +23,7 @@ class RecordingDesk:
 
     def __init__(self, files: AudioFiles, events: list[AudioEvent]) -> None:
         self._banks = [Recordings(rate, files) for rate in RATES]
-        for bank in self._banks:
-            bank.events = events
+        self._events = events
         self._live: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}  # recording -> bank, channels
         self._doubler = Doubler()
         self._halver = Halver()
@@ -57,10 +56,6 @@ class RecordingDesk:
         if known is not None:
             self._banks[known[0]].stop(recording, now)
 
-    def failed(self, event: RecordingFailed, now: float) -> None:
-        """Give a failed recording's row back."""
-        self.stop(event.recording, now)
-
     def stop_all(self, now: float) -> None:
         for recording in list(self._live):
             self.stop(recording, now)
@@ -79,9 +74,16 @@ class RecordingDesk:
                 found[stream] = (*found.get(stream, ()), (row * len(RATES) + bank, channel))
         return found
 
-    def tend(self, now: float) -> None:
+    def tend(self, now: float) -> list[int]:
+        """Tell what has become of files; the recordings that failed, and are no more. A few times a second."""
+        failed: list[int] = []
         for bank in self._banks:
             bank.tend(now)
+            if bank.events:
+                self._events += bank.events
+                failed += [each.recording for each in bank.events if isinstance(each, RecordingFailed)]
+                bank.events.clear()
+        return failed
 
     # -- every tick
 

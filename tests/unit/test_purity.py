@@ -53,6 +53,7 @@ IMPURE = {
     "media/record_files.py",
     "media/shell.py",
     "media/speech.py",
+    "media/unix.py",
     "media/worker.py",
     "media/workers.py",
 }

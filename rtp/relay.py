@@ -107,6 +107,8 @@ class Relay:
 
     def __init__(self, table: StreamTable, latch: Latch, keys: Keys) -> None:
         self.counters = {"wrong_source": 0, "overload": 0}
+        self.relayed = 0
+        """Rows whose packets go to another."""
         self.listening = False
         """Some row has EARS_AUDIO: only then is every packet's row asked."""
         self._table = table
@@ -127,6 +129,7 @@ class Relay:
         if old:
             self._detach(old)
         table.target[source.row] = target
+        self.relayed += (target != NOBODY) - (old != NOBODY)
         # Whatever comes next is admitted, which fits the target's sequence and timestamp to it.
         table.expect[source.row] = -1
 

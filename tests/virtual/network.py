@@ -13,6 +13,8 @@ with a media client that keeps accounts instead of sockets.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -43,7 +45,11 @@ from softswitch.report import cdr_of
 from softswitch.settings.models import Settings
 from softswitch.store.records import CdrRecord
 from softswitch.switch import Switch
+from tests.virtual.line_media import AccountEngine, NumberedEngine, VirtualWorker, VirtualWorkers, account_worker
 from tests.virtual_link import Link, Node
+
+WORKERS = int(os.environ.get("SOFTSWITCH_TEST_WORKERS", "0"))
+"""How many media workers the virtual switch has; 0: the engine is its own, as by default."""
 
 SWITCH = "192.0.2.1"
 WALL = 1_700_000_000.0  # Unix seconds at link time 0
@@ -191,6 +197,47 @@ class FakeMedia:
             self.bridges.pop(other, None)
 
 
+class WorkersMedia(VirtualWorkers):
+    """The same accounts, kept by engines behind the real line."""
+
+    def __init__(self, count: int, now: Callable[[], float], ports: int = 1_000) -> None:
+        self.ports = ports
+        self.opened = 0
+        super().__init__(count, account_worker, now)
+
+    def open(self, stream: int, *args: Any, **more: Any) -> MediaAddress:
+        if len(self.streams) >= self.ports:
+            raise NoMediaPorts("none left")
+        self.opened += 1
+        return super().open(stream, *args, **more)
+
+    @property
+    def engines(self) -> list[AccountEngine]:
+        return [each.engine for each in self.virtual if each is not None and isinstance(each.engine, AccountEngine)]
+
+    @property
+    def streams(self) -> dict[int, StreamSettings | None]:
+        return {stream: settings for engine in self.engines for stream, settings in engine.streams.items()}
+
+    @property
+    def bridges(self) -> dict[int, int]:
+        return {a: b for engine in self.engines for a, b in engine.bridges.items()}
+
+    def hear(self, stream: int) -> str:
+        partner = self.bridges.get(stream)
+        found = self.streams[partner] if partner is not None else None
+        return "" if found is None else found.remote.host
+
+    def leftovers(self) -> dict[str, int]:
+        return {
+            "streams open": len(self.streams) + len(self),
+            "bridges": len(self.bridges),
+            "groups": len(self._groups),
+            "lost streams": len(self._lost),
+            "held by the ports": sum(sum(worker.pool.held()) for worker in self.workers),  # type: ignore[call-overload]
+        }
+
+
 class EngineMedia:
     """The real engine and the real choice of ports, on sockets that are numbers."""
 
@@ -253,14 +300,48 @@ class EngineMedia:
         }
 
 
+class EngineWorkersMedia(VirtualWorkers):
+    """The real engine, in workers."""
+
+    def __init__(self, count: int, pairs: int, now: Callable[[], float]) -> None:
+        made: list[MediaEngine] = []
+
+        def make() -> VirtualWorker:
+            made.append(MediaEngine(Random(7), now(), WALL + now()))
+            return VirtualWorker(NumberedEngine(made[-1]), made[-1].events)
+
+        super().__init__(count, make, now, ports=(10_000, 10_000 + 2 * pairs - 1), shared=min(4, pairs // count))
+        self._engines = made
+
+    def tick(self, now: float) -> None:
+        for engine in self._engines:
+            engine.tick(now)
+        for virtual in self.virtual:
+            if virtual is not None:
+                virtual.tell()
+        self.mind(now)
+
+    def leftovers(self) -> dict[str, int]:
+        tables = [engine.table for engine in self._engines]
+        return {
+            "streams": sum(map(len, self._engines)) + len(self),
+            "rows with a limit or a report due": sum(int(np.isfinite(table.report_at).sum()) for table in tables),
+            "held by the ports": sum(sum(worker.pool.held()) for worker in self.workers),  # type: ignore[call-overload]
+            "extra ports open": sum(len(worker.pool.opened) - worker.pool.shared for worker in self.workers),
+        }
+
+
 def _placeable(remote: MediaAddress) -> bool:
     return remote.port != 0 and remote.host != "0.0.0.0"
+
+
+AnyMedia = FakeMedia | WorkersMedia | EngineMedia | EngineWorkersMedia
 
 
 class SwitchNode(Node):
     """The switch as a node of the link."""
 
-    def __init__(self, world: World, link: Link, configured: Settings, media: FakeMedia | EngineMedia) -> None:
+    def __init__(self, world: World, link: Link, configured: Settings, media: AnyMedia) -> None:
         self.link = link
         self.host = SWITCH
         self.events = []
@@ -407,10 +488,10 @@ class World:
     def __init__(self, configured: Settings | None = None, ports: int = 1_000, seed: int = 1) -> None:
         self.link = Link(seed)
         self.timers = TimerConfig()
-        self.media = FakeMedia(ports)
+        self.media = WorkersMedia(WORKERS, lambda: self.link.now, ports) if WORKERS else FakeMedia(ports)
         self._build(configured or settings(), self.media)
 
-    def _build(self, configured: Settings, media: FakeMedia | EngineMedia) -> None:
+    def _build(self, configured: Settings, media: AnyMedia) -> None:
         self.node = SwitchNode(self, self.link, configured, media)
         self.link.nodes[SWITCH] = self.node
         self.switch = self.node.switch
@@ -470,7 +551,9 @@ class EngineWorld(World):
     def __init__(self, configured: Settings | None = None, ports: int = 1_000, seed: int = 1) -> None:
         self.link = Link(seed)
         self.timers = TimerConfig()
-        self.engine = EngineMedia(ports, self.link.now)
+        self.engine = (
+            EngineWorkersMedia(WORKERS, ports, lambda: self.link.now) if WORKERS else EngineMedia(ports, self.link.now)
+        )
         self._build(configured or settings(), self.engine)
 
     def run(self, seconds: float) -> None:

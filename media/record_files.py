@@ -52,7 +52,10 @@ class RecordingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    directory: Path = Field(Path("recordings"), description="The directory that recordings are written below.")
+    directory: Path = Field(
+        Path("recordings"),
+        description="The directory that recordings are written below; relative to the state directory.",
+    )
     format: Literal["wav", "opus"] = Field(
         "wav",
         description="wav: 16 bit PCM, 115 MB an hour of stereo; opus: Ogg-Opus, a tenth of that, and 1 % of a core for "

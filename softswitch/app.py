@@ -174,7 +174,7 @@ class App:
     def _make_media(self, settings: Settings) -> InProcessMedia | MediaWorkers:
         local, remote = wiring.media_workers(settings, self._log_json)
         if not local.terms and not remote:
-            return InProcessMedia(wiring.engine_settings(settings), self._media_has_events)
+            return InProcessMedia(wiring.engine_settings(settings), self._media_has_events, wiring.studio(settings))
         return MediaWorkers(local, remote, wiring.adoption(settings), self._media_has_events)
 
     def _media_has_events(self) -> None:
@@ -349,6 +349,8 @@ def _restart_only(old: Settings, new: Settings) -> list[str]:
         "sip.session_timer": (old.sip.session_timer, new.sip.session_timer),
         "media.rtp_ports": (old.media.rtp_ports, new.media.rtp_ports),
         "media.bind": (old.media.bind, new.media.bind),
+        "media.sounds": (old.media.sounds, new.media.sounds),
+        "media.recordings": (old.media.recordings, new.media.recordings),
         "media.workers": (old.media.workers, new.media.workers),
         "media.remote_workers": (old.media.remote_workers, new.media.remote_workers),
         "media.orphan_time": (old.media.orphan_time, new.media.orphan_time),

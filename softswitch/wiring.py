@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from media.commands import MediaSettings as EngineSettings
 from media.negotiate import AudioPolicy
+from media.shell import StudioSettings
 from media.worker_view import Adoption, WorkerTerms
 from media.workers import LocalWorkers, RemoteWorker
 from sip.aio.dns import DnsSettings
@@ -101,18 +102,24 @@ def engine_settings(settings: Settings) -> EngineSettings:
     )
 
 
+def studio(settings: Settings) -> StudioSettings:
+    """What is played, and where recordings go."""
+    return StudioSettings(sounds=settings.media.sounds, recordings=settings.media.recordings)
+
+
 def media_workers(settings: Settings, log_json: bool = False) -> tuple[LocalWorkers, tuple[RemoteWorker, ...]]:
     """Processes of the media engine; both empty where it runs in this one."""
     media = settings.media
     # Other programs of a machine want a core, too, the signalling process first of all.
     count = max(1, len(os.sched_getaffinity(0)) - 1) if media.workers == "auto" else media.workers
     log_options = ("--log-level", settings.server.log_level, *(("--log-json",) if log_json else ()))
+    studio_options = ("--studio", studio(settings).model_dump_json())
     local = LocalWorkers(
         terms=tuple(
             WorkerTerms(name=f"media-{index}", rtp_ports=ports, shared_ports=-(-media.shared_ports // count))
             for index, ports in enumerate(_slices(media.rtp_ports.low, media.rtp_ports.high, count))
         ),
-        command=(sys.executable, "-P", "-m", "softswitch", "media-worker", *log_options),
+        command=(sys.executable, "-P", "-m", "softswitch", "media-worker", *log_options, *studio_options),
         directory=settings.server.state_directory,
         hosts=engine_settings(settings).hosts,
         orphan_time=media.orphan_time,

@@ -26,6 +26,7 @@ from rtp.columns import Slots
 from rtp.latch import Latch, Peer
 from rtp.payload import audio_clock, payload_map
 from rtp.relay import Outgoing, Relay
+from rtp.srtp import SrtpError
 from rtp.table import NOBODY, StreamTable
 
 REPORT_SECONDS = 5.0  # RFC 3550 6.2: Tmin, the mean interval; each one is drawn from half to one and a half of it
@@ -57,6 +58,7 @@ class _Stream:
 
     __slots__ = (
         "family",
+        "key_problem",
         "partner",
         "peer",
         "problem",
@@ -76,6 +78,7 @@ class _Stream:
         self.settings: StreamSettings | None = None
         self.partner: int | None = None  # the stream its packets go to; itself: echo
         self.problem = ""
+        self.key_problem = ""  # why SRTP can't be done with the keys given
         self.reports_received = 0
         self.round_trip: float | None = None
         self.remote_lost: int | None = None
@@ -95,6 +98,8 @@ class MediaEngine:
         keys = Keys(rng.getrandbits(192))
         self.latch = Latch(self.table, keys)
         self.relay = Relay(self.table, self.latch, keys)
+        self._secure = self.relay.secure
+        self.srtp = self._secure.srtp
         self.events: list[MediaEvent] = []
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
@@ -137,7 +142,9 @@ class MediaEngine:
         self.latch.peers[row] = peer
         table.own_ssrc[row] = ssrc
         table.own_stamp[row] = bits >> 32 & 0xFFFFFFFF
-        table.own_top[row] = bits >> 64
+        # Of 15 bits: with SRTP the roll-over counter is guessed wrong where the first packets are lost and the sequence
+        # number wraps just then (RFC 3711 3.3.1).
+        table.own_top[row] = bits >> 65
         table.socket[row] = rtp_socket
         self._streams[stream] = self._by_ssrc[ssrc] = _Stream(peer, rtcp_socket, family)
 
@@ -148,7 +155,8 @@ class MediaEngine:
             return
         before, state.settings = state.settings, settings
         table, row = self.table, state.peer.row
-        if before is None or _source(before) != _source(settings):
+        keyed = self._keyed(stream, state, before, settings)
+        if before is None or keyed or _source(before) != _source(settings):
             self._place(stream, state, settings)
         elif (before.rtcp_mux, before.remote) != (settings.rtcp_mux, settings.remote) and state.peer.address:
             self._place_control(state, settings)
@@ -204,6 +212,7 @@ class MediaEngine:
         self.events.append(StreamClosed(stream, self._stats(state)))
         del self._by_ssrc[int(self.table.own_ssrc[row])]
         self.latch.release(state.peer)
+        self.srtp.release(row)
         self.table.free(row)
 
     def stats(self, stream: int) -> StreamStats:
@@ -224,6 +233,8 @@ class MediaEngine:
                     self._place_control(state, state.settings)
                 self.events.append(StreamLatched(peer.stream, *host_and_port(peer.address)))
             self.latch.moved.clear()
+        if self.srtp.sends:
+            outgoing.sealed(self.srtp.protect(slots.data, outgoing.slots, outgoing.lengths, outgoing.targets))
         return outgoing
 
     # -- deadlines
@@ -240,9 +251,34 @@ class MediaEngine:
             # RFC 3550 6.2: the interval is "varied randomly over the range [0.5,1.5] times the calculated interval".
             table.report_at[due] = now + REPORT_SECONDS * (0.5 + np.array([self._draw() for _ in due]))
             self._report(due[table.control_length[due] != 0], now)
+            if self.srtp.sends:
+                self._seal_reports()
         return reports
 
     # -- below: commands
+
+    def _keyed(self, stream: int, state: _Stream, before: StreamSettings | None, settings: StreamSettings) -> bool:
+        """Take new keys; a key that stays keeps its context, with replay window and roll-over counter (RFC 3711 3.2.1).
+        Whether the stream, having failed for want of keys before, is to be placed anew."""
+        row = state.peer.row
+        old_in, old_out = (before.crypto_in, before.crypto_out) if before is not None else (None, None)
+        failed = bool(state.key_problem)
+        try:
+            if settings.crypto_in != old_in or failed:
+                if settings.crypto_in is None:
+                    self.srtp.receive_plain(row)
+                else:
+                    self.srtp.receive_with(row, settings.crypto_in.suite, settings.crypto_in.key)
+            if settings.crypto_out != old_out or failed:
+                if settings.crypto_out is None:
+                    self.srtp.send_plain(row)
+                else:
+                    self.srtp.send_with(row, settings.crypto_out.suite, settings.crypto_out.key)
+        except SrtpError as problem:
+            state.key_problem = str(problem)
+        else:
+            state.key_problem = ""
+        return failed or bool(state.key_problem)
 
     def _place(self, stream: int, state: _Stream, settings: StreamSettings) -> None:
         """Find out who may be heard, and where packets go."""
@@ -250,6 +286,9 @@ class MediaEngine:
         table, peer = self.table, state.peer
         table.address_length[peer.row] = 0
         state.problem = ""
+        if state.key_problem:
+            self._fail(stream, state, state.key_problem)
+            return
         try:
             # RFC 3264 8.4: 0.0.0.0 puts a stream on hold: whoever was heard may still be.
             if not port or not sendable(host):
@@ -393,15 +432,30 @@ class MediaEngine:
             delay=(np.where(known, since, 0.0) * 65536).astype(np.int64),
         )
 
+    def _seal_reports(self) -> None:
+        reports = self.reports
+        at = np.arange(reports.count)
+        rows = reports.rows[: reports.count]
+        lengths = self.srtp.protect_reports(reports.data, at, reports.lengths[: reports.count], rows)
+        kept = np.flatnonzero(lengths)
+        reports.count = len(kept)
+        if len(kept) != len(at):
+            reports.data[: len(kept)] = reports.data[kept]
+        reports.rows[: len(kept)], reports.lengths[: len(kept)] = rows[kept], lengths[kept]
+
     def _report_came(self, packet: bytes, source: bytes, socket: int, now: float) -> None:
-        """A peer's report: believed from the host its stream is locked to, on that stream's socket."""
+        """A peer's report: believed from the host its stream is locked to, on that stream's socket; of a secure stream,
+        where it authenticates, from anywhere."""
+        owner = NOBODY
+        if self.srtp.receives:
+            owner, packet = self._secure.report(packet, source, socket)
         try:
             report = rtcp.parse(packet)
         except rtcp.RtcpError:
             self.counters["bad_rtcp"] += 1
             return
-        state = self._reporter(report, source, socket)
-        if state is None:
+        state = self._streams[self.latch.peers[owner].stream] if owner else self._reporter(report, source, socket)
+        if state is None or (self.table.secure_in[state.peer.row] and not owner):
             self.counters["stray_rtcp"] += 1
             return
         row = state.peer.row
@@ -445,8 +499,8 @@ class MediaEngine:
         table, peer = self.table, state.peer
         row = peer.row
         # In the order of the columns (rtp.table).
-        ssrc, top, base, received, octets, late, unknown, foreign, bad, sent, sent_octets, reports, own = table.counts(
-            row
+        ssrc, top, base, received, octets, late, unknown, foreign, bad, sent, sent_octets, reports, own, *refused = (
+            table.counts(row)
         )
         expected = peer.expected_before + (top - base + 1 if ssrc >= 0 else 0)
         stats = StreamStats(
@@ -460,6 +514,9 @@ class MediaEngine:
             wrong_ssrc=foreign,
             unknown_payload=unknown,
             bad_packets=bad,
+            auth_failed=refused[0],
+            replayed=refused[1],
+            secure=bool(table.secure_in[row] and table.secure_out[row]),
             rtcp_received=state.reports_received,
             rtcp_sent=reports,
             latched=peer.latched,

@@ -26,7 +26,7 @@ from rtp.columns import Slots
 from rtp.latch import Latch, Peer
 from rtp.payload import audio_clock, payload_map
 from rtp.relay import Outgoing, Relay
-from rtp.srtp import SrtpError
+from rtp.srtp import Srtp, SrtpError
 from rtp.table import NOBODY, StreamTable
 
 REPORT_SECONDS = 5.0  # RFC 3550 6.2: Tmin, the mean interval; each one is drawn from half to one and a half of it
@@ -51,6 +51,16 @@ class Reports:
         self.lengths = np.zeros(REPORTS_PER_TICK, np.int64)
         self.rows = np.zeros(REPORTS_PER_TICK, np.int64)
         self.count = 0
+
+    def seal(self, srtp: Srtp) -> None:
+        """Protect those to secure rows; one that can't be is left out."""
+        rows, lengths = self.rows[: self.count], self.lengths[: self.count]
+        lengths[:] = srtp.protect_reports(self.data, np.arange(self.count), lengths, rows)
+        kept = np.flatnonzero(lengths)
+        if len(kept) != self.count:
+            self.count = len(kept)
+            for column in (self.data, self.lengths, self.rows):
+                column[: self.count] = column[kept]
 
 
 class _Stream:
@@ -155,7 +165,7 @@ class MediaEngine:
             return
         before, state.settings = state.settings, settings
         table, row = self.table, state.peer.row
-        keyed = self._keyed(stream, state, before, settings)
+        keyed = self._take_keys(state, settings)
         if before is None or keyed or _source(before) != _source(settings):
             self._place(stream, state, settings)
         elif (before.rtcp_mux, before.remote) != (settings.rtcp_mux, settings.remote) and state.peer.address:
@@ -252,33 +262,27 @@ class MediaEngine:
             table.report_at[due] = now + REPORT_SECONDS * (0.5 + np.array([self._draw() for _ in due]))
             self._report(due[table.control_length[due] != 0], now)
             if self.srtp.sends:
-                self._seal_reports()
+                reports.seal(self.srtp)
         return reports
 
     # -- below: commands
 
-    def _keyed(self, stream: int, state: _Stream, before: StreamSettings | None, settings: StreamSettings) -> bool:
-        """Take new keys; a key that stays keeps its context, with replay window and roll-over counter (RFC 3711 3.2.1).
-        Whether the stream, having failed for want of keys before, is to be placed anew."""
-        row = state.peer.row
-        old_in, old_out = (before.crypto_in, before.crypto_out) if before is not None else (None, None)
-        failed = bool(state.key_problem)
+    def _take_keys(self, state: _Stream, settings: StreamSettings) -> bool:
+        """Take the keys; whether the stream is to be placed anew: it can't be, or could not be before, for its keys."""
+        row, keys_in, keys_out = state.peer.row, settings.crypto_in, settings.crypto_out
+        failed, state.key_problem = state.key_problem, ""
         try:
-            if settings.crypto_in != old_in or failed:
-                if settings.crypto_in is None:
-                    self.srtp.receive_plain(row)
-                else:
-                    self.srtp.receive_with(row, settings.crypto_in.suite, settings.crypto_in.key)
-            if settings.crypto_out != old_out or failed:
-                if settings.crypto_out is None:
-                    self.srtp.send_plain(row)
-                else:
-                    self.srtp.send_with(row, settings.crypto_out.suite, settings.crypto_out.key)
+            if keys_in is None:
+                self.srtp.receive_plain(row)
+            else:
+                self.srtp.receive_with(row, keys_in.suite, keys_in.key)
+            if keys_out is None:
+                self.srtp.send_plain(row)
+            else:
+                self.srtp.send_with(row, keys_out.suite, keys_out.key)
         except SrtpError as problem:
             state.key_problem = str(problem)
-        else:
-            state.key_problem = ""
-        return failed or bool(state.key_problem)
+        return bool(failed or state.key_problem)
 
     def _place(self, stream: int, state: _Stream, settings: StreamSettings) -> None:
         """Find out who may be heard, and where packets go."""
@@ -431,17 +435,6 @@ class MediaEngine:
             last_sr=np.where(known, table.their_report[rows], 0),
             delay=(np.where(known, since, 0.0) * 65536).astype(np.int64),
         )
-
-    def _seal_reports(self) -> None:
-        reports = self.reports
-        at = np.arange(reports.count)
-        rows = reports.rows[: reports.count]
-        lengths = self.srtp.protect_reports(reports.data, at, reports.lengths[: reports.count], rows)
-        kept = np.flatnonzero(lengths)
-        reports.count = len(kept)
-        if len(kept) != len(at):
-            reports.data[: len(kept)] = reports.data[kept]
-        reports.rows[: len(kept)], reports.lengths[: len(kept)] = rows[kept], lengths[kept]
 
     def _report_came(self, packet: bytes, source: bytes, socket: int, now: float) -> None:
         """A peer's report: believed from the host its stream is locked to, on that stream's socket; of a secure stream,

@@ -118,7 +118,7 @@ SUITES: Final[dict[str, Suite]] = _supported()
 class _Context:
     """The library's context of one direction of one row, and the sources that have been authentic in it."""
 
-    __slots__ = ("_owner", "_sources", "pointer")
+    __slots__ = ("_key", "_owner", "_sources", "pointer")
 
     def __init__(self, name: str, key: bytes, ssrc: int | None) -> None:
         suite = SUITES.get(name)
@@ -126,9 +126,13 @@ class _Context:
             raise SrtpError(f"crypto-suite {name!r} is not one of {', '.join(SUITES)}")
         if len(key) != suite.octets:
             raise SrtpError(f"{name}: key and salt are {len(key)} octets, expected {suite.octets}")
+        self._key = (name, key)
         self._owner = _new_context(suite, key, ssrc)
         self.pointer = self._owner[0]
         self._sources: list[int] = []
+
+    def is_of(self, name: str, key: bytes) -> bool:
+        return self._key == (name, key)
 
     def heard(self, ssrc: int) -> None:
         """An authentic packet had this SSRC."""
@@ -158,15 +162,21 @@ class Srtp:
     # -- commands
 
     def receive_with(self, row: int, suite: str, key: bytes) -> None:
-        """Believe the row's peer only what this master key and salt authenticate. Raises SrtpError; the row then keeps
+        """Believe the row's peer only what this master key and salt authenticate. The key that it has keeps its
+        context, and with it replay window and roll-over counter (RFC 3711 3.2.1). Raises SrtpError; the row then keeps
         what it had."""
-        self._receive[row] = _Context(suite, key, None)
+        context = self._receive.get(row)
+        if context is None or not context.is_of(suite, key):
+            self._receive[row] = _Context(suite, key, None)
         self._table.secure_in[row] = 1
         self.receives = len(self._receive)
 
     def send_with(self, row: int, suite: str, key: bytes) -> None:
-        """Seal what is sent to the row's peer. Raises SrtpError; the row then keeps what it had."""
-        self._send[row] = _Context(suite, key, int(self._table.own_ssrc[row]))
+        """Seal what is sent to the row's peer; the same of the key that it has. A key must not come back after another
+        one: its indexes would be used twice."""
+        context = self._send.get(row)
+        if context is None or not context.is_of(suite, key):
+            self._send[row] = _Context(suite, key, int(self._table.own_ssrc[row]))
         self._table.secure_out[row] = 1
         self.sends = len(self._send)
 

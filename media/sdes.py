@@ -95,7 +95,7 @@ class SrtpRefused(SdpError):
         self.warning = warning
 
 
-KEYS_IN_CLEAR: Final = "SRTP keys need TLS signalling, or srtp_over_insecure_signalling set for this endpoint"
+KEYS_IN_CLEAR: Final = "SRTP keys need TLS, or srtp_over_insecure_signalling for this endpoint"
 
 
 def random_key(suite: str, random: Random) -> StreamKey:

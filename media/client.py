@@ -137,7 +137,7 @@ class InProcessMedia:
     @property
     def counters(self) -> dict[str, int]:
         """Packets dropped that were no stream's, by cause."""
-        return self._engine.counters | self._sockets.counters
+        return self._engine.counters | self._engine.srtp.counters | self._sockets.counters
 
     @property
     def streams(self) -> int:

@@ -83,7 +83,7 @@ class SecureRows:
             if opened is not None:
                 return row, opened
         if named.any() and tried:
-            table.auth_failed[tried[0]] += 1
+            self.srtp.refused(tried[0])
         return NOBODY, packet
 
     # -- unknown sources
@@ -104,7 +104,7 @@ class SecureRows:
                 claimants = self._claimants(int(hosts[index]), source, int(ssrc[slot]), int(slots.sockets[slot]))
             # What fails goes on as a stranger, whom a plain stream behind the same NAT may expect.
             if claimants and not self._claim(slots, slot, claimants, source, rows):
-                table.auth_failed[claimants[0].row] += 1
+                self.srtp.refused(claimants[0].row)
 
     def _claimants(self, host_key: int, source: bytes, ssrc: int, socket: int) -> list[Peer]:
         """Secure streams behind NAT that the packet may be of."""

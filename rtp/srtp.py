@@ -146,11 +146,15 @@ class _Context:
 
 
 class Srtp:
-    """Contexts by row. `receives` and `sends` count the rows that have one: none, and a batch need not be looked at."""
+    """Contexts by row. `receives` and `sends` count the rows that have one: none, and a batch need not be looked at.
 
-    __slots__ = ("_receive", "_scratch", "_send", "_size", "_table", "receives", "sends")
+    counters: packets refused, of all rows that ever were.
+    """
+
+    __slots__ = ("_receive", "_scratch", "_send", "_size", "_table", "counters", "receives", "sends")
 
     def __init__(self, table: StreamTable) -> None:
+        self.counters = {"srtp_auth_failed": 0, "srtp_replayed": 0, "srtp_unsent": 0}
         self._table = table
         self._receive: dict[int, _Context] = {}
         self._send: dict[int, _Context] = {}
@@ -217,7 +221,7 @@ class Srtp:
             status = call(receive[row].pointer, base + offset, sizes + index)
             if status != _OK:
                 opened[index] = -1
-                self._failed(row, status)
+                self.refused(row, status in _REPLAYED)
         fresh = np.flatnonzero((ssrcs != self._table.ssrc[rows]) & (opened >= 0))
         for index in fresh.tolist():
             receive[int(rows[index])].heard(int(ssrcs[index]))
@@ -236,6 +240,7 @@ class Srtp:
             # The library refuses what has no header, an index that has been used (RFC 3711 9.1), and a spent key.
             if call(send[row].pointer, base + offset, sizes + index) != _OK:
                 sealed[index] = 0
+                self.counters["srtp_unsent"] += 1
         new = lengths.copy()
         new[chosen] = sealed
         return new
@@ -268,9 +273,10 @@ class Srtp:
             return status
         return bytes(ffi.buffer(self._scratch, self._size[0]))
 
-    def _failed(self, row: int, status: int) -> None:
-        counts = self._table.replayed if status in _REPLAYED else self._table.auth_failed
-        counts[row] += 1
+    def refused(self, row: int, replayed: bool = False) -> None:
+        """Count a packet of the row's that is not believed."""
+        (self._table.replayed if replayed else self._table.auth_failed)[row] += 1
+        self.counters["srtp_replayed" if replayed else "srtp_auth_failed"] += 1
 
 
 def _pointers(data: U8, sizes: npt.NDArray[np.int32]) -> tuple[Any, int, Any]:

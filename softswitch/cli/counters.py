@@ -18,6 +18,7 @@ CALLS = {
     "calls refused: no media ports": "refused: no audio port free in media.rtp_ports",
     "calls refused: draining": "refused: the switch is shutting down",
     "legs failed: no media ports": "phones or trunks not called: no audio port free in media.rtp_ports",
+    "legs failed: signalling in the clear": "phones or trunks not called: they want SRTP or sips, which need TLS",
     "internal errors": "ended by a fault of the switch: see the log",
 }
 SIGN_IN = {
@@ -50,6 +51,9 @@ AUDIO = {
     "overload": "dropped: too many strange packets at one time",
     "bad_rtcp": "RTCP dropped: malformed",
     "stray_rtcp": "RTCP dropped: of no call",
+    "srtp_auth_failed": "dropped: SRTP that does not authenticate",
+    "srtp_replayed": "dropped: SRTP that had come before",
+    "srtp_unsent": "not sent: could not be protected",
     "send_failed": "not sent: the network refused",
     "send_full": "not sent: the system's buffer was full",
     "receive_failed": "not received: the network reported an error",

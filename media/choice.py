@@ -37,7 +37,8 @@ class AudioPolicy(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     stands for every other codec that can be relayed. `prefer`: whose order ranks the codecs of an offer that
     we answer and of one that we pass on to this endpoint, "ours" (of `codecs`) or "theirs" (of the offer).
     `dtmf`: telephone-events. `ptime`: milliseconds per packet that we ask for, 0 to ask for nothing.
-    `rtcp_mux`: offer and accept RTP and RTCP on one port (RFC 5761). `comfort_noise`: RFC 3389.
+    `rtcp_mux`: offer and accept RTP and RTCP on one port (RFC 5761). `comfort_noise`: RFC 3389. `srtp`: "never",
+    "optional" or "required" (media.sdes); `sdes`: SRTP keys may stand in its descriptions.
     """
 
     codecs: tuple[str, ...] = ("opus", "G722", "PCMA", "PCMU", "G729", "GSM", "iLBC")
@@ -46,6 +47,8 @@ class AudioPolicy(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     rtcp_mux: bool = False
     prefer: str = "ours"
     comfort_noise: bool = True
+    srtp: str = "never"
+    sdes: bool = False
 
 
 # --- choosing -----------------------------------------------------------------------------------------------

@@ -16,10 +16,12 @@ the audio codecs in order of preference, then comfort noise (RFC 3389), then tel
 `direction` is always one of `DIRECTIONS`, from the side of whoever's description or session it belongs to.
 """
 
+from secrets import token_bytes
 from typing import Final
 
 import msgspec
 
+from media import sdes
 from media.audio import (
     BY_BITS,
     DIRECTIONS,
@@ -76,6 +78,9 @@ class AudioOffer(msgspec.Struct, gc=False):
     rtcp_mux: bool = False
     timing: str = "0 0"
     layout: tuple[str, ...] = AUDIO_ONLY
+    profile: str = PROFILE
+    crypto: tuple[sdes.CryptoLine, ...] = ()
+    """SRTP keys that may be answered; (): plain RTP."""
 
 
 class Offered(msgspec.Struct, gc=False):
@@ -86,6 +91,8 @@ class Offered(msgspec.Struct, gc=False):
     rtcp_mux: bool
     layout: tuple[str, ...]
     used: tuple[PayloadType, ...]
+    profile: str = PROFILE
+    crypto: tuple[sdes.CryptoLine, ...] = ()
 
 
 class AudioSession(msgspec.Struct, gc=False):
@@ -97,7 +104,8 @@ class AudioSession(msgspec.Struct, gc=False):
     own (RFC 3264 section 6.1). `direction`: ours. `ptime`: what the peer wants, ms.
 
     For what comes later on this leg: `peer_direction` and `named` are what the peer last wrote, `layout` the
-    m= lines that any new offer must repeat, `used` every number that has had a meaning.
+    m= lines that any new offer must repeat, `used` every number that has had a meaning. `crypto`: SRTP keys of both
+    directions, None for plain RTP.
     """
 
     remote: MediaAddress
@@ -111,6 +119,7 @@ class AudioSession(msgspec.Struct, gc=False):
     named: tuple[Codec, ...] = ()
     layout: tuple[str, ...] = AUDIO_ONLY
     used: tuple[PayloadType, ...] = ()
+    crypto: sdes.Crypto | None = None
 
 
 # --- one leg: their offer, our answer -----------------------------------------------------------------------
@@ -123,11 +132,16 @@ def read_offer(sdp: bytes, policy: AudioPolicy) -> AudioOffer:
     """
     description = parse(sdp)
     problem: SdpError | None = None
-    for index, media in enumerate(description.media):
+    for index, media in sdes.by_preference(description.media, policy.srtp):
         # "A port number of zero in the offer indicates that the stream is offered but MUST NOT be used" (RFC
-        # 3264 5.1). RFC 3264 section 6.1 and RFC 5939: another profile (RTP/AVPF, RTP/SAVP,
-        # UDP/TLS/RTP/SAVPF) is not this one.
-        if media.kind != "audio" or media.proto != PROFILE or not media.port:
+        # 3264 5.1). RFC 3264 section 6.1 and RFC 5939: another profile (RTP/AVPF, RTP/SAVPF, UDP/TLS/RTP/SAVPF) is
+        # none of ours.
+        if media.kind != "audio" or media.proto not in (PROFILE, sdes.SECURE) or not media.port:
+            continue
+        try:
+            crypto = sdes.offered(media, policy)
+        except sdes.SrtpRefused as refused:
+            problem = problem or refused
             continue
         audio = offered_audio(media, policy)
         if not audio.codecs:
@@ -147,6 +161,8 @@ def read_offer(sdp: bytes, policy: AudioPolicy) -> AudioOffer:
             audio.rtcp_mux and policy.rtcp_mux,
             description.timing,
             layout,
+            media.proto,
+            crypto,
         )
     raise problem or SdpError(488, "No usable audio in the offer")
 
@@ -168,16 +184,19 @@ def make_answer(
     origin: Origin,
     session: AudioSession | None = None,
     ptime: int | None = None,
+    random: sdes.Random = token_bytes,
 ) -> tuple[bytes, AudioSession]:
     """Answer `offer` with `codecs` (in its numbers). `direction` is what we wish, narrowed to what the offer
-    permits; `session` what stood before on this leg; `ptime` ms, None to keep the offerer's. Raises
-    `NoCommonCodec`."""
+    permits; `session` what stood before on this leg; `ptime` ms, None to keep the offerer's; `random` gives SRTP
+    keys. Raises `NoCommonCodec`."""
     if not codecs or not is_audio(codecs[0].codec):
         raise NoCommonCodec
     direction = answer_direction(offer.direction, direction)
     if ptime is None:
         ptime = offer.ptime
-    body = describe(local, codecs, direction, ptime, offer.rtcp_mux, offer.timing, offer.layout)
+    crypto = sdes.answered(offer.crypto, offer.profile, session.crypto if session is not None else None, random)
+    keys = sdes.written((sdes.CryptoLine(crypto.tag, crypto.ours),)) if crypto is not None else ""
+    body = describe(local, codecs, direction, ptime, offer.rtcp_mux, offer.timing, offer.layout, offer.profile, keys)
     voice, events = parted(codecs)
     remote = offer.remote
     if offer.rtcp_mux:
@@ -195,6 +214,7 @@ def make_answer(
         codecs_of(named),
         offer.layout,
         merged(named, session.used) if session is not None else named,
+        crypto,
     )
 
 
@@ -218,10 +238,12 @@ def make_offer(
     origin: Origin,
     session: AudioSession | None = None,
     ptime: int | None = None,
+    random: sdes.Random = token_bytes,
 ) -> tuple[bytes, Offered]:
     """Offer `codecs`. `session` is what stands on this leg, for a re-offer: its m= lines are repeated, since
     RFC 3264 section 8 has it that "the i-th media stream in the new SDP matches the i-th in the old".
-    `ptime`: ms, None for the policy's. Raises `NoCommonCodec` where `codecs` has no audio."""
+    `ptime`: ms, None for the policy's; `random` gives SRTP keys. Raises `NoCommonCodec` where `codecs` has no audio,
+    `SrtpRefused` where the policy wants SRTP and its keys may not be sent."""
     if not codecs or not is_audio(codecs[0].codec):
         raise NoCommonCodec
     layout = AUDIO_ONLY
@@ -231,8 +253,11 @@ def make_offer(
         used = merged(codecs, session.used)
     if ptime is None:
         ptime = policy.ptime
-    body = describe(local, codecs, direction, ptime, policy.rtcp_mux, "0 0", layout)
-    return origin.describe(body), Offered(codecs, direction, policy.rtcp_mux, layout, used)
+    before = session.crypto if session is not None else None
+    profile, crypto = sdes.to_offer(policy, before, session is None, random)
+    keys = sdes.written(crypto)
+    body = describe(local, codecs, direction, ptime, policy.rtcp_mux, "0 0", layout, profile, keys)
+    return origin.describe(body), Offered(codecs, direction, policy.rtcp_mux, layout, used, profile, crypto)
 
 
 def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
@@ -250,8 +275,7 @@ def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
     media = description.media[index]
     if not media.port:
         raise SdpError(488, "Audio refused in the answer")
-    if media.proto != PROFILE:
-        raise SdpError(488, "Answer changes the transport profile")
+    crypto = sdes.agreed(media, offered.profile, offered.crypto)
     audio = answered_audio(media, offered.codecs)
     if not audio.codecs:
         raise NoCommonCodec("Answer names no codec that was offered")
@@ -273,6 +297,7 @@ def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
         codecs_of(answered),
         offered.layout,
         merged(answered, offered.used),
+        crypto,
     )
 
 

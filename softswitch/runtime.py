@@ -30,21 +30,22 @@ from media.commands import (
     StreamStats,
 )
 from media.negotiate import AudioOffer, AudioPolicy
+from media.sdes import KEYS_IN_CLEAR
 from media.sdp import Origin, SdpError
-from sip.effects import Flow
+from sip.effects import TRANSPORTS, Destination, Flow, Target
 from sip.errors import SipError
 from sip.ids import Ids
 from sip.message import Request
 from sip.timers import Timer, TimerHeap
 from sip.ua import UserAgent
-from sip.ua_events import SessionArrived
+from sip.ua_events import SessionArrived, SessionFailed
 from softswitch.admission import Admission, Challenge, Known, Refuse
 from softswitch.call import Call
 from softswitch.call_limits import CallLimits
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
-from softswitch.sip_leg import SessionEvent, SipLeg
+from softswitch.sip_leg import SessionEvent, SipLeg, warning
 from softswitch.toll import TollGuard
 from softswitch.vocabulary import (
     Accept,
@@ -107,6 +108,8 @@ class Active(msgspec.Struct):
     """Streams that have not told their statistics yet."""
     bridged: tuple[int, int] = (0, 0)
     finished: bool = False
+    originated: dict[int, Originate] = {}
+    """What the INVITEs of outbound legs were made of, as long as they may be sent again in another form."""
 
 
 class Runtime:
@@ -175,6 +178,8 @@ class Runtime:
         leg = self.legs.get(event.session.user) if isinstance(event.session.user, int) else None
         if leg is None:
             return
+        if isinstance(event, SessionFailed) and self._invited_again(leg, event.status, now):
+            return
         heard = leg.translate(event, now)
         if leg.over:
             self._leg_over(leg, now)
@@ -223,7 +228,8 @@ class Runtime:
             terms = self._book.terms(known)
             nat = behind_nat(terms, request, flow)
             setup = self._book.setup(known, request, flow, self._passed(request))
-            leg = self._make_leg(leg_id, True, setup.kind, setup.endpoint, terms.policy, nat, host, terms.reliable)
+            policy = keyed(terms.policy, flow)
+            leg = self._make_leg(leg_id, True, setup.kind, setup.endpoint, policy, nat, host, terms.reliable)
             offer = leg.arrived(session.remote_offer)
             limit = terms.channels if isinstance(terms, TrunkEntry) else terms.call_limit
             if not self._limits.acquire(f"{setup.kind}:{setup.endpoint}", limit, contact_id):
@@ -233,7 +239,8 @@ class Runtime:
             remote = offer.remote if offer is not None else None
             leg.local = self._media.open(leg_id, host, remote, nat, leg.origin.host, now, contact_id)
         except (SdpError, SipError) as error:
-            session.reject(error.status, error.reason, [], now)
+            headers = warning(error, self._announce(host)) if isinstance(error, SdpError) else []
+            session.reject(error.status, error.reason, headers, now)
             return
         except NoMediaPorts:
             self._limits.release(contact_id)
@@ -280,7 +287,12 @@ class Runtime:
         # RFC 3264 section 5: session id and version are 64-bit numbers of which the top bit stays clear.
         origin = Origin(self._ids.number(62), 1, "-", self._announce(host))
         silence = (self.settings.silence_hangup, self.settings.hold_silence)
-        return SipLeg(leg, inbound, kind, endpoint, policy, nat, host, origin, self._media, silence, reliable)
+        made = SipLeg(leg, inbound, kind, endpoint, policy, nat, host, origin, self._media, silence, reliable)
+        made.random = self._octets
+        return made
+
+    def _octets(self, count: int) -> bytes:
+        return self._ids.number(8 * count).to_bytes(count, "big")
 
     def _next_leg(self) -> int:
         return next(self._leg_ids)
@@ -321,9 +333,14 @@ class Runtime:
         endpoint = effect.endpoint
         address = endpoint.address
         assert isinstance(address, DialAddress)
-        leg = self._make_leg(
-            effect.leg, False, endpoint.kind, endpoint.name, endpoint.policy, address.nat, address.host
-        )
+        policy = keyed(endpoint.policy, address.destination)
+        why = _in_the_clear(policy, address)
+        if why:
+            self.counters["legs failed: signalling in the clear"] += 1
+            log.warning("not called", **{endpoint.kind: endpoint.name}, why=why)
+            self._tell(active, Released(effect.leg, Cause.INCOMPATIBLE_DESTINATION, 488, by_peer=False, text=why))
+            return
+        leg = self._make_leg(effect.leg, False, endpoint.kind, endpoint.name, policy, address.nat, address.host)
         contact_id = active.call.contact.id
         try:
             leg.local = self._media.open(effect.leg, address.host, None, address.nat, leg.origin.host, now, contact_id)
@@ -336,6 +353,16 @@ class Runtime:
         # The directory has seen that there is room. Counted by leg, so that failover to another gateway keeps the
         # channel that the failed leg has given back a moment ago.
         self._limits.acquire(f"{endpoint.kind}:{endpoint.name}", 0, active.call.contact.id)
+        leg.call = active.call.contact.id
+        self.legs[effect.leg] = leg
+        active.originated[effect.leg] = effect
+        self._invite(active, leg, effect, now)
+
+    def _invite(self, active: Active, leg: SipLeg, effect: Originate, now: float) -> None:
+        """Send the INVITE of an outbound leg."""
+        endpoint = effect.endpoint
+        address = endpoint.address
+        assert isinstance(address, DialAddress)
         sdp = leg.first_offer(effect.codecs, effect.direction)
         request = Request(
             "INVITE",
@@ -353,12 +380,19 @@ class Runtime:
         if address.nat:
             session.destination = address.destination
         leg.session = session
-        leg.call = active.call.contact.id
-        self.legs[effect.leg] = leg
         record = active.call.contact.leg(effect.leg)
         if record is not None:
             record.call_id = session.call_id
             record.address = address.uri
+
+    def _invited_again(self, leg: SipLeg, status: int, now: float) -> bool:
+        """The far end does not take SRTP that is not required: call it once more with plain RTP."""
+        active = self.calls.get(leg.call)
+        effect = active.originated.get(leg.id) if active is not None else None
+        if active is None or effect is None or not leg.offers_plain(status):
+            return False
+        self._invite(active, leg, effect, now)
+        return True
 
     def _progress(self, active: Active, effect: Progress, now: float) -> None:
         leg = self.legs.get(effect.leg)
@@ -455,6 +489,7 @@ class Runtime:
             return
         self._media.close(leg.id, now)
         self._lost.discard(leg.id)
+        active.originated.pop(leg.id, None)
         if leg.id in active.bridged:
             active.bridged = (0, 0)
         holder = (leg.kind, leg.endpoint)
@@ -511,6 +546,29 @@ class Runtime:
             return
         self._limits.release(contact.id)
         self._record(contact)
+
+
+def secure(way: Destination) -> bool:
+    """Whether signalling that goes this way can be read by nobody else: TLS to the next hop."""
+    hops = way if isinstance(way, tuple) and not isinstance(way, Flow | Target) else (way,)
+    return bool(hops) and all(hop is not None and TRANSPORTS[hop.transport].secure for hop in hops)
+
+
+def keyed(policy: AudioPolicy, way: Destination) -> AudioPolicy:
+    """The policy of a leg whose signalling goes this way: over TLS, SRTP keys may stand in its descriptions."""
+    if policy.srtp == "never" or policy.sdes or not secure(way):
+        return policy
+    return msgspec.structs.replace(policy, sdes=True)
+
+
+def _in_the_clear(policy: AudioPolicy, address: DialAddress) -> str:
+    """Why an endpoint must not be called without TLS; "" where it may be."""
+    if policy.srtp == "required" and not policy.sdes:
+        return KEYS_IN_CLEAR
+    # RFC 3261 26.2.2, RFC 5630 3.1.1: a sips resource is reached over TLS or not at all.
+    if address.uri[:5].lower() == "sips:" and address.destination is not None and not secure(address.destination):
+        return "its address is a sips one, which needs TLS"
+    return ""
 
 
 _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {

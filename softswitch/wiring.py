@@ -224,7 +224,7 @@ def entries(settings: Settings) -> Entries:
             name: TrunkEntry(
                 name=name,
                 context=trunk.context or "",
-                policy=AudioPolicy(codecs=trunk.codecs or settings.media.codecs),
+                policy=_policy(settings, trunk),
                 ring_timeout=trunk.ring_timeout,
                 nat=trunk.nat,
                 reliable=_RELIABLE[trunk.reliable_provisional],
@@ -232,6 +232,14 @@ def entries(settings: Settings) -> Entries:
             )
             for name, trunk in settings.trunks.items()
         },
+    )
+
+
+def _policy(settings: Settings, endpoint: Extension | Trunk) -> AudioPolicy:
+    return AudioPolicy(
+        codecs=endpoint.codecs or settings.media.codecs,
+        srtp=endpoint.srtp,
+        sdes=endpoint.srtp_over_insecure_signalling,
     )
 
 
@@ -251,7 +259,7 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
             caller_id.number or extension.number,
             extension.name if caller_id.name is None else caller_id.name,
         ),
-        policy=AudioPolicy(codecs=extension.codecs or settings.media.codecs),
+        policy=_policy(settings, extension),
         ring_timeout=extension.ring_timeout,
         nat=extension.nat,
         reliable=_RELIABLE[extension.reliable_provisional],

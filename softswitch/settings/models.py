@@ -248,6 +248,11 @@ class Extension(Section):
     nat: Literal["auto", "yes", "no"] = "auto"
     """Behind NAT: told from the addresses, always, or never. Then audio may come from where signalling
     does."""
+    srtp: Literal["never", "optional", "required"] = "never"
+    """Encrypted audio (SRTP, keys by SDES): `never`; `optional`: as the phone offers, and offered to it first;
+    `required`: calls without it are refused with 488. Keys go in the signalling: over TLS only, see next."""
+    srtp_over_insecure_signalling: bool = False
+    """Let `srtp` keys go over UDP and TCP too, where whoever sees the signalling can decrypt the audio."""
     transports: Transports = ("udp", "tcp")
     """Transports the phone may use."""
     sources: AddressRules = ()

@@ -208,6 +208,11 @@ class Trunk(Section):
     """Whether the trunk stands behind NAT: audio may then come from another address than signalled."""
     reliable_provisional: Literal["no", "supported", "required"] = "supported"
     """Provisional answers with PRACK (RFC 3262): never, where the trunk can, or demanded of it."""
+    srtp: Literal["never", "optional", "required"] = "never"
+    """Encrypted audio (SRTP, keys by SDES): `never`; `optional`: as the trunk offers, and offered to it first;
+    `required`: calls without it are refused with 488. Keys go in the signalling: over TLS only, see next."""
+    srtp_over_insecure_signalling: bool = False
+    """Let `srtp` keys go over UDP and TCP too, where whoever sees the signalling can decrypt the audio."""
 
     @model_validator(mode="after")
     def _whole(self) -> Trunk:

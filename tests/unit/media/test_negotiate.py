@@ -271,7 +271,8 @@ def test_rfc_3264_section_8_a_new_offer_of_ours_keeps_the_media_lines_of_the_ses
     "media",
     [
         "m=audio 0 RTP/AVP 0",
-        "m=audio 4000 RTP/SAVP 0",
+        "m=audio 4000 RTP/SAVPF 0",
+        "m=audio 4000 UDP/TLS/RTP/SAVP 0",
         "m=audio 4000 RTP/AVPF 0",
         "m=audio 4000 UDP/TLS/RTP/SAVPF 0",
         "m=video 4000 RTP/AVP 31",

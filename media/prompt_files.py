@@ -29,9 +29,18 @@ from media.tones import FULL_SCALE_DBM0
 BLOCK_SECONDS = 0.5  # decoded at a time
 LOW_SECONDS = 1.5  # a stream with less ahead is filled up
 HIGH_SECONDS = 3.0  # to this much
-# What libsndfile can't read is read by FFmpeg, as the one format that the extension says: its own guess could take a
-# file for a playlist, which names other files and addresses.
-FFMPEG_FORMATS = {".m4a": "mov", ".mp4": "mov", ".aac": "aac", ".webm": "matroska", ".mka": "matroska", ".amr": "amr"}
+# What libsndfile can't read, or, MP3, not in blocks (soundfile seeks after each, which breaks its frames), is read by
+# FFmpeg, as the one format that the extension says: its own guess could take a file for a playlist, which names other
+# files and addresses.
+FFMPEG_FORMATS = {
+    ".mp3": "mp3",
+    ".m4a": "mov",
+    ".mp4": "mov",
+    ".aac": "aac",
+    ".webm": "matroska",
+    ".mka": "matroska",
+    ".amr": "amr",
+}
 MUSIC_EXTENSIONS = {*EXTENSIONS, *FFMPEG_FORMATS}
 MAX_RATE = 768_000  # Hz; a header that claims more is no sound file
 
@@ -48,7 +57,7 @@ class Decoder(Protocol):
 
 
 class SndfileDecoder:
-    """WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF...: what libsndfile reads."""
+    """WAV, FLAC, Ogg Vorbis and Opus, AIFF...: what libsndfile reads."""
 
     def __init__(self, path: str) -> None:
         self._file = soundfile.SoundFile(path)
@@ -75,7 +84,7 @@ class SndfileDecoder:
 
 
 class FfmpegDecoder:
-    """AAC in MP4, WebM...: one format, as told."""
+    """MP3, AAC in MP4, WebM...: one format, as told."""
 
     def __init__(self, path: str, format: str) -> None:
         self._container = av.open(path, format=format, options={"protocol_whitelist": "file"})

@@ -1,4 +1,4 @@
-"""Hold music: everybody hears the same moment, at every rate; files follow each other; a class without any is a melody."""
+"""Hold music: everybody hears the same moment, at every rate; files in a row; a class without any is a melody."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def test_dtmf_as_a_tone() -> None:
 
 @pytest.mark.parametrize("name", ["dtmf:", "dtmf:12x", "dtmf:" + "1" * 65, "nothing", ""])
 def test_unknown_tones_say_what_there_is(name: str) -> None:
-    with pytest.raises(SourceError, match="dtmf|DTMF"):
+    with pytest.raises(SourceError, match=r"dtmf|DTMF"):
         tones.tone_samples(name, "us", 8000)
 
 

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import av
@@ -278,30 +278,35 @@ class PromptFiles:
         self._speech = speech or SpeechLibrary(settings.speech)
 
     def find(self, names: Sequence[str], language: str) -> list[Found | None]:
-        return [self._find(name, language) for name in names]
+        roots = [Path(os.path.realpath(place)) for place in self._settings.prompt_directories]
+        return [self._find(name, language, roots) for name in names]
 
-    def _find(self, name: str, language: str) -> Found | None:
+    def _find(self, name: str, language: str, roots: list[Path]) -> Found | None:
         """The first candidate there is. SourceError when it lies, by its name or through links, outside."""
         path = checked_name(name)
-        roots = [Path(os.path.realpath(place)) for place in self._settings.prompt_directories]
         if path.is_absolute():
+            if not _below(path, roots):  # whether there is such a file is told to nobody
+                raise self._outside(name)
             places = [Path(str(path) + suffix) for suffix in ("", *EXTENSIONS)]
         else:
             below = candidates(path, language, self._settings.language)
             places = [root / candidate for root in roots for candidate in below]
         for place in places:
-            real = Path(os.path.realpath(place))
-            if not any(real.is_relative_to(root) for root in roots):
-                if path.is_absolute() or os.path.lexists(place):
-                    raise SourceError(
-                        f"sound file {name!r} lies outside of the prompt directories, as it stands or by a link: "
-                        f"put it below one of {', '.join(map(str, self._settings.prompt_directories))}"
-                    )
+            if not os.path.lexists(place):
                 continue
-            found = found_file(str(real))
+            if not _below(place, roots):
+                raise self._outside(name)
+            found = found_file(os.path.realpath(place))
             if found is not None:
                 return found
         return None
+
+    def _outside(self, name: str) -> SourceError:
+        places = ", ".join(map(str, self._settings.prompt_directories)) or "(none is set)"
+        return SourceError(
+            f"sound file {name!r} lies outside of the prompt directories, as it stands or by a link: put it below "
+            f"one of them: {places}"
+        )
 
     def decode(self, path: str, rate: int, start: float) -> I16 | FileStream:
         decoder = open_decoder(path)
@@ -353,6 +358,11 @@ class PromptFiles:
         return sorted(paths)
 
 
+def _below(place: PurePath, roots: list[Path]) -> bool:
+    real = Path(os.path.realpath(place))
+    return any(real.is_relative_to(root) for root in roots)
+
+
 def found_file(path: str) -> Found | None:
     """None when there is none, or no regular file."""
     try:
@@ -367,7 +377,8 @@ def found_file(path: str) -> Found | None:
 
 
 def levelled(samples: I16, dbm0: float) -> I16:
-    """The active parts (20 ms blocks less than 30 dB below the loudest) brought to a level, without clipping."""
+    """The active parts (blocks of about 160 samples less than 30 dB below the loudest one) brought to a level, without
+    clipping."""
     block = max(1, len(samples) // max(1, len(samples) // 160))
     whole = len(samples) // block
     if not whole:
@@ -391,17 +402,21 @@ class SoundThreads:
         self._files = ThreadPoolExecutor(2, "sounds")
         self._speech = ThreadPoolExecutor(2, "speech")
         self._post = post
+        self._closed = False
 
     def submit(self, job: Callable[[], None]) -> None:
-        self._files.submit(job)
+        if not self._closed:
+            self._files.submit(job)
 
     def submit_speech(self, job: Callable[[], None]) -> None:
-        self._speech.submit(job)
+        if not self._closed:
+            self._speech.submit(job)
 
     def post(self, call: Callable[[], None]) -> None:
         self._post(call)
 
     def close(self) -> None:
-        """Jobs that have not begun are dropped; nothing may be submitted afterwards."""
+        """Jobs that have not begun are dropped, and all that come later: the engine is ending."""
+        self._closed = True
         self._files.shutdown(wait=True, cancel_futures=True)
         self._speech.shutdown(wait=True, cancel_futures=True)

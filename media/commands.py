@@ -61,8 +61,13 @@ class StreamSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Packets may be sent to this peer."""
     receive: bool = True
     """Packets are expected from this peer, and passed on."""
+    fmtps: tuple[tuple[int, str], ...] = ()
+    """(payload type of `formats`, the peer's `a=fmtp` for it): what the peer wants to receive."""
+    tones: bool = True
+    """Digits for a peer without telephone-event are put into its audio as tones. False: they are left out (they go by
+    the signalling, or this peer never takes tones)."""
     ptime: int = 20
-    """Milliseconds of audio in a packet."""
+    """Milliseconds of audio in a packet that we send where it is not relayed as it comes."""
     rtcp_mux: bool = False
     """RTCP shares the RTP port (RFC 5761)."""
     silence_after: float | None = None

@@ -393,6 +393,8 @@ class SipLeg:
                 receives=() if session.receive in (agreed, ()) else _formats(session.receive) + formats,
                 send=session.direction in _SENDS,
                 receive=session.direction in _RECEIVES,
+                fmtps=session.fmtps,
+                tones=self.policy.digits in ("auto", "inband"),
                 ptime=session.ptime,
                 rtcp_mux=session.rtcp_mux,
                 # Few telephones send anything before the answer, early media or not.

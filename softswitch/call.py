@@ -27,15 +27,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
+import msgspec
+
 from media.negotiate import (
     AudioOffer,
     AudioPolicy,
     AudioSession,
+    as_offer,
     flipped,
     own_answer,
     own_offer,
     relay_answer,
     relay_offer,
+    relays,
+    transcodes,
 )
 from media.sdp import NoCommonCodec, PayloadType
 from softswitch.call_media import MEND_AFTER, MEND_TIMER, LegMedia, OutLeg, State, codec_name, own_media
@@ -365,7 +370,7 @@ class Call(LegMedia):
             return
         if self._a_codecs is None:
             try:
-                codecs = relay_answer(self._offer, event.session)
+                codecs = relay_answer(self._offer, event.session, out.endpoint.policy)
             except NoCommonCodec:
                 self._tell_ringing(event.status)
                 return
@@ -414,21 +419,30 @@ class Call(LegMedia):
     def _connect(self, leg: int, session: AudioSession, now: float) -> None:
         """B took the call: answer A."""
         offer = self._offer
-        if offer is None:
-            self.state = State.OFFERING
-            self._effects.append(Accept(self.a, session.codecs + session.dtmf, flipped(session.direction)))
-            return
+        policy = self._policy_of(leg)
         try:
-            codecs = relay_answer(offer, session)
+            if offer is None:
+                ours = msgspec.structs.replace(self._a_policy, prefer="theirs")
+                codecs = relay_offer(as_offer(session, policy), ours)
+            else:
+                codecs = relay_answer(offer, session, policy)
         except NoCommonCodec:
             self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec", status=488)
+            return
+        if offer is None:
+            self.state = State.OFFERING
+            self._effects.append(Accept(self.a, codecs, flipped(session.direction)))
             return
         if self._a_codecs is None:
             self._a_codecs = codecs
             self._effects.append(Accept(self.a, codecs, flipped(session.direction)))
         else:
-            # The answer in early media binds (RFC 3264 4, RFC 6337 3.1.1): another codec now needs a new offer to A.
-            self._refit = codecs[0] != self._a_codecs[0]
+            # The answer in early media binds (RFC 3264 4, RFC 6337 3.1.1): another codec now needs a new offer to A,
+            # but one that B has not got either would not make a relay.
+            bound = self._a_codecs
+            allowed = offer.transcode and policy.transcode
+            absorbed = allowed and not relays(codecs, session) and transcodes(bound, session.codecs)
+            self._refit = codecs[0] != bound[0] and not absorbed
             self._effects.append(Accept(self.a, None))
         self.state = State.TALKING
         self._effects.append(Bridge(self.a, leg))
@@ -462,7 +476,8 @@ class Call(LegMedia):
             self._refit = False
             session = self._out[self.b].session
             if session is not None:
-                self._effects.append(Offer(self.a, relay_answer(self._offer, session), flipped(session.direction)))
+                codecs = relay_answer(self._offer, session, self._policy_of(self.b))
+                self._effects.append(Offer(self.a, codecs, flipped(session.direction)))
 
     # ---- ends -------------------------------------------------------------------------------------------
 

@@ -2,8 +2,13 @@
 
     re-offer of X, other codecs or direction   --Offer--> Y   --its answer--> Answer to X
     re-offer of X, only another address        --> Answer to X at once
+    re-offer of X, only other codecs, among them the one that Y sends             --> Answer to X at once, relayed
+    re-offer of X, only other codecs, none of which Y takes, but to be transcoded --> Answer to X at once, transcoded
     X asks us for an offer                     --> what stands; when its answer differs, --Offer--> Y
-    Y refuses                                  --> X is refused, and all stays as it was
+    Y refuses                                  --> X is refused, and all stays as it was; other codecs are transcoded
+
+So the other leg is asked for other codecs only where that makes a relay of what else would be decoded, and two legs
+that are transcoded are relayed again as soon as one of them offers what the other sends, without asking that one.
 
 One carried offer at a time: a second one meets 491 (RFC 3261 14.2), and its peer asks again.
 """
@@ -12,7 +17,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from media.codec import TELEPHONE_EVENT, codec_key, is_audio
+from media.codec import TELEPHONE_EVENT, codec_key, is_audio, transcodable
 from media.commands import MediaAddress
 from media.negotiate import (
     AudioOffer,
@@ -24,8 +29,11 @@ from media.negotiate import (
     own_offer,
     relay_answer,
     relay_offer,
+    relays,
+    shares_codec,
+    transcodes,
 )
-from media.sdp import NoCommonCodec
+from media.sdp import NoCommonCodec, PayloadType
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.vocabulary import (
@@ -151,6 +159,9 @@ class LegMedia:
         if not needs_peer(mine, offer):
             self._answer_alone(leg, offer, mine)
             return
+        if offer.direction == mine.peer_direction and self._absorbs(leg, other, offer):
+            self._answer_absorbed(leg, other, offer, mine)
+            return
         try:
             codecs = relay_offer(offer, self._policy_of(other), self._session_of(other))
         except NoCommonCodec:
@@ -164,6 +175,35 @@ class LegMedia:
         """Only the address or the numbers changed: what was agreed stands, and the other leg need not know."""
         try:
             codecs = relay_answer(offer, mine)
+        except NoCommonCodec:
+            self._effects.append(RefuseOffer(leg, 488))
+            return
+        if leg == self.a:
+            self._offer = offer
+        self._effects.append(Answer(leg, codecs, mine.direction))
+
+    def _absorbs(self, leg: int, other: int, offer: AudioOffer) -> bool:
+        """Whether other codecs of one leg need not concern the other: it goes on with what it sends, which is relayed,
+        or has to be transcoded since it takes nothing of the offer."""
+        theirs = self._session_of(other)
+        if theirs is None:
+            return False
+        if relays(offer.codecs, theirs):
+            return True
+        return not shares_codec(offer, self._policy_of(other)) and self._transcodes(leg, other, offer)
+
+    def _transcodes(self, leg: int, other: int, offer: AudioOffer) -> bool:
+        """Whether the engine can make something of an offer of the codecs that the other leg has agreed on."""
+        theirs = self._session_of(other)
+        allowed = self._policy_of(leg).transcode and self._policy_of(other).transcode
+        able = tuple([p for p in offer.codecs if transcodable(p.codec)])
+        return allowed and theirs is not None and bool(able) and transcodes(able, theirs.codecs)
+
+    def _answer_absorbed(self, leg: int, other: int, offer: AudioOffer, mine: AudioSession) -> None:
+        theirs = self._session_of(other)
+        assert theirs is not None
+        try:
+            codecs = relay_answer(offer, theirs, self._policy_of(other))
         except NoCommonCodec:
             self._effects.append(RefuseOffer(leg, 488))
             return
@@ -193,7 +233,7 @@ class LegMedia:
         leg, offer = carried.leg, carried.offer
         if offer is not None:
             try:
-                codecs = relay_answer(offer, event.session)
+                codecs = relay_answer(offer, event.session, self._policy_of(event.leg))
             except NoCommonCodec:
                 self._effects.append(RefuseOffer(leg, 488))
                 return
@@ -225,12 +265,14 @@ class LegMedia:
             return
         if flipped(session.direction) == theirs.direction and session.codecs[0].codec == theirs.codecs[0].codec:
             return
-        ranks = {codec_key(p.codec): rank for rank, p in enumerate(session.codecs + session.dtmf)}
-        common = [p for p in theirs.codecs + theirs.dtmf if codec_key(p.codec) in ranks]
-        codecs = tuple(sorted(common, key=lambda p: ranks[codec_key(p.codec)]))
-        if not codecs or not is_audio(codecs[0].codec):
-            self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec")
-            return
+        codecs = _common(session, theirs)
+        if not codecs:
+            if not self._transcoded(leg, other):
+                self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec")
+                return
+            if flipped(session.direction) == theirs.direction:
+                return
+            codecs = theirs.codecs + theirs.dtmf
         self._unasked += 1
         if self._unasked > MAX_UNASKED_OFFERS:
             return
@@ -240,12 +282,29 @@ class LegMedia:
     def _reoffer_refused(self, event: ReofferRefused, now: float) -> None:
         carried, self._carried = self._carried, None
         if carried is not None and carried.offer is not None and carried.leg != event.leg:
+            mine, offer = self._session_of(carried.leg), carried.offer
+            same_way = mine is not None and offer.direction == mine.peer_direction
+            if (
+                event.status != 491
+                and mine is not None
+                and same_way
+                and self._transcodes(carried.leg, event.leg, offer)
+            ):
+                self._answer_absorbed(carried.leg, event.leg, offer, mine)
+                return
             # RFC 3261 14.1: a refused re-INVITE leaves the session as it was, on both sides.
             self._effects.append(RefuseOffer(carried.leg, event.status if event.status in (488, 491) else 488))
         elif carried is not None and event.status == 491:
             # Nobody waits for an answer who would ask again: that is ours to do.
             self._to_mend = carried.leg
             self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
+
+    def _transcoded(self, one: int, other: int) -> bool:
+        """Whether what two legs have agreed on can be transcoded both ways."""
+        mine, theirs = self._session_of(one), self._session_of(other)
+        if mine is None or theirs is None or not (self._policy_of(one).transcode and self._policy_of(other).transcode):
+            return False
+        return transcodes(mine.codecs, theirs.codecs)
 
     def _note_hold(self, now: float, session: AudioSession) -> None:
         if self.state is State.TALKING:
@@ -281,9 +340,24 @@ def codec_name(session: AudioSession) -> str:
     return session.codecs[0].codec.name
 
 
+def _common(session: AudioSession, theirs: AudioSession) -> tuple[PayloadType, ...]:
+    """What of a leg's list the other one has agreed on, in the other's order; () without audio."""
+    ranks = {codec_key(p.codec): rank for rank, p in enumerate(session.codecs + session.dtmf)}
+    common = [p for p in theirs.codecs + theirs.dtmf if codec_key(p.codec) in ranks]
+    codecs = tuple(sorted(common, key=lambda p: ranks[codec_key(p.codec)]))
+    return codecs if codecs and is_audio(codecs[0].codec) else ()
+
+
 def own_media(policy: AudioPolicy) -> AudioOffer:
     """What a caller that made no offer would be offered by us: stands in for its offer when others are called."""
     codecs = own_offer(policy)
     voice = tuple(p for p in codecs if p.codec.name != TELEPHONE_EVENT)
     events = tuple(p for p in codecs if p.codec.name == TELEPHONE_EVENT)
-    return AudioOffer(MediaAddress("0.0.0.0", 0, 0), voice, events, "sendrecv")
+    return AudioOffer(
+        MediaAddress("0.0.0.0", 0, 0),
+        voice,
+        events,
+        "sendrecv",
+        transcode=policy.transcode,
+        digits=policy.converts_digits,
+    )

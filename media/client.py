@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from media.audio_commands import AudioCommand
 from media.commands import (
     MediaAddress,
     MediaEvent,
@@ -45,12 +46,20 @@ class MediaClient(Protocol):
     events: list[MediaEvent]
 
     def open(
-        self, stream: int, peer_host: str, remote: MediaAddress | None, nat: bool, local_host: str, now: float
+        self,
+        stream: int,
+        peer_host: str,
+        remote: MediaAddress | None,
+        nat: bool,
+        local_host: str,
+        now: float,
+        group: str = "",
     ) -> MediaAddress:
         """Take a row and a port; tells the address for our SDP (host is `local_host` as given).
 
         `peer_host` is where the peer's signalling comes from or goes to. `remote` is the address in its
-        offer, None when we make the offer. Nothing is sent or passed on before `configure`.
+        offer, None when we make the offer. Nothing is sent or passed on before `configure`. Streams that are ever to
+        hear each other share a `group`.
         Raises NoMediaPorts.
         """
 
@@ -69,6 +78,9 @@ class MediaClient(Protocol):
 
     def close(self, stream: int, now: float) -> None:
         """Free the row and the port; `StreamClosed` with the statistics follows."""
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        """Rooms, players, recordings, detectors and digits (`media.audio_commands`)."""
 
 
 class InProcessMedia:
@@ -155,7 +167,14 @@ class InProcessMedia:
     # -- commands
 
     def open(
-        self, stream: int, peer_host: str, remote: MediaAddress | None, nat: bool, local_host: str, now: float
+        self,
+        stream: int,
+        peer_host: str,
+        remote: MediaAddress | None,
+        nat: bool,
+        local_host: str,
+        now: float,
+        group: str = "",
     ) -> MediaAddress:
         peer = _comparable(peer_host)
         address = None
@@ -195,6 +214,10 @@ class InProcessMedia:
         self._engine.close(stream)
         self._pool.close(stream, now)
         self._placed.pop(stream, None)
+        self._tell()
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        self._engine.audio(command, now)
         self._tell()
 
     # -- packets

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from media.audio_commands import AudioEvent
 from rtp.ports import NoMediaPorts
 
 __all__ = [
@@ -145,7 +146,7 @@ class StreamFailed(msgspec.Struct, frozen=True, gc=False, tag=True):
     why: str
 
 
-MediaEvent = StreamClosed | StreamSilent | StreamLatched | StreamFailed
+MediaEvent = StreamClosed | StreamSilent | StreamLatched | StreamFailed | AudioEvent
 
 
 class MediaSettings(BaseModel):

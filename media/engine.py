@@ -11,6 +11,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
+from media.audio_commands import AudioCommand, Play, PlayEnded, RecordingFailed, StartRecording
 from media.commands import (
     MediaEvent,
     StreamClosed,
@@ -205,6 +206,14 @@ class MediaEngine:
         del self._by_ssrc[int(self.table.own_ssrc[row])]
         self.latch.release(state.peer)
         self.table.free(row)
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        """Rooms, players, recordings and detectors. This engine relays only: what would be heard or written fails."""
+        match command:
+            case Play(play=play):
+                self.events.append(PlayEnded(play, "failed", "this media engine plays nothing"))
+            case StartRecording(recording=recording):
+                self.events.append(RecordingFailed(recording, "", "this media engine records nothing"))
 
     def stats(self, stream: int) -> StreamStats:
         """Where a live stream stands; KeyError when there is none."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from media.audio_commands import Detect
 from media.codec import TELEPHONE_EVENT, codec_key, is_audio, transcodable
 from media.commands import MediaAddress
 from media.negotiate import (
@@ -25,7 +26,6 @@ from media.negotiate import (
     AudioSession,
     flipped,
     needs_peer,
-    own_answer,
     own_offer,
     relay_answer,
     relay_offer,
@@ -39,6 +39,7 @@ from softswitch.contact import Contact
 from softswitch.vocabulary import (
     Answer,
     AnyEffect,
+    Audio,
     Bridge,
     Endpoint,
     Offer,
@@ -68,7 +69,13 @@ class State(Enum):
     OFFERING = auto()
     TALKING = auto()
     ECHO = auto()
+    ANNOUNCING = auto()
+    CONFERRING = auto()
     ENDING = auto()
+
+
+ALONE = frozenset({State.ECHO, State.ANNOUNCING, State.CONFERRING})
+"""States in which there is nobody but the caller in the call: the switch itself has answered."""
 
 
 class OutLeg:
@@ -102,6 +109,7 @@ class LegMedia:
         "_carried",
         "_early",
         "_effects",
+        "_listening",
         "_offer",
         "_out",
         "_to_mend",
@@ -126,10 +134,20 @@ class LegMedia:
         self._to_mend = 0  # the leg whose answer still has to be carried to the other
         self._unasked = 0  # offers of our own making since a leg asked for a change
         self._effects: list[AnyEffect] = []
+        self._listening: set[int] = set()  # legs whose tones are listened for
 
     def _end_all(self, cause: int, now: float, by: str, text: str = "", status: int = 0) -> None:
         """The contact is over: release every leg that is left."""
         raise NotImplementedError
+
+    def _reoffer_alone(self, offer: AudioOffer | None) -> None:
+        """A, whom the switch itself has answered, wants other media."""
+        raise NotImplementedError
+
+    @property
+    def _alone(self) -> bool:
+        """There is nobody but A in the call."""
+        return self.state in ALONE
 
     def partner(self, leg: int) -> int | None:
         """The leg that this one talks to: after the answer, or in early media."""
@@ -138,13 +156,23 @@ class LegMedia:
             return None
         return b if leg == self.a else self.a if leg == b else None
 
+    def _join(self, leg: int) -> None:
+        """Let A and this leg hear each other, as their sessions now stand."""
+        self._effects.append(Bridge(self.a, leg))
+        for each in (self.a, leg):
+            # Where the owner says that digits come as tones, they are listened for, and made into events for a leg that
+            # has those; else tones are audio like any other.
+            if each not in self._listening and self._policy_of(each).digits == "inband":
+                self._listening.add(each)
+                self._effects.append(Audio(Detect(each, dtmf=True)))
+
     # ---- changes of an established call -----------------------------------------------------------------
 
     def _reoffered(self, event: Reoffered, now: float) -> None:
         """A leg wants other media."""
         leg, offer = event.leg, event.offer
-        if self.state is State.ECHO and leg == self.a:
-            self._reoffer_in_echo(offer)
+        if self._alone and leg == self.a:
+            self._reoffer_alone(offer)
             return
         other = self.partner(leg)
         mine = self._session_of(leg)
@@ -211,22 +239,19 @@ class LegMedia:
             self._offer = offer
         self._effects.append(Answer(leg, codecs, mine.direction))
 
-    def _reoffer_in_echo(self, offer: AudioOffer | None) -> None:
-        codecs = own_answer(offer) if offer is not None else own_offer(self._a_policy, self._a_session)
-        self._effects.append(Answer(self.a, codecs, "sendrecv"))
-
     def _reanswered(self, event: Reanswered, now: float) -> None:
         """A leg answered what we offered it: answer the leg that asked, in its turn."""
         self._keep_session(event.leg, event.session)
         carried, self._carried = self._carried, None
-        if self.state is State.ECHO:
-            self._effects.append(EchoMedia(self.a))
+        if self._alone:
+            if self.state is State.ECHO:
+                self._effects.append(EchoMedia(self.a))
             return
         other = self.partner(event.leg)
         if other is None or not self.a:
             return
         if carried is None or carried.leg == event.leg:
-            self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
+            self._join(other if event.leg == self.a else event.leg)
             if carried is None:
                 self._carry_answer(event.leg, event.session, now)
             return
@@ -241,7 +266,7 @@ class LegMedia:
                 self._offer = offer
             self._effects.append(Answer(leg, codecs, flipped(event.session.direction)))
         self._note_hold(now, event.session)
-        self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
+        self._join(other if event.leg == self.a else event.leg)
         mine = self._session_of(leg)
         if carried.taken_back and mine is not None:
             # The asker took its offer back: the other side returns to what stands.

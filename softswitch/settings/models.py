@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from softswitch.dialplan.models import Context
 from softswitch.settings.barring_models import Barring, ClassNames
@@ -19,6 +19,7 @@ from softswitch.settings.fields import (
     Codec,
     CodecList,
     DisplayName,
+    DtmfMode,
     Duration,
     ExtensionNumber,
     HeaderName,
@@ -31,6 +32,7 @@ from softswitch.settings.fields import (
     OptionalRate,
     PortRange,
     PortRangeText,
+    RecordRule,
     Section,
     Transports,
     one_or_many,
@@ -187,6 +189,23 @@ def _default_codecs() -> tuple[Codec, ...]:
     return "PCMA", "PCMU", "G722", "opus"
 
 
+def _rate(rate: int) -> int:
+    if rate not in (8000, 16000, 48000):
+        raise ValueError(f"bad rate {rate}: expected 8000, 16000 or 48000")
+    return rate
+
+
+class Recordings(Section):
+    """Sound files of recorded calls."""
+
+    format: Literal["wav", "opus"] = "wav"
+    """WAV, which everything plays, or Opus, a tenth of its size."""
+    rate: Annotated[int, AfterValidator(_rate)] = 8000
+    """Samples a second; 8000 is all that G.711 has."""
+    stereo: bool = True
+    """The customer left, the agent right; `false`: both mixed."""
+
+
 class MediaSettings(Section):
     """RTP."""
 
@@ -200,6 +219,9 @@ class MediaSettings(Section):
     """Address written into SDP where the switch stands behind NAT; absent, `sip.advertise`."""
     codecs: CodecList = Field(default_factory=_default_codecs)
     """Codecs in order of preference, for extensions and trunks that name none."""
+    transcode: bool = True
+    """Whether calls between ends without a common codec are decoded and encoded anew; else they get 488."""
+    recordings: Recordings = Recordings()
     silence_hangup: OptionalDuration = Field(60.0, ge=5, le=86400)
     """A call with no packet from one end for this long, while not on hold, is hung up; `none`: never."""
     hold_silence: OptionalDuration = Field(None, ge=5, le=86400)
@@ -263,6 +285,14 @@ class Extension(Section):
     """Dialplan context of calls from here: what this extension may dial."""
     codecs: CodecList | None = None
     """Codecs in order of preference; absent, `media.codecs`."""
+    transcode: bool | None = None
+    """Whether its calls may be transcoded; absent, `media.transcode`."""
+    dtmf: DtmfMode = "auto"
+    """How digits come and go: `auto`, telephone-events (RFC 4733) where agreed, else tones; `rfc4733`, never as tones;
+    `info`, SIP INFO; `inband`, tones."""
+    record: RecordRule | None = None
+    """Whether its calls are recorded: `never`, `always`, `on-demand` (`softswitch record`); absent, the other end
+    says."""
     max_contacts: int = Field(5, ge=1, le=50)
     """Phones registered at once; one more replaces the oldest or is refused with 403."""
     ring_timeout: Duration = Field(30.0, ge=1, le=600)

@@ -74,6 +74,7 @@ class Book:
         self.phones = {"102": 1, "103": 2, "104": 0}
         self.forwards: dict[tuple[str, str], str] = {}
         self.policy = POLICY
+        self.records: dict[str, str] = {}
         self.lively: list[str] = []
         self.payers: list[Payer] = []
         self.paying: list[tuple[str, Payer]] = []
@@ -95,6 +96,9 @@ class Book:
 
     def forward(self, extension: str, kind: str) -> str | None:
         return self.forwards.get((extension, kind))
+
+    def record(self, kind: str, name: str) -> str:
+        return self.records.get(name, "")
 
     def context_of(self, extension: str) -> str:
         return "internal"

@@ -78,14 +78,17 @@ class StreamSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     receives: tuple[Format, ...] = ()
     """The same with the numbers that the peer sends with, where an answerer chose its own to receive (RFC 3264 6.1);
     of two meanings of a number the first counts. Empty: as `formats`."""
-    fmtps: tuple[tuple[int, str], ...] = ()
-    """(payload type, parameters) as the peer wrote them: what it wants to receive."""
     send: bool = True
     """Packets may be sent to this peer."""
     receive: bool = True
     """Packets are expected from this peer, and passed on."""
+    fmtps: tuple[tuple[int, str], ...] = ()
+    """(payload type of `formats`, the peer's `a=fmtp` for it): what the peer wants to receive."""
+    tones: bool = True
+    """Digits for a peer without telephone-event are put into its audio as tones. False: they are left out (they go by
+    the signalling, or this peer never takes tones)."""
     ptime: int = 20
-    """Milliseconds of audio in a packet."""
+    """Milliseconds of audio in a packet that we send where it is not relayed as it comes."""
     rtcp_mux: bool = False
     """RTCP shares the RTP port (RFC 5761)."""
     silence_after: float | None = None

@@ -13,11 +13,22 @@ from __future__ import annotations
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 import structlog
 
+from media.audio_commands import (
+    Digit,
+    Heard,
+    PlayEnded,
+    Quality,
+    RecordingEnded,
+    RecordingFailed,
+    RecordingStarted,
+    SendDigits,
+    Talking,
+)
 from media.client import MediaClient
 from media.commands import (
     MediaEvent,
@@ -40,8 +51,10 @@ from sip.timers import Timer, TimerHeap
 from sip.ua import UserAgent
 from sip.ua_events import SessionArrived, SessionFailed
 from softswitch.admission import Admission, Challenge, Known, Refuse
+from softswitch.audio_line import AudioLine, RecordingForm
 from softswitch.call import Call
 from softswitch.call_limits import CallLimits
+from softswitch.call_recording import RecordingEvent, RecordingRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
@@ -52,9 +65,12 @@ from softswitch.vocabulary import (
     Answer,
     AnyEffect,
     AnyLegEvent,
+    Audio,
     Bridge,
     CancelTimer,
+    DigitDialled,
     Echo,
+    EnterRoom,
     Finished,
     MediaFailed,
     MediaLost,
@@ -64,10 +80,12 @@ from softswitch.vocabulary import (
     Offer,
     Originate,
     Progress,
+    Record,
     RefuseOffer,
     Release,
     Released,
     ReofferRefused,
+    SendDigit,
     SetTimer,
     Setup,
     Unbridge,
@@ -80,6 +98,9 @@ RETRY_AFTER = 10
 
 DRAIN_RETRY_AFTER = 60
 """Seconds told with a 503 while draining: about the time of a restart."""
+
+RECORDING_GRACE = 5.0
+"""Seconds that a contact which has ended waits for the last word about its recording before it is written down."""
 
 MAX_EVENTS_AT_ONCE = 10_000
 """Leg events that one input may set off before the runtime declares a loop of its own making."""
@@ -97,6 +118,7 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The same for an end that is on hold, or holds."""
     pass_headers: tuple[str, ...] = ()
     """Header names (canonical) that go from the caller's INVITE to the called legs; all others stay where they are."""
+    recordings: RecordingForm = RecordingForm()
 
 
 class Active(msgspec.Struct):
@@ -110,6 +132,10 @@ class Active(msgspec.Struct):
     finished: bool = False
     originated: dict[int, Originate] = {}
     """What the INVITEs of outbound legs were made of, as long as they may be sent again in another form."""
+    group: str = ""
+    """Streams of one group are on one media worker."""
+    waiting: Timer | None = None
+    """Ends the wait for the recording's last word."""
 
 
 class Runtime:
@@ -153,6 +179,7 @@ class Runtime:
         self._queue: deque[tuple[str, AnyLegEvent]] = deque()
         self._streams: dict[int, str] = {}  # open stream -> contact
         self._lost: set[int] = set()  # streams that went with their media worker and are not open again
+        self.audio = AudioLine(media, self._next_leg)
 
     # ---- inputs --------------------------------------------------------------------------------------
 
@@ -188,10 +215,10 @@ class Runtime:
             self._work(now)
 
     def media_event(self, event: MediaEvent, now: float) -> None:
-        """Something happened to a stream."""
+        """Something happened to a stream, or was heard on it."""
         match event:
             case StreamClosed(stream=stream, stats=stats):
-                self._stream_closed(stream, stats)
+                self._stream_closed(stream, stats, now)
             case StreamSilent(stream=stream, seconds=seconds):
                 self._media_says(stream, MediaSilent(stream, seconds), now)
             case StreamFailed(stream=stream, why=why):
@@ -201,8 +228,34 @@ class Runtime:
                 log.debug("stream latched", stream=stream, host=host, port=port)
             case StreamLost(stream=stream, why=why):
                 self._stream_lost(stream, why, now)
+            case Digit(stream=stream, digit=digit, duration_ms=duration, source=source):
+                self._media_says(stream, DigitDialled(stream, digit, duration, source), now)
+            case PlayEnded() | RecordingStarted() | RecordingEnded() | RecordingFailed():
+                self._audio_event(event, now)
+            case Talking() | Heard() | Quality():
+                log.debug("heard", what=event)
             case _:
-                log.debug("media event of nobody", media_event=type(event).__name__)
+                assert_never(event)
+
+    def record(self, call: str, action: str, now: float) -> str:
+        """`start`, `pause`, `resume` or `stop` the recording of a call, named by its contact's id or by the name of one
+        of its ends. The contact's id; raises `RecordingRefused`."""
+        active = self._find(call)
+        self._execute(active, active.call.record(action), now)
+        self._work(now)
+        return active.call.contact.id
+
+    def _find(self, call: str) -> Active:
+        active = self.calls.get(call)
+        if active is not None:
+            return active
+        found = [each for each in self.calls.values() if call in (leg.endpoint for leg in each.call.contact.legs)]
+        if not found:
+            raise RecordingRefused(f"no call {call!r}: expected an id out of 'softswitch status', or an extension")
+        if len(found) > 1:
+            ids = ", ".join(each.call.contact.id for each in found)
+            raise RecordingRefused(f"{call!r} is in more than one call: expected one of {ids}")
+        return found[0]
 
     def hang_up_all(self, cause: int, now: float, text: str) -> None:
         """End every call: the drain's deadline has come."""
@@ -230,6 +283,7 @@ class Runtime:
             setup = self._book.setup(known, request, flow, self._passed(request))
             policy = keyed(terms.policy, flow)
             leg = self._make_leg(leg_id, True, setup.kind, setup.endpoint, policy, nat, host, terms.reliable)
+            group = self._group(setup, contact_id)
             offer = leg.arrived(session.remote_offer)
             limit = terms.channels if isinstance(terms, TrunkEntry) else terms.call_limit
             if not self._limits.acquire(f"{setup.kind}:{setup.endpoint}", limit, contact_id):
@@ -237,7 +291,7 @@ class Runtime:
                 session.reject(486 if setup.kind == "extension" else 503, "Call limit reached", [], now)
                 return
             remote = offer.remote if offer is not None else None
-            leg.local = self._media.open(leg_id, host, remote, nat, leg.origin.host, now, contact_id)
+            leg.local = self._media.open(leg_id, host, remote, nat, leg.origin.host, now, group)
         except (SdpError, SipError) as error:
             headers = warning(error, self._announce(host)) if isinstance(error, SdpError) else []
             session.reject(error.status, error.reason, headers, now)
@@ -252,10 +306,22 @@ class Runtime:
         if nat or flow.connection:
             session.destination = flow
         contact = Contact(contact_id, now, self._wall(), setup.caller, setup.dialled)
-        self._begin(contact, leg, setup, offer, now, session.call_id)
+        self._begin(contact, leg, setup, offer, now, session.call_id, group)
+
+    def _group(self, setup: Setup, contact: str) -> str:
+        """Whose streams must be where this call's are: those of the conference that it leads to, or only its own."""
+        conference = self._book.conference(setup)
+        return f"conference {conference}" if conference else contact
 
     def _begin(
-        self, contact: Contact, leg: SipLeg, setup: Setup, offer: AudioOffer | None, now: float, call_id: str
+        self,
+        contact: Contact,
+        leg: SipLeg,
+        setup: Setup,
+        offer: AudioOffer | None,
+        now: float,
+        call_id: str,
+        group: str,
     ) -> None:
         contact.context = setup.context
         contact.kind = setup.kind
@@ -267,7 +333,7 @@ class Runtime:
         call = Call(contact, leg.id, setup, offer, leg.policy, self._book, self._next_leg)
         leg.call = contact.id
         self.legs[leg.id] = leg
-        active = self.calls[contact.id] = Active(call, {}, 1)
+        active = self.calls[contact.id] = Active(call, {}, 1, group=group)
         self._streams[leg.id] = contact.id
         self.counters["calls"] += 1
         self._execute(active, call.begin(now), now)
@@ -341,15 +407,16 @@ class Runtime:
             self._tell(active, Released(effect.leg, Cause.INCOMPATIBLE_DESTINATION, 488, by_peer=False, text=why))
             return
         leg = self._make_leg(effect.leg, False, endpoint.kind, endpoint.name, policy, address.nat, address.host)
-        contact_id = active.call.contact.id
         try:
-            leg.local = self._media.open(effect.leg, address.host, None, address.nat, leg.origin.host, now, contact_id)
+            leg.local = self._media.open(
+                effect.leg, address.host, None, address.nat, leg.origin.host, now, active.group
+            )
         except NoMediaPorts:
             self.counters["legs failed: no media ports"] += 1
             self._tell(active, Released(effect.leg, Cause.RESOURCE_UNAVAILABLE, 503, by_peer=False))
             return
         active.streams += 1
-        self._streams[effect.leg] = contact_id
+        self._streams[effect.leg] = active.call.contact.id
         # The directory has seen that there is room. Counted by leg, so that failover to another gateway keeps the
         # channel that the failed leg has given back a moment ago.
         self._limits.acquire(f"{endpoint.kind}:{endpoint.name}", 0, active.call.contact.id)
@@ -460,6 +527,26 @@ class Runtime:
     def _echo(self, active: Active, effect: Echo, now: float) -> None:
         self._media.echo(effect.leg, now)
 
+    def _send_digit(self, active: Active, effect: SendDigit, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is None:
+            return
+        if not effect.signalled:
+            self._media.audio(SendDigits(effect.leg, effect.digit, effect.duration_ms), now)
+        elif not leg.send_digit(effect.digit, effect.duration_ms, now):
+            # Before the answer there is no dialog that takes an INFO.
+            self.counters["digits not passed on"] += 1
+
+    def _enter_room(self, active: Active, effect: EnterRoom, now: float) -> None:
+        if effect.leg in self.legs:
+            self.audio.enter(effect.name, effect.leg, now)
+
+    def _record_streams(self, active: Active, effect: Record, now: float) -> None:
+        self.audio.record(effect.recording, effect.channels, self.settings.recordings, active.call.contact.id, now)
+
+    def _audio(self, active: Active, effect: Audio, now: float) -> None:
+        self.audio.command(effect.command, active.call.contact.id, now)
+
     def _set_timer(self, active: Active, effect: SetTimer, now: float) -> None:
         contact, name = active.call.contact.id, effect.name
         before = active.timers.get(name)
@@ -487,6 +574,7 @@ class Runtime:
         active = self.calls.get(leg.call)
         if active is None:
             return
+        self.audio.leave(leg.id, now)
         self._media.close(leg.id, now)
         self._lost.discard(leg.id)
         active.originated.pop(leg.id, None)
@@ -518,7 +606,16 @@ class Runtime:
         active.bridged = (0, 0)
         self._media_says(stream, MediaLost(stream, why), now)
 
-    def _stream_closed(self, stream: int, stats: StreamStats) -> None:
+    def _audio_event(self, event: PlayEnded | RecordingEvent, now: float) -> None:
+        if isinstance(event, RecordingFailed):
+            self.counters["recordings failed"] += 1
+        active = self.calls.get(self.audio.owner(event))
+        if active is not None:
+            self._execute(active, active.call.audio_event(event, now), now)
+            self._work(now)
+            self._write_down(active, now)
+
+    def _stream_closed(self, stream: int, stats: StreamStats, now: float) -> None:
         active = self.calls.get(self._streams.pop(stream, ""))
         if active is None:
             return
@@ -526,7 +623,7 @@ class Runtime:
         record = active.call.contact.leg(stream)
         if record is not None:
             record.stats = stats
-        self._write_down(active)
+        self._write_down(active, now)
 
     def _finished(self, active: Active, effect: Finished, now: float) -> None:
         active.finished = True
@@ -535,15 +632,25 @@ class Runtime:
         for timer in active.timers.values():
             timer.cancel()
         active.timers.clear()
-        self._write_down(active)
+        self._write_down(active, now)
 
-    def _write_down(self, active: Active) -> None:
+    def _write_down(self, active: Active, now: float, at_last: bool = False) -> None:
         """Once all is over and counted, the contact becomes a record and is forgotten here."""
         if not active.finished or active.streams:
             return
         contact = active.call.contact
+        if self.audio.recording(contact.id) and not at_last:
+            if active.waiting is None:
+                active.waiting = self._timers.schedule(
+                    now + RECORDING_GRACE, lambda at: self._write_down(active, at, at_last=True)
+                )
+            return
         if self.calls.pop(contact.id, None) is None:
             return
+        if active.waiting is not None:
+            active.waiting.cancel()
+            active.waiting = None
+        self.audio.forget(contact.id)
         self._limits.release(contact.id)
         self._record(contact)
 
@@ -583,6 +690,10 @@ _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
     Bridge: Runtime._bridge,
     Unbridge: Runtime._unbridge,
     Echo: Runtime._echo,
+    SendDigit: Runtime._send_digit,
+    EnterRoom: Runtime._enter_room,
+    Record: Runtime._record_streams,
+    Audio: Runtime._audio,
     SetTimer: Runtime._set_timer,
     CancelTimer: Runtime._cancel_timer,
     Finished: Runtime._finished,

@@ -45,11 +45,13 @@ from sip.ua_events import (
     SessionFailed,
     SessionProgress,
 )
+from softswitch import info_digits
 from softswitch.causes import Cause, cause_of_reason, cause_of_status
 from softswitch.vocabulary import (
     Answered,
     AnyLegEvent,
     Confirmed,
+    DigitDialled,
     Progressed,
     Reanswered,
     Redirected,
@@ -226,7 +228,8 @@ class SipLeg:
                 self._pending = None
                 return TakenBack(self.id)
             case InfoReceived():
-                return None
+                dialled = info_digits.read(event.content_type, event.body)
+                return None if dialled is None else DigitDialled(self.id, *dialled, "info")
             case SessionFailed():
                 return self._failed(event)
             case Cancelled():
@@ -379,6 +382,14 @@ class SipLeg:
             sdp = self.first_offer(codecs, direction)
         self.session.answer(sdp, now)
 
+    def send_digit(self, digit: str, duration_ms: int, now: float) -> bool:
+        """Send a digit by INFO; False where the dialog is not established."""
+        session = self.session
+        if session is None or session.state is not State.CONFIRMED:
+            return False
+        session.send_info(*info_digits.write(digit, duration_ms), now)
+        return True
+
     def refuse_offer(self, status: int, now: float) -> None:
         """Refuse the pending offer."""
         assert self.session is not None
@@ -437,6 +448,8 @@ class SipLeg:
                 receives=() if session.receive in (agreed, ()) else _formats(session.receive) + formats,
                 send=session.direction in _SENDS,
                 receive=session.direction in _RECEIVES,
+                fmtps=session.fmtps,
+                tones=self.policy.digits in ("auto", "inband"),
                 ptime=session.ptime,
                 rtcp_mux=session.rtcp_mux,
                 # Few telephones send anything before the answer, early media or not.

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from rtp import rtcp_xr
 from rtp.rtcp import RtcpError
 
-BLOCKS = st.lists(
-    st.tuples(st.sampled_from([1, 4, 5, 7, 200]), st.integers(0, 10), st.binary(max_size=40)), max_size=6
-)
+BLOCKS = st.lists(st.tuples(st.sampled_from([1, 4, 5, 7, 200]), st.integers(0, 10), st.binary(max_size=40)), max_size=6)
 
 
 @settings(max_examples=400, deadline=None)

@@ -33,7 +33,9 @@ def test_g107_7_4_delay_of_200_ms_is_one_octave_above_100() -> None:
 def test_g114_150_ms_with_echo_controlled_satisfies_300_ms_does_not() -> None:
     """G.114 by way of G.109: R above 80 satisfies users, below 70 many are dissatisfied."""
     fine, middling, long_ = emodel.rating(one_way_ms=np.array([150.0, 300.0, 450.0]))
-    assert fine > 90 and 70 < middling < 80 and long_ < 70
+    assert fine > 90
+    assert 70 < middling < 80
+    assert long_ < 70
 
 
 def test_echo_of_65_db_talker_echo_loudness_costs_with_delay() -> None:
@@ -79,4 +81,6 @@ def test_the_worst_is_0_and_the_best_100() -> None:
 
 def test_every_codec_stands_in_the_range_of_g113() -> None:
     for codec in emodel.CODECS.values():
-        assert 0 <= codec.ie <= 40 and codec.bpl >= 1 and codec.look_ahead_ms >= 0
+        assert 0 <= codec.ie <= 40
+        assert codec.bpl >= 1
+        assert codec.look_ahead_ms >= 0

@@ -46,9 +46,7 @@ class Voice:
         seqs = (self.seq + (numbers if seq is None else np.full(len(ks), seq))) & 0xFFFF
         k = len(ks)
         rows = np.full(k, self.row)
-        positions = self.bank.arrived(
-            rows, stamps, seqs, np.full(k, mark), np.full(k, self.size), self.now + TICK - at
-        )
+        positions = self.bank.arrived(rows, stamps, seqs, np.full(k, mark), np.full(k, self.size), self.now + TICK - at)
         samples = np.repeat((numbers * self.loudness + 1).astype(np.int16)[:, None], self.size, axis=1)
         written = positions >= 0
         self.bank.write(rows[written], positions[written], samples[written])
@@ -120,7 +118,8 @@ def test_a_row_before_its_first_packet_is_silent_and_misses_nothing() -> None:
     voice = Voice()
     voice.tick(50)
     assert voice.heard == [0] * 50
-    assert not any(voice.started) and not any(voice.missing)
+    assert not any(voice.started)
+    assert not any(voice.missing)
     assert (voice.concealed, voice.missed, voice.lost) == (0, 0, 0)
 
 
@@ -140,7 +139,9 @@ def test_a_packet_from_before_the_first_one_still_plays() -> None:
 # ---- clocks and packet lengths
 
 
-@pytest.mark.parametrize(("rate", "clock"), [(8000, 8000), (16000, 8000), (8000, 48000), (48000, 48000), (16000, 48000)])
+@pytest.mark.parametrize(
+    ("rate", "clock"), [(8000, 8000), (16000, 8000), (8000, 48000), (48000, 48000), (16000, 48000)]
+)
 def test_positions_count_samples_of_the_bank_whatever_the_rtp_clock(rate: int, clock: int) -> None:
     voice = running(30, rate=rate, clock=clock)
     assert values(voice)[:20] == list(range(1, 21))
@@ -218,7 +219,8 @@ def test_half_a_frame_missing_is_reported_with_its_holes() -> None:
         played = voice.bank.play(voice.rows, voice.now)
         if played.missing[0]:
             assert played.holes.shape == (1, 160)
-            assert played.holes[0, 80:].all() and not played.holes[0, :80].any()
+            assert played.holes[0, 80:].all()
+            assert not played.holes[0, :80].any()
             assert (played.frames[0, 80:] == 0).all()
             break
     else:
@@ -364,7 +366,8 @@ def test_packets_beyond_the_ring_are_not_written() -> None:
 def test_after_silence_the_row_idles_and_loses_nothing() -> None:
     voice = running(50)
     voice.tick(100)
-    assert not any(voice.started[-80:]) and not any(voice.missing[-80:])
+    assert not any(voice.started[-80:])
+    assert not any(voice.missing[-80:])
     assert sum(voice.missing) == IDLE_FRAMES
     # It comes back: its timestamps went on through the silence, its sequence did not (RFC 3550 5.1).
     for k in range(150, 170):
@@ -382,7 +385,8 @@ def test_a_peer_whose_timestamps_stood_still_in_silence_is_taken_up_again_at_onc
         voice.tick()
     assert voice.resyncs == 1
     assert (voice.lost, voice.missed, voice.late) == (0, 0, 0)
-    assert 50 in values(voice) and 51 in values(voice)
+    assert 50 in values(voice)
+    assert 51 in values(voice)
 
 
 def test_a_short_pause_without_a_gap_in_sequence_is_no_loss() -> None:
@@ -461,7 +465,8 @@ def test_a_delay_that_never_finds_silence_shrinks_by_force_after_long() -> None:
         voice.bank.play(rows, voice.now)
         if voice.dropped and dropped_at is None:
             dropped_at = tick
-    assert dropped_at is not None and dropped_at > 500
+    assert dropped_at is not None
+    assert dropped_at > 500
     assert voice.dropped >= 2
     assert voice.missed == 0
 

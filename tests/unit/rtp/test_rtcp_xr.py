@@ -66,7 +66,8 @@ def test_rfc3611_4_7_voip_metrics_layout() -> None:
     assert packet[16:20] == bytes((12, 2, 128, 0))
     assert struct.unpack_from("!HHHH", packet, 20) == (120, 0xFFFF, 80, 65)
     assert packet[28:36] == bytes((127, 127, 127, 16, 87, 127, 43, 127))
-    assert packet[36] >> 6 == rtcp_xr.STANDARD_PLC and packet[36] >> 4 & 3 == rtcp_xr.ADAPTIVE
+    assert packet[36] >> 6 == rtcp_xr.STANDARD_PLC
+    assert packet[36] >> 4 & 3 == rtcp_xr.ADAPTIVE
     assert struct.unpack_from("!HHH", packet, 38) == (40, 60, 200)
 
 

@@ -95,7 +95,8 @@ def test_playout_survives_every_network(network: dict[str, float]) -> None:
         concealer.conceal(rows, frames, played.missing, played.holes)
         concealer.heard(rows, frames)
         assert (frames[~played.missing & (played.frames == 0).all(axis=1)] >= -32767).all()
-        # Numbers rise with time (row 0 is reset amid reordering) unless the timestamps were placed anew, jumped, or frames were faded into one another.
+        # Numbers rise with time unless the timestamps were placed anew, jumped, or one frame faded into another;
+        # row 0 is reset in the midst of reordering.
         if network["jumps"] == 0:
             for row in range(1, ROWS):
                 if bank.columns.dropped[rows[row]] or bank.columns.resyncs[rows[row]] != resyncs[row]:

@@ -185,7 +185,7 @@ class Arrivals:
             timed &= ~(odd & ~believed)
         anew &= timed
         timed &= ~anew
-        # What was sent before the packet that moved the timeline must not mix with what is still to play of the old one.
+        # What was sent before the packet that moved the timeline must not mix with what still plays of the old one.
         stale = timed & (position < c.floor[rows])
         c.late[rows[stale]] += 1
         timed &= ~stale

@@ -112,12 +112,12 @@ def test_g107_7_5_burst_ratio_is_mean_run_over_that_of_random_loss() -> None:
 
 def test_loss_in_runs_is_rated_worse_than_the_same_loss_alone() -> None:
     alone, runs = Call(), Call()
-    alone.run(500, frozenset(range(20, 480, 20)))
+    alone.run(500, frozenset(range(20, 440, 20)))
     runs.run(500, frozenset(k for k in range(20, 480) if k % 60 < 3))
     first, second = (call.quality.measure(call.rows, NONE) for call in (alone, runs))
-    assert first.loss[0] == pytest.approx(second.loss[0], abs=0.006)
+    assert first.loss[0] == second.loss[0]
     assert second.burst_ratio[0] == 2.0
-    assert second.mos[0] < first.mos[0] - 0.1
+    assert second.mos[0] < first.mos[0]
 
 
 def test_rfc3611_4_7_2_bursts_and_gaps() -> None:

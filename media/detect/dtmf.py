@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from media.detect.columns import F32, FRAME, I8, I64, RATE, Bool, Columns, Frames
+from media.detect.columns import F32, FRAME, I8, I64, RATE, Bool, Columns, Frames, correlate
 
 DIGITS = "123A456B789C*0#D"  # low frequency by rows of four, high one within
 LOW = (697, 770, 852, 941)
@@ -61,7 +61,8 @@ def _losses() -> F32:
     window = 0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / FRAME)
     hz = np.arange(_MAX_HZ + 1)
     kept = np.abs((window * np.exp(2j * np.pi / RATE * hz[:, None] * n)).sum(axis=1)) / window.sum()
-    return (kept**-2).astype(np.float32)
+    losses: F32 = (kept**-2).astype(np.float32)
+    return losses
 
 
 def _component(dbm0: float) -> float:
@@ -185,7 +186,7 @@ class DtmfDetector(Columns):
 
 def _screen(samples: F32, energy: F32) -> I64:
     """Which windows, (k, 160), may hold a digit."""
-    found = _WHOLE @ samples.T
+    found = correlate(_WHOLE, samples)
     np.square(found, out=found)
     power = found[:8]
     power += found[8:]
@@ -200,10 +201,10 @@ def _screen(samples: F32, energy: F32) -> I64:
 def _look(samples: F32, energy: F32) -> tuple[I8, Bool]:
     """The digit in each window, -1: none; and whether it is a strong hit."""
     index = np.arange(len(samples))
-    found = _WHOLE @ samples.T
+    found = correlate(_WHOLE, samples)
     power = np.square(found[:8]) + np.square(found[8:])
-    first = _PART @ samples[:, :_HALF].T
-    last = _PART @ samples[:, _APART:].T
+    first = correlate(_PART, samples[:, :_HALF])
+    last = correlate(_PART, samples[:, _APART:])
     good = np.ones(len(samples), np.bool_)
     bins, powers = [], []
     for group in (0, 4):

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from harness.postgres import VERSIONS
 
-TOOLS = ("sipp", "baresip", "linphonec", "tshark", "dumpcap", "ip", "nft")
+TOOLS = ("sipp", "baresip", "linphonec", "tshark", "dumpcap", "ip", "nft", "espeak-ng", "flite")
 
 
 def require_tools() -> None:

@@ -138,20 +138,21 @@ class DtmfDetector(Columns):
         windows = []
         for window in range(2):
             seen = samples[:, window * _HOP : window * _HOP + FRAME]
-            candidates = _screen(seen, energy[window] + energy[window + 1])
+            whole = energy[window] + energy[window + 1]
+            candidates, power = _screen(seen, whole)
             concerned[candidates] = True
-            windows.append((seen, candidates, energy[window] + energy[window + 1]))
+            windows.append((seen, candidates, power, whole))
         at = np.flatnonzero(concerned)
         if not at.size:
             return []
         ended: list[tuple[int, str, int]] = []
         codes = np.empty(count, np.int8)
         strong = np.empty(count, np.bool_)
-        for seen, candidates, whole in windows:
+        for seen, candidates, power, whole in windows:
             codes.fill(_NONE)
             strong.fill(False)
             if candidates.size:
-                codes[candidates], strong[candidates] = _look(seen[candidates], whole[candidates])
+                codes[candidates], strong[candidates] = _look(seen[candidates], power, whole[candidates])
             self._advance(rows[at], codes[at], strong[at], ended)
         return ended
 
@@ -184,8 +185,8 @@ class DtmfDetector(Columns):
         self.strong_hits[rows] = np.where(begins, 0, strong_hits)
 
 
-def _screen(samples: F32, energy: F32) -> I64:
-    """Which windows, (k, 160), may hold a digit."""
+def _screen(samples: F32, energy: F32) -> tuple[I64, F32]:
+    """Which windows, (k, 160), may hold a digit; and how strong the eight frequencies are in those."""
     found = correlate(_WHOLE, samples)
     np.square(found, out=found)
     power = found[:8]
@@ -195,14 +196,13 @@ def _screen(samples: F32, energy: F32) -> I64:
     passed = np.minimum(low, high) > _FLOOR
     low += high
     passed &= low > energy * _SCREEN
-    return np.flatnonzero(passed)
+    candidates = np.flatnonzero(passed)
+    return candidates, power.take(candidates, axis=1)
 
 
-def _look(samples: F32, energy: F32) -> tuple[I8, Bool]:
+def _look(samples: F32, power: F32, energy: F32) -> tuple[I8, Bool]:
     """The digit in each window, -1: none; and whether it is a strong hit."""
     index = np.arange(len(samples))
-    found = correlate(_WHOLE, samples)
-    power = np.square(found[:8]) + np.square(found[8:])
     first = correlate(_PART, samples[:, :_HALF])
     last = correlate(_PART, samples[:, _APART:])
     good = np.ones(len(samples), np.bool_)

@@ -12,7 +12,8 @@ A tone that covers c of a window has about (c - sin(2 pi c)/(2 pi))^2/c of the s
 a tone of 40 ms, wherever it begins, gives three hits in a row of which two are STRONG, and one of 20 ms two at most;
 10 ms of silence within a tone cost two hits at most, 40 ms three at least:
 
-    none -- three hits in a row of one digit, two of them strong --> digit -- three windows without it, or another --> none
+    none -- three hits in a row of one digit, two of them strong --> digit
+    digit -- three windows without it, or another digit --> none
 
 Levels are dBm0 of G.711 A-law: a sine of full scale has 3.14 dBm0.
 """

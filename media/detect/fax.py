@@ -4,7 +4,7 @@
     CED   the called one: 2100 Hz +-15, 2.6 to 4 s; ANSam turns its phase every 450 ms and is modulated with 15 Hz
 
 Every 10 ms are correlated with both frequencies. A window is a hit where the tone has half of its energy; over 10 ms a
-tone 38 Hz beside 1100 keeps 0.61 of its power, one 46 Hz beside it 0.5, and one that fills part of the window that part.
+tone 38 Hz beside 1100 keeps 0.61 of its power, one 46 Hz beside it 0.5, and one that fills part of the window as much.
 Once a tone has lasted, it is judged as a whole: its frequency by how the phase moved from window to window, and, what
 is lost by being beside the frequency put right, its share of the energy, by which notes with harmonics are none.
 

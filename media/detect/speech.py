@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from media.detect.columns import F32, FRAME, I64, Bool, Columns, Frames
 
-ONSET = 6.0  # dB above the floor
-HOLD = 4.5
+ONSET = 5.0  # dB above the floor
+HOLD = 4.0
 MIN_LEVEL = -52.0  # dBov: below that is no speech on any line
 START_FLOOR = -50.0  # dBov, taken until the first second has told better
 SILENCE_LEVEL = -96.0  # dBov told of digital silence: one step of 16 bits is -90

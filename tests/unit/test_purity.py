@@ -33,6 +33,7 @@ PURE = [
     "sip/*.py",
     "rtp/*.py",
     "media/*.py",
+    "media/detect/*.py",
     "ivr/**/*.py",
     "acd/**/*.py",
     "softswitch/vocabulary.py",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 import soxr
 
 F32 = npt.NDArray[np.float32]
@@ -18,7 +16,7 @@ TEXTS = {
     "en": (
         "Good morning, you have reached the service desk of the water works. Our office is open from Monday to Friday "
         "between eight in the morning and half past five in the evening. If your call is about a bill, please have the "
-        "number of your contract ready. All of our people are busy at the moment; who waits on the line keeps the place "
+        "number of your contract ready. All our people are busy at the moment; who waits on the line keeps the place "
         "in the queue. We are sorry about the noise, the wind blows through every room of this old house today.",
         "Mary asked whether nine or ten of the yellow boxes had arrived at the harbour, and we knew no answer. "
         "Low clouds moved over the moors, a yellow moon rose, and all the owls were calling. You may leave a message "

@@ -41,7 +41,7 @@ from media.commands import (
 from media.mixer import Mixer
 from media.outbound import Packets
 from media.studio import NO_STUDIO, Studio
-from media.voice import preferred
+from media.voice import is_framed, is_table, preferred
 from rtp import rtcp
 from rtp.address import LENGTH, Keys, family, host_and_port, host_octets, sendable, sockaddr
 from rtp.columns import Slots
@@ -108,6 +108,7 @@ class _Stream:
         self.rtcp_socket = rtcp_socket
         self.family = family
         self.settings: StreamSettings | None = None
+        self.decoded = False  # it sends what its partner has no number for
         self.partner: int | None = None  # the stream its packets go to; itself: echo
         self.problem = ""
         self.key_problem = ""  # why SRTP can't be done with the keys given
@@ -135,6 +136,7 @@ class MediaEngine:
         self.events: list[MediaEvent] = []
         heard = cast("list[AudioEvent]", self.events)
         self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, wall - now)
+        self.mixer.listening.inband = self._inband
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
         self.reports = Reports()
@@ -196,6 +198,7 @@ class MediaEngine:
         elif (before.rtcp_mux, before.remote) != (settings.rtcp_mux, settings.remote) and state.peer.address:
             self._place_control(state, settings)
         if before is None or _numbers(before) != _numbers(settings):
+            state.decoded = False
             clock = audio_clock(settings.formats)
             table.clock[row] = clock
             state.peer.frame = clock * settings.ptime // 1000
@@ -315,6 +318,8 @@ class MediaEngine:
         outgoing = self.relay.process(slots, now)
         if outgoing.heard:
             self.mixer.heard(slots, outgoing.heard, now)
+        if outgoing.unmapped:
+            self._unmapped(outgoing.unmapped)
         for slot in outgoing.reports:
             self._report_came(slots.packet(slot), slots.source(slot), int(slots.sockets[slot]), now)
         if self.latch.moved:
@@ -440,6 +445,7 @@ class MediaEngine:
         self.mixer.close_room(_pair_room(stream, state.partner))
         for side in (state, other):
             side.partner = None
+            side.decoded = False
             self.relay.direct(side.peer, NOBODY)
             self._map(side, side)
 
@@ -469,7 +475,7 @@ class MediaEngine:
         """Whether a bridge needs more than a relay."""
         if state.settings is None or other.settings is None or state.partner is None:
             return False
-        if self.mixer.busy(stream) or self.mixer.busy(state.partner):
+        if self.mixer.busy(stream) or self.mixer.busy(state.partner) or state.decoded or other.decoded:
             return True
         return not _understand(state.settings, other.settings)
 
@@ -492,6 +498,37 @@ class MediaEngine:
         theirs = state.settings if other.settings is None else other.settings
         ours = state.settings.receives or state.settings.formats
         self.table.payload[state.peer.row] = payload_map(ours, ours if other is state else theirs.formats)
+
+    def _unmapped(self, packets: list[tuple[int, int]]) -> None:
+        """Packets of a relayed stream whose partner has no number for them. What was agreed with their sender is
+        decoded from now on: a codec of its own, events on another clock or for a peer without any."""
+        for row, payload_type in packets:
+            peer = self.latch.peers.get(row)
+            state = None if peer is None else self._streams[peer.stream]
+            if state is None or state.settings is None or state.decoded or state.partner is None:
+                continue
+            agreed = (state.settings.receives or state.settings.formats) + state.settings.formats
+            known = next((each for each in agreed if each[0] == payload_type), None)
+            other = self._streams[state.partner]
+            if known is None or other is state or other.settings is None:
+                continue
+            events = known[1].lower() == "telephone-event"
+            passed = events and (_has_events(other.settings) or other.settings.tones)
+            if is_table(known) or is_framed(known) or passed:
+                state.decoded = True
+                self._arrange(state.peer.stream, state)
+
+    def _inband(self, stream: int, digit: str) -> None:
+        """A digit was heard as a tone: a partner that takes events gets one."""
+        state = self._streams.get(stream)
+        if state is None or state.partner in (None, stream):
+            return
+        assert state.partner is not None
+        other = self._streams[state.partner]
+        if other.settings is None or not _has_events(other.settings):
+            return
+        if self._voices([state.partner]):
+            self.mixer.send_digits(SendDigits(state.partner, digit))
 
     def _needs_changed(self, stream: int) -> None:
         """The mixer does something to a stream, or does no more."""
@@ -720,6 +757,10 @@ def _understand(a: StreamSettings, b: StreamSettings) -> bool:
         if all(not same(wanted, each) for each in other.formats):
             return False
     return True
+
+
+def _has_events(settings: StreamSettings) -> bool:
+    return any(each[1].lower() == "telephone-event" for each in settings.formats)
 
 
 def same(one: Format, other: Format) -> bool:

@@ -135,6 +135,7 @@ TRANSCODABLE: Final = (
     Codec("G722"),
     Codec("PCMA"),
     Codec("PCMU"),
+    Codec("L16", 16000),
     Codec("L16"),
 )
 _TRANSCODABLE: Final[dict[Key, Codec]] = {codec_key(codec): codec for codec in TRANSCODABLE}

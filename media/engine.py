@@ -89,6 +89,7 @@ class _Stream:
     """A stream beside its `Peer`: settings, partner, and what the peer reports."""
 
     __slots__ = (
+        "decoded",
         "family",
         "key_problem",
         "partner",

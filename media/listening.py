@@ -123,7 +123,8 @@ class Listening:
         if rate == 16000:
             return self._halver.down(rows, np.ascontiguousarray(frames))
         # What is listened for lies below 3 kHz: a mean of six samples is filter enough.
-        return frames.reshape(len(frames), -1, FULL_BAND_FACTOR).mean(axis=2, dtype=np.float32)
+        narrow: F32 = frames.reshape(len(frames), -1, FULL_BAND_FACTOR).mean(axis=2, dtype=np.float32)
+        return narrow
 
     def _room_for(self, row: int) -> None:
         if row >= len(self._wants):

@@ -27,7 +27,7 @@ FORBIDDEN = {
     "uvloop",
 }
 
-# docs/architecture.md: "sip (bar sip/aio), rtp (bar rtp/batch.py), media (bar media/client.py and the engine's shell),
+# docs/architecture.md: "sip (bar sip/aio), rtp (bar rtp/batch.py), media (bar client, unix, worker and workers),
 # the call model, dialplan and settings".
 PURE = [
     "sip/*.py",
@@ -46,7 +46,7 @@ PURE = [
     "softswitch/settings/**/*.py",
 ]
 # The shells.
-IMPURE = {"rtp/batch.py", "media/client.py", "media/worker.py", "media/shell.py"}
+IMPURE = {"rtp/batch.py", "media/client.py", "media/unix.py", "media/worker.py", "media/workers.py", "media/shell.py"}
 
 
 def pure_files() -> list[str]:

@@ -37,6 +37,7 @@ from rtp.ports import PortPool
 MIXER_TICK_SECONDS = 0.005  # one of the mixer's phases
 HELD_UP_SECONDS = 0.1  # ticks that are later are left out: nobody wants to hear them any more
 LATENESS_MS = 64
+LATE_MS = 5  # a frame that leaves so long after its moment is counted as late
 FEW_PACKETS = 64  # in a batch: below, what a batch costs is mostly its own
 TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
 BUSY_SECONDS = 0.006  # batches closer together than this are load
@@ -172,8 +173,13 @@ class EngineDriver:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Packets dropped that were no stream's, by cause."""
-        return self._engine.counters | self._engine.srtp.counters | self._sockets.counters
+        """Packets dropped that were no stream's, by cause; what the mixer could not decode, and was too late with."""
+        mixer = {
+            **self._engine.mixer.reception.counters,
+            "frames_late": int(self.lateness[LATE_MS:].sum()),
+            "ticks_skipped": self.skipped,
+        }
+        return self._engine.counters | self._engine.srtp.counters | self._sockets.counters | mixer
 
     @property
     def streams(self) -> int:

@@ -77,6 +77,7 @@ class Mixer:
         self.reception = Reception(table, self._event_packet)
         self.reception.rebanked = self._dirty
         self._streams: dict[int, tuple[int, int]] = {}  # row -> stream, clock of its events
+        self._awaited: set[int] = set()  # streams that a room names, but that had not been configured then
         self._over: list[int] = []  # streams that may be relayed again
         self._own_play = 0  # plays of our own making count downwards
         self.studio = studio
@@ -112,6 +113,23 @@ class Mixer:
     def members(self, room: int) -> set[int]:
         found = self.rooms.get(room)
         return set() if found is None else set(found.members)
+
+    def plays_to_all(self, room: int) -> bool:
+        found = self.rooms.get(room)
+        return found is not None and found.player is not None and len(found.player) > 0
+
+    def awaits(self, stream: int) -> bool:
+        """Whether a room names a stream that had not been configured."""
+        return stream in self._awaited
+
+    def joins(self, stream: int) -> None:
+        """Its voice has been made: take it into the room that names it."""
+        voice = self.voices[stream]
+        self._awaited.discard(stream)
+        for room in list(self.rooms.values()):
+            if stream in room.members and voice.room is None:
+                self._enter(voice, room)
+                self._room_changed(room)
 
     def voice(self, stream: int, peer: Peer, settings: StreamSettings) -> Voice:
         """The voice of a stream, made if there is none."""
@@ -150,6 +168,7 @@ class Mixer:
     def close(self, stream: int, row: int) -> None:
         """The stream is gone."""
         self._streams.pop(row, None)
+        self._awaited.discard(stream)
         self._received.reset(row)
         voice = self.voices.get(stream)
         if voice is None:
@@ -219,14 +238,14 @@ class Mixer:
             voice = self.voices.get(stream)
             if voice is None:
                 continue
-            if voice.room is not None and voice.room is not room:
-                self._leave(voice)
-            voice.room = room
-            self._move(voice, room.phase)
-        self._room_rates(room)
-        self._watch_talkers(room)
-        if room.phase is not None:
-            room.phase.dirty = True
+            self._enter(voice, room)
+        awaited = [stream for stream in room.members if stream not in self.voices]
+        for other in self.rooms.values() if awaited else ():
+            # Also streams that have no voice yet are in the latest room that names them.
+            if other is not room:
+                other.without(awaited)
+        self._awaited.update(awaited)
+        self._room_changed(room)
 
     def close_room(self, room_id: int) -> None:
         room = self.rooms.pop(room_id, None)
@@ -236,7 +255,8 @@ class Mixer:
             room.player.stop_all("its room is closed")
             self._owner.pop(room.player, None)
             self._plays_ended()
-        for stream in room.members:
+        members, room.members = room.members, ()
+        for stream in members:
             voice = self.voices.get(stream)
             if voice is not None and voice.room is room:
                 self._leave(voice)
@@ -471,18 +491,34 @@ class Mixer:
         self.reception.configure(voice)
         self._dirty(voice)
 
+    def _enter(self, voice: Voice, room: Room) -> None:
+        if voice.room is not None and voice.room is not room:
+            self._leave(voice)
+        voice.room = room
+        self._move(voice, room.phase)
+
     def _leave(self, voice: Voice) -> None:
-        """Out of its room."""
+        """Out of its room, which may be worth another rate without it, and may be one of two now."""
         room, voice.room = voice.room, None
         if voice.partner is not None:
             voice.partner.partner = None
             voice.partner = None
         voice.overrides.clear()
+        voice.watched = False
+        self.listening.talker(voice.number, 0)
         self._passing.pop(voice.number, None)
         self._set_rates(voice)
         self._dirty(voice)
-        if room is not None:
-            self._watch_talkers(room)
+        if room is not None and voice.stream in room.members:
+            room.without((voice.stream,))
+            self._room_changed(room)
+
+    def _room_changed(self, room: Room) -> None:
+        """Others are in it now."""
+        self._room_rates(room)
+        self._watch_talkers(room)
+        if room.phase is not None:
+            room.phase.dirty = True
 
     def _settle(self, voice: Voice) -> None:
         """A place for a voice without a room."""

@@ -65,6 +65,12 @@ class Room:
         for (listener, talker), value in self.gains.items():
             self._by_listener.setdefault(listener, []).append((talker, value))
 
+    def without(self, streams: Iterable[int]) -> None:
+        """These are members no more: they are gone, or in another room."""
+        gone = set(streams)
+        if not gone.isdisjoint(self.members):
+            self.members = tuple(stream for stream in self.members if stream not in gone)
+
     def between(self, listener: int, talker: int) -> float:
         """At what gain one member hears another, or itself."""
         given = self.gains.get((listener, talker))

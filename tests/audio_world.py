@@ -1,10 +1,10 @@
 """Phones with codecs against a `MediaEngine` in virtual time: what they say and are sent, and a network between.
 
-    world = World()
-    ann, ben = world.phone(PCMU, 1000.0), world.phone(OPUS, 600.0)
-    world.engine.bridge(1, 2)
-    world.run(2.0)
-    assert ben.level(1000.0) == pytest.approx(8000, rel=0.1)
+world = World()
+ann, ben = world.phone(PCMU, 1000.0), world.phone(OPUS, 600.0)
+world.engine.bridge(1, 2)
+world.run(2.0)
+assert ben.level(1000.0) == pytest.approx(8000, rel=0.1)
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class EngineDriver:
     @property
     def counters(self) -> dict[str, int]:
         """Packets dropped that were no stream's, by cause."""
-        return self._engine.counters | self._sockets.counters
+        return self._engine.counters | self._engine.srtp.counters | self._sockets.counters
 
     @property
     def streams(self) -> int:
@@ -315,7 +315,7 @@ class EngineDriver:
                 while count == self._slots.capacity:
                     count = self._drain(time.monotonic())
             made = 0
-            for batch in mixer.tick(self._tick, now):
+            for batch in self._engine.mix(self._tick, now):
                 self._send(*batch)
                 made += len(batch.at)
             if made:

@@ -259,12 +259,12 @@ class PlayoutBank:
             waited = c.tick - c.changed[rows]
             inserted &= calm | (waited >= INSERT_TICKS)
             self._insert(rows[inserted], head[inserted], frames[inserted])
-            hurried = c.delay[rows] > self._max_delay
+            hurried = (c.delay[rows] > self._max_delay) & (c.top[rows] - head * n > self._max_delay)
             ready = np.where(hurried, waited >= HURRY_TICKS, waited >= FORCE_TICKS)
             ready |= (absent == n) | (calm & (waited >= CALM_TICKS))
             dropped &= ready & ~inserted
-            # What came late since the window was judged needs the delay as it is.
-            dropped &= c.lows[c.bucket, rows] >= n + self._margin
+            # What came late since the window was judged needs the delay as it is; no excuse while it is too long.
+            dropped &= hurried | (c.lows[c.bucket, rows] >= n + self._margin)
             self._drop(rows, head, frames, absent, dropped)
             absent = np.count_nonzero(frames == _MISSING, axis=1)
         absent[inserted] = n

@@ -185,6 +185,10 @@ class Arrivals:
             timed &= ~(odd & ~believed)
         anew &= timed
         timed &= ~anew
+        # What was sent before the packet that moved the timeline must not mix with what still plays of the old one.
+        stale = timed & (position < c.floor[rows])
+        c.late[rows[stale]] += 1
+        timed &= ~stale
         at = np.flatnonzero(timed & late)
         if at.size:
             positions[at] = self._late(
@@ -336,6 +340,7 @@ class Arrivals:
         waiting = behind > place
         joins = waiting & (behind - head * n + phase <= self._max_delay)
         c.ring[rows[waiting & ~joins]] = MISSING
+        c.floor[rows] = np.where(waiting & ~joins, 0, c.top[rows])
         place = np.where(joins, behind, place)
         again = c.resyncs[rows] + (c.shift[rows] != FAR)
         c.resyncs[rows] = again

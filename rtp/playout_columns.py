@@ -54,6 +54,7 @@ class PlayoutColumns:
         head                frame that is played next
         begin               frame that the row plays from, FAR: it idles
         quiet               gaps before this position are the peer's silence
+        floor               end of what was written before the timeline moved: nothing is written below it
         renew               the next packet is given a new position whatever its timestamp
         lows                (BUCKETS, rows): least slack of packets in each part of the window, FAR: none
         odd_stamp, odd_seq  last packet whose timestamp was not believed; odd_seq -1: none
@@ -95,6 +96,7 @@ class PlayoutColumns:
     head: I64
     begin: I64
     quiet: I64
+    floor: I64
     renew: I64
     odd_stamp: I64
     odd_seq: I64
@@ -209,6 +211,7 @@ _WHOLE = {
     "head": 0,
     "begin": FAR,
     "quiet": 0,
+    "floor": 0,
     "renew": 1,
     "odd_stamp": 0,
     "odd_seq": -1,

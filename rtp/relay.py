@@ -3,6 +3,8 @@ peer.
 
     source -> row (table.keys) -- unknown --> latch.stranger, or dropped and counted
        |
+    of a secure row: opened where authentic (rtp.secure) -- not --> counted, and nothing more
+       |
     regular: version 2, whole header, locked SSRC, sequence near the highest -- not --> admitted one by one,
     or dropped
        |
@@ -22,9 +24,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtp.address import PORT_MASK, Keys
+from rtp.address import Keys
 from rtp.columns import SLOT, Slots
 from rtp.latch import Latch, Peer
+from rtp.secure import SecureRows, hosts_of
 from rtp.table import DROP, EARS_AUDIO, EARS_EVENTS, NEVER, NOBODY, UNTIMED, StreamTable
 
 HEADER = 12  # octets of the fixed RTP header (RFC 3550 5.1)
@@ -91,6 +94,13 @@ class Outgoing:
         self.reports: list[int] = []  # slots that hold RTCP
         self.heard: list[Heard] = []
 
+    def sealed(self, lengths: I64) -> None:
+        """The lengths after protection (rtp.srtp); what has none is not sent."""
+        kept = lengths > 0
+        if _count(kept) != len(kept):
+            self.slots, self.targets, lengths = self.slots[kept], self.targets[kept], lengths[kept]
+        self.lengths = lengths
+
     def add(self, slots: I64, targets: I64, lengths: I64) -> None:
         if len(self.slots):
             slots = np.concatenate((self.slots, slots))
@@ -114,6 +124,7 @@ class Relay:
         self._table = table
         self._latch = latch
         self._keys = keys
+        self.secure = SecureRows(table, latch, keys)
         self._mark: I64 = np.zeros(table.capacity, np.int64)
         self._index: I64 = np.arange(4096)
 
@@ -168,16 +179,20 @@ class Relay:
         rows = table.keys.lookup(keys)
         if slots.count_v4 < count:
             self._verify_v6(slots, rows)
+        dead = self.secure.screen(slots, keys, rows, first, ssrc) if self.secure.srtp.receives else None
         seq = first & _SEQUENCE
         ahead = _distance(seq, table.top[rows])
         regular = ssrc == table.expect[rows]
         regular &= first >> _HEAD_BITS == _PLAIN
         regular &= (lengths - _HEADER).view(np.uint64) < _ROOM
         regular &= _near(ahead)
+        if dead is not None:
+            regular &= ~dead
         if _count(regular) == count:
             self._relay(slots, None, rows, first, seq, stamp, lengths, ahead, now, outgoing)
             return outgoing
-        odd = self._sieve(slots, np.flatnonzero(~regular), first, rows, outgoing)
+        odd = np.flatnonzero(~regular if dead is None else ~(regular | dead))
+        odd = self._sieve(slots, odd, first, rows, outgoing)
         odd = self._strangers(slots, odd, keys, rows, ssrc, now)
         # Padding, extension and contributing sources are sound by now; such packets can be regular, too.
         regular[odd] = (ssrc[odd] == table.expect[rows[odd]]) & _near(ahead[odd])
@@ -238,10 +253,7 @@ class Relay:
         if not unknown.any():
             return odd
         at = odd[unknown]
-        hosts = keys[at] & np.uint64(0xFFFFFFFFFFFFFFFF ^ PORT_MASK)
-        late = at >= slots.count_v4
-        if late.any():
-            hosts[late] = self._keys.hosts_v6(slots.sources[at[late]], slots.sockets[at[late]])
+        hosts = hosts_of(self._keys, slots, at, keys)
         candidates = np.flatnonzero(self._latch.hosts.lookup(hosts)).tolist()
         self.counters["wrong_source"] += len(at) - len(candidates)
         self.counters["overload"] += max(0, len(candidates) - MAX_STRANGERS)

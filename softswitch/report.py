@@ -38,6 +38,8 @@ _STATES = {
     State.OFFERING: "connecting",
     State.TALKING: "talking",
     State.ECHO: "echo",
+    State.ANNOUNCING: "playing",
+    State.CONFERRING: "conference",
     State.ENDING: "ending",
 }
 

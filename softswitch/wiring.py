@@ -25,6 +25,7 @@ from sip.timers import TimerConfig
 from sip.ua import UaSettings
 from sip.uri import escape_user
 from softswitch.admission import AdmissionSettings, ExtensionAccount
+from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
@@ -161,6 +162,11 @@ def runtime_settings(settings: Settings) -> RuntimeSettings:
         silence_hangup=settings.media.silence_hangup,
         hold_silence=settings.media.hold_silence,
         pass_headers=settings.sip.pass_headers,
+        recordings=RecordingForm(
+            format=settings.media.recordings.format,
+            rate=settings.media.recordings.rate,
+            stereo=settings.media.recordings.stereo,
+        ),
     )
 
 
@@ -224,7 +230,8 @@ def entries(settings: Settings) -> Entries:
             name: TrunkEntry(
                 name=name,
                 context=trunk.context or "",
-                policy=AudioPolicy(codecs=trunk.codecs or settings.media.codecs),
+                policy=_policy(settings, trunk),
+                record=trunk.record or "",
                 ring_timeout=trunk.ring_timeout,
                 nat=trunk.nat,
                 reliable=_RELIABLE[trunk.reliable_provisional],
@@ -251,12 +258,27 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
             caller_id.number or extension.number,
             extension.name if caller_id.name is None else caller_id.name,
         ),
-        policy=AudioPolicy(codecs=extension.codecs or settings.media.codecs),
+        policy=_policy(settings, extension),
+        record=extension.record or "",
         ring_timeout=extension.ring_timeout,
         nat=extension.nat,
         reliable=_RELIABLE[extension.reliable_provisional],
         call_limit=extension.call_limit,
         forwards={kind: number for kind, number in forwards.items() if number is not None},
+    )
+
+
+def _policy(settings: Settings, owner: Extension | Trunk) -> AudioPolicy:
+    """Codecs, transcoding, digits, SRTP."""
+    media = settings.media
+    return AudioPolicy(
+        codecs=owner.codecs or media.codecs,
+        # Digits by INFO or as tones would come twice if telephone-events were agreed too.
+        dtmf=owner.dtmf in ("auto", "rfc4733"),
+        transcode=media.transcode if owner.transcode is None else owner.transcode,
+        digits=owner.dtmf,
+        srtp=owner.srtp,
+        sdes=owner.srtp_over_insecure_signalling,
     )
 
 

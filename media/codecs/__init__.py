@@ -54,7 +54,7 @@ _CODECS: Final = (
     CodecTraits("L16", 8000, "table", 8000),
     CodecTraits("L16", 16000, "table", 16000),
     CodecTraits("G722", 8000, "framed", 16000, 3.3, 7.1),
-    CodecTraits("opus", 48000, "framed", 48000, 6.9, 19.7),
+    CodecTraits("opus", 48000, "framed", 48000, 6.8, 19.7),
     CodecTraits("CN", 8000, "noise", 8000),
 )
 _BY_NAME: Final = {(codec.name.lower(), codec.clock): codec for codec in _CODECS}

@@ -81,6 +81,8 @@ class MediaSettings(Section):
     """A call with no packet from one end for this long, while not on hold, is hung up; `none`: never."""
     hold_silence: OptionalDuration = Field(None, ge=5, le=86400)
     """The same for a call on hold; `none` never does."""
+    transcode: bool = True
+    """Whether calls between ends without a common codec are decoded and encoded anew; else they get 488."""
     sounds: SoundSettings = Field(default_factory=SoundSettings)
     """What callers hear: prompts, tones, hold music, text-to-speech."""
     recordings: RecordingSettings = Field(default_factory=RecordingSettings)

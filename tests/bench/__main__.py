@@ -13,6 +13,7 @@ import sys
 PROGRAMS = [
     ["tests.bench.signalling", "register", "call"],
     ["tests.bench.relay_bench"],
+    ["tests.bench.srtp_bench"],
     ["tests.bench.memory"],
     ["tests.bench.signalling", "sustained"],
 ]

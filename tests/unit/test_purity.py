@@ -32,7 +32,7 @@ FORBIDDEN = {
 PURE = [
     "sip/*.py",
     "rtp/*.py",
-    "media/*.py",
+    "media/**/*.py",
     "ivr/**/*.py",
     "acd/**/*.py",
     "softswitch/vocabulary.py",

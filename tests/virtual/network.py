@@ -16,10 +16,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from media.audio_commands import AudioCommand
 from media.client import MediaAddress
 from media.commands import (
     MediaEvent,
@@ -128,6 +129,9 @@ def settings(**sections: Any) -> Settings:
     )
 
 
+Asked = TypeVar("Asked", bound=AudioCommand)
+
+
 class FakeMedia:
     """A media client that keeps accounts: what is open, how it is configured, who is bridged."""
 
@@ -137,7 +141,8 @@ class FakeMedia:
         self.opened = 0
         self.streams: dict[int, StreamSettings | None] = {}
         self.bridges: dict[int, int] = {}
-        self.silent_allowed: dict[int, float | None] = {}
+        self.groups: dict[int, str] = {}
+        self.commands: list[AudioCommand] = []
 
     def open(
         self,
@@ -153,6 +158,7 @@ class FakeMedia:
         if len(self.streams) >= self.ports:
             raise NoMediaPorts("none left")
         self.streams[stream] = None
+        self.groups[stream] = group
         self.opened += 1
         port = 10_000 + 2 * stream % 50_000
         return MediaAddress(local_host, port, port + 1)
@@ -181,6 +187,13 @@ class FakeMedia:
         self._part(stream)
         del self.streams[stream]
         self.events.append(StreamClosed(stream, StreamStats()))
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        self.commands.append(command)
+
+    def asked(self, kind: type[Asked]) -> list[Asked]:
+        """The commands of that kind, oldest first."""
+        return [command for command in self.commands if isinstance(command, kind)]
 
     def leftovers(self) -> dict[str, int]:
         return {"streams open": len(self.streams), "bridges": len(self.bridges)}
@@ -282,6 +295,9 @@ class EngineMedia:
     def close(self, stream: int, now: float) -> None:
         self._engine.close(stream)
         self._pool.close(stream, now)
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        self._engine.audio(command, now)
 
     def tick(self, now: float) -> None:
         """What time brings: silences, and extra ports that nobody needs."""
@@ -391,6 +407,7 @@ class SwitchNode(Node):
             "legs": len(runtime.legs),
             "streams known": len(runtime._streams),
             "leg events": len(runtime._queue),
+            "plays, recordings, conferences": len(runtime.audio),
             "limits": len(self.switch.limits),
             "toll": len(self.switch.toll),
             **self.media.leftovers(),

@@ -134,7 +134,7 @@ class MediaEngine:
         self.srtp = self._secure.srtp
         self.events: list[MediaEvent] = []
         heard = cast("list[AudioEvent]", self.events)
-        self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, wall - now)
+        self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, self._deaf_to_events, wall - now)
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
         self.reports = Reports()
@@ -274,7 +274,6 @@ class MediaEngine:
             case SendDigits(stream=stream):
                 if self._voices([stream]):
                     mixer.send_digits(command)
-                    self._needs_changed(stream)
             case StartRecording():
                 self._voices(stream for stream, _ in command.channels)
                 mixer.start_recording(command, now)
@@ -290,6 +289,18 @@ class MediaEngine:
                     mixer.detect(command, now)
             case _:
                 assert_never(command)
+
+    def _deaf_to_events(self, stream: int) -> int:
+        """Whom a stream is relayed to, if that peer takes no telephone-events but we can make tones for it; 0: none."""
+        state = self._streams.get(stream)
+        if state is None or state.partner in (None, stream) or not self.table.target[state.peer.row]:
+            return 0
+        other = self._streams[state.partner]
+        both = (state.settings, other.settings)
+        if any(settings is None or preferred(settings) is None for settings in both) or _takes_events(other.settings):
+            return 0
+        self._voices([state.partner])
+        return state.partner
 
     def _unpair(self, room: int) -> None:
         """Make a real room of one that is a bridge: something plays to all of it."""
@@ -756,6 +767,10 @@ def _understand(a: StreamSettings, b: StreamSettings) -> bool:
         if all(not same(wanted, each) for each in other.formats):
             return False
     return True
+
+
+def _takes_events(settings: StreamSettings | None) -> bool:
+    return settings is not None and any(each[1].lower() == "telephone-event" for each in settings.formats)
 
 
 def same(one: Format, other: Format) -> bool:

@@ -59,7 +59,8 @@ I64 = npt.NDArray[np.int64]
 
 
 class Mixer:
-    """`busy_changed(stream)` is told when a stream that could be relayed must not be, or may be again. `events` is the
+    """`busy_changed(stream)` is told when a stream that could be relayed must not be, or may be again.
+    `relayed_to(stream)` names the one that a digit has to be a tone for, and gives it a voice; 0: none. `events` is the
     engine's list. `wall`: Unix seconds of the monotonic second 0."""
 
     def __init__(
@@ -69,6 +70,7 @@ class Mixer:
         events: list[AudioEvent],
         studio: Studio,
         busy_changed: Callable[[int], None],
+        relayed_to: Callable[[int], int],
         wall: float,
     ) -> None:
         self.voices: dict[int, Voice] = {}
@@ -89,10 +91,12 @@ class Mixer:
         self._wall = wall
         self._relay = relay
         self._busy_changed = busy_changed
+        self._relayed_to = relayed_to
         self._players: dict[int, Player] = {}  # play -> who has it
         self._owner: dict[Player, Voice | Room] = {}
         self._ended: list[PlayEnded] = []
         self._received = EventReceiver()
+        self.reception.renewed = self._received.reset
         self._sender = EventSender()
         self._passing: dict[int, tuple[int, int]] = {}  # voice that is passed an event: its stamp there, and ours
 
@@ -389,9 +393,12 @@ class Mixer:
                 packet, events = self._sender.packet(voice.number), voice.event_format
                 if packet is not None and events is not None:
                     payload, marker, offset = packet
-                    found[voice.number] = Override(payload, events[0], marker, behind=-offset)
+                    # Where the peer takes events on another clock only, their timestamps are still the audio's.
+                    behind = -offset * int(self.table.clock[voice.number]) // events[2]
+                    found[voice.number] = Override(payload, events[0], marker, behind)
                 elif voice.number not in self._sender.rows:
                     voice.sends_digits = False
+                    self._dirty(voice)
                     self._over.append(voice.stream)
         return found
 
@@ -406,6 +413,7 @@ class Mixer:
         if tones and voice.settings.tones:
             self._own_play -= 1
             self._play_to(voice, Play(self._own_play, tuple(tones), stream=voice.stream))
+            self._busy_changed(voice.stream)
 
     def _event_packet(self, row: int, payload: bytes, head: int, stamp: int, now: float) -> None:
         """A packet of a telephone-event, of any stream."""
@@ -422,9 +430,13 @@ class Mixer:
 
     def _digit_over(self, stream: int, digit: str, duration_ms: int) -> None:
         self.events.append(Digit(stream, digit, duration_ms, "rfc4733"))
+        if digit == "!":
+            return
         voice = self.voices.get(stream)
         partner = None if voice is None else self._partner(voice)
-        if partner is not None and partner.event_format is None and digit != "!":
+        if partner is None:
+            partner = self.voices.get(self._relayed_to(stream))
+        if partner is not None and partner.event_format is None:
             self._tones(partner, digit, max(duration_ms, MIN_TONE_MS), 0)
 
     def _pass_on(self, voice: Voice, partner: Voice, payload: bytes, stamp: int, clock: int) -> None:

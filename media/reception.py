@@ -64,6 +64,8 @@ class Reception:
         """By row of the stream table."""
         self.rebanked: Callable[[Voice], None] = lambda _voice: None
         """Told when a voice's audio comes out of another bank from now on."""
+        self.renewed: Callable[[int], None] = lambda _row: None
+        """Told when a row is heard from another source than before."""
         self._event = event
         self._streams = streams
         self._kinds = np.zeros((0, PAYLOAD_TYPES), np.uint8)
@@ -181,6 +183,7 @@ class Reception:
     def _new_sources(self, rows: I64) -> None:
         for row in set(rows.tolist()):
             self._ssrc[row] = self._streams.ssrc[row]
+            self.renewed(row)
             voice = self.voices.get(row)
             if voice is not None and voice.bank is not None:
                 voice.bank.reset(voice.bank_row)

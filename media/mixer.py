@@ -271,8 +271,9 @@ class Mixer:
     def set_volume(self, command: SetVolume) -> None:
         voice = self.voices[command.stream]
         voice.heard, voice.hears = command.heard, command.hears
+        if command.agc and not voice.agc:
+            self.gain.reset(voice.number)
         voice.muted, voice.deaf, voice.agc = command.muted, command.deaf, command.agc
-        self.gain.reset(voice.number)
         self._dirty(voice)
         self._busy_changed(voice.stream)
 
@@ -325,6 +326,8 @@ class Mixer:
             self.stop_recording(StopRecording(recording), now)
 
     def start_recording(self, command: StartRecording, now: float) -> None:
+        if command.recording in self.recordings.live():
+            return
         row = self.recordings.start(command, now, self._wall + now)
         voices = [self.voices[stream] for stream, _ in command.channels if stream in self.voices]
         phase = next((voice.phase for voice in voices if voice.phase is not None), None) or self._phase(1)

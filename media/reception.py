@@ -85,10 +85,13 @@ class Reception:
             self._grow()
         kinds, clock = self._kinds[row], 0
         kinds[kinds == EVENT] = NONE
+        known: set[int] = set()
         for number, name, hertz in settings.receives + settings.formats:
-            if name.lower() == "telephone-event" and 0 <= number < PAYLOAD_TYPES and kinds[number] == NONE:
+            # Of two meanings of a number the first counts.
+            if name.lower() == "telephone-event" and 0 <= number < PAYLOAD_TYPES and number not in known:
                 kinds[number] = EVENT
                 clock = clock or hertz
+            known.add(number)
         ears = int(self._streams.ears[row]) & ~EARS_EVENTS
         self._streams.ears[row] = ears | EARS_EVENTS if clock else ears
         return clock or 8000
@@ -107,7 +110,7 @@ class Reception:
         kinds[kinds != EVENT] = NONE
         formats = audio_formats(voice.settings)
         for number, name, clock in formats:
-            if 0 <= number < PAYLOAD_TYPES:
+            if 0 <= number < PAYLOAD_TYPES and kinds[number] != EVENT:
                 kinds[number] = FRAMED if is_framed((number, name, clock)) else TABLE_KINDS[name.upper()]
         for number, name, _ in voice.settings.receives + voice.settings.formats:
             if name.upper() == "CN" and 0 <= number < PAYLOAD_TYPES and kinds[number] == NONE:
@@ -371,6 +374,8 @@ class Reception:
                     at += bank.n
                     continue
             else:
+                for place in [place for place in pending if place < at]:
+                    del pending[place]  # it overlaps what was before it: no sender does that
                 following = min(pending, default=-1)
                 if following < 0:
                     # Nothing is known yet of what comes: a codec that conceals does so, for as long as is useful.
@@ -398,7 +403,9 @@ class Reception:
 
     def _missing(self, voice: Voice, at: int, size: int, following: tuple[int, bytes] | None) -> I16 | None:
         codec = voice.decoders.get(voice.payload_type)
-        if codec is None:
+        if codec is not None:
+            size -= size % (codec.rate // 400)  # codecs count in 2.5 ms
+        if codec is None or not size:
             return None
         if following is not None and following[0] == voice.payload_type:
             try:

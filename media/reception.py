@@ -75,7 +75,7 @@ class Reception:
         self._grow()
         self._doubler = Doubler()
         self._noise = NoiseSource(np.random.default_rng())
-        self._noisy: set[int] = set()
+        self._noisy: dict[int, int] = {}  # rows with comfort noise: sequence number of it, -1: audio has come since
 
     # -- voices
 
@@ -123,7 +123,7 @@ class Reception:
         """The voice is gone."""
         self._leave_bank(voice)
         voice.forget_decoders()
-        self._noisy.discard(voice.number)
+        self._noisy.pop(voice.number, None)
         kinds = self._kinds[voice.number]
         kinds[kinds != EVENT] = NONE
         del self.voices[voice.number]
@@ -152,6 +152,8 @@ class Reception:
         fresh = self._ssrc[rows] != self._streams.ssrc[rows]
         if np.count_nonzero(fresh):
             self._new_sources(rows[fresh])
+        if self._noisy:
+            self._end_noise(numbers, kinds, heads)
         for kind in np.bincount(kinds, minlength=NOISE + 1).nonzero()[0].tolist():
             if kind == NONE:
                 continue
@@ -182,6 +184,14 @@ class Reception:
                     stamps[which],
                     now,
                 )
+
+    def _end_noise(self, numbers: I64, kinds: npt.NDArray[np.uint8], heads: I64) -> None:
+        """Audio that follows comfort noise ends it, once it is played."""
+        audio = (kinds != NONE) & (kinds != EVENT) & (kinds != NOISE)
+        for number, head in zip(numbers[audio].tolist(), heads[audio].tolist(), strict=True):
+            since = self._noisy.get(number, -1)
+            if since >= 0 and 0 < (head - since & 0xFFFF) < 0x8000:
+                self._noisy[number] = -1
 
     def _new_sources(self, rows: I64) -> None:
         for row in set(rows.tolist()):
@@ -270,7 +280,7 @@ class Reception:
             elif kind == NOISE:
                 try:
                     self._noise.set(voice.number, comfort_noise.parse(payload))
-                    self._noisy.add(voice.number)
+                    self._noisy[voice.number] = head & 0xFFFF
                 except CodecError:
                     self.counters["bad_payload"] += 1
             else:
@@ -417,14 +427,14 @@ class Reception:
         return codec.conceal(size)
 
     def _fill_with_noise(self, part: Part, frames: I16, empty: Bool) -> None:
-        """RFC 3389: comfort noise stands for what the peer does not send; the first audio ends it."""
+        """RFC 3389: comfort noise stands for what the peer does not send; the audio that follows ends it."""
         places = {number: place for place, number in enumerate(part.numbers.tolist())}
         for number in [number for number in self._noisy if number in places]:
             place = places[number]
             if empty[place]:
                 frames[place] = self._noise.generate(np.array([number]), frames.shape[1])[0]
-            elif np.count_nonzero(frames[place]):
-                self._noisy.discard(number)
+            elif self._noisy[number] < 0:
+                del self._noisy[number]
 
 
 def _payloads(slots: Slots, at: I64, heads: I64, lengths: I64) -> tuple[I64, I64]:

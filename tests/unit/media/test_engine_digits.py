@@ -55,7 +55,7 @@ def test_digits_to_a_stream_alone(room: bool) -> None:
     world = World(studio())
     ann = world.phone(PCMU, 500.0)
     if room:
-        world.do(SetRoom(7, (1,), talkers=True))
+        world.do(SetRoom(7, (1,), gains=((1, 1, 0.0),)))
     world.run(0.5)
     world.do(SendDigits(1, "907"))
     world.run(2.0)

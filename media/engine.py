@@ -41,7 +41,7 @@ from media.commands import (
 from media.mixer import Mixer
 from media.outbound import Packets
 from media.studio import NO_STUDIO, Studio
-from media.voice import preferred
+from media.voice import is_framed, is_table, preferred
 from rtp import rtcp
 from rtp.address import LENGTH, Keys, family, host_and_port, host_octets, sendable, sockaddr
 from rtp.columns import Slots
@@ -89,6 +89,7 @@ class _Stream:
     """A stream beside its `Peer`: settings, partner, and what the peer reports."""
 
     __slots__ = (
+        "decoded",
         "family",
         "key_problem",
         "partner",
@@ -108,6 +109,7 @@ class _Stream:
         self.rtcp_socket = rtcp_socket
         self.family = family
         self.settings: StreamSettings | None = None
+        self.decoded = False  # it sends what its partner has no number for
         self.partner: int | None = None  # the stream its packets go to; itself: echo
         self.problem = ""
         self.key_problem = ""  # why SRTP can't be done with the keys given
@@ -134,7 +136,8 @@ class MediaEngine:
         self.srtp = self._secure.srtp
         self.events: list[MediaEvent] = []
         heard = cast("list[AudioEvent]", self.events)
-        self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, self._deaf_to_events, wall - now)
+        self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, wall - now)
+        self.mixer.listening.inband = self._inband
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
         self.reports = Reports()
@@ -197,6 +200,7 @@ class MediaEngine:
         elif (before.rtcp_mux, before.remote) != (settings.rtcp_mux, settings.remote) and state.peer.address:
             self._place_control(state, settings)
         if before is None or _numbers(before) != _numbers(settings):
+            state.decoded = False
             clock = audio_clock(settings.formats)
             table.clock[row] = clock
             state.peer.frame = clock * settings.ptime // 1000
@@ -290,18 +294,6 @@ class MediaEngine:
             case _:
                 assert_never(command)
 
-    def _deaf_to_events(self, stream: int) -> int:
-        """Whom a stream is relayed to, if that peer takes no telephone-events but we can make tones for it; 0: none."""
-        state = self._streams.get(stream)
-        if state is None or state.partner in (None, stream) or not self.table.target[state.peer.row]:
-            return 0
-        other = self._streams[state.partner]
-        both = (state.settings, other.settings)
-        if any(settings is None or preferred(settings) is None for settings in both) or _takes_events(other.settings):
-            return 0
-        self._voices([state.partner])
-        return state.partner
-
     def _unpair(self, room: int) -> None:
         """Make a real room of one that is a bridge: something plays to all of it."""
         a, b = self._pairs[room]
@@ -338,6 +330,8 @@ class MediaEngine:
         outgoing = self.relay.process(slots, now)
         if outgoing.heard:
             self.mixer.heard(slots, outgoing.heard, now)
+        if outgoing.unmapped:
+            self._unmapped(outgoing.unmapped)
         for slot in outgoing.reports:
             self._report_came(slots.packet(slot), slots.source(slot), int(slots.sockets[slot]), now)
         if self.latch.moved:
@@ -471,6 +465,7 @@ class MediaEngine:
         self.mixer.close_room(_pair_room(stream, state.partner))
         for side in (state, other):
             side.partner = None
+            side.decoded = False
             self.relay.direct(side.peer, NOBODY)
             self._map(side, side)
 
@@ -500,7 +495,7 @@ class MediaEngine:
         """Whether a bridge needs more than a relay."""
         if state.settings is None or other.settings is None or state.partner is None:
             return False
-        if self.mixer.busy(stream) or self.mixer.busy(state.partner):
+        if self.mixer.busy(stream) or self.mixer.busy(state.partner) or state.decoded or other.decoded:
             return True
         return not _understand(state.settings, other.settings)
 
@@ -523,6 +518,37 @@ class MediaEngine:
         theirs = state.settings if other.settings is None else other.settings
         ours = state.settings.receives or state.settings.formats
         self.table.payload[state.peer.row] = payload_map(ours, ours if other is state else theirs.formats)
+
+    def _unmapped(self, packets: list[tuple[int, int]]) -> None:
+        """Packets of a relayed stream whose partner has no number for them. What was agreed with their sender is
+        decoded from now on: a codec of its own, events on another clock or for a peer without any."""
+        for row, payload_type in packets:
+            peer = self.latch.peers.get(row)
+            state = None if peer is None else self._streams[peer.stream]
+            if state is None or state.settings is None or state.decoded or state.partner is None:
+                continue
+            agreed = (state.settings.receives or state.settings.formats) + state.settings.formats
+            known = next((each for each in agreed if each[0] == payload_type), None)
+            other = self._streams[state.partner]
+            if known is None or other is state or other.settings is None:
+                continue
+            events = known[1].lower() == "telephone-event"
+            passed = events and (_has_events(other.settings) or other.settings.tones)
+            if is_table(known) or is_framed(known) or passed:
+                state.decoded = True
+                self._arrange(state.peer.stream, state)
+
+    def _inband(self, stream: int, digit: str) -> None:
+        """A digit was heard as a tone: a partner that takes events gets one."""
+        state = self._streams.get(stream)
+        if state is None or state.partner in (None, stream):
+            return
+        assert state.partner is not None
+        other = self._streams[state.partner]
+        if other.settings is None or not _has_events(other.settings):
+            return
+        if self._voices([state.partner]):
+            self.mixer.send_digits(SendDigits(state.partner, digit))
 
     def _needs_changed(self, stream: int) -> None:
         """The mixer does something to a stream, or does no more."""
@@ -769,8 +795,8 @@ def _understand(a: StreamSettings, b: StreamSettings) -> bool:
     return True
 
 
-def _takes_events(settings: StreamSettings | None) -> bool:
-    return settings is not None and any(each[1].lower() == "telephone-event" for each in settings.formats)
+def _has_events(settings: StreamSettings) -> bool:
+    return any(each[1].lower() == "telephone-event" for each in settings.formats)
 
 
 def same(one: Format, other: Format) -> bool:

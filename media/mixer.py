@@ -59,8 +59,7 @@ I64 = npt.NDArray[np.int64]
 
 
 class Mixer:
-    """`busy_changed(stream)` is told when a stream that could be relayed must not be, or may be again.
-    `relayed_to(stream)` names the one that a digit has to be a tone for, and gives it a voice; 0: none. `events` is the
+    """`busy_changed(stream)` is told when a stream that could be relayed must not be, or may be again. `events` is the
     engine's list. `wall`: Unix seconds of the monotonic second 0."""
 
     def __init__(
@@ -70,7 +69,6 @@ class Mixer:
         events: list[AudioEvent],
         studio: Studio,
         busy_changed: Callable[[int], None],
-        relayed_to: Callable[[int], int],
         wall: float,
     ) -> None:
         self.voices: dict[int, Voice] = {}
@@ -91,7 +89,6 @@ class Mixer:
         self._wall = wall
         self._relay = relay
         self._busy_changed = busy_changed
-        self._relayed_to = relayed_to
         self._players: dict[int, Player] = {}  # play -> who has it
         self._owner: dict[Player, Voice | Room] = {}
         self._ended: list[PlayEnded] = []
@@ -370,6 +367,8 @@ class Mixer:
         voice.detects = command.dtmf or command.fax or command.speech or command.machine
         self.listening.listen(voice.number, command, now)
         self._dirty(voice)
+        if not voice.detects:
+            self._over.append(voice.stream)
 
     def send_digits(self, command: SendDigits) -> None:
         """As events where the peer takes them, else as tones. What is no digit is left out."""
@@ -437,8 +436,6 @@ class Mixer:
             return
         voice = self.voices.get(stream)
         partner = None if voice is None else self._partner(voice)
-        if partner is None:
-            partner = self.voices.get(self._relayed_to(stream))
         if partner is not None and partner.event_format is None:
             self._tones(partner, digit, max(duration_ms, MIN_TONE_MS), 0)
 

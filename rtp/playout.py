@@ -174,7 +174,7 @@ class PlayoutBank:
     def play(self, rows: I64, now: float) -> Played:
         """The next frame of each of these rows, none twice."""
         c = self.columns
-        if now > c.next_tick - FRAME_SECONDS / 2:
+        if now > c.next_tick - FRAME_SECONDS / 8:
             self._begin_tick(now)
         size = len(rows)
         head = c.head.take(rows)
@@ -182,6 +182,7 @@ class PlayoutBank:
         frames = c.frames.take(at, axis=0)
         c.frames[at] = _MISSING
         c.head[rows] = head + _ONE
+        c.due[rows] = now + FRAME_SECONDS
         close = frames.min(axis=1, initial=0) == _MISSING
         close |= c.busy.take(rows) != _ZERO
         missing = np.zeros(size, np.bool_)

@@ -40,6 +40,7 @@ MAX_ADMISSIONS = 1024
 MAX_STRANGERS = 128  # packets from unknown ports of known hosts that are looked at in a batch
 MAX_REPORTS = 64  # RTCP packets read from a batch, 1 ms of work; a thousand calls send two
 SSRCS_KEPT = 8
+MAX_UNMAPPED = 16  # packets of payload types without a meaning at the other side that are told of in a batch
 
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
@@ -85,7 +86,7 @@ class Heard(NamedTuple):
 class Outgoing:
     """What is to be sent: slots of the batch, the row each goes to, its length; and what is heard here."""
 
-    __slots__ = ("heard", "lengths", "reports", "slots", "targets")
+    __slots__ = ("heard", "lengths", "reports", "slots", "targets", "unmapped")
 
     def __init__(self) -> None:
         self.slots: I64 = _NONE
@@ -93,6 +94,7 @@ class Outgoing:
         self.lengths: I64 = _NONE
         self.reports: list[int] = []  # slots that hold RTCP
         self.heard: list[Heard] = []
+        self.unmapped: list[tuple[int, int]] = []  # rows and payload types that nobody is to get, some of a batch
 
     def sealed(self, lengths: I64) -> None:
         """The lengths after protection (rtp.srtp); what has none is not sent."""
@@ -409,9 +411,12 @@ class Relay:
         to = table.target[rows]
         passed = (to != _NOBODY) & (mapped != _DROP)
         if _count(passed) != count:
-            dropped = rows[mapped == _DROP]
+            unmapped = mapped == _DROP
+            dropped = rows[unmapped]
             if dropped.size:
                 np.add.at(table.unknown, dropped, 1)
+                types = first[unmapped][:MAX_UNMAPPED] >> _WORD_BITS & _TYPE
+                outgoing.unmapped += zip(dropped[:MAX_UNMAPPED].tolist(), types.tolist(), strict=True)
             at = (index if at is None else at)[passed]
             to, mapped, octets = to[passed], mapped[passed], octets[passed]
             first, seq, stamp, lengths = first[passed], seq[passed], stamp[passed], lengths[passed]

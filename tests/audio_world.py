@@ -34,6 +34,7 @@ from rtp.columns import Slots
 PCMU: Format = (0, "PCMU", 8000)
 PCMA: Format = (8, "PCMA", 8000)
 L16: Format = (97, "L16", 8000)
+WIDE_L16: Format = (98, "L16", 16000)
 G722: Format = (9, "G722", 8000)
 OPUS: Format = (96, "opus", 48000)
 EVENTS: Format = (101, "telephone-event", 8000)
@@ -50,7 +51,7 @@ F64 = npt.NDArray[np.float64]
 
 def rate_of(format_: Format) -> int:
     """Samples per second that a phone with this codec works at."""
-    return CODEC_RATES.get(format_[1], 8000)
+    return CODEC_RATES.get(format_[1], format_[2])
 
 
 def sine(hertz: float, rate: int, count: int, begin: int = 0, level: float = LEVEL) -> I16:
@@ -99,7 +100,7 @@ class Phone:
         """Use another codec from now on."""
         self.format = format_
         self.rate = rate_of(format_)
-        stateful = format_[1] in CODEC_RATES
+        stateful = self.rate > 8000
         self.codec = framed(format_[1], self.rate, "") if stateful else None
         self.ear = framed(format_[1], self.rate, "") if stateful else None
 

@@ -473,6 +473,11 @@ class Phone(Node):
         """The session of the call that arrived last."""
         return [event for event in self.events if isinstance(event, SessionArrived)][-1].session
 
+    def called_session(self) -> InviteSession:
+        """The one session that this phone is in."""
+        (session,) = self.ua.sessions.values()
+        return session
+
     def invited(self) -> Request:
         """The INVITE that arrived last."""
         return [event for event in self.events if isinstance(event, SessionArrived)][-1].request

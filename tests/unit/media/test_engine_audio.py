@@ -11,12 +11,14 @@ from audio_world import (
     EVENTS,
     G722,
     HOST,
+    L16,
     LEVEL,
     MUSIC_HERTZ,
     OPUS,
     PCMA,
     PCMU,
     TICK,
+    WIDE_L16,
     Phone,
     World,
     sine,
@@ -28,9 +30,11 @@ from media.audio_commands import CloseRoom, File, Music, Play, SetRoom, SetVolum
 from media.commands import Format, MediaAddress, StreamSettings
 from rtp.address import FAMILY_V4
 
+CODECS = [PCMU, PCMA, G722, OPUS, L16, WIDE_L16]
 
-@pytest.mark.parametrize("a", [PCMU, PCMA, G722, OPUS], ids=lambda each: each[1])
-@pytest.mark.parametrize("b", [PCMU, PCMA, G722, OPUS], ids=lambda each: each[1])
+
+@pytest.mark.parametrize("a", CODECS, ids=lambda each: f"{each[1]}/{each[2]}")
+@pytest.mark.parametrize("b", CODECS, ids=lambda each: f"{each[1]}/{each[2]}")
 def test_a_tone_crosses_any_two_codecs(a: Format, b: Format) -> None:
     world = World()
     ann, ben = world.phone(a, 1000.0), world.phone(b, 600.0)

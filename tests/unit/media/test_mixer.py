@@ -159,3 +159,15 @@ def test_a_queue_is_heard_in_order_each_with_its_own_gain() -> None:
     world.run(0.6)
     assert world.ended == [(1, "done"), (2, "done")]
     assert not ann.gaps()
+
+
+def test_who_is_listened_to_no_more_is_relayed_only() -> None:
+    world = World(studio())
+    world.phone(PCMU, 500.0), world.phone(PCMU, 700.0)
+    world.engine.bridge(1, 2)
+    world.do(Detect(1, dtmf=True, fax=True, speech=True))
+    world.run(0.5)
+    assert set(world.engine.mixer.voices) == {1}
+    world.do(Detect(1))
+    world.run(0.1)
+    assert not world.engine.mixer.voices

@@ -64,7 +64,7 @@ def test_a_talker_may_change_its_payload_type_in_mid_stream(steps: tuple[Format,
 
 def test_the_bus_follows_what_its_members_can() -> None:
     world, ann, ben = bridged(OPUS, OPUS)
-    world.do(SetRoom(7, (1, 2), gains=((1, 1, 0.0),)))
+    world.do(SetRoom(7, (1, 2), talkers=True))
     rates = []
     for formats in ((OPUS, EVENTS), (PCMU, OPUS, EVENTS), (G722, EVENTS), (OPUS, EVENTS)):
         for phone in (ann, ben):
@@ -184,7 +184,7 @@ def test_random_packets_of_a_locked_source_raise_nothing(seed: int) -> None:
     for other in (PCMA, OPUS, G722, L16_TYPE)[: 1 + seed % 4]:
         world.phone(other, 500.0)
     if seed % 3:
-        world.do(SetRoom(7, tuple(world.phones), gains=((1, 1, 0.0),)))
+        world.do(SetRoom(7, tuple(world.phones), gains=((1, 1, 0.0),), talkers=bool(seed % 2)))
     else:
         world.engine.bridge(1, 2)
     encoder = framed("opus", 48000, "useinbandfec=1")

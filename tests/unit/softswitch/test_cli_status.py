@@ -13,13 +13,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
 from media.engine import MediaEngine
-from softswitch.cli import reload, status
+from softswitch.cli import record, reload, status
 from softswitch.cli.counters import AUDIO, SIGN_IN
 from softswitch.cli.printable import printable
 from softswitch.cli.running import control_socket
@@ -33,12 +34,14 @@ from softswitch.control import (
     RegistrationRow,
     StatusReport,
     TrunkRow,
+    WorkerRow,
 )
 from tests.virtual.network import World
 
 app = typer.Typer()
 status.register(app)
 reload.register(app)
+record.register(app)
 
 REPORT = StatusReport(
     version="0.1.0",
@@ -113,6 +116,19 @@ def switch(config: Path, **handlers: Callable[[dict[str, Any]], Any]) -> Iterato
     finally:
         loop[0].call_soon_threadsafe(stop.set)
         thread.join()
+
+
+def test_media_workers_have_a_line_each() -> None:
+    workers = [
+        WorkerRow("media-0", 501, True, 0.42, 20, 6, 8, 1, 1, 2.5, 0),
+        WorkerRow("192.0.2.7:5090", 0, False, restarts=2),
+    ]
+    text = plain(msgspec.structs.replace(REPORT, media=MediaReport(20, 8, adopted=6, workers=workers)))
+    assert "audio: 20 streams (6 adopted: calls from before a restart) on 8 pairs" in text
+    lines = [cells(line) for line in text.splitlines()]
+    assert ["media-0", "501", "42 %", "20", "6", "2.5 ms", "0"] in lines
+    assert any(line[:2] == ["192.0.2.7:5090", "not there"] and line[-1] == "2" for line in lines)
+    assert "media worker" not in plain(REPORT)
 
 
 def test_the_tables_say_what_the_report_says() -> None:
@@ -317,3 +333,37 @@ def test_the_socket_is_sought_in_the_default_place_where_nothing_can_be_read(tmp
     assert control_socket(config) == (config / "var" / "control.sock").absolute()
     config = configure(tmp_path / "config", "server: {state_directory: [1]}\n")
     assert control_socket(config) == (config / "var" / "control.sock").absolute()
+
+
+# ---- softswitch record
+
+
+def test_record_tells_the_switch_what_to_do(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    asked: list[dict[str, Any]] = []
+
+    def handler(args: dict[str, Any]) -> Any:
+        asked.append(args)
+        return {"contact": "c1\x1b[31m"}
+
+    with switch(config, record=handler):
+        done = CliRunner().invoke(app, ["record", "pause", "101", "--config", str(config)])
+    assert (done.exit_code, asked) == (0, [{"action": "pause", "call": "101"}])
+    assert done.stdout.startswith("recording paused: silence is written: call c1")
+    assert "\x1b" not in done.stdout
+
+
+def test_record_says_why_it_was_refused(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+
+    def handler(_args: dict[str, Any]) -> Any:
+        raise ControlRefused("this call is not recorded")
+
+    with switch(config, record=handler):
+        refused = CliRunner().invoke(app, ["record", "stop", "c1", "--config", str(config)])
+    assert (refused.exit_code, refused.stderr) == (1, "this call is not recorded\n")
+
+
+def test_record_takes_four_words(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    assert CliRunner().invoke(app, ["record", "erase", "c1", "--config", str(config)]).exit_code == 2

@@ -149,6 +149,7 @@ class MediaEngine:
         self._streams: dict[int, _Stream] = {}
         self._by_ssrc: dict[int, _Stream] = {}
         self._pairs: dict[int, tuple[int, int]] = {}  # rooms that are bridges
+        self._paired: dict[int, int] = {}  # stream -> such a room that it is in
         self._silence_checked = now
 
     def __len__(self) -> int:
@@ -212,9 +213,14 @@ class MediaEngine:
             table.report_at[row] = now + REPORT_SECONDS / 2 * (0.5 + self._draw())
         self.mixer.configure(stream, row, settings)
         self._arrange(stream, state)
+        if before is None and self.mixer.awaits(stream):
+            self._voices([stream])
+            self.mixer.joins(stream)
 
     def bridge(self, a: int, b: int) -> None:
         """Pass packets between two streams, in both directions as far as their settings let them."""
+        for stream in (a, b):
+            self._drop_pair(stream)
         first, second = self._streams.get(a), self._streams.get(b)
         if first is None or second is None or first is second or first.partner == b:
             return
@@ -238,6 +244,7 @@ class MediaEngine:
     def unbridge(self, stream: int) -> None:
         """Pass nothing from and to a stream."""
         state = self._streams.get(stream)
+        self._drop_pair(stream)
         if state is None or state.partner is None:
             return
         other = state.partner
@@ -263,6 +270,9 @@ class MediaEngine:
                 elif command.room in self._pairs:
                     self._unpair(command.room)
                 mixer.play(command)
+                if not command.room:
+                    # At once: until it is mixed, the relay and the player would both number its packets.
+                    self._needs_changed(stream)
             case StopPlay():
                 mixer.stop_play(command)
             case SendDigits(stream=stream):
@@ -286,8 +296,9 @@ class MediaEngine:
 
     def _unpair(self, room: int) -> None:
         """Make a real room of one that is a bridge: something plays to all of it."""
-        a, b = self._pairs.pop(room)
+        a, b = self._pairs[room]
         for stream in (a, b):
+            self._drop_pair(stream)
             state = self._streams.get(stream)
             if state is not None:
                 self._part(stream, state)
@@ -439,7 +450,15 @@ class MediaEngine:
         state.problem = why
         self.events.append(StreamFailed(stream, why))
 
+    def _drop_pair(self, stream: int) -> None:
+        """A stream is in one room at most: the one that was a bridge of it is none any more."""
+        room = self._paired.get(stream)
+        if room is not None:
+            for each in self._pairs.pop(room):
+                del self._paired[each]
+
     def _part(self, stream: int, state: _Stream) -> None:
+        self._drop_pair(stream)
         if state.partner is None:
             return
         other = self._streams.get(state.partner, state)
@@ -555,17 +574,12 @@ class MediaEngine:
         return found
 
     def _set_room(self, command: SetRoom) -> None:
-        before = self._pairs.pop(command.room, None)
         plain = command.gain == 1.0 and not command.gains and not command.talkers
-        if plain and len(command.members) == 2 and command.room not in self.mixer.rooms:
-            a, b = command.members
-            if before is not None and set(before) != {a, b}:
-                self.unbridge(before[0])
-            self._pairs[command.room] = (a, b)
-            self.bridge(a, b)
+        if plain and len(set(command.members)) == 2 and self._can_pair(command.room, command.members):
+            self._pair(command.room, *command.members)
             return
-        if before is not None:
-            self.unbridge(before[0])
+        if command.room in self._pairs:
+            self.unbridge(self._pairs[command.room][0])
         for stream in command.members:
             state = self._streams.get(stream)
             if state is not None:
@@ -576,8 +590,29 @@ class MediaEngine:
         for stream in left:
             self._needs_changed(stream)
 
+    def _can_pair(self, room: int, members: tuple[int, ...]) -> bool:
+        """Whether a room of two is a bridge: unless it is mixed already, and has to be."""
+        if room not in self.mixer.rooms:
+            return True
+        if self.mixer.plays_to_all(room) or any(self.mixer.busy(stream) for stream in members):
+            return False
+        settings = [self.settings(stream) for stream in members]
+        a, b = settings
+        return a is not None and b is not None and _understand(a, b)
+
+    def _pair(self, room: int, a: int, b: int) -> None:
+        if self._pairs.get(room) not in ((a, b), (b, a)):
+            if room in self._pairs:
+                self.unbridge(self._pairs[room][0])
+            self._close_room(room)
+            for stream in (a, b):
+                self._drop_pair(stream)
+        self.bridge(a, b)
+        self._pairs[room] = (a, b)
+        self._paired[a] = self._paired[b] = room
+
     def _close_room(self, room: int) -> None:
-        pair = self._pairs.pop(room, None)
+        pair = self._pairs.get(room)
         if pair is not None:
             self.unbridge(pair[0])
             return

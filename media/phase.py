@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FRAMES_PER_SECOND = 50
 FRAME_MS = 20
+G722_OCTETS = 8000  # a second: the only codec with memory whose payload can be cut anywhere
 OPUS_FRAMES = (1, 2, 3)  # of 20 ms, in a packet (RFC 7587 4.2 allows more; none is heard with pleasure)
 
 F32 = npt.NDArray[np.float32]
@@ -358,7 +359,7 @@ class Phase:
             key = (name, rate, voice.settings.ptime, listener.payload_type)
             place = int(wide[listener.signal])
             codec = self._encoder(voice, (name, rate, clock), name, clock, rate, "", 1).codec
-            octets = len(codec.encode(np.zeros(rate // FRAMES_PER_SECOND, np.int16))) * FRAMES_PER_SECOND
+            octets = G722_OCTETS
             encode = codec.encode
         if before is not None and before.key == key:
             before.place = place

@@ -64,6 +64,8 @@ class Reception:
         """By row of the stream table."""
         self.rebanked: Callable[[Voice], None] = lambda _voice: None
         """Told when a voice's audio comes out of another bank from now on."""
+        self.renewed: Callable[[int], None] = lambda _row: None
+        """Told when a row is heard from another source than before."""
         self._event = event
         self._streams = streams
         self._kinds = np.zeros((0, PAYLOAD_TYPES), np.uint8)
@@ -73,7 +75,7 @@ class Reception:
         self._grow()
         self._doubler = Doubler()
         self._noise = NoiseSource(np.random.default_rng())
-        self._noisy: set[int] = set()
+        self._noisy: dict[int, int] = {}  # rows with comfort noise: sequence number of it, -1: audio has come since
 
     # -- voices
 
@@ -83,10 +85,13 @@ class Reception:
             self._grow()
         kinds, clock = self._kinds[row], 0
         kinds[kinds == EVENT] = NONE
+        known: set[int] = set()
         for number, name, hertz in settings.receives + settings.formats:
-            if name.lower() == "telephone-event" and 0 <= number < PAYLOAD_TYPES and kinds[number] == NONE:
+            # Of two meanings of a number the first counts.
+            if name.lower() == "telephone-event" and 0 <= number < PAYLOAD_TYPES and number not in known:
                 kinds[number] = EVENT
                 clock = clock or hertz
+            known.add(number)
         ears = int(self._streams.ears[row]) & ~EARS_EVENTS
         self._streams.ears[row] = ears | EARS_EVENTS if clock else ears
         return clock or 8000
@@ -105,7 +110,7 @@ class Reception:
         kinds[kinds != EVENT] = NONE
         formats = audio_formats(voice.settings)
         for number, name, clock in formats:
-            if 0 <= number < PAYLOAD_TYPES:
+            if 0 <= number < PAYLOAD_TYPES and kinds[number] != EVENT:
                 kinds[number] = FRAMED if is_framed((number, name, clock)) else TABLE_KINDS[name.upper()]
         for number, name, _ in voice.settings.receives + voice.settings.formats:
             if name.upper() == "CN" and 0 <= number < PAYLOAD_TYPES and kinds[number] == NONE:
@@ -118,7 +123,7 @@ class Reception:
         """The voice is gone."""
         self._leave_bank(voice)
         voice.forget_decoders()
-        self._noisy.discard(voice.number)
+        self._noisy.pop(voice.number, None)
         kinds = self._kinds[voice.number]
         kinds[kinds != EVENT] = NONE
         del self.voices[voice.number]
@@ -147,6 +152,8 @@ class Reception:
         fresh = self._ssrc[rows] != self._streams.ssrc[rows]
         if np.count_nonzero(fresh):
             self._new_sources(rows[fresh])
+        if self._noisy:
+            self._end_noise(numbers, kinds, heads)
         for kind in np.bincount(kinds, minlength=NOISE + 1).nonzero()[0].tolist():
             if kind == NONE:
                 continue
@@ -178,9 +185,18 @@ class Reception:
                     now,
                 )
 
+    def _end_noise(self, numbers: I64, kinds: npt.NDArray[np.uint8], heads: I64) -> None:
+        """Audio that follows comfort noise ends it, once it is played."""
+        audio = (kinds != NONE) & (kinds != EVENT) & (kinds != NOISE)
+        for number, head in zip(numbers[audio].tolist(), heads[audio].tolist(), strict=True):
+            since = self._noisy.get(number, -1)
+            if since >= 0 and 0 < (head - since & 0xFFFF) < 0x8000:
+                self._noisy[number] = -1
+
     def _new_sources(self, rows: I64) -> None:
         for row in set(rows.tolist()):
             self._ssrc[row] = self._streams.ssrc[row]
+            self.renewed(row)
             voice = self.voices.get(row)
             if voice is not None and voice.bank is not None:
                 voice.bank.reset(voice.bank_row)
@@ -264,7 +280,7 @@ class Reception:
             elif kind == NOISE:
                 try:
                     self._noise.set(voice.number, comfort_noise.parse(payload))
-                    self._noisy.add(voice.number)
+                    self._noisy[voice.number] = head & 0xFFFF
                 except CodecError:
                     self.counters["bad_payload"] += 1
             else:
@@ -368,6 +384,8 @@ class Reception:
                     at += bank.n
                     continue
             else:
+                for place in [place for place in pending if place < at]:
+                    del pending[place]  # it overlaps what was before it: no sender does that
                 following = min(pending, default=-1)
                 if following < 0:
                     # Nothing is known yet of what comes: a codec that conceals does so, for as long as is useful.
@@ -395,7 +413,9 @@ class Reception:
 
     def _missing(self, voice: Voice, at: int, size: int, following: tuple[int, bytes] | None) -> I16 | None:
         codec = voice.decoders.get(voice.payload_type)
-        if codec is None:
+        if codec is not None:
+            size -= size % (codec.rate // 400)  # codecs count in 2.5 ms
+        if codec is None or not size:
             return None
         if following is not None and following[0] == voice.payload_type:
             try:
@@ -407,14 +427,14 @@ class Reception:
         return codec.conceal(size)
 
     def _fill_with_noise(self, part: Part, frames: I16, empty: Bool) -> None:
-        """RFC 3389: comfort noise stands for what the peer does not send; the first audio ends it."""
+        """RFC 3389: comfort noise stands for what the peer does not send; the audio that follows ends it."""
         places = {number: place for place, number in enumerate(part.numbers.tolist())}
         for number in [number for number in self._noisy if number in places]:
             place = places[number]
             if empty[place]:
                 frames[place] = self._noise.generate(np.array([number]), frames.shape[1])[0]
-            elif np.count_nonzero(frames[place]):
-                self._noisy.discard(number)
+            elif self._noisy[number] < 0:
+                del self._noisy[number]
 
 
 def _payloads(slots: Slots, at: I64, heads: I64, lengths: I64) -> tuple[I64, I64]:

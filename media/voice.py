@@ -130,7 +130,7 @@ class Voice:
     @property
     def mixed(self) -> bool:
         """Whether its audio is made here, not relayed."""
-        return self.room is not None or self.player is not None
+        return self.room is not None or self.player is not None or self.sends_digits
 
     def forget_decoders(self) -> None:
         """What comes next is decoded anew; native memory is given back."""

@@ -20,6 +20,7 @@ from media.audio_commands import (
     Detect,
     PauseRecording,
     Play,
+    PlayEnded,
     SendDigits,
     SetRecordingChannels,
     SetRoom,
@@ -266,6 +267,10 @@ class MediaEngine:
                     mixer.set_volume(command)
             case Play(stream=stream):
                 if not command.room:
+                    if self._deaf_to(stream):
+                        why = f"stream {stream} agreed on no codec that can be encoded here"
+                        self.events.append(PlayEnded(command.play, "failed", why))
+                        return
                     self._voices([stream])
                 elif command.room in self._pairs:
                     self._unpair(command.room)
@@ -293,6 +298,11 @@ class MediaEngine:
                     mixer.detect(command, now)
             case _:
                 assert_never(command)
+
+    def _deaf_to(self, stream: int) -> bool:
+        """Whether what is made here can't be sent to a stream: its codecs are relayed only."""
+        state = self._streams.get(stream)
+        return state is not None and state.settings is not None and preferred(state.settings) is None
 
     def _unpair(self, room: int) -> None:
         """Make a real room of one that is a bridge: something plays to all of it."""
@@ -494,6 +504,9 @@ class MediaEngine:
     def _mixes(self, stream: int, state: _Stream, other: _Stream) -> bool:
         """Whether a bridge needs more than a relay."""
         if state.settings is None or other.settings is None or state.partner is None:
+            return False
+        if preferred(state.settings) is None or preferred(other.settings) is None:
+            # A codec that nobody here can encode goes through as it is, whatever is wanted.
             return False
         if self.mixer.busy(stream) or self.mixer.busy(state.partner) or state.decoded or other.decoded:
             return True

@@ -3,9 +3,10 @@
     python -m tests.bench.audio_bench [CASE...] [--seconds S] [--units N]
 
 The engine has one core, the load in C the other (media_rig). Every leg sends 50 packets a second of speech-like sound
-in its codec, silent listeners apart, and every packet that should come back is counted: a run with some of them missing
-fails. What stands beside: a C program that does the same the plain way (audio/mixing_reference.c), the relay in C, or
-the codec's own work, called in a loop. It takes turns with the engine; medians of three runs.
+in its codec, silent listeners apart, and every packet that should come back is counted: with some of them missing the
+figure is worth nothing, which its line says. What stands beside: a C program that does the same the plain way
+(audio/mixing_reference.c), the relay in C, or the codec's own work, called in a loop. It takes turns with the engine;
+medians of three runs.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ BUDGETS = (
     Budget("conf100", 1, 500.0, False, "c_mixer", _mixing(100)),
     Budget("moh_silent", 300, 200.0, False, "c_mixer", _mixing(0, silent=True)),
     Budget("moh_sending", 300, 400.0, False, "c_mixer", _mixing(0)),
-    Budget("transcode_g722", 100, 30.0, True, "codec alone", _codec(G722)),
+    Budget("transcode_g722", 40, 30.0, True, "codec alone", _codec(G722)),
     Budget("transcode_opus", 40, 120.0, True, "codec alone", _codec(OPUS)),
     Budget("recorded_relay", 200, 15.0, True, "c_relay without", _relay),
 )
@@ -85,19 +86,20 @@ def measure(rig: Rig, budget: Budget, units: int, seconds: float) -> bool:
     """Print the line of one budget; whether it is kept."""
     case = CASES[budget.case]
     legs = units * len(case.formats)
-    ours, beside, loads = [], [], []
+    ours, beside, loads, missing = [], [], [], []
     for _ in range(RUNS):
         beside.append(budget.reference(rig, legs, seconds))
         run = rig.engine(budget.case, units, seconds)
-        wanted = legs * FRAMES_PER_SECOND * seconds
-        if run.received < wanted * (1 - MISSING):
-            raise RuntimeError(f"{budget.case}: {run.received} of {wanted:.0f} packets came back")
+        missing.append(1 - run.received / (legs * FRAMES_PER_SECOND * seconds))
         ours.append(run.us_per_packet if budget.packets else run.us_per_leg(legs))
         loads.append(run.load)
     value = statistics.median(ours)
     reference = f"{budget.beside} {statistics.median(beside):.1f} us; {legs} legs, load {max(loads) * 100:.0f} %"
+    whole = max(missing) <= MISSING
+    if not whole:
+        reference += f"; NOT VALID, {max(missing) * 100:.1f} % of the packets did not come back"
     line(budget.case, value, "us/packet" if budget.packets else "us/leg/s", f"<={budget.us:g}", reference)
-    return value <= budget.us
+    return whole and value <= budget.us
 
 
 def main() -> int:

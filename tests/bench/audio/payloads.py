@@ -42,7 +42,8 @@ def speech(rate: int) -> I16:
     syllables = np.maximum(0.0, np.sin(2 * np.pi * SYLLABLES * t)) ** 0.5
     phrases = (np.sin(2 * np.pi * 0.35 * t) > -0.4).astype(float)
     sound = voiced / np.abs(voiced).max() * syllables * phrases + 0.01 * rng.standard_normal(len(t))
-    return (np.clip(sound, -1, 1) * LEVEL).astype(np.int16)
+    samples: I16 = (np.clip(sound, -1, 1) * LEVEL).astype(np.int16)
+    return samples
 
 
 def payloads(format_: Format) -> list[bytes]:

@@ -261,9 +261,11 @@ def describe(
     mux: bool,
     timing: str,
     layout: tuple[str, ...],
+    profile: str = PROFILE,
+    keys: str = "",
 ) -> str:
     """The lines of a description below its `o=`. `layout`: one entry per `m=`, "" for the audio and the line
-    with its CRLF for each other."""
+    with its CRLF for each other. `keys`: `a=crypto` lines (media.sdes)."""
     host, port, rtcp_port = local
     formats, maps = _codec_lines(codecs)
     interval = f"a=ptime:{ptime}\r\n" if ptime else ""
@@ -272,7 +274,7 @@ def describe(
     rtcp = f"a=rtcp:{rtcp_port}\r\n" if rtcp_port not in (port + 1, port) else ""
     if mux:
         rtcp += "a=rtcp-mux\r\n"
-    audio = f"m=audio {port} {PROFILE} {formats}\r\n{maps}{interval}a={direction}\r\n{rtcp}"
+    audio = f"m=audio {port} {profile} {formats}\r\n{keys}{maps}{interval}a={direction}\r\n{rtcp}"
     if len(layout) > 1:
         audio = "".join([line or audio for line in layout])
     return f"s=-\r\nc={connection(host)}\r\nt={timing}\r\n{audio}"

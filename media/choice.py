@@ -16,13 +16,16 @@ from media.codec import (
     DYNAMIC_NUMBERS,
     STATIC,
     TELEPHONE_EVENT,
+    TRANSCODABLE,
     UNRELAYABLE,
     Codec,
     Key,
     PayloadType,
     codec_key,
     is_audio,
+    own_codec,
     static_number,
+    transcodable,
 )
 
 DEFAULT_PTIME: Final = 20
@@ -37,7 +40,11 @@ class AudioPolicy(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     stands for every other codec that can be relayed. `prefer`: whose order ranks the codecs of an offer that
     we answer and of one that we pass on to this endpoint, "ours" (of `codecs`) or "theirs" (of the offer).
     `dtmf`: telephone-events. `ptime`: milliseconds per packet that we ask for, 0 to ask for nothing.
-    `rtcp_mux`: offer and accept RTP and RTCP on one port (RFC 5761). `comfort_noise`: RFC 3389.
+    `rtcp_mux`: offer and accept RTP and RTCP on one port (RFC 5761). `comfort_noise`: RFC 3389. `srtp`: "never",
+    "optional" or "required" (media.sdes); `sdes`: SRTP keys may stand in its descriptions.
+    `transcode`: its audio may be decoded and encoded anew, where it has no codec in common with the other leg.
+    `digits`: how its digits come and go: "auto" (telephone-events where agreed, else tones), "rfc4733" (never as
+    tones), "info" (SIP INFO), "inband" (tones); the last two agree on no telephone-events (`dtmf` False).
     """
 
     codecs: tuple[str, ...] = ("opus", "G722", "PCMA", "PCMU", "G729", "GSM", "iLBC")
@@ -46,6 +53,15 @@ class AudioPolicy(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     rtcp_mux: bool = False
     prefer: str = "ours"
     comfort_noise: bool = True
+    srtp: str = "never"
+    sdes: bool = False
+    transcode: bool = True
+    digits: str = "auto"
+
+    @property
+    def converts_digits(self) -> bool:
+        """Its digits come otherwise than as telephone-events, and can be made into some for the other leg."""
+        return self.digits in ("info", "inband")
 
 
 # --- choosing -----------------------------------------------------------------------------------------------
@@ -100,6 +116,94 @@ def relayed(
     """What of one leg's list to offer to a leg with this policy; () where it takes none of the audio."""
     voice = ranked(codecs, policy)
     return voice + dtmf if voice and policy.dtmf else voice
+
+
+_OWN: Final = tuple([PayloadType(-1, codec) for codec in TRANSCODABLE])
+
+
+@lru_cache(maxsize=KEPT)
+def transcoded_offer(
+    codecs: tuple[PayloadType, ...],
+    dtmf: tuple[PayloadType, ...],
+    policy: AudioPolicy,
+    digits: bool,
+    standing: tuple[PayloadType, ...],
+) -> tuple[PayloadType, ...]:
+    """`relayed`, then what else the policy takes and the engine can make of one of `codecs`; () where there is nothing.
+
+    Of the latter, what the leg uses already (`standing`) comes first. Telephone-events are at the clock of every codec
+    (RFC 4733 2.1), where the first leg has some, or has digits that are made into some (`digits`).
+    """
+    voice = [p for p in ranked(codecs, policy) if is_audio(p.codec)]
+    if any(transcodable(p.codec) for p in codecs):
+        common = {codec_key(p.codec) for p in voice}
+        used = {codec_key(p.codec) for p in standing}
+        beyond = [p for p in _by_policy(policy.codecs) if codec_key(p.codec) not in common]
+        voice += sorted(beyond, key=lambda p: codec_key(p.codec) not in used)
+    if not voice:
+        return ()
+    clocks = sorted({p.codec.clock for p in voice}, key=_telephony_first)
+    noise = [p for p in codecs if p.codec.name == COMFORT_NOISE and p.codec.clock in clocks and policy.comfort_noise]
+    events: list[PayloadType] = []
+    if policy.dtmf and (dtmf or digits):
+        theirs = {p.codec.clock: p for p in reversed(dtmf)}
+        # Some telephones have opus with events at 8000 only.
+        clocks = sorted({*clocks, *theirs}, key=_telephony_first)
+        events = [theirs.get(clock) or own_event(clock) for clock in clocks]
+    return (*voice, *noise, *events)
+
+
+@lru_cache(maxsize=KEPT)
+def _by_policy(names: tuple[str, ...]) -> tuple[PayloadType, ...]:
+    """What the engine can transcode and a policy takes, in its order."""
+    return ranked(_OWN, AudioPolicy(names))
+
+
+@lru_cache(maxsize=KEPT)
+def transcoded_answer(
+    codecs: tuple[PayloadType, ...],
+    dtmf: tuple[PayloadType, ...],
+    theirs: tuple[PayloadType, ...],
+    their_dtmf: tuple[PayloadType, ...],
+    digits: bool,
+) -> tuple[PayloadType, ...]:
+    """`answered` where the other leg's first codec is among `codecs`; else one that the engine can make of it: one in
+    common, or the most wanted one. () where there is none.
+
+    Telephone-events are those of the offer at the clock of its codec: with a relay where the other leg has any, or
+    takes digits otherwise (`digits`), so that tones in the audio stay what they are; with transcoding wherever offered.
+    """
+    chosen = answered(codecs, (), theirs, ())
+    if chosen and codec_key(chosen[0].codec) == codec_key(theirs[0].codec):
+        if not (their_dtmf or digits):
+            return chosen
+    else:
+        if not all(transcodable(p.codec) for p in theirs if is_audio(p.codec)):
+            return ()
+        chosen = _made(codecs, {codec_key(p.codec) for p in chosen})
+        if not chosen:
+            return ()
+    clocks = {p.codec.clock for p in chosen}
+    events = [p for p in dtmf if p.codec.clock in clocks] or list(dtmf)
+    written = {codec_key(p.codec): p.codec for p in their_dtmf}
+    events = [PayloadType(p.number, written.get(codec_key(p.codec), p.codec)) for p in events]
+    return (*chosen, *on_clock(tuple(events), chosen[0].codec.clock))
+
+
+def _made(codecs: tuple[PayloadType, ...], common: set[Key]) -> tuple[PayloadType, ...]:
+    """The codec of an offer to encode to, one in common with the other leg before others, and its comfort noise."""
+    able = [p for p in codecs if transcodable(p.codec)]
+    first = next((p for p in able if codec_key(p.codec) in common), able[0] if able else None)
+    if first is None:
+        return ()
+    noise = [p for p in codecs if p.codec.name == COMFORT_NOISE and p.codec.clock == first.codec.clock]
+    return (PayloadType(first.number, own_codec(first.codec)), *noise[:1])
+
+
+@lru_cache(maxsize=KEPT)
+def can_transcode(codecs: tuple[PayloadType, ...]) -> bool:
+    """Whatever arrives of this list can be decoded, and its first codec encoded."""
+    return all(transcodable(p.codec) for p in codecs if is_audio(p.codec))
 
 
 @lru_cache(maxsize=KEPT)
@@ -187,6 +291,15 @@ def numbered(wanted: tuple[PayloadType, ...], used: tuple[PayloadType, ...]) -> 
             chosen.append(PayloadType(number, p.codec))
             break
     return tuple(chosen)
+
+
+def _telephony_first(clock: int) -> tuple[bool, int]:
+    return (clock != 8000, clock)
+
+
+def own_event(clock: int) -> PayloadType:
+    """Telephone-events at this clock under the number that they mostly have, or (-1) any."""
+    return PayloadType(101 if clock == 8000 else -1, event_codec(clock))
 
 
 def event_codec(clock: int) -> Codec:

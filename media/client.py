@@ -37,6 +37,7 @@ from rtp.ports import PortPool
 MIXER_TICK_SECONDS = 0.005  # one of the mixer's phases
 HELD_UP_SECONDS = 0.1  # ticks that are later are left out: nobody wants to hear them any more
 LATENESS_MS = 64
+FEW_PACKETS = 64  # in a batch: below, what a batch costs is mostly its own
 TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
 BUSY_SECONDS = 0.006  # batches closer together than this are load
 MIND_SECONDS = 0.25  # reports, silences and idle ports are looked after so often
@@ -137,6 +138,7 @@ class EngineDriver:
         self._ticker: asyncio.Handle | None = None
         self._due = 0.0  # when the next tick of the mixer is
         self._tick = 0
+        self._collected = 0  # packets of the last batch
         self.lateness: npt.NDArray[np.int64] = np.zeros(LATENESS_MS, np.int64)
         """Packets that the mixer made, by the milliseconds after their moment that they had left; the last: or more."""
         self.skipped = 0
@@ -171,7 +173,7 @@ class EngineDriver:
     @property
     def counters(self) -> dict[str, int]:
         """Packets dropped that were no stream's, by cause."""
-        return self._engine.counters | self._sockets.counters
+        return self._engine.counters | self._engine.srtp.counters | self._sockets.counters
 
     @property
     def streams(self) -> int:
@@ -307,11 +309,13 @@ class EngineDriver:
         self._due = due + MIXER_TICK_SECONDS
         self._last_batch = now
         try:
-            count = self._drain(now)
-            while count == self._slots.capacity:
-                count = self._drain(time.monotonic())
+            # Few packets that nobody waits for are worth half as many batches.
+            if self._tick & 1 or self._collected >= FEW_PACKETS or self._engine.relay.relayed:
+                self._collected = count = self._drain(now)
+                while count == self._slots.capacity:
+                    count = self._drain(time.monotonic())
             made = 0
-            for batch in mixer.tick(self._tick, now):
+            for batch in self._engine.mix(self._tick, now):
                 self._send(*batch)
                 made += len(batch.at)
             if made:

@@ -1,7 +1,8 @@
 """Audio codecs by name: what an RTP payload type number stands for (RFC 3551 table 4, RFC 4566 `a=rtpmap`).
 
-The engine relays payloads without looking inside, so a codec here is an identity and not an implementation:
-two legs understand each other when `codec_key` of what they name is equal.
+A codec here is an identity and not an implementation: two legs understand each other, and their payloads are relayed
+without a look inside, when `codec_key` of what they name is equal. Where they differ, the engine transcodes between the
+codecs of `TRANSCODABLE`.
 """
 
 from functools import lru_cache
@@ -125,6 +126,30 @@ def codec_key(codec: Codec) -> Key:
 def is_audio(codec: Codec) -> bool:
     """Carries the voice itself: neither events nor comfort noise."""
     return codec.name not in (TELEPHONE_EVENT, COMFORT_NOISE)
+
+
+# What the engine decodes and encodes, with the parameters that we write of ourselves. The order is that in which they
+# are offered where a policy leaves it open.
+TRANSCODABLE: Final = (
+    DYNAMIC["opus"],
+    Codec("G722"),
+    Codec("PCMA"),
+    Codec("PCMU"),
+    Codec("L16", 16000),
+    Codec("L16"),
+)
+_TRANSCODABLE: Final[dict[Key, Codec]] = {codec_key(codec): codec for codec in TRANSCODABLE}
+
+
+def transcodable(codec: Codec) -> bool:
+    """The engine can decode and encode it."""
+    return codec_key(codec) in _TRANSCODABLE
+
+
+def own_codec(codec: Codec) -> Codec:
+    """`codec`, one of `TRANSCODABLE`, with what we want to receive in place of the peer's parameters: those of opus say
+    what their writer wants to receive (RFC 7587 section 6.1), and the others have none."""
+    return _TRANSCODABLE[codec_key(codec)]
 
 
 def static_number(codec: Codec) -> int | None:

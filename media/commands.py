@@ -6,7 +6,7 @@ as it stands, so that the engine may run in the process of the signalling or in 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -22,6 +22,7 @@ __all__ = [
     "NoMediaPorts",
     "StreamClosed",
     "StreamFailed",
+    "StreamKey",
     "StreamLatched",
     "StreamLost",
     "StreamSettings",
@@ -44,6 +45,24 @@ class MediaAddress(NamedTuple):
 Format = tuple[int, str, int]
 
 
+class StreamKey(msgspec.Struct, frozen=True, gc=False):
+    """Keys of one direction of an SRTP stream, wherever they were agreed. No text made of it shows them."""
+
+    suite: str
+    """A name of `rtp.srtp.SUITES`."""
+    key: bytes
+    """Master key and master salt, one after the other."""
+
+    def __repr__(self) -> str:
+        return f"StreamKey({self.suite!r}, ...)"
+
+    __str__ = __repr__
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """What tracebacks with local variables show."""
+        return [("suite", self.suite)]
+
+
 class StreamSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """All that was agreed about one stream; `MediaClient.configure` may be given the same value again."""
 
@@ -59,18 +78,26 @@ class StreamSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     receives: tuple[Format, ...] = ()
     """The same with the numbers that the peer sends with, where an answerer chose its own to receive (RFC 3264 6.1);
     of two meanings of a number the first counts. Empty: as `formats`."""
-    fmtps: tuple[tuple[int, str], ...] = ()
-    """(payload type, parameters) as the peer wrote them: what it wants to receive."""
     send: bool = True
     """Packets may be sent to this peer."""
     receive: bool = True
     """Packets are expected from this peer, and passed on."""
+    fmtps: tuple[tuple[int, str], ...] = ()
+    """(payload type of `formats`, the peer's `a=fmtp` for it): what the peer wants to receive."""
+    tones: bool = True
+    """Digits for a peer without telephone-event are put into its audio as tones. False: they are left out (they go by
+    the signalling, or this peer never takes tones)."""
     ptime: int = 20
-    """Milliseconds of audio in a packet."""
+    """Milliseconds of audio in a packet that we send where it is not relayed as it comes."""
     rtcp_mux: bool = False
     """RTCP shares the RTP port (RFC 5761)."""
     silence_after: float | None = None
     """Seconds without a packet, while `receive`, before `StreamSilent` is told. None: never."""
+    crypto_in: StreamKey | None = None
+    """The peer's keys: only packets that authenticate with them are believed, or latched to. None: plain RTP."""
+    crypto_out: StreamKey | None = None
+    """Our keys, that packets to the peer are protected with. None: plain RTP. The same key keeps its context: it must
+    not come back after another one."""
 
 
 class StreamStats(msgspec.Struct, gc=False, kw_only=True):
@@ -93,6 +120,12 @@ class StreamStats(msgspec.Struct, gc=False, kw_only=True):
     """Dropped: a payload type that was not agreed, or that the other leg has no number for."""
     bad_packets: int = 0
     """Dropped: no valid RTP, or a leap in sequence that nothing confirmed."""
+    auth_failed: int = 0
+    """Dropped: SRTP or SRTCP that does not authenticate, plain packets among them."""
+    replayed: int = 0
+    """Dropped: SRTP packets that had come before, or are older than the replay window."""
+    secure: bool = False
+    """SRTP in both directions at the end."""
     jitter_ms: float = 0.0
     """Interarrival jitter (RFC 3550 A.8) of what we received."""
     round_trip_ms: float | None = None

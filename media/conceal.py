@@ -179,10 +179,17 @@ class Concealer:
         coarse = tail.reshape(len(tail), -1, factor).mean(axis=2)
         shortest, longest = SEARCH_RATE // 200, SEARCH_RATE * 3 // 200
         window = SEARCH_RATE // 50
-        lags = np.broadcast_to(np.arange(shortest, longest + 1), (len(tail), longest - shortest + 1))
-        best = _likest(coarse, lags, window) * factor
-        near = best[:, None] + np.arange(-factor, factor + 1)
-        return _likest(tail, near.clip(shortest * factor, longest * factor), self.n)
+        # Every stretch that ends where a lag begins, the shortest lag first.
+        size = coarse.shape[1]
+        stretches = np.lib.stride_tricks.sliding_window_view(coarse, window, axis=1)
+        earlier = stretches[:, size - window - longest : size - window - shortest + 1][:, ::-1]
+        best = (shortest + _likest(earlier, coarse[:, size - window :])) * factor
+        lags = (best[:, None] + np.arange(-factor, factor + 1)).clip(shortest * factor, longest * factor)
+        stretches = np.lib.stride_tricks.sliding_window_view(tail, self.n, axis=1)
+        size = tail.shape[1]
+        near = stretches[np.arange(len(tail))[:, None], size - self.n - lags]
+        chosen: I64 = np.take_along_axis(lags, _likest(near, tail[:, size - self.n :])[:, None], axis=1)[:, 0]
+        return chosen
 
     def _grow(self, more: int) -> None:
         self._capacity += more
@@ -197,26 +204,22 @@ class Concealer:
         self._fade = np.concatenate((self._fade, none + 1))
 
 
-def _likest(sound: F32, lags: I64, window: int) -> I64:
-    """Which of `lags` (k, l) before the last `window` samples is most like them: highest normalised correlation."""
-    size = sound.shape[1]
-    last = sound[:, size - window :]
-    at = (np.arange(size - window, size) - lags[:, :, None]).reshape(len(sound), -1)
-    earlier = np.take_along_axis(sound, at, axis=1).reshape(*lags.shape, window)
-    likeness = np.matmul(earlier, last[:, :, None])[:, :, 0]
+def _likest(earlier: F32, last: F32) -> I64:
+    """Which of the stretches `earlier` (k, l, w) is most like `last` (k, w): highest normalised correlation."""
+    likeness = np.einsum("klw,kw->kl", earlier, last)
     energy = np.einsum("klw,klw->kl", earlier, earlier)
     # Next to silence everything is like everything: one unit a sample keeps that from mattering.
-    best = (likeness / np.sqrt(energy + window)).argmax(axis=1)
-    chosen: I64 = np.take_along_axis(lags, best[:, None], axis=1)[:, 0]
-    return chosen
+    best: I64 = (likeness / np.sqrt(energy + last.shape[1])).argmax(axis=1)
+    return best
 
 
 def _repeated(tail: F32, index: I64, cycle: I64, quarter: I64) -> F32:
     """The last `cycle` samples again and again; the end of each overlaps what led to its beginning."""
     phase = index % cycle
-    at = tail.shape[1] - cycle + phase
-    sound = np.take_along_axis(tail, at, axis=1)
-    weight = ((phase + 1 - (cycle - quarter)) / quarter).clip(0, 1).astype(np.float32)
-    before = np.take_along_axis(tail, (at - cycle).clip(0), axis=1)
-    mixed: F32 = sound + (before - sound) * weight
-    return mixed
+    at = phase + (tail.shape[1] - cycle)
+    sound: F32 = np.take_along_axis(tail, at, axis=1)
+    into = phase + 1 - (cycle - quarter)
+    row, column = np.nonzero(into > 0)
+    weight = (into[row, column] / quarter[row, 0]).astype(np.float32)
+    sound[row, column] += (tail[row, at[row, column] - cycle[row, 0]] - sound[row, column]) * weight
+    return sound

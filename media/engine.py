@@ -39,14 +39,16 @@ from media.commands import (
     StreamStats,
 )
 from media.mixer import Mixer
+from media.outbound import Packets
 from media.studio import NO_STUDIO, Studio
-from media.voice import preferred
+from media.voice import is_framed, is_table, preferred
 from rtp import rtcp
 from rtp.address import LENGTH, Keys, family, host_and_port, host_octets, sendable, sockaddr
 from rtp.columns import Slots
 from rtp.latch import Latch, Peer
 from rtp.payload import audio_clock, payload_map
 from rtp.relay import Outgoing, Relay
+from rtp.srtp import Srtp, SrtpError
 from rtp.table import NOBODY, StreamTable
 
 REPORT_SECONDS = 5.0  # RFC 3550 6.2: Tmin, the mean interval; each one is drawn from half to one and a half of it
@@ -72,12 +74,24 @@ class Reports:
         self.rows = np.zeros(REPORTS_PER_TICK, np.int64)
         self.count = 0
 
+    def seal(self, srtp: Srtp) -> None:
+        """Protect those to secure rows; one that can't be is left out."""
+        rows, lengths = self.rows[: self.count], self.lengths[: self.count]
+        lengths[:] = srtp.protect_reports(self.data, np.arange(self.count), lengths, rows)
+        kept = np.flatnonzero(lengths)
+        if len(kept) != self.count:
+            self.count = len(kept)
+            for column in (self.data, self.lengths, self.rows):
+                column[: self.count] = column[kept]
+
 
 class _Stream:
     """A stream beside its `Peer`: settings, partner, and what the peer reports."""
 
     __slots__ = (
+        "decoded",
         "family",
+        "key_problem",
         "partner",
         "peer",
         "problem",
@@ -95,8 +109,10 @@ class _Stream:
         self.rtcp_socket = rtcp_socket
         self.family = family
         self.settings: StreamSettings | None = None
+        self.decoded = False  # it sends what its partner has no number for
         self.partner: int | None = None  # the stream its packets go to; itself: echo
         self.problem = ""
+        self.key_problem = ""  # why SRTP can't be done with the keys given
         self.reports_received = 0
         self.round_trip: float | None = None
         self.remote_lost: int | None = None
@@ -116,9 +132,12 @@ class MediaEngine:
         keys = Keys(rng.getrandbits(192))
         self.latch = Latch(self.table, keys)
         self.relay = Relay(self.table, self.latch, keys)
+        self._secure = self.relay.secure
+        self.srtp = self._secure.srtp
         self.events: list[MediaEvent] = []
         heard = cast("list[AudioEvent]", self.events)
         self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, wall - now)
+        self.mixer.listening.inband = self._inband
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
         self.reports = Reports()
@@ -161,7 +180,9 @@ class MediaEngine:
         self.latch.peers[row] = peer
         table.own_ssrc[row] = ssrc
         table.own_stamp[row] = bits >> 32 & 0xFFFFFFFF
-        table.own_top[row] = bits >> 64
+        # Of 15 bits: with SRTP the roll-over counter is guessed wrong where the first packets are lost and the sequence
+        # number wraps just then (RFC 3711 3.3.1).
+        table.own_top[row] = bits >> 65
         table.socket[row] = rtp_socket
         self._streams[stream] = self._by_ssrc[ssrc] = _Stream(peer, rtcp_socket, family)
 
@@ -172,11 +193,13 @@ class MediaEngine:
             return
         before, state.settings = state.settings, settings
         table, row = self.table, state.peer.row
-        if before is None or _source(before) != _source(settings):
+        keyed = self._take_keys(state, settings)
+        if before is None or keyed or _source(before) != _source(settings):
             self._place(stream, state, settings)
         elif (before.rtcp_mux, before.remote) != (settings.rtcp_mux, settings.remote) and state.peer.address:
             self._place_control(state, settings)
         if before is None or _numbers(before) != _numbers(settings):
+            state.decoded = False
             clock = audio_clock(settings.formats)
             table.clock[row] = clock
             state.peer.frame = clock * settings.ptime // 1000
@@ -282,6 +305,7 @@ class MediaEngine:
         self.events.append(StreamClosed(stream, self._stats(state)))
         del self._by_ssrc[int(self.table.own_ssrc[row])]
         self.latch.release(state.peer)
+        self.srtp.release(row)
         self.table.free(row)
 
     def stats(self, stream: int) -> StreamStats:
@@ -295,6 +319,8 @@ class MediaEngine:
         outgoing = self.relay.process(slots, now)
         if outgoing.heard:
             self.mixer.heard(slots, outgoing.heard, now)
+        if outgoing.unmapped:
+            self._unmapped(outgoing.unmapped)
         for slot in outgoing.reports:
             self._report_came(slots.packet(slot), slots.source(slot), int(slots.sockets[slot]), now)
         if self.latch.moved:
@@ -304,7 +330,23 @@ class MediaEngine:
                     self._place_control(state, state.settings)
                 self.events.append(StreamLatched(peer.stream, *host_and_port(peer.address)))
             self.latch.moved.clear()
+        if self.srtp.sends:
+            outgoing.sealed(self.srtp.protect(slots.data, outgoing.slots, outgoing.lengths, outgoing.targets))
         return outgoing
+
+    def mix(self, index: int, now: float) -> list[Packets]:
+        """Tick number `index` of the mixer (`Mixer.tick`): what is to be sent, protected where that was agreed."""
+        packets = self.mixer.tick(index, now)
+        if self.srtp.sends:
+            packets = [self._protected(batch) for batch in packets]
+        return packets
+
+    def _protected(self, batch: Packets) -> Packets:
+        lengths = self.srtp.protect(batch.data, batch.at, batch.lengths, batch.rows)
+        kept = lengths > 0
+        if np.count_nonzero(kept) == len(kept):
+            return batch._replace(lengths=lengths)
+        return Packets(batch.data, batch.at[kept], lengths[kept], batch.rows[kept])
 
     # -- deadlines
 
@@ -320,9 +362,28 @@ class MediaEngine:
             # RFC 3550 6.2: the interval is "varied randomly over the range [0.5,1.5] times the calculated interval".
             table.report_at[due] = now + REPORT_SECONDS * (0.5 + np.array([self._draw() for _ in due]))
             self._report(due[table.control_length[due] != 0], now)
+            if self.srtp.sends:
+                reports.seal(self.srtp)
         return reports
 
     # -- below: commands
+
+    def _take_keys(self, state: _Stream, settings: StreamSettings) -> bool:
+        """Take the keys; whether the stream is to be placed anew: it can't be, or could not be before, for its keys."""
+        row, keys_in, keys_out = state.peer.row, settings.crypto_in, settings.crypto_out
+        failed, state.key_problem = state.key_problem, ""
+        try:
+            if keys_in is None:
+                self.srtp.receive_plain(row)
+            else:
+                self.srtp.receive_with(row, keys_in.suite, keys_in.key)
+            if keys_out is None:
+                self.srtp.send_plain(row)
+            else:
+                self.srtp.send_with(row, keys_out.suite, keys_out.key)
+        except SrtpError as problem:
+            state.key_problem = str(problem)
+        return bool(failed or state.key_problem)
 
     def _place(self, stream: int, state: _Stream, settings: StreamSettings) -> None:
         """Find out who may be heard, and where packets go."""
@@ -330,6 +391,9 @@ class MediaEngine:
         table, peer = self.table, state.peer
         table.address_length[peer.row] = 0
         state.problem = ""
+        if state.key_problem:
+            self._fail(stream, state, state.key_problem)
+            return
         try:
             # RFC 3264 8.4: 0.0.0.0 puts a stream on hold: whoever was heard may still be.
             if not port or not sendable(host):
@@ -382,6 +446,7 @@ class MediaEngine:
         self.mixer.close_room(_pair_room(stream, state.partner))
         for side in (state, other):
             side.partner = None
+            side.decoded = False
             self.relay.direct(side.peer, NOBODY)
             self._map(side, side)
 
@@ -411,7 +476,7 @@ class MediaEngine:
         """Whether a bridge needs more than a relay."""
         if state.settings is None or other.settings is None or state.partner is None:
             return False
-        if self.mixer.busy(stream) or self.mixer.busy(state.partner):
+        if self.mixer.busy(stream) or self.mixer.busy(state.partner) or state.decoded or other.decoded:
             return True
         return not _understand(state.settings, other.settings)
 
@@ -434,6 +499,37 @@ class MediaEngine:
         theirs = state.settings if other.settings is None else other.settings
         ours = state.settings.receives or state.settings.formats
         self.table.payload[state.peer.row] = payload_map(ours, ours if other is state else theirs.formats)
+
+    def _unmapped(self, packets: list[tuple[int, int]]) -> None:
+        """Packets of a relayed stream whose partner has no number for them. What was agreed with their sender is
+        decoded from now on: a codec of its own, events on another clock or for a peer without any."""
+        for row, payload_type in packets:
+            peer = self.latch.peers.get(row)
+            state = None if peer is None else self._streams[peer.stream]
+            if state is None or state.settings is None or state.decoded or state.partner is None:
+                continue
+            agreed = (state.settings.receives or state.settings.formats) + state.settings.formats
+            known = next((each for each in agreed if each[0] == payload_type), None)
+            other = self._streams[state.partner]
+            if known is None or other is state or other.settings is None:
+                continue
+            events = known[1].lower() == "telephone-event"
+            passed = events and (_has_events(other.settings) or other.settings.tones)
+            if is_table(known) or is_framed(known) or passed:
+                state.decoded = True
+                self._arrange(state.peer.stream, state)
+
+    def _inband(self, stream: int, digit: str) -> None:
+        """A digit was heard as a tone: a partner that takes events gets one."""
+        state = self._streams.get(stream)
+        if state is None or state.partner in (None, stream):
+            return
+        assert state.partner is not None
+        other = self._streams[state.partner]
+        if other.settings is None or not _has_events(other.settings):
+            return
+        if self._voices([state.partner]):
+            self.mixer.send_digits(SendDigits(state.partner, digit))
 
     def _needs_changed(self, stream: int) -> None:
         """The mixer does something to a stream, or does no more."""
@@ -554,14 +650,18 @@ class MediaEngine:
         )
 
     def _report_came(self, packet: bytes, source: bytes, socket: int, now: float) -> None:
-        """A peer's report: believed from the host its stream is locked to, on that stream's socket."""
+        """A peer's report: believed from the host its stream is locked to, on that stream's socket; of a secure stream,
+        where it authenticates, from anywhere."""
+        owner = NOBODY
+        if self.srtp.receives:
+            owner, packet = self._secure.report(packet, source, socket)
         try:
             report = rtcp.parse(packet)
         except rtcp.RtcpError:
             self.counters["bad_rtcp"] += 1
             return
-        state = self._reporter(report, source, socket)
-        if state is None:
+        state = self._streams[self.latch.peers[owner].stream] if owner else self._reporter(report, source, socket)
+        if state is None or (self.table.secure_in[state.peer.row] and not owner):
             self.counters["stray_rtcp"] += 1
             return
         row = state.peer.row
@@ -605,8 +705,8 @@ class MediaEngine:
         table, peer = self.table, state.peer
         row = peer.row
         # In the order of the columns (rtp.table).
-        ssrc, top, base, received, octets, late, unknown, foreign, bad, sent, sent_octets, reports, own = table.counts(
-            row
+        ssrc, top, base, received, octets, late, unknown, foreign, bad, sent, sent_octets, reports, own, *refused = (
+            table.counts(row)
         )
         expected = peer.expected_before + (top - base + 1 if ssrc >= 0 else 0)
         stats = StreamStats(
@@ -620,6 +720,9 @@ class MediaEngine:
             wrong_ssrc=foreign,
             unknown_payload=unknown,
             bad_packets=bad,
+            auth_failed=refused[0],
+            replayed=refused[1],
+            secure=bool(table.secure_in[row] and table.secure_out[row]),
             rtcp_received=state.reports_received,
             rtcp_sent=reports,
             latched=peer.latched,
@@ -655,6 +758,10 @@ def _understand(a: StreamSettings, b: StreamSettings) -> bool:
         if all(not same(wanted, each) for each in other.formats):
             return False
     return True
+
+
+def _has_events(settings: StreamSettings) -> bool:
+    return any(each[1].lower() == "telephone-event" for each in settings.formats)
 
 
 def same(one: Format, other: Format) -> bool:

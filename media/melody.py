@@ -6,6 +6,8 @@ It is made of sines whose tails run on over the end into the beginning, so that 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -62,8 +64,9 @@ def _pluck(note: int, beats: float) -> _F64:
     return wave
 
 
+@lru_cache(1)
 def compose() -> _F64:
-    """(SIZE,) at RATE, peak 1."""
+    """(SIZE,) at RATE, peak 1. Not to be written to."""
     whole = np.zeros(SIZE)
 
     def put(beat: float, note: int, beats: float, loudness: float) -> None:

@@ -383,7 +383,7 @@ class Mixer:
                 tones.append(Silence(PAUSE_SECONDS))
             else:
                 tones += [Tone(f"dtmf:{digit}", seconds=duration_ms / 1000), Silence(gap_ms / 1000)]
-        if tones:
+        if tones and voice.settings.tones:
             self._own_play -= 1
             self._play_to(voice, Play(self._own_play, tuple(tones), stream=voice.stream))
 

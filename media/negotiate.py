@@ -5,10 +5,11 @@ On one leg:
     their offer   read_offer -> AudioOffer   --choose codecs-->  make_answer -> bytes, AudioSession
     our offer     make_offer -> bytes, Offered  --their answer--> read_answer -> AudioSession
 
-Between two legs, A having offered and B being called; no payload is decoded, so codecs pass by identity:
+Between two legs, A having offered and B being called. Codecs pass by identity, and the engine relays them undecoded,
+wherever both sides can agree; where the policies of both allow it, the engine transcodes else:
 
-    relay_offer(offer of A, policy of B)  -> what to offer B
-    relay_answer(offer of A, session of B) -> what to answer A
+    relay_offer(offer of A, policy of B)  -> what to offer B: what A has, then what can be made of it
+    relay_answer(offer of A, session of B, policy of B) -> what to answer A: what B has, else what can be made of it
     payload_map(session of A, session of B) -> numbers of A's packets as B knows them
 
 Wherever a function takes or gives a plain tuple of `PayloadType` (offers and answers to be written), it holds
@@ -16,10 +17,12 @@ the audio codecs in order of preference, then comfort noise (RFC 3389), then tel
 `direction` is always one of `DIRECTIONS`, from the side of whoever's description or session it belongs to.
 """
 
+from secrets import token_bytes
 from typing import Final
 
 import msgspec
 
+from media import sdes
 from media.audio import (
     BY_BITS,
     DIRECTIONS,
@@ -34,6 +37,7 @@ from media.choice import DEFAULT_PTIME as DEFAULT_PTIME
 from media.choice import AudioPolicy as AudioPolicy
 from media.choice import (
     answered,
+    can_transcode,
     codecs_of,
     event_codec,
     known,
@@ -42,9 +46,12 @@ from media.choice import (
     numbered,
     on_clock,
     parted,
+    ranked,
     relayed,
+    transcoded_answer,
+    transcoded_offer,
 )
-from media.codec import COMFORT_NOISE, Codec, PayloadType, is_audio
+from media.codec import COMFORT_NOISE, Codec, PayloadType, codec_key, is_audio, own_codec, transcodable
 from media.commands import MediaAddress
 from media.sdp import NoCommonCodec, Origin, SdpError, parse, refused_line
 
@@ -64,7 +71,8 @@ class AudioOffer(msgspec.Struct, gc=False):
     `codecs` (audio in order of preference, then comfort noise) and `dtmf` in the offerer's numbers;
     `direction` the offerer's, an old hold (c=0.0.0.0) folded in; `ptime`, `maxptime` in ms, 0 when not said;
     `rtcp_mux` offered and allowed; `layout` one entry per m= line, "" for the audio taken and the refusing
-    line for each other.
+    line for each other. `transcode` and `digits` are the offerer's policy's: its audio may be made into other codecs,
+    and its digits, which do not come as telephone-events, into some.
     """
 
     remote: MediaAddress
@@ -76,6 +84,11 @@ class AudioOffer(msgspec.Struct, gc=False):
     rtcp_mux: bool = False
     timing: str = "0 0"
     layout: tuple[str, ...] = AUDIO_ONLY
+    profile: str = PROFILE
+    crypto: tuple[sdes.CryptoLine, ...] = ()
+    """SRTP keys that may be answered; (): plain RTP."""
+    transcode: bool = False
+    digits: bool = False
 
 
 class Offered(msgspec.Struct, gc=False):
@@ -86,6 +99,8 @@ class Offered(msgspec.Struct, gc=False):
     rtcp_mux: bool
     layout: tuple[str, ...]
     used: tuple[PayloadType, ...]
+    profile: str = PROFILE
+    crypto: tuple[sdes.CryptoLine, ...] = ()
 
 
 class AudioSession(msgspec.Struct, gc=False):
@@ -94,10 +109,12 @@ class AudioSession(msgspec.Struct, gc=False):
     `remote`: where the peer wants media; its host is 0.0.0.0 or :: in an old hold, and then `direction` sends
     nothing. `codecs` (the first is the one to send; comfort noise last) and `dtmf` carry the numbers we send
     with, `receive` all of them with the numbers the peer sends with: equal but where an answerer chose its
-    own (RFC 3264 section 6.1). `direction`: ours. `ptime`: what the peer wants, ms.
+    own (RFC 3264 section 6.1). `direction`: ours. `ptime`: what the peer wants, ms. `fmtps`: (number that we send with,
+    the peer's parameters for it), where it wrote any.
 
     For what comes later on this leg: `peer_direction` and `named` are what the peer last wrote, `layout` the
-    m= lines that any new offer must repeat, `used` every number that has had a meaning.
+    m= lines that any new offer must repeat, `used` every number that has had a meaning. `crypto`: SRTP keys of both
+    directions, None for plain RTP.
     """
 
     remote: MediaAddress
@@ -111,6 +128,8 @@ class AudioSession(msgspec.Struct, gc=False):
     named: tuple[Codec, ...] = ()
     layout: tuple[str, ...] = AUDIO_ONLY
     used: tuple[PayloadType, ...] = ()
+    crypto: sdes.Crypto | None = None
+    fmtps: tuple[tuple[int, str], ...] = ()
 
 
 # --- one leg: their offer, our answer -----------------------------------------------------------------------
@@ -123,11 +142,16 @@ def read_offer(sdp: bytes, policy: AudioPolicy) -> AudioOffer:
     """
     description = parse(sdp)
     problem: SdpError | None = None
-    for index, media in enumerate(description.media):
+    for index, media in sdes.by_preference(description.media, policy.srtp):
         # "A port number of zero in the offer indicates that the stream is offered but MUST NOT be used" (RFC
-        # 3264 5.1). RFC 3264 section 6.1 and RFC 5939: another profile (RTP/AVPF, RTP/SAVP,
-        # UDP/TLS/RTP/SAVPF) is not this one.
-        if media.kind != "audio" or media.proto != PROFILE or not media.port:
+        # 3264 5.1). RFC 3264 section 6.1 and RFC 5939: another profile (RTP/AVPF, RTP/SAVPF, UDP/TLS/RTP/SAVPF) is
+        # none of ours.
+        if media.kind != "audio" or media.proto not in (PROFILE, sdes.SECURE) or not media.port:
+            continue
+        try:
+            crypto = sdes.offered(media, policy)
+        except sdes.SrtpRefused as refused:
+            problem = problem or refused
             continue
         audio = offered_audio(media, policy)
         if not audio.codecs:
@@ -147,14 +171,25 @@ def read_offer(sdp: bytes, policy: AudioPolicy) -> AudioOffer:
             audio.rtcp_mux and policy.rtcp_mux,
             description.timing,
             layout,
+            media.proto,
+            crypto,
+            policy.transcode,
+            policy.converts_digits,
         )
     raise problem or SdpError(488, "No usable audio in the offer")
 
 
-def own_answer(offer: AudioOffer) -> tuple[PayloadType, ...]:
-    """What to answer when the media ends here: the first codec, with the events and comfort noise on its
-    clock."""
+def own_answer(offer: AudioOffer, heard: bool = False) -> tuple[PayloadType, ...]:
+    """What to answer when the media ends here: the first codec, with the events and comfort noise on its clock.
+
+    `heard`: the engine shall decode and encode it. Raises `NoCommonCodec` where it can't.
+    """
     first = offer.codecs[0]
+    if heard:
+        able = [p for p in offer.codecs if transcodable(p.codec)]
+        if not able:
+            raise NoCommonCodec("No codec that can be played")
+        first = PayloadType(able[0].number, own_codec(able[0].codec))
     clock = first.codec.clock
     noise = [p for p in offer.codecs[1:] if p.codec.name == COMFORT_NOISE and p.codec.clock == clock]
     return (first, *noise[:1], *on_clock(offer.dtmf, clock))
@@ -168,16 +203,19 @@ def make_answer(
     origin: Origin,
     session: AudioSession | None = None,
     ptime: int | None = None,
+    random: sdes.Random = token_bytes,
 ) -> tuple[bytes, AudioSession]:
     """Answer `offer` with `codecs` (in its numbers). `direction` is what we wish, narrowed to what the offer
-    permits; `session` what stood before on this leg; `ptime` ms, None to keep the offerer's. Raises
-    `NoCommonCodec`."""
+    permits; `session` what stood before on this leg; `ptime` ms, None to keep the offerer's; `random` gives SRTP
+    keys. Raises `NoCommonCodec`."""
     if not codecs or not is_audio(codecs[0].codec):
         raise NoCommonCodec
     direction = answer_direction(offer.direction, direction)
     if ptime is None:
         ptime = offer.ptime
-    body = describe(local, codecs, direction, ptime, offer.rtcp_mux, offer.timing, offer.layout)
+    crypto = sdes.answered(offer.crypto, offer.profile, session.crypto if session is not None else None, random)
+    keys = sdes.written((sdes.CryptoLine(crypto.tag, crypto.ours),)) if crypto is not None else ""
+    body = describe(local, codecs, direction, ptime, offer.rtcp_mux, offer.timing, offer.layout, offer.profile, keys)
     voice, events = parted(codecs)
     remote = offer.remote
     if offer.rtcp_mux:
@@ -195,15 +233,18 @@ def make_answer(
         codecs_of(named),
         offer.layout,
         merged(named, session.used) if session is not None else named,
+        crypto,
+        _parameters(named, codecs),
     )
 
 
 # --- one leg: our offer, their answer -----------------------------------------------------------------------
 
 
-def own_offer(policy: AudioPolicy, session: AudioSession | None = None) -> tuple[PayloadType, ...]:
-    """What to offer when nobody's offer is passed on: every codec that the policy names and we know."""
-    wanted = [PayloadType(-1, codec) for codec in known(policy.codecs)]
+def own_offer(policy: AudioPolicy, session: AudioSession | None = None, heard: bool = False) -> tuple[PayloadType, ...]:
+    """What to offer when nobody's offer is passed on: every codec that the policy names and we know (`heard`: and that
+    the engine can decode and encode)."""
+    wanted = [PayloadType(-1, codec) for codec in known(policy.codecs) if not heard or transcodable(codec)]
     if policy.dtmf:
         clocks = sorted({p.codec.clock for p in wanted}, key=lambda clock: (clock != 8000, clock))
         wanted += [PayloadType(101 if clock == 8000 else -1, event_codec(clock)) for clock in clocks]
@@ -218,10 +259,12 @@ def make_offer(
     origin: Origin,
     session: AudioSession | None = None,
     ptime: int | None = None,
+    random: sdes.Random = token_bytes,
 ) -> tuple[bytes, Offered]:
     """Offer `codecs`. `session` is what stands on this leg, for a re-offer: its m= lines are repeated, since
     RFC 3264 section 8 has it that "the i-th media stream in the new SDP matches the i-th in the old".
-    `ptime`: ms, None for the policy's. Raises `NoCommonCodec` where `codecs` has no audio."""
+    `ptime`: ms, None for the policy's; `random` gives SRTP keys. Raises `NoCommonCodec` where `codecs` has no audio,
+    `SrtpRefused` where the policy wants SRTP and its keys may not be sent."""
     if not codecs or not is_audio(codecs[0].codec):
         raise NoCommonCodec
     layout = AUDIO_ONLY
@@ -231,8 +274,11 @@ def make_offer(
         used = merged(codecs, session.used)
     if ptime is None:
         ptime = policy.ptime
-    body = describe(local, codecs, direction, ptime, policy.rtcp_mux, "0 0", layout)
-    return origin.describe(body), Offered(codecs, direction, policy.rtcp_mux, layout, used)
+    before = session.crypto if session is not None else None
+    profile, crypto = sdes.to_offer(policy, before, session is None, random)
+    keys = sdes.written(crypto)
+    body = describe(local, codecs, direction, ptime, policy.rtcp_mux, "0 0", layout, profile, keys)
+    return origin.describe(body), Offered(codecs, direction, policy.rtcp_mux, layout, used, profile, crypto)
 
 
 def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
@@ -250,8 +296,7 @@ def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
     media = description.media[index]
     if not media.port:
         raise SdpError(488, "Audio refused in the answer")
-    if media.proto != PROFILE:
-        raise SdpError(488, "Answer changes the transport profile")
+    crypto = sdes.agreed(media, offered.profile, offered.crypto)
     audio = answered_audio(media, offered.codecs)
     if not audio.codecs:
         raise NoCommonCodec("Answer names no codec that was offered")
@@ -273,29 +318,79 @@ def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
         codecs_of(answered),
         offered.layout,
         merged(answered, offered.used),
+        crypto,
+        _parameters(answered, answered),
     )
+
+
+def _parameters(written: tuple[PayloadType, ...], agreed: tuple[PayloadType, ...]) -> tuple[tuple[int, str], ...]:
+    """The parameters that a peer wrote for the numbers that were agreed."""
+    numbers = {p.number for p in agreed}
+    return tuple([(p.number, p.codec.fmtp) for p in written if p.codec.fmtp and p.number in numbers])
 
 
 # --- two legs -----------------------------------------------------------------------------------------------
 
 
 def relay_offer(offer: AudioOffer, policy: AudioPolicy, session: AudioSession | None = None) -> tuple[PayloadType, ...]:
-    """What of A's offer to offer to B: what B's policy takes, in its order, under A's numbers where they are
-    free on B's leg. `session`: what stands on B's leg already. Raises `NoCommonCodec`."""
-    chosen = relayed(offer.codecs, offer.dtmf, policy)
+    """What to offer to B when A offers this: what B's policy takes of it, in its order, then, where both allow
+    transcoding, what else B's policy takes and the engine can make of it; under A's numbers where they are free on B's
+    leg. `session`: what stands on B's leg already. Raises `NoCommonCodec`."""
+    if offer.transcode and policy.transcode:
+        standing = session.codecs if session is not None else ()
+        chosen = transcoded_offer(offer.codecs, offer.dtmf, policy, offer.digits, standing)
+    else:
+        chosen = relayed(offer.codecs, offer.dtmf, policy)
     if not chosen:
         raise NoCommonCodec
     return numbered(chosen, session.used if session is not None else ())
 
 
-def relay_answer(offer: AudioOffer, session: AudioSession) -> tuple[PayloadType, ...]:
+def relay_answer(
+    offer: AudioOffer, session: AudioSession, policy: AudioPolicy | None = None
+) -> tuple[PayloadType, ...]:
     """What to answer A once B's session is agreed, in A's numbers with B's parameters: every codec that both
-    have, the one that B sends with first; comfort noise and telephone-events where both have them. A re-offer that
-    is answered on the spot (`needs_peer` False) is answered from its own leg's session. Raises `NoCommonCodec`."""
-    common = answered(offer.codecs, offer.dtmf, session.codecs, session.dtmf)
+    have, the one that B sends with first; comfort noise and telephone-events where both have them.
+
+    `policy`: B's. Where it and A's allow transcoding, and B's first codec is none of A's, A is answered with what the
+    engine can make of it, in our own parameters. None: a re-offer that is answered on the spot (`needs_peer` False)
+    from its own leg's session. Raises `NoCommonCodec`.
+    """
+    if policy is not None and offer.transcode and policy.transcode:
+        digits = policy.digits == "info"
+        common = transcoded_answer(offer.codecs, offer.dtmf, session.codecs, session.dtmf, digits)
+    else:
+        common = answered(offer.codecs, offer.dtmf, session.codecs, session.dtmf)
     if not common:
         raise NoCommonCodec
     return common
+
+
+def as_offer(session: AudioSession, policy: AudioPolicy) -> AudioOffer:
+    """What a leg has agreed on, as if it offered that: for an offer to the other leg that it did not ask for."""
+    return AudioOffer(
+        session.remote,
+        session.codecs,
+        session.dtmf,
+        session.peer_direction,
+        transcode=policy.transcode,
+        digits=policy.converts_digits,
+    )
+
+
+def shares_codec(offer: AudioOffer, policy: AudioPolicy) -> bool:
+    """Whether an endpoint takes something of an offer as it is, so that it could be relayed."""
+    return bool(ranked(offer.codecs, policy))
+
+
+def relays(codecs: tuple[PayloadType, ...], session: AudioSession) -> bool:
+    """Whether what a leg prefers to send can be passed on undecoded to one that has `codecs`."""
+    return codec_key(session.codecs[0].codec) in {codec_key(p.codec) for p in codecs}
+
+
+def transcodes(one: tuple[PayloadType, ...], other: tuple[PayloadType, ...]) -> bool:
+    """Whether the engine can make whatever arrives of one leg's agreed codecs into the other's first, both ways."""
+    return can_transcode(one) and can_transcode(other)
 
 
 def payload_map(source: AudioSession, sink: AudioSession) -> tuple[tuple[int, int], ...]:

@@ -137,9 +137,10 @@ class Placement:
                 continue
             placed = Placed(worker, group)
             placed.place = None if address is None else (*address, nat, peer)
-            placed.opened = self._send(worker, Open(stream, port, host))
+            placed.opened = worker.end.outbox.top + 1
             worker.fresh += 1
             self._keep(stream, placed)
+            self._send(worker, Open(stream, port, host))
             return MediaAddress(announced, port, port + 1)
         raise problem
 
@@ -326,9 +327,10 @@ class Placement:
             self._send(worker, command)
 
     def _close(self, stream: int, placed: Placed, now: float) -> None:
-        placed.closing = self._send(placed.worker, Close(stream))
         # Commands are carried out in order: whoever gets the port next is opened after this one is closed.
+        placed.closing = placed.worker.end.outbox.top + 1
         placed.worker.pool.close(stream, now)
+        self._send(placed.worker, Close(stream))
 
     def _together(self, streams: tuple[int, ...]) -> Worker | None:
         """The worker that has all of these streams; those that are gone don't count. Told where there are several."""
@@ -343,10 +345,9 @@ class Placement:
         log.error("streams on different media workers can't hear each other", stream=stream, workers=names)
         self._tell(StreamFailed(stream, f"it can't be joined with a stream on another media worker ({names})"))
 
-    def _send(self, worker: Worker, command: LineCommand) -> int:
-        number = worker.end.send(command)
+    def _send(self, worker: Worker, command: LineCommand) -> None:
+        worker.end.send(command)
         self._notify()
-        return number
 
     def _tell(self, event: MediaEvent) -> None:
         self.events.append(event)

@@ -180,7 +180,7 @@ class RateCrossing:
     the old one is played to its end. Both rates are whole multiples of 8000 Hz and one divides the other.
     """
 
-    __slots__ = ("_handed_over", "_last", "_left", "ended", "old", "old_rate", "rate", "starved", "successor", "why")
+    __slots__ = ("_handed_over", "_held", "_left", "ended", "old", "old_rate", "rate", "starved", "successor", "why")
 
     def __init__(self, old: Playable, old_rate: int, rate: int, handed_over: Callable[[Playable], None]) -> None:
         self.old = old
@@ -189,14 +189,14 @@ class RateCrossing:
         self.successor: Playable | None = None
         self._handed_over = handed_over
         self._left = EMPTY
-        self._last = np.int16(0)
+        self._held = EMPTY
         self.ended = old.ended
         self.starved = False
         self.why = old.why
 
     @property
     def at_seconds(self) -> float:
-        return self.old.at_seconds - len(self._left) / self.rate
+        return self.old.at_seconds - len(self._held) / self.old_rate - len(self._left) / self.rate
 
     def read(self, count: int) -> I16:
         if self.successor is not None and self._caught_up(self.successor):
@@ -226,19 +226,25 @@ class RateCrossing:
     def _converted(self, count: int) -> I16:
         if self.rate % self.old_rate == 0:
             factor = self.rate // self.old_rate
-            samples = self.old.read(-(-count // factor)).astype(np.float32)
-            if factor == 1 or not len(samples):
-                return samples.astype(np.int16)
-            before = np.concatenate(([np.float32(self._last)], samples[:-1]))
-            steps = np.arange(1, factor + 1, dtype=np.float32) / np.float32(factor)
-            lines = before[:, None] + (samples - before)[:, None] * steps
-            self._last = np.int16(samples[-1])
-            return np.rint(lines.reshape(-1)).astype(np.int16)
+            return self._raised(-(-count // factor), factor)
         factor = self.old_rate // self.rate
         samples = self.old.read(count * factor).astype(np.float32)
         whole = len(samples) // factor
         means: I16 = np.rint(samples[: whole * factor].reshape(whole, factor).mean(axis=1)).astype(np.int16)
         return means
+
+    def _raised(self, count: int, factor: int) -> I16:
+        """`count` old samples as straight lines to the next one, for which one more is read and held."""
+        points = np.concatenate((self._held, self.old.read(count + 1 - len(self._held)))).astype(np.float32)
+        if self.old.ended:
+            points = np.append(points, points[-1:])
+            self._held = EMPTY
+        else:
+            self._held = points[-1:].astype(np.int16)
+        steps = np.arange(factor, dtype=np.float32) / np.float32(factor)
+        lines = points[:-1, None] + np.diff(points)[:, None] * steps
+        raised: I16 = np.rint(lines.reshape(-1)).astype(np.int16)
+        return raised
 
     def close(self) -> None:
         self.old.close()

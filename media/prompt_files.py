@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import av
@@ -29,9 +29,18 @@ from media.tones import FULL_SCALE_DBM0
 BLOCK_SECONDS = 0.5  # decoded at a time
 LOW_SECONDS = 1.5  # a stream with less ahead is filled up
 HIGH_SECONDS = 3.0  # to this much
-# What libsndfile can't read is read by FFmpeg, as the one format that the extension says: its own guess could take a
-# file for a playlist, which names other files and addresses.
-FFMPEG_FORMATS = {".m4a": "mov", ".mp4": "mov", ".aac": "aac", ".webm": "matroska", ".mka": "matroska", ".amr": "amr"}
+# What libsndfile can't read, or, MP3, not in blocks (soundfile seeks after each, which breaks its frames), is read by
+# FFmpeg, as the one format that the extension says: its own guess could take a file for a playlist, which names other
+# files and addresses.
+FFMPEG_FORMATS = {
+    ".mp3": "mp3",
+    ".m4a": "mov",
+    ".mp4": "mov",
+    ".aac": "aac",
+    ".webm": "matroska",
+    ".mka": "matroska",
+    ".amr": "amr",
+}
 MUSIC_EXTENSIONS = {*EXTENSIONS, *FFMPEG_FORMATS}
 MAX_RATE = 768_000  # Hz; a header that claims more is no sound file
 
@@ -48,7 +57,7 @@ class Decoder(Protocol):
 
 
 class SndfileDecoder:
-    """WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF...: what libsndfile reads."""
+    """WAV, FLAC, Ogg Vorbis and Opus, AIFF...: what libsndfile reads."""
 
     def __init__(self, path: str) -> None:
         self._file = soundfile.SoundFile(path)
@@ -75,7 +84,7 @@ class SndfileDecoder:
 
 
 class FfmpegDecoder:
-    """AAC in MP4, WebM...: one format, as told."""
+    """MP3, AAC in MP4, WebM...: one format, as told."""
 
     def __init__(self, path: str, format: str) -> None:
         self._container = av.open(path, format=format, options={"protocol_whitelist": "file"})
@@ -269,30 +278,35 @@ class PromptFiles:
         self._speech = speech or SpeechLibrary(settings.speech)
 
     def find(self, names: Sequence[str], language: str) -> list[Found | None]:
-        return [self._find(name, language) for name in names]
+        roots = [Path(os.path.realpath(place)) for place in self._settings.prompt_directories]
+        return [self._find(name, language, roots) for name in names]
 
-    def _find(self, name: str, language: str) -> Found | None:
+    def _find(self, name: str, language: str, roots: list[Path]) -> Found | None:
         """The first candidate there is. SourceError when it lies, by its name or through links, outside."""
         path = checked_name(name)
-        roots = [Path(os.path.realpath(place)) for place in self._settings.prompt_directories]
         if path.is_absolute():
+            if not _below(path, roots):  # whether there is such a file is told to nobody
+                raise self._outside(name)
             places = [Path(str(path) + suffix) for suffix in ("", *EXTENSIONS)]
         else:
             below = candidates(path, language, self._settings.language)
             places = [root / candidate for root in roots for candidate in below]
         for place in places:
-            real = Path(os.path.realpath(place))
-            if not any(real.is_relative_to(root) for root in roots):
-                if path.is_absolute() or os.path.lexists(place):
-                    raise SourceError(
-                        f"sound file {name!r} lies outside of the prompt directories, as it stands or by a link: "
-                        f"put it below one of {', '.join(map(str, self._settings.prompt_directories))}"
-                    )
+            if not os.path.lexists(place):
                 continue
-            found = found_file(str(real))
+            if not _below(place, roots):
+                raise self._outside(name)
+            found = found_file(os.path.realpath(place))
             if found is not None:
                 return found
         return None
+
+    def _outside(self, name: str) -> SourceError:
+        places = ", ".join(map(str, self._settings.prompt_directories)) or "(none is set)"
+        return SourceError(
+            f"sound file {name!r} lies outside of the prompt directories, as it stands or by a link: put it below "
+            f"one of them: {places}"
+        )
 
     def decode(self, path: str, rate: int, start: float) -> I16 | FileStream:
         decoder = open_decoder(path)
@@ -344,6 +358,11 @@ class PromptFiles:
         return sorted(paths)
 
 
+def _below(place: PurePath, roots: list[Path]) -> bool:
+    real = Path(os.path.realpath(place))
+    return any(real.is_relative_to(root) for root in roots)
+
+
 def found_file(path: str) -> Found | None:
     """None when there is none, or no regular file."""
     try:
@@ -358,7 +377,8 @@ def found_file(path: str) -> Found | None:
 
 
 def levelled(samples: I16, dbm0: float) -> I16:
-    """The active parts (20 ms blocks less than 30 dB below the loudest) brought to a level, without clipping."""
+    """The active parts (blocks of about 160 samples less than 30 dB below the loudest one) brought to a level, without
+    clipping."""
     block = max(1, len(samples) // max(1, len(samples) // 160))
     whole = len(samples) // block
     if not whole:
@@ -382,17 +402,21 @@ class SoundThreads:
         self._files = ThreadPoolExecutor(2, "sounds")
         self._speech = ThreadPoolExecutor(2, "speech")
         self._post = post
+        self._closed = False
 
     def submit(self, job: Callable[[], None]) -> None:
-        self._files.submit(job)
+        if not self._closed:
+            self._files.submit(job)
 
     def submit_speech(self, job: Callable[[], None]) -> None:
-        self._speech.submit(job)
+        if not self._closed:
+            self._speech.submit(job)
 
     def post(self, call: Callable[[], None]) -> None:
         self._post(call)
 
     def close(self) -> None:
-        """Jobs that have not begun are dropped; nothing may be submitted afterwards."""
+        """Jobs that have not begun are dropped, and all that come later: the engine is ending."""
+        self._closed = True
         self._files.shutdown(wait=True, cancel_futures=True)
         self._speech.shutdown(wait=True, cancel_futures=True)

@@ -135,7 +135,7 @@ def candidates(path: PurePath, language: str, fallback: str) -> list[PurePath]:
     default language; each with the extensions where it has none."""
     below = [PurePath(folder) for folder in language_folders(language)] + [PurePath()]
     below += [folder for folder in map(PurePath, language_folders(fallback)) if folder not in below]
-    suffixes = ("",) if path.suffix.lower() in EXTENSIONS else EXTENSIONS
+    suffixes = ("",) if path.suffix.lower() in EXTENSIONS else ("", *EXTENSIONS)
     return [folder / (str(path) + suffix) for folder in below for suffix in suffixes]
 
 

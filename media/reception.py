@@ -69,6 +69,7 @@ class Reception:
         self._kinds = np.zeros((0, PAYLOAD_TYPES), np.uint8)
         self._ssrc: I64 = np.zeros(0, np.int64)
         self._bank_row: I64 = np.zeros(0, np.int64)
+        self._types: I64 = np.zeros(0, np.int64)  # payload type of the latest packet
         self._grow()
         self._doubler = Doubler()
         self._noise = NoiseSource(np.random.default_rng())
@@ -127,6 +128,7 @@ class Reception:
         self._kinds = np.concatenate((self._kinds, np.zeros((more, PAYLOAD_TYPES), np.uint8)))
         self._ssrc = np.concatenate((self._ssrc, np.full(more, -1, np.int64)))
         self._bank_row = np.concatenate((self._bank_row, np.zeros(more, np.int64)))
+        self._types = np.concatenate((self._types, np.full(more, -1, np.int64)))
 
     # -- packets
 
@@ -228,10 +230,12 @@ class Reception:
 
     def _check_banks(self, numbers: I64, types: I64) -> None:
         """Voices that change to a codec of another bank do so now."""
-        for number, payload_type in zip(numbers.tolist(), types.tolist(), strict=True):
-            voice = self.voices.get(number)
-            if voice is not None and voice.payload_type != payload_type:
-                self._choose_bank(voice, payload_type)
+        changed = self._types.take(numbers) != types
+        if np.count_nonzero(changed):
+            for number, payload_type in zip(numbers[changed].tolist(), types[changed].tolist(), strict=True):
+                voice = self.voices.get(number)
+                if voice is not None and voice.payload_type != payload_type:
+                    self._choose_bank(voice, payload_type)
 
     def _single_packets(
         self,
@@ -295,6 +299,7 @@ class Reception:
     def _choose_bank(self, voice: Voice, payload_type: int) -> None:
         """Take the voice's audio into the bank that this payload type is decoded for."""
         voice.payload_type = payload_type
+        self._types[voice.number] = payload_type
         known = (each for each in audio_formats(voice.settings) if each[0] == payload_type)
         chosen = next(known, (0, "PCMU", 8000))
         clock = chosen[2]

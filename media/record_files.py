@@ -52,12 +52,16 @@ class RecordingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    directory: Path = Field(Path("recordings"), description="The directory that recordings are written below.")
+    directory: Path = Field(
+        Path("recordings"),
+        description="The directory that recordings are written below; relative to the state directory.",
+    )
     format: Literal["wav", "opus"] = Field(
         "wav",
         description="wav: 16 bit PCM, 115 MB an hour of stereo; opus: Ogg-Opus, a tenth of that, and 1 % of a core for "
         "each recording: one thread encodes them all.",
     )
+    rate: Literal[8000, 16000] = Field(8000, description="Samples a second; 8000 is all that G.711 has.")
     stereo: bool = Field(True, description="Customer left and agents right; false: both mixed on one channel.")
     opus_bit_rate: int = Field(20000, ge=6000, le=128000, description="Bits per second of each channel of Opus.")
     minimum_free_mb: int = Field(

@@ -1,13 +1,13 @@
 """From one rate to another: rows between 8000 and 16000 Hz frame by frame, and whole recordings.
 
 G.711 in a room of 16000 Hz is doubled on its way in and halved on its way out. Both are one half-band low-pass filter
-of 55 taps at 16000 Hz (Kaiser window): flat within 0.02 dB up to 3.4 kHz, 60 dB down from 4.6 kHz on. Each delays by
+of 55 taps at 16000 Hz (Kaiser window): flat within 0.01 dB up to 3.4 kHz, 62 dB down from 4.6 kHz on. Each delays by
 27 samples of 16000 Hz, 1.7 ms. All taps of a half-band filter at an even distance from its middle are 0, so every
 second sample is a delayed one and the others are a filter of 28 taps at 8000 Hz.
 
 That filter is a matrix product: a row is cut into blocks of 32 samples with the 27 before each, and all blocks of all
-rows are multiplied by one banded matrix (59, 32). With 64 rows one takes 0.6 us up and 0.75 us down;
-a product for the whole frame (187, 160) is 2.5 times as slow, shifted sums 10 times.
+rows are multiplied by one banded matrix (59, 32). Of 64 rows one takes 0.6 us up and 0.75 us down; the product alone
+would take 2.5 times as long for whole frames (187, 160), and 10 times as sums of shifted rows.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ grammar, with CRLF.
 import re
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -34,6 +34,8 @@ MAX_FORMATS: Final = 64
 SECTION_REMEMBERED: Final = 1024
 SECTIONS_KEPT: Final = 512
 ADDRESSES_KEPT: Final = 4096
+
+CRYPTO: Final = "crypto:"  # RFC 4568: the attribute that holds SRTP keys
 
 HELD_HOSTS: Final = frozenset({"0.0.0.0", "::"})
 
@@ -69,14 +71,21 @@ class Section(msgspec.Struct, frozen=True, gc=False):
 
 
 class MediaDescription(msgspec.Struct, gc=False):
-    """One `m=` with its lines. `formats` is the list as written; `text` the lines below, read by
-    `section`."""
+    """One `m=` with its lines. `formats` is the list as written; `text` the lines below, read by `section`, apart from
+    `a=crypto`, whose values are in `crypto`: no two calls have the same, and nothing but `str` shows them."""
 
     kind: str
     port: int
     proto: str
     formats: str
     text: str = ""
+    crypto: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{self.line()!r}, {len(self.crypto)} a=crypto>"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("m", self.line())]
 
     @property
     def section(self) -> Section:
@@ -87,7 +96,8 @@ class MediaDescription(msgspec.Struct, gc=False):
 
     def __str__(self) -> str:
         text = self.text.rstrip("\n").replace("\n", "\r\n")
-        return f"{self.line()}\r\n{text}\r\n" if text else f"{self.line()}\r\n"
+        keys = "".join([f"a={CRYPTO}{value}\r\n" for value in self.crypto])
+        return f"{self.line()}\r\n{text}\r\n{keys}" if text else f"{self.line()}\r\n{keys}"
 
 
 class SessionDescription(msgspec.Struct, gc=False):
@@ -164,6 +174,8 @@ def parse(data: bytes) -> SessionDescription:
     origin, _, rest = head[6:].partition("\n")
     if origin.count(" ") != 5:
         raise SdpError(400, "Bad SDP: malformed o=")
+    # RFC 4568 5: keys stand below an m= alone. Elsewhere they are nothing, and not remembered.
+    rest, _ = _without_keys(rest)
     name, host, timing, attributes = _head(rest) if len(rest) <= SECTION_REMEMBERED else _read_head(rest)
     return SessionDescription(origin, name, host, timing, attributes, tuple([_media(block) for block in blocks]))
 
@@ -210,8 +222,19 @@ def _media(block: str) -> MediaDescription:
         raise SdpError(400, "Bad SDP: malformed port in m=")
     if (kind != "audio" and _TOKEN.fullmatch(kind) is None) or (proto != "RTP/AVP" and _PROTO.fullmatch(proto) is None):
         raise SdpError(400, "Bad SDP: malformed m=")
+    text, crypto = _without_keys(text)
     section(text)
-    return MediaDescription(kind, number, proto, formats, text)
+    return MediaDescription(kind, number, proto, formats, text, crypto)
+
+
+def _without_keys(text: str) -> tuple[str, tuple[str, ...]]:
+    """These lines without `a=crypto`, and the values of those."""
+    if f"a={CRYPTO}" not in text:
+        return text, ()
+    start = f"a={CRYPTO}"
+    lines = text.split("\n")
+    kept = [line for line in lines if not line.startswith(start)]
+    return "\n".join(kept), tuple([line[len(start) :] for line in lines if line.startswith(start)])
 
 
 def section(text: str) -> Section:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import SystemRandom
 
-import msgspec
+from pydantic import BaseModel, ConfigDict
 
 from media.music import MusicLibrary
 from media.prompt_files import PromptFiles, SoundThreads
@@ -20,8 +20,10 @@ CLOSE_SECONDS = 5.0  # for what was recorded to be written
 Post = Callable[[Callable[[], None]], object]
 
 
-class StudioSettings(msgspec.Struct, frozen=True):
-    """What an engine plays, and where it records to."""
+class StudioSettings(BaseModel):
+    """What an engine plays, and where it records to. Paths are absolute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sounds: SoundSettings
     recordings: RecordingSettings

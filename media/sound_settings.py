@@ -18,7 +18,10 @@ class MusicClassSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    directory: Path = Field(description="Directory whose sound files are played, one after the other, without an end.")
+    directory: Path = Field(
+        description="Directory whose sound files are played, one after the other, without an end; relative to the "
+        "configuration directory."
+    )
     order: Literal["name", "random"] = Field("name", description="Order of the files.")
 
 
@@ -34,7 +37,8 @@ class SpeechSettings(BaseModel):
     timeout_seconds: float = Field(10.0, gt=0, le=120, description="A text that takes longer to be spoken fails.")
     max_characters: int = Field(2000, ge=1, le=20000, description="Longer texts are refused.")
     cache_directory: Path = Field(
-        Path("var/speech"), description="Where spoken texts are kept, so that each is spoken once."
+        Path("speech"),
+        description="Where spoken texts are kept, so that each is spoken once; relative to the state directory.",
     )
     cache_mb: int = Field(256, ge=1, le=1_000_000, description="Most that is kept there; the longest unused go first.")
 
@@ -45,9 +49,10 @@ class SoundSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     prompt_directories: tuple[Path, ...] = Field(
-        (Path("config/prompts"),),
+        (Path("prompts"),),
         max_length=16,
-        description="Where sound files are looked for, in this order. Nothing outside of them is ever played.",
+        description="Where sound files are looked for, in this order; nothing outside of them is ever played. Relative "
+        "ones lie in the configuration directory.",
     )
     language: str = Field("en", description="Language of prompts and speech where a call has none.")
     tone_country: str = Field("us", description="Country (ISO 3166) whose dial, ringback and busy tones are heard.")

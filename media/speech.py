@@ -175,8 +175,9 @@ class SpeechLibrary:
         with os.scandir(self._settings.cache_directory) as entries:
             for entry in entries:
                 if entry.name.endswith(".wav"):
-                    status = entry.stat()
-                    files.append((status.st_mtime, status.st_size, entry.path))
+                    with contextlib.suppress(FileNotFoundError):  # another process clears it, too
+                        status = entry.stat()
+                        files.append((status.st_mtime, status.st_size, entry.path))
         octets = sum(size for _, size, _ in files)
         if octets <= limit:
             return octets

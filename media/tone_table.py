@@ -2,7 +2,8 @@
 
 From ITU-T E.180 supplement 2 (various tones used in national networks), for the United Kingdom BT SIN 350. Where a
 country has no tone of a name, that of `COMMON` stands: ITU-T E.180 itself for the special information tone (950, 1400
-and 1800 Hz, 330 ms each, 1 s of silence) and for the warning that a call is recorded (1400 Hz, 350 to 500 ms, every 15 s).
+and 1800 Hz, 330 ms each, 1 s of silence) and for the warning that a call is recorded (1400 Hz, 350 to 500 ms, every
+15 s).
 Beep, confirmation and the howler of E.180's "off-hook" are nowhere standardised alike; those here are ours, after North
 American practice.
 

@@ -23,6 +23,7 @@ import structlog
 from media.client import EngineDriver
 from media.line import LINK_SILENCE, WorkerEnd, WorkerLink
 from media.sessions import Sessions
+from media.shell import StudioSettings
 from media.unix import listener_at
 from media.wire import LineEvent, WorkerLoad
 from rtp.batch import allow_sockets
@@ -47,6 +48,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     secret: bytes = b""
     hosts: tuple[str, ...] = ("0.0.0.0",)
     orphan_time: float = 60.0
+    studio: StudioSettings | None = None
+    """Without it nothing can be played or recorded."""
     spawned: bool = False
 
 
@@ -55,7 +58,7 @@ class MediaWorker:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._driver = EngineDriver(options.hosts, self._engine_has_events)
+        self._driver = EngineDriver(options.hosts, self._engine_has_events, options.studio)
         self._sessions = Sessions(self._driver, self._tell)
         who = (os.getpid(), options.hosts)
         self._end = WorkerEnd(secrets.token_hex(8), options.secret, secrets.token_bytes, who, self._sessions.inventory)

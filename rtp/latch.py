@@ -7,6 +7,9 @@
                                  without a packet (the NAT gave it a new port) --> LOCKED to the new source
     either            a changed remote address in the signalling starts anew
 
+A stream whose packets must authenticate (`secure_in`) is locked, and moved at once to any source, by an authentic
+packet alone (`rtp.secure`); what a stranger's address says is nothing to it.
+
 Everything else is dropped before anyone hears it. While the locked source talks, no other SSRC is taken from
 it either (`relay.py`), so a forged source address alone injects nothing.
 """
@@ -122,16 +125,27 @@ class Latch:
         """A waiting stream got a packet from its signalled media address."""
         self._lock(peer, source)
 
+    def waiting(self, host_key: int, source: bytes) -> list[Peer]:
+        """Streams that a first packet from this host may be of."""
+        known = self._by_host.get(host_key, ())
+        return [peer for peer in known if peer.waiting and _same_host(peer.signalled, source)]
+
+    def move(self, peer: Peer, source: bytes) -> int:
+        """An authentic packet came from `source`: its row from now on; 0 where that is another stream's source."""
+        return self._lock(peer, source)
+
     def stranger(self, host_key: int, source: bytes, ssrc: int, now: float) -> tuple[int, Peer | None]:
         """The row that a packet from an unknown source belongs to, by the host it comes from. 0: nobody's; then the
         stream that is told of it, if one can be named.
         """
         candidates = self._by_host.get(host_key, ())
-        for peer in candidates:
-            if peer.waiting and _same_host(peer.signalled, source):
-                return self._lock(peer, source), None
         table = self._table
         for peer in candidates:
+            if peer.waiting and not table.secure_in[peer.row] and _same_host(peer.signalled, source):
+                return self._lock(peer, source), None
+        for peer in candidates:
+            if table.secure_in[peer.row]:
+                continue
             if table.ssrc[peer.row] == ssrc and _same_host(peer.signalled, source):
                 if now - table.heard[peer.row] >= RELATCH_SILENCE:
                     return self._lock(peer, source), None

@@ -174,7 +174,7 @@ class PlayoutBank:
     def play(self, rows: I64, now: float) -> Played:
         """The next frame of each of these rows, none twice."""
         c = self.columns
-        if now > c.next_tick - FRAME_SECONDS / 2:
+        if now > c.next_tick - FRAME_SECONDS / 8:
             self._begin_tick(now)
         size = len(rows)
         head = c.head.take(rows)
@@ -182,6 +182,7 @@ class PlayoutBank:
         frames = c.frames.take(at, axis=0)
         c.frames[at] = _MISSING
         c.head[rows] = head + _ONE
+        c.due[rows] = now + FRAME_SECONDS
         close = frames.min(axis=1, initial=0) == _MISSING
         close |= c.busy.take(rows) != _ZERO
         missing = np.zeros(size, np.bool_)
@@ -259,12 +260,12 @@ class PlayoutBank:
             waited = c.tick - c.changed[rows]
             inserted &= calm | (waited >= INSERT_TICKS)
             self._insert(rows[inserted], head[inserted], frames[inserted])
-            hurried = c.delay[rows] > self._max_delay
+            hurried = (c.delay[rows] > self._max_delay) & (c.top[rows] - head * n > self._max_delay)
             ready = np.where(hurried, waited >= HURRY_TICKS, waited >= FORCE_TICKS)
             ready |= (absent == n) | (calm & (waited >= CALM_TICKS))
             dropped &= ready & ~inserted
-            # What came late since the window was judged needs the delay as it is.
-            dropped &= c.lows[c.bucket, rows] >= n + self._margin
+            # What came late since the window was judged needs the delay as it is; no excuse while it is too long.
+            dropped &= hurried | (c.lows[c.bucket, rows] >= n + self._margin)
             self._drop(rows, head, frames, absent, dropped)
             absent = np.count_nonzero(frames == _MISSING, axis=1)
         absent[inserted] = n

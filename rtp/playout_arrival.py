@@ -64,9 +64,11 @@ class Arrivals:
         if size > len(self._index):
             self._index = np.arange(2 * size)
         c = self._c
-        phase = self._n
-        if c.next_tick:
-            phase = min(max(round((c.next_tick - now) * c.rate), 0), self._n)
+        # How long it is until each row plays, in samples: the engine plays rows at different moments of the 20 ms.
+        until = c.due.take(rows)
+        until -= now
+        until *= c.rate
+        phase = np.rint(until.clip(0, self._n)).astype(np.int64)
         index = self._index[:size]
         # Whatever row comes once is settled in a first round; the second packets of the others follow, and so on.
         first = self._first(rows, index)
@@ -77,7 +79,7 @@ class Arrivals:
         for _ in range(MAX_PER_BATCH):
             now_due = todo[first]
             positions[now_due] = self._round(
-                rows[now_due], stamps[now_due], seqs[now_due], marks[now_due], counts[now_due], phase
+                rows[now_due], stamps[now_due], seqs[now_due], marks[now_due], counts[now_due], phase[now_due]
             )
             todo = todo[~first]
             if not todo.size:
@@ -95,7 +97,7 @@ class Arrivals:
 
     # -- the regular ones
 
-    def _round(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, phase: int) -> I64:
+    def _round(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, phase: I64) -> I64:
         """One packet a row."""
         c = self._c
         top_seq = c.seq_top.take(rows)
@@ -115,9 +117,9 @@ class Arrivals:
             return position
         at = np.flatnonzero(plain)
         if at.size:
-            self._regular(rows[at], top_seq[at], stamp[at], position[at], counts[at], slack[at], phase)
+            self._regular(rows[at], top_seq[at], stamp[at], position[at], counts[at], slack[at], phase[at])
         at = np.flatnonzero(~plain)
-        position[at] = self._examine(rows[at], stamps[at], seqs[at], marks[at], counts[at], ahead[at], phase)
+        position[at] = self._examine(rows[at], stamps[at], seqs[at], marks[at], counts[at], ahead[at], phase[at])
         return position
 
     def _scaled(self, rows: I64, stamp: I64) -> I64:
@@ -129,7 +131,7 @@ class Arrivals:
             scaled //= c.divide.take(rows)
         return scaled
 
-    def _regular(self, rows: I64, top_seq: I64, stamp: I64, position: I64, counts: I64, slack: I64, phase: int) -> None:
+    def _regular(self, rows: I64, top_seq: I64, stamp: I64, position: I64, counts: I64, slack: I64, phase: I64) -> None:
         c = self._c
         c.seq_top[rows] = top_seq + _ONE
         c.seen[rows] = c.seen.take(rows) << _ONE | _ONE
@@ -139,7 +141,7 @@ class Arrivals:
         c.received[rows] = c.received.take(rows) + _ONE
         self._measure(rows, slack, phase)
 
-    def _measure(self, rows: I64, slack: I64, phase: int) -> None:
+    def _measure(self, rows: I64, slack: I64, phase: I64) -> None:
         """Take packets that came in time into the window and into the mean delay."""
         c = self._c
         # Frames that will be inserted count as if they were: play stands still for them.
@@ -153,7 +155,7 @@ class Arrivals:
 
     # -- the others
 
-    def _examine(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, ahead: I64, phase: int) -> I64:
+    def _examine(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, ahead: I64, phase: I64) -> I64:
         """Packets that need a decision, one a row. Their positions, -1: dropped."""
         c, n = self._c, self._n
         before = c.stamp[rows]
@@ -185,21 +187,25 @@ class Arrivals:
             timed &= ~(odd & ~believed)
         anew &= timed
         timed &= ~anew
+        # What was sent before the packet that moved the timeline must not mix with what still plays of the old one.
+        stale = timed & (position < c.floor[rows])
+        c.late[rows[stale]] += 1
+        timed &= ~stale
         at = np.flatnonzero(timed & late)
         if at.size:
             positions[at] = self._late(
-                rows[at], seqs[at], position[at], counts[at], slack[at], phase, newer[at], anew, at
+                rows[at], seqs[at], position[at], counts[at], slack[at], phase[at], newer[at], anew, at
             )
         at = np.flatnonzero(timed & ~late)
         if at.size:
-            self._in_time(rows[at], stamp[at], position[at], counts[at], slack[at], (ahead == 1)[at], phase)
+            self._in_time(rows[at], stamp[at], position[at], counts[at], slack[at], (ahead == 1)[at], phase[at])
             positions[at] = position[at]
         at = np.flatnonzero(timed & late & (positions >= 0))
         if at.size:
             self._follow(rows[at], stamp[at], position[at], counts[at])
         at = np.flatnonzero(anew)
         if at.size:
-            positions[at] = self._place(rows[at], stamp[at], counts[at], phase)
+            positions[at] = self._place(rows[at], stamp[at], counts[at], phase[at])
         return positions
 
     def _sequence(self, rows: I64, seqs: I64, ahead: I64) -> tuple[Bool, Bool]:
@@ -254,7 +260,7 @@ class Arrivals:
         c.odd_seq[rows] = seqs[which]
         c.strange[rows] += 1
 
-    def _in_time(self, rows: I64, stamp: I64, position: I64, counts: I64, slack: I64, sequel: Bool, phase: int) -> None:
+    def _in_time(self, rows: I64, stamp: I64, position: I64, counts: I64, slack: I64, sequel: Bool, phase: I64) -> None:
         """Packets whose samples are not due yet, not just behind the last ones."""
         c = self._c
         # Nothing is missing in the sequence: what is missing in time was never sent.
@@ -280,7 +286,7 @@ class Arrivals:
         position: I64,
         counts: I64,
         slack: I64,
-        phase: int,
+        phase: I64,
         newer: Bool,
         anew: Bool,
         at: I64,
@@ -323,7 +329,7 @@ class Arrivals:
         lows = c.lows[:, rows]
         c.lows[:, rows] = np.where(lows < FAR // 2, lows + by, lows)
 
-    def _place(self, rows: I64, stamp: I64, counts: I64, phase: int) -> I64:
+    def _place(self, rows: I64, stamp: I64, counts: I64, phase: I64) -> I64:
         """New positions: behind what is waiting to be played, or as late as the jitter known so far demands, the
         first packet after 20 to 40 ms. On frame boundaries: 20 ms packets stay whole."""
         c, n = self._c, self._n
@@ -336,6 +342,7 @@ class Arrivals:
         waiting = behind > place
         joins = waiting & (behind - head * n + phase <= self._max_delay)
         c.ring[rows[waiting & ~joins]] = MISSING
+        c.floor[rows] = np.where(waiting & ~joins, 0, c.top[rows])
         place = np.where(joins, behind, place)
         again = c.resyncs[rows] + (c.shift[rows] != FAR)
         c.resyncs[rows] = again

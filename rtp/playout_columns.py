@@ -41,6 +41,7 @@ class PlayoutColumns:
         missed, bursts      whole frames that were not there when due, and how many runs of them there were
         burst_frames, burst_missed, burst_count
                             of the bursts of RFC 3611 4.7.2: their lengths, what was missing in them, their number
+        due                 float: when the row's next `play` is expected; infinite before the first
         delay               float: samples, mean time from a packet's arrival to its playout
     Sequence
         seq_top, seq_base   extended numbers, highest and first; -1: none yet
@@ -54,6 +55,7 @@ class PlayoutColumns:
         head                frame that is played next
         begin               frame that the row plays from, FAR: it idles
         quiet               gaps before this position are the peer's silence
+        floor               end of what was written before the timeline moved: nothing is written below it
         renew               the next packet is given a new position whatever its timestamp
         lows                (BUCKETS, rows): least slack of packets in each part of the window, FAR: none
         odd_stamp, odd_seq  last packet whose timestamp was not believed; odd_seq -1: none
@@ -95,6 +97,7 @@ class PlayoutColumns:
     head: I64
     begin: I64
     quiet: I64
+    floor: I64
     renew: I64
     odd_stamp: I64
     odd_seq: I64
@@ -110,6 +113,7 @@ class PlayoutColumns:
     cluster_missed: I64
     lows: I64
     delay: F64
+    due: F64
     ring: I16
     frames: I16
     mark: I64
@@ -123,12 +127,13 @@ class PlayoutColumns:
         self.scaled = 0  # rows whose RTP clock is not the bank's rate
         self.bucket = 0  # the part of the window that is being filled
         self.tick = 0
-        self.next_tick = 0.0  # when `play` is expected; 0: it has not been called yet
+        self.next_tick = 0.0  # when the next tick of the bank begins
         self._free: list[int] = []
         self._taken: set[int] = set()
         self._whole = np.zeros((len(_WHOLE), 0), np.int64)
         self.lows = np.zeros((BUCKETS, 0), np.int64)
         self.delay = np.zeros(0)
+        self.due = np.zeros(0)
         self.ring = np.zeros((0, RING, self.n), np.int16)
         self._grow(capacity)
 
@@ -163,6 +168,7 @@ class PlayoutColumns:
         self.scaled += int(self.rate != clock)
         self.lows[:, row] = FAR
         self.delay[row] = 0.0
+        self.due[row] = np.inf
         self.ring[row] = MISSING
 
     def _grow(self, more: int) -> None:
@@ -174,6 +180,7 @@ class PlayoutColumns:
             setattr(self, name, whole)
         self.lows = np.concatenate((self.lows, np.full((BUCKETS, more), FAR, np.int64)), axis=1)
         self.delay = np.concatenate((self.delay, np.zeros(more)))
+        self.due = np.concatenate((self.due, np.full(more, np.inf)))
         self.ring = np.concatenate((self.ring, np.full((more, RING, self.n), MISSING, np.int16)))
         self.frames = self.ring.reshape(-1, self.n)  # the same, frame by frame: row * RING + frame % RING
         self.mark = np.zeros(self.capacity, np.int64)
@@ -209,6 +216,7 @@ _WHOLE = {
     "head": 0,
     "begin": FAR,
     "quiet": 0,
+    "floor": 0,
     "renew": 1,
     "odd_stamp": 0,
     "odd_seq": -1,

@@ -3,6 +3,8 @@ peer.
 
     source -> row (table.keys) -- unknown --> latch.stranger, or dropped and counted
        |
+    of a secure row: opened where authentic (rtp.secure) -- not --> counted, and nothing more
+       |
     regular: version 2, whole header, locked SSRC, sequence near the highest -- not --> admitted one by one,
     or dropped
        |
@@ -22,9 +24,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtp.address import PORT_MASK, Keys
+from rtp.address import Keys
 from rtp.columns import SLOT, Slots
 from rtp.latch import Latch, Peer
+from rtp.secure import SecureRows, hosts_of
 from rtp.table import DROP, EARS_AUDIO, EARS_EVENTS, NEVER, NOBODY, UNTIMED, StreamTable
 
 HEADER = 12  # octets of the fixed RTP header (RFC 3550 5.1)
@@ -37,6 +40,7 @@ MAX_ADMISSIONS = 1024
 MAX_STRANGERS = 128  # packets from unknown ports of known hosts that are looked at in a batch
 MAX_REPORTS = 64  # RTCP packets read from a batch, 1 ms of work; a thousand calls send two
 SSRCS_KEPT = 8
+MAX_UNMAPPED = 16  # packets of payload types without a meaning at the other side that are told of in a batch
 
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
@@ -82,7 +86,7 @@ class Heard(NamedTuple):
 class Outgoing:
     """What is to be sent: slots of the batch, the row each goes to, its length; and what is heard here."""
 
-    __slots__ = ("heard", "lengths", "reports", "slots", "targets")
+    __slots__ = ("heard", "lengths", "reports", "slots", "targets", "unmapped")
 
     def __init__(self) -> None:
         self.slots: I64 = _NONE
@@ -90,6 +94,14 @@ class Outgoing:
         self.lengths: I64 = _NONE
         self.reports: list[int] = []  # slots that hold RTCP
         self.heard: list[Heard] = []
+        self.unmapped: list[tuple[int, int]] = []  # rows and payload types that nobody is to get, some of a batch
+
+    def sealed(self, lengths: I64) -> None:
+        """The lengths after protection (rtp.srtp); what has none is not sent."""
+        kept = lengths > 0
+        if _count(kept) != len(kept):
+            self.slots, self.targets, lengths = self.slots[kept], self.targets[kept], lengths[kept]
+        self.lengths = lengths
 
     def add(self, slots: I64, targets: I64, lengths: I64) -> None:
         if len(self.slots):
@@ -107,11 +119,14 @@ class Relay:
 
     def __init__(self, table: StreamTable, latch: Latch, keys: Keys) -> None:
         self.counters = {"wrong_source": 0, "overload": 0}
+        self.relayed = 0
+        """Rows whose packets go to another."""
         self.listening = False
         """Some row has EARS_AUDIO: only then is every packet's row asked."""
         self._table = table
         self._latch = latch
         self._keys = keys
+        self.secure = SecureRows(table, latch, keys)
         self._mark: I64 = np.zeros(table.capacity, np.int64)
         self._index: I64 = np.arange(4096)
 
@@ -127,6 +142,7 @@ class Relay:
         if old:
             self._detach(old)
         table.target[source.row] = target
+        self.relayed += (target != NOBODY) - (old != NOBODY)
         # Whatever comes next is admitted, which fits the target's sequence and timestamp to it.
         table.expect[source.row] = -1
 
@@ -165,16 +181,20 @@ class Relay:
         rows = table.keys.lookup(keys)
         if slots.count_v4 < count:
             self._verify_v6(slots, rows)
+        dead = self.secure.screen(slots, keys, rows, first, ssrc) if self.secure.srtp.receives else None
         seq = first & _SEQUENCE
         ahead = _distance(seq, table.top[rows])
         regular = ssrc == table.expect[rows]
         regular &= first >> _HEAD_BITS == _PLAIN
         regular &= (lengths - _HEADER).view(np.uint64) < _ROOM
         regular &= _near(ahead)
+        if dead is not None:
+            regular &= ~dead
         if _count(regular) == count:
             self._relay(slots, None, rows, first, seq, stamp, lengths, ahead, now, outgoing)
             return outgoing
-        odd = self._sieve(slots, np.flatnonzero(~regular), first, rows, outgoing)
+        odd = np.flatnonzero(~regular if dead is None else ~(regular | dead))
+        odd = self._sieve(slots, odd, first, rows, outgoing)
         odd = self._strangers(slots, odd, keys, rows, ssrc, now)
         # Padding, extension and contributing sources are sound by now; such packets can be regular, too.
         regular[odd] = (ssrc[odd] == table.expect[rows[odd]]) & _near(ahead[odd])
@@ -235,10 +255,7 @@ class Relay:
         if not unknown.any():
             return odd
         at = odd[unknown]
-        hosts = keys[at] & np.uint64(0xFFFFFFFFFFFFFFFF ^ PORT_MASK)
-        late = at >= slots.count_v4
-        if late.any():
-            hosts[late] = self._keys.hosts_v6(slots.sources[at[late]], slots.sockets[at[late]])
+        hosts = hosts_of(self._keys, slots, at, keys)
         candidates = np.flatnonzero(self._latch.hosts.lookup(hosts)).tolist()
         self.counters["wrong_source"] += len(at) - len(candidates)
         self.counters["overload"] += max(0, len(candidates) - MAX_STRANGERS)
@@ -394,9 +411,12 @@ class Relay:
         to = table.target[rows]
         passed = (to != _NOBODY) & (mapped != _DROP)
         if _count(passed) != count:
-            dropped = rows[mapped == _DROP]
+            unmapped = mapped == _DROP
+            dropped = rows[unmapped]
             if dropped.size:
                 np.add.at(table.unknown, dropped, 1)
+                types = first[unmapped][:MAX_UNMAPPED] >> _WORD_BITS & _TYPE
+                outgoing.unmapped += zip(dropped[:MAX_UNMAPPED].tolist(), types.tolist(), strict=True)
             at = (index if at is None else at)[passed]
             to, mapped, octets = to[passed], mapped[passed], octets[passed]
             first, seq, stamp, lengths = first[passed], seq[passed], stamp[passed], lengths[passed]

@@ -83,6 +83,9 @@ class StreamTable:
         received, octets    packets; octets without the fixed header. base_received: packets before this SSRC
         late, unknown, foreign, bad
                             not above `top` when they came; dropped: payload type not agreed, other SSRC, no valid RTP
+        auth_failed, replayed
+                            dropped: not authentic; authentic once and come again, or from before the replay window
+        secure_in           1: packets are believed only when they authenticate (rtp.srtp)
         heard               when the last one came
         clock, transit, jitter
                             Hz; arrival less timestamp of the last one and RFC 3550 A.8, both in clock units
@@ -97,6 +100,7 @@ class StreamTable:
         own_top, own_stamp, own_at
                             sequence number, timestamp and time of the last packet while nobody feeds this row
         sent, sent_octets   packets; octets without the fixed header
+        secure_out          1: packets are sealed before they are sent (rtp.srtp)
         address, address_length, socket
                             sockaddr, its length (0: send nothing), index of the socket it is sent by
     Reports
@@ -123,6 +127,10 @@ class StreamTable:
     unknown: I64
     foreign: I64
     bad: I64
+    auth_failed: I64
+    replayed: I64
+    secure_in: I64
+    secure_out: I64
     base: I64
     base_received: I64
     ears: I64
@@ -237,6 +245,8 @@ _WHOLE = {
     "sent_octets": 0,
     "reports_sent": 0,
     "own_ssrc": 0,
+    "auth_failed": 0,
+    "replayed": 0,
     # Up to here: what the statistics of a stream are made of (`counts`).
     "expect": -1,
     "transit": 0,
@@ -259,8 +269,10 @@ _WHOLE = {
     "their_report": 0,
     "our_report": 0,
     "our_report_before": 0,
+    "secure_in": 0,
+    "secure_out": 0,
 }
-COUNTS = 13
+COUNTS = 15
 _REAL = {
     "heard": NEVER,
     "jitter": 0.0,

@@ -299,6 +299,7 @@ class InviteSession(SessionCore):
         if request.has("Info-Package"):
             # RFC 6086: a package that we did not list in Recv-Info gets 469 with the packages we take: none.
             raise Refused(469, "Bad Info Package", ("Recv-Info", ""))
+        self.ua.judge_info(request.content_type, request.body)
         self._reply(transaction, 200, now)
         self.ua.events.append(InfoReceived(self, request.content_type, request.body))
 

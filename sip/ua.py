@@ -9,6 +9,7 @@ It owns the tables: sessions by id, dialogs by (Call-ID, our tag, their tag). A 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 import msgspec
@@ -61,6 +62,10 @@ RETRY_AFTER_FULL = "5"
 _WRITTEN = frozenset({"Max-Forwards", "From", "To", "Call-ID", "CSeq", "Via", "Contact", "Content-Length"})
 
 
+def _take_any(_content_type: str, _body: bytes) -> None:
+    """Every INFO is taken."""
+
+
 class UaSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the user agent offers and insists on."""
 
@@ -92,6 +97,9 @@ class UserAgent:
         self.events: list[UaEvent] = []
         # OPTIONS is answered 503; what to do with new INVITEs is the application's.
         self.draining = False
+        self.judge_info: Callable[[str, bytes], None] = _take_any
+        """Asked about the content type and body of every INFO inside a dialog before it is answered with 200: raises
+        `SipError` (415, 400...) for what the application does not take."""
         # Shared with sessions and requests in flight:
         self.stack = stack
         self.settings = settings

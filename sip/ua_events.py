@@ -150,7 +150,8 @@ class OfferFailed(msgspec.Struct, gc=False):
 
 
 class InfoReceived(msgspec.Struct, gc=False):
-    """An INFO inside the dialog; it has been answered with 200. `content_type` in lower case without parameters."""
+    """An INFO inside the dialog, which `UserAgent.judge_info` has taken; it has been answered with 200. `content_type`
+    in lower case without parameters."""
 
     session: InviteSession
     content_type: str

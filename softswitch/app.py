@@ -30,6 +30,7 @@ from sip.aio.driver import Driver, ListenError
 from sip.binding import BindingRecord
 from sip.ids import Ids
 from softswitch import wiring
+from softswitch.call_recording import ACTIONS, RecordingRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer
@@ -118,7 +119,8 @@ class App:
         self._build(settings)
         opened = self._opened
         # First of all, since it tells when another switch runs here.
-        control = ControlServer(state / SOCKET_NAME, {"status": self._status, "reload": self._reload_command})
+        handlers = {"status": self._status, "reload": self._reload_command, "record": self._record_command}
+        control = ControlServer(state / SOCKET_NAME, handlers)
         await control.start()
         opened.push_async_callback(control.stop)
         await self._store.start()
@@ -174,7 +176,7 @@ class App:
     def _make_media(self, settings: Settings) -> InProcessMedia | MediaWorkers:
         local, remote = wiring.media_workers(settings, self._log_json)
         if not local.terms and not remote:
-            return InProcessMedia(wiring.engine_settings(settings), self._media_has_events)
+            return InProcessMedia(wiring.engine_settings(settings), self._media_has_events, wiring.studio(settings))
         return MediaWorkers(local, remote, wiring.adoption(settings), self._media_has_events)
 
     def _media_has_events(self) -> None:
@@ -255,6 +257,17 @@ class App:
             tables=switch.stack.sizes(),
             media=media_report(self._media),
         )
+
+    def _record_command(self, args: dict[str, Any]) -> Any:
+        action, call = args.get("action"), args.get("call")
+        if action not in ACTIONS or not isinstance(call, str):
+            raise ControlRefused(f"expected 'action' ({', '.join(ACTIONS)}) and 'call'")
+        try:
+            contact = self._switch.runtime.record(call, action, self._loop.time())
+        except RecordingRefused as refused:
+            raise ControlRefused(str(refused)) from refused
+        self._driver.drain()
+        return {"contact": contact}
 
     def _reload_command(self, _args: dict[str, Any]) -> Any:
         try:
@@ -349,6 +362,8 @@ def _restart_only(old: Settings, new: Settings) -> list[str]:
         "sip.session_timer": (old.sip.session_timer, new.sip.session_timer),
         "media.rtp_ports": (old.media.rtp_ports, new.media.rtp_ports),
         "media.bind": (old.media.bind, new.media.bind),
+        "media.sounds": (old.media.sounds, new.media.sounds),
+        "media.recordings": (old.media.recordings, new.media.recordings),
         "media.workers": (old.media.workers, new.media.workers),
         "media.remote_workers": (old.media.remote_workers, new.media.remote_workers),
         "media.orphan_time": (old.media.orphan_time, new.media.orphan_time),

@@ -7,7 +7,7 @@ States and what moves them:
     ROUTING --route--> HUNTING --Answered--> TALKING --Released--> ENDING --last leg gone--> (Finished)
        |                  |  \\--Answered, caller made no offer--> OFFERING --Confirmed--> TALKING
        |                  \\--all failed--> continuation (forward, fall-through) or ENDING
-       |--echo--> ECHO --Released--> ENDING
+       |--echo, announcement, conference--> ECHO, ANNOUNCING, CONFERRING --Released, PlayEnded--> ENDING
        \\--reject--> ENDING
 
 The inbound leg is A; the legs of the hunt are candidates, and the one that answers is B. The media of A is anchored
@@ -25,42 +25,40 @@ and says what it wants as effects; `softswitch/runtime.py` carries them out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, assert_never
+from typing import assert_never
 
+import msgspec
+
+from media.audio_commands import PlayEnded
 from media.negotiate import (
     AudioOffer,
     AudioPolicy,
     AudioSession,
+    as_offer,
     flipped,
-    own_answer,
-    own_offer,
     relay_answer,
     relay_offer,
+    relays,
+    transcodes,
 )
-from media.sdp import NoCommonCodec, PayloadType
-from softswitch.call_media import (
-    MEND_AFTER,
-    MEND_TIMER,
-    MOVE_TIMER,
-    LegMedia,
-    OutLeg,
-    State,
-    codec_name,
-    own_media,
-)
+from media.sdp import NoCommonCodec
+from softswitch.call_alone import LoneCaller
+from softswitch.call_digits import DigitPath
+from softswitch.call_directory import Directory
+from softswitch.call_media import ALONE, MEND_AFTER, MEND_TIMER, MOVE_TIMER, OutLeg, State, codec_name, own_media
+from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
 from softswitch.causes import Cause, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
-from softswitch.dialplan.decision import Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
+from softswitch.dialplan.decision import Announce, Confer, Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
 from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target
 from softswitch.vocabulary import (
     Accept,
     Answered,
     AnyEffect,
     AnyLegEvent,
-    Bridge,
     CancelTimer,
     Confirmed,
-    Endpoint,
+    DigitDialled,
     Finished,
     MediaFailed,
     MediaLost,
@@ -69,7 +67,6 @@ from softswitch.vocabulary import (
     Offer,
     OfferWithdrawn,
     Originate,
-    Party,
     Payer,
     Progress,
     Progressed,
@@ -83,7 +80,6 @@ from softswitch.vocabulary import (
     Setup,
     Unbridge,
 )
-from softswitch.vocabulary import Echo as EchoMedia
 
 MAX_FORWARDS_OF_NUMBER = 5
 """Diversions (call forwarding, 302, fall-through) of one contact: more is a loop."""
@@ -91,45 +87,19 @@ MAX_FORWARDS_OF_NUMBER = 5
 RING_TIMER = "ring"
 
 
-class Directory(Protocol):
-    """Whom the call asks: the dialplan, the registrations and the trunks, as they are now."""
-
-    def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
-        """What the dialplan says to a number dialled in a context."""
-
-    def target(
-        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
-    ) -> Target:
-        """The endpoints of a dial target, in groups; none reachable, or none that the payer may call: no groups."""
-
-    def forward(self, extension: str, kind: str) -> str | None:
-        """Where an extension wants its calls that ended as `kind` (always, busy, no_answer, unavailable), or None."""
-
-    def context_of(self, extension: str) -> str:
-        """The dialplan context that an extension dials in: its forwards are routed there, as its own calls."""
-
-    def may_fail_over(self, endpoint: Endpoint, failure: Failure, alerted: bool, now: float) -> bool:
-        """Whether the next gateway may be tried after this failure. `alerted`: it had told that it rings."""
-
-    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
-        """An endpoint has taken the call, which costs the payer from now on."""
-
-    def reached(self, endpoint: Endpoint) -> None:
-        """An endpoint has shown signs of life: progress, or an answer."""
-
-
-class Call(LegMedia):
+class Call(LoneCaller):
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
     __slots__ = (
         "_a_answered",
-        "_a_codecs",
+        "_digits",
         "_directory",
         "_diversions",
         "_hunt",
         "_new_leg",
         "_payer",
         "_plan",
+        "_recorder",
         "_refit",
         "_ringing",
         "_sole_target",
@@ -156,9 +126,13 @@ class Call(LegMedia):
         self._sole_target = ""
         self._diversions = 0
         self._ringing = 0  # the provisional status A was told last
-        self._a_codecs: tuple[PayloadType, ...] | None = None  # what A's offer was answered with
+        self._a_codecs = None
+        self._play = 0
+        self._service = None
         self._a_answered = False
         self._refit = False  # A must be re-offered: early media and answer differ in codec
+        self._digits = DigitPath()
+        self._recorder = CallRecorder(contact, new_leg)
 
     # ---- inputs -----------------------------------------------------------------------------------------
 
@@ -203,9 +177,33 @@ class Call(LegMedia):
                 self._media_lost(event, now)
             case NotMoved(leg=leg):
                 self._not_moved(leg, now)
+            case DigitDialled():
+                self._digit_dialled(event)
             case _:
                 assert_never(event)
         return self._take()
+
+    def audio_event(self, event: PlayEnded | RecordingEvent, now: float) -> list[AnyEffect]:
+        """What the engine says of a play or a recording of this call."""
+        if isinstance(event, PlayEnded):
+            self._play_ended(event, now)
+        else:
+            self._recorder.heard(event, now)
+        return self._take()
+
+    def record(self, action: str) -> list[AnyEffect]:
+        """`start`, `pause`, `resume` or `stop` the recording of a call in progress. Raises `RecordingRefused`."""
+        if self.state is not State.TALKING:
+            raise RecordingRefused("nobody talks to another in this call")
+        self._effects += self._recorder.command(action, self._recorded())
+        return self._take()
+
+    @property
+    def recording(self) -> str:
+        """Whether the call is being recorded: "on", "paused", or ""."""
+        if not self._recorder.recording:
+            return ""
+        return "paused" if self._recorder.paused else "on"
 
     def timer_fired(self, name: str, now: float) -> list[AnyEffect]:
         """A timer that this call set."""
@@ -232,6 +230,9 @@ class Call(LegMedia):
         """The legs that are not gone."""
         return [leg for leg in (self.a, *self._out) if leg]
 
+    def _new_id(self) -> int:
+        return self._new_leg()
+
     def _take(self) -> list[AnyEffect]:
         effects, self._effects = self._effects, []
         return effects
@@ -245,6 +246,10 @@ class Call(LegMedia):
                 self._dial(decision, now)
             case Echo():
                 self._echo(now)
+            case Announce():
+                self._announce(decision, now)
+            case Confer():
+                self._confer(decision, now)
             case Reject():
                 cause = decision.cause
                 self._give_up(cause, decision.status or status_of_cause(cause), now)
@@ -351,18 +356,6 @@ class Call(LegMedia):
             return False
         return True
 
-    def _echo(self, now: float) -> None:
-        """Answer and send the caller's media back."""
-        self.contact.destination = "echo"
-        codecs = own_answer(self._offer) if self._offer is not None else own_offer(self._a_policy)
-        self.state = State.ECHO
-        # What early media of a failed leg has agreed stands (RFC 3261 13.2.1).
-        self._effects.append(Accept(self.a, codecs if self._a_codecs is None else None))
-        self._a_codecs = codecs
-        self._mark_answered(now, "echo")
-        if self._offer is not None:
-            self._effects.append(EchoMedia(self.a))
-
     # ---- the hunt's events ------------------------------------------------------------------------------
 
     def _progressed(self, event: Progressed, now: float) -> None:
@@ -382,7 +375,7 @@ class Call(LegMedia):
             return
         if self._a_codecs is None:
             try:
-                codecs = relay_answer(self._offer, event.session)
+                codecs = relay_answer(self._offer, event.session, out.endpoint.policy)
             except NoCommonCodec:
                 self._tell_ringing(event.status)
                 return
@@ -392,7 +385,7 @@ class Call(LegMedia):
         else:
             self._tell_ringing(event.status)
         self._early = event.leg
-        self._effects.append(Bridge(self.a, event.leg))
+        self._join(event.leg)
 
     def _tell_ringing(self, status: int) -> None:
         """Pass a provisional status on to A: each once in a row, and no 183 after 180 has told that it rings.
@@ -431,25 +424,67 @@ class Call(LegMedia):
     def _connect(self, leg: int, session: AudioSession, now: float) -> None:
         """B took the call: answer A."""
         offer = self._offer
-        if offer is None:
-            self.state = State.OFFERING
-            self._effects.append(Accept(self.a, session.codecs + session.dtmf, flipped(session.direction)))
-            return
+        policy = self._policy_of(leg)
         try:
-            codecs = relay_answer(offer, session)
+            if offer is None:
+                ours = msgspec.structs.replace(self._a_policy, prefer="theirs")
+                codecs = relay_offer(as_offer(session, policy), ours)
+            else:
+                codecs = relay_answer(offer, session, policy)
         except NoCommonCodec:
             self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec", status=488)
+            return
+        if offer is None:
+            self.state = State.OFFERING
+            self._effects.append(Accept(self.a, codecs, flipped(session.direction)))
             return
         if self._a_codecs is None:
             self._a_codecs = codecs
             self._effects.append(Accept(self.a, codecs, flipped(session.direction)))
         else:
-            # The answer in early media binds (RFC 3264 4, RFC 6337 3.1.1): another codec now needs a new offer to A.
-            self._refit = codecs[0] != self._a_codecs[0]
+            # The answer in early media binds (RFC 3264 4, RFC 6337 3.1.1): another codec now needs a new offer to A,
+            # but one that B has not got either would not make a relay.
+            bound = self._a_codecs
+            allowed = offer.transcode and policy.transcode
+            absorbed = allowed and not relays(codecs, session) and transcodes(bound, session.codecs)
+            self._refit = codecs[0] != bound[0] and not absorbed
             self._effects.append(Accept(self.a, None))
+        self._talk(leg, now)
+
+    def _talk(self, leg: int, now: float) -> None:
+        """Both sides have answered."""
         self.state = State.TALKING
-        self._effects.append(Bridge(self.a, leg))
+        self._join(leg)
         self._mark_answered(now, "talk")
+        self._effects += self._recorder.begin(self._recording_rule(leg), self._recorded())
+
+    def _recording_rule(self, leg: int) -> str:
+        setup, endpoint = self.setup, self._out[leg].endpoint
+        ends = [
+            (kind, self._directory.record(kind, name))
+            for kind, name in ((setup.kind, setup.endpoint), (endpoint.kind, endpoint.name))
+        ]
+        return rule_of(self._plan.record if self._plan is not None else "", ends)
+
+    def _recorded(self) -> Channels:
+        """Who is on which channel: the customer on the first, who is at the trunk's side, or else has called."""
+        assert self.b is not None
+        by_trunk = self.setup.kind != "trunk" and self._out[self.b].endpoint.kind == "trunk"
+        customer, agent = (self.b, self.a) if by_trunk else (self.a, self.b)
+        return ((customer, 0), (agent, 1))
+
+    def _join(self, leg: int) -> None:
+        super()._join(leg)
+        if leg == self.b:
+            self._effects += self._recorder.follow(self._recorded())
+
+    def _digit_dialled(self, event: DigitDialled) -> None:
+        """A digit of one leg, where the media does not bring it to the other."""
+        other = self.partner(event.leg)
+        if other is not None:
+            effect = self._digits.pass_on(event, other, self._policy_of(other))
+            if effect is not None:
+                self._effects.append(effect)
 
     def _mark_answered(self, now: float, segment: str) -> None:
         self.contact.answered = now
@@ -469,17 +504,16 @@ class Call(LegMedia):
             if event.session is None:
                 self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no answer to our offer")
                 return
-            self.state = State.TALKING
-            self._effects.append(Bridge(self.a, self.b))
-            self._mark_answered(now, "talk")
+            self._talk(self.b, now)
             self._carry_answer(self.a, event.session, now)
-        elif self.state is State.ECHO and self._offer is None:
-            self._effects.append(EchoMedia(self.a))
+        elif self.state in ALONE:
+            self._confirmed_alone()
         elif self._refit and self.b is not None and self._offer is not None:
             self._refit = False
             session = self._out[self.b].session
             if session is not None:
-                self._effects.append(Offer(self.a, relay_answer(self._offer, session), flipped(session.direction)))
+                codecs = relay_answer(self._offer, session, self._policy_of(self.b))
+                self._effects.append(Offer(self.a, codecs, flipped(session.direction)))
 
     # ---- ends -------------------------------------------------------------------------------------------
 
@@ -559,6 +593,7 @@ class Call(LegMedia):
             self.state = State.ENDING
             self.contact.end(cause, status, by, now)
             self._effects.append(CancelTimer(RING_TIMER))
+            self._effects += self._recorder.end()
             self._hunt = None
             for leg in self.legs():
                 self._release(leg, cause, now, text, status)

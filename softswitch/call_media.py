@@ -2,8 +2,13 @@
 
     re-offer of X, other codecs or direction   --Offer--> Y   --its answer--> Answer to X
     re-offer of X, only another address        --> Answer to X at once
+    re-offer of X, only other codecs, among them the one that Y sends             --> Answer to X at once, relayed
+    re-offer of X, only other codecs, none of which Y takes, but to be transcoded --> Answer to X at once, transcoded
     X asks us for an offer                     --> what stands; when its answer differs, --Offer--> Y
-    Y refuses                                  --> X is refused, and all stays as it was
+    Y refuses                                  --> X is refused, and all stays as it was; other codecs are transcoded
+
+So the other leg is asked for other codecs only where that makes a relay of what else would be decoded, and two legs
+that are transcoded are relayed again as soon as one of them offers what the other sends, without asking that one.
 
     stream of X lost  --MoveMedia--> X, then bridged as before; X refuses, or nobody takes the stream: the call ends
 
@@ -14,7 +19,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from media.codec import TELEPHONE_EVENT, codec_key, is_audio
+from media.audio_commands import Detect
+from media.codec import TELEPHONE_EVENT, codec_key, is_audio, transcodable
 from media.commands import MediaAddress
 from media.negotiate import (
     AudioOffer,
@@ -22,17 +28,20 @@ from media.negotiate import (
     AudioSession,
     flipped,
     needs_peer,
-    own_answer,
     own_offer,
     relay_answer,
     relay_offer,
+    relays,
+    shares_codec,
+    transcodes,
 )
-from media.sdp import NoCommonCodec
+from media.sdp import NoCommonCodec, PayloadType
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.vocabulary import (
     Answer,
     AnyEffect,
+    Audio,
     Bridge,
     Endpoint,
     MediaLost,
@@ -72,7 +81,13 @@ class State(Enum):
     OFFERING = auto()
     TALKING = auto()
     ECHO = auto()
+    ANNOUNCING = auto()
+    CONFERRING = auto()
     ENDING = auto()
+
+
+ALONE = frozenset({State.ECHO, State.ANNOUNCING, State.CONFERRING})
+"""States in which there is nobody but the caller in the call: the switch itself has answered."""
 
 
 class OutLeg:
@@ -106,6 +121,7 @@ class LegMedia:
         "_carried",
         "_early",
         "_effects",
+        "_listening",
         "_move_until",
         "_moving",
         "_offer",
@@ -134,10 +150,20 @@ class LegMedia:
         self._effects: list[AnyEffect] = []
         self._moving: dict[int, bool] = {}  # legs whose stream was lost: whether the far end has been asked
         self._move_until = 0.0
+        self._listening: set[int] = set()  # legs whose tones are listened for
 
     def _end_all(self, cause: int, now: float, by: str, text: str = "", status: int = 0) -> None:
         """The contact is over: release every leg that is left."""
         raise NotImplementedError
+
+    def _reoffer_alone(self, offer: AudioOffer | None) -> None:
+        """A, whom the switch itself has answered, wants other media."""
+        raise NotImplementedError
+
+    @property
+    def _alone(self) -> bool:
+        """There is nobody but A in the call."""
+        return self.state in ALONE
 
     def partner(self, leg: int) -> int | None:
         """The leg that this one talks to: after the answer, or in early media."""
@@ -146,13 +172,23 @@ class LegMedia:
             return None
         return b if leg == self.a else self.a if leg == b else None
 
+    def _join(self, leg: int) -> None:
+        """Let A and this leg hear each other, as their sessions now stand."""
+        self._effects.append(Bridge(self.a, leg))
+        for each in (self.a, leg):
+            # Where the owner says that digits come as tones, they are listened for, and made into events for a leg that
+            # has those; else tones are audio like any other.
+            if each not in self._listening and self._policy_of(each).digits == "inband":
+                self._listening.add(each)
+                self._effects.append(Audio(Detect(each, dtmf=True)))
+
     # ---- changes of an established call -----------------------------------------------------------------
 
     def _reoffered(self, event: Reoffered, now: float) -> None:
         """A leg wants other media."""
         leg, offer = event.leg, event.offer
-        if self.state is State.ECHO and leg == self.a:
-            self._reoffer_in_echo(offer)
+        if self._alone and leg == self.a:
+            self._reoffer_alone(offer)
             return
         other = self.partner(leg)
         mine = self._session_of(leg)
@@ -166,6 +202,9 @@ class LegMedia:
             return
         if not needs_peer(mine, offer):
             self._answer_alone(leg, offer, mine)
+            return
+        if offer.direction == mine.peer_direction and self._absorbs(leg, other, offer):
+            self._answer_absorbed(leg, other, offer, mine)
             return
         try:
             codecs = relay_offer(offer, self._policy_of(other), self._session_of(other))
@@ -187,9 +226,34 @@ class LegMedia:
             self._offer = offer
         self._effects.append(Answer(leg, codecs, mine.direction))
 
-    def _reoffer_in_echo(self, offer: AudioOffer | None) -> None:
-        codecs = own_answer(offer) if offer is not None else own_offer(self._a_policy, self._a_session)
-        self._effects.append(Answer(self.a, codecs, "sendrecv"))
+    def _absorbs(self, leg: int, other: int, offer: AudioOffer) -> bool:
+        """Whether other codecs of one leg need not concern the other: it goes on with what it sends, which is relayed,
+        or has to be transcoded since it takes nothing of the offer."""
+        theirs = self._session_of(other)
+        if theirs is None:
+            return False
+        if relays(offer.codecs, theirs):
+            return True
+        return not shares_codec(offer, self._policy_of(other)) and self._transcodes(leg, other, offer)
+
+    def _transcodes(self, leg: int, other: int, offer: AudioOffer) -> bool:
+        """Whether the engine can make something of an offer of the codecs that the other leg has agreed on."""
+        theirs = self._session_of(other)
+        allowed = self._policy_of(leg).transcode and self._policy_of(other).transcode
+        able = tuple([p for p in offer.codecs if transcodable(p.codec)])
+        return allowed and theirs is not None and bool(able) and transcodes(able, theirs.codecs)
+
+    def _answer_absorbed(self, leg: int, other: int, offer: AudioOffer, mine: AudioSession) -> None:
+        theirs = self._session_of(other)
+        assert theirs is not None
+        try:
+            codecs = relay_answer(offer, theirs, self._policy_of(other))
+        except NoCommonCodec:
+            self._effects.append(RefuseOffer(leg, 488))
+            return
+        if leg == self.a:
+            self._offer = offer
+        self._effects.append(Answer(leg, codecs, mine.direction))
 
     def _reanswered(self, event: Reanswered, now: float) -> None:
         """A leg answered what we offered it: answer the leg that asked, in its turn."""
@@ -198,21 +262,22 @@ class LegMedia:
             self._moved(event.leg, event.session, now)
             return
         carried, self._carried = self._carried, None
-        if self.state is State.ECHO:
-            self._effects.append(EchoMedia(self.a))
+        if self._alone:
+            if self.state is State.ECHO:
+                self._effects.append(EchoMedia(self.a))
             return
         other = self.partner(event.leg)
         if other is None or not self.a:
             return
         if carried is None or carried.leg == event.leg:
-            self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
+            self._join(other if event.leg == self.a else event.leg)
             if carried is None:
                 self._carry_answer(event.leg, event.session, now)
             return
         leg, offer = carried.leg, carried.offer
         if offer is not None:
             try:
-                codecs = relay_answer(offer, event.session)
+                codecs = relay_answer(offer, event.session, self._policy_of(event.leg))
             except NoCommonCodec:
                 self._effects.append(RefuseOffer(leg, 488))
                 return
@@ -220,7 +285,7 @@ class LegMedia:
                 self._offer = offer
             self._effects.append(Answer(leg, codecs, flipped(event.session.direction)))
         self._note_hold(now, event.session)
-        self._effects.append(Bridge(self.a, other if event.leg == self.a else event.leg))
+        self._join(other if event.leg == self.a else event.leg)
         mine = self._session_of(leg)
         if carried.taken_back and mine is not None:
             # The asker took its offer back: the other side returns to what stands.
@@ -244,12 +309,14 @@ class LegMedia:
             return
         if flipped(session.direction) == theirs.direction and session.codecs[0].codec == theirs.codecs[0].codec:
             return
-        ranks = {codec_key(p.codec): rank for rank, p in enumerate(session.codecs + session.dtmf)}
-        common = [p for p in theirs.codecs + theirs.dtmf if codec_key(p.codec) in ranks]
-        codecs = tuple(sorted(common, key=lambda p: ranks[codec_key(p.codec)]))
-        if not codecs or not is_audio(codecs[0].codec):
-            self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec")
-            return
+        codecs = _common(session, theirs)
+        if not codecs:
+            if not self._transcoded(leg, other):
+                self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec")
+                return
+            if flipped(session.direction) == theirs.direction:
+                return
+            codecs = theirs.codecs + theirs.dtmf
         self._unasked += 1
         if self._unasked > MAX_UNASKED_OFFERS:
             return
@@ -265,6 +332,16 @@ class LegMedia:
             return
         carried, self._carried = self._carried, None
         if carried is not None and carried.offer is not None and carried.leg != event.leg:
+            mine, offer = self._session_of(carried.leg), carried.offer
+            same_way = mine is not None and offer.direction == mine.peer_direction
+            if (
+                event.status != 491
+                and mine is not None
+                and same_way
+                and self._transcodes(carried.leg, event.leg, offer)
+            ):
+                self._answer_absorbed(carried.leg, event.leg, offer, mine)
+                return
             # RFC 3261 14.1: a refused re-INVITE leaves the session as it was, on both sides.
             self._effects.append(RefuseOffer(carried.leg, event.status if event.status in (488, 491) else 488))
         elif carried is not None and event.status == 491:
@@ -323,6 +400,13 @@ class LegMedia:
     def _stranded(self, now: float) -> None:
         self._end_all(Cause.TEMPORARY_FAILURE, now, by="media", text="media worker lost", status=503)
 
+    def _transcoded(self, one: int, other: int) -> bool:
+        """Whether what two legs have agreed on can be transcoded both ways."""
+        mine, theirs = self._session_of(one), self._session_of(other)
+        if mine is None or theirs is None or not (self._policy_of(one).transcode and self._policy_of(other).transcode):
+            return False
+        return transcodes(mine.codecs, theirs.codecs)
+
     def _note_hold(self, now: float, session: AudioSession) -> None:
         if self.state is State.TALKING:
             self.contact.enter("talk" if session.direction == "sendrecv" else "hold", now)
@@ -357,9 +441,24 @@ def codec_name(session: AudioSession) -> str:
     return session.codecs[0].codec.name
 
 
+def _common(session: AudioSession, theirs: AudioSession) -> tuple[PayloadType, ...]:
+    """What of a leg's list the other one has agreed on, in the other's order; () without audio."""
+    ranks = {codec_key(p.codec): rank for rank, p in enumerate(session.codecs + session.dtmf)}
+    common = [p for p in theirs.codecs + theirs.dtmf if codec_key(p.codec) in ranks]
+    codecs = tuple(sorted(common, key=lambda p: ranks[codec_key(p.codec)]))
+    return codecs if codecs and is_audio(codecs[0].codec) else ()
+
+
 def own_media(policy: AudioPolicy) -> AudioOffer:
     """What a caller that made no offer would be offered by us: stands in for its offer when others are called."""
     codecs = own_offer(policy)
     voice = tuple(p for p in codecs if p.codec.name != TELEPHONE_EVENT)
     events = tuple(p for p in codecs if p.codec.name == TELEPHONE_EVENT)
-    return AudioOffer(MediaAddress("0.0.0.0", 0, 0), voice, events, "sendrecv")
+    return AudioOffer(
+        MediaAddress("0.0.0.0", 0, 0),
+        voice,
+        events,
+        "sendrecv",
+        transcode=policy.transcode,
+        digits=policy.converts_digits,
+    )

@@ -16,7 +16,8 @@ MAX_LEGS_KEPT = 64
 
 
 class Segment(msgspec.Struct, gc=False):
-    """A stretch of the contact of one kind: `route`, `ring`, `talk`, `hold`, `echo`. Times are monotonic seconds."""
+    """A stretch of the contact of one kind: `route`, `ring`, `talk`, `hold`, `echo`, `announcement`,
+    `conference`. Times are monotonic seconds."""
 
     kind: str
     started: float
@@ -43,6 +44,17 @@ class LegRecord(msgspec.Struct, gc=False):
     stats: StreamStats | None = None
 
 
+class RecordingNote(msgspec.Struct, gc=False):
+    """What is written of one recording. `started`: monotonic seconds, 0 while the engine has not told; `failed`: why
+    nothing more was written, "" where nothing went wrong."""
+
+    recording: int
+    path: str = ""
+    started: float = 0.0
+    over: bool = False
+    failed: str = ""
+
+
 class Contact:
     """One customer's interaction; owned by one call, written down when it ends."""
 
@@ -60,6 +72,7 @@ class Contact:
         "id",
         "kind",
         "legs",
+        "recordings",
         "segments",
         "started",
         "status",
@@ -86,6 +99,7 @@ class Contact:
         self.segments: list[Segment] = []
         self.legs: list[LegRecord] = []
         self.uncounted_legs = 0
+        self.recordings: list[RecordingNote] = []
 
     def add_leg(self, record: LegRecord) -> None:
         """Write down a new leg, within the bound."""

@@ -1,4 +1,4 @@
-"""The control socket: how `softswitch status`, `reload` and `load` talk to a running switch.
+"""The control socket: how `softswitch status`, `reload`, `record` and `load` talk to a running switch.
 
 A Unix stream socket in the state directory, mode 0600: who may open the file may command the switch,
 nobody else. One request a line, one answer a line, both JSON:
@@ -113,6 +113,7 @@ class CallRow(msgspec.Struct, gc=False):
     talking: float | None = None
     codec: str = ""
     held: bool = False
+    recording: str = ""  # "on", "paused", "" for none
 
 
 class WorkerRow(msgspec.Struct, gc=False):

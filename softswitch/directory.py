@@ -19,7 +19,7 @@ from sip.uri import unescape
 from softswitch.admission import Known
 from softswitch.call_limits import CallLimits
 from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous, privacy_asked
-from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget
+from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget, conference_in
 from softswitch.hunt import BARRED, BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
 from softswitch.registrations import Registrations
 from softswitch.toll import TollGuard
@@ -43,6 +43,8 @@ class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
     call_limit: int
     forwards: dict[str, str]
     """By kind of ending: always, busy, no_answer, unavailable."""
+    record: str = ""
+    """"never", "always", "on-demand", "": it does not say."""
 
 
 class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,7 @@ class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
     nat: Literal["auto", "yes", "no"]
     reliable: bool | None
     channels: int
+    record: str = ""
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +84,9 @@ class DialAddress(msgspec.Struct, gc=False):
 
 class Numbers(Protocol):
     """The dialplan, as it is looked up."""
+
+    conferences: bool
+    """Whether any route leads into a conference."""
 
     def route(self, context: str, number: str, caller: str = "", did: str = "") -> Decision: ...
 
@@ -155,6 +161,12 @@ class PhoneBook:
         """A gateway that answers is no longer left alone."""
         if endpoint.kind == "trunk":
             self._trunks.succeeded(endpoint.name, endpoint.gateway)
+
+    def record(self, kind: str, name: str) -> str:
+        """Whether an endpoint wants its calls recorded: "never", "always", "on-demand", "" where it does not say."""
+        entries = self._entries
+        entry = entries.trunks.get(name) if kind == "trunk" else entries.extensions.get(name)
+        return entry.record if entry is not None else ""
 
     def _extension(self, number: str, contact: str, now: float) -> Target:
         entry = self._entries.extensions.get(number)
@@ -231,6 +243,12 @@ class PhoneBook:
         return self._limits.acquire(f"forward:{extension}", limit, contact)
 
     # ---- what the runtime asks -----------------------------------------------------------------------
+
+    def conference(self, setup: Setup) -> str:
+        """The conference that a call leads to, at once or where nobody takes it; "" for none."""
+        if not self._numbers.conferences:
+            return ""
+        return conference_in(self.route(setup.context, setup.dialled, setup.caller, setup.did))
 
     def identity(self, address: DialAddress, caller: Party, local_host: str) -> list[tuple[str, str]]:
         """From, To, and what else says who calls: a trunk's own rules made them, phones get ours."""

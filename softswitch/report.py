@@ -38,6 +38,8 @@ _STATES = {
     State.OFFERING: "connecting",
     State.TALKING: "talking",
     State.ECHO: "echo",
+    State.ANNOUNCING: "playing",
+    State.CONFERRING: "conference",
     State.ENDING: "ending",
 }
 
@@ -68,6 +70,9 @@ def cdr_of(contact: Contact) -> CdrRecord:
         duration=ended - contact.started,
         billsec=ended - contact.answered if contact.answered else 0.0,
         legs=tuple([_leg(contact, leg) for leg in contact.legs]),
+        recording=", ".join([each.path for each in contact.recordings if each.path]),
+        recording_started=next((wall(each.started) for each in contact.recordings if each.started), None),
+        recording_failed=next((each.failed for each in contact.recordings if each.failed), ""),
     )
 
 
@@ -216,4 +221,5 @@ def _call(active: Active, now: float) -> CallRow:
         talking=now - contact.answered if contact.answered else None,
         codec=caller.codec,
         held=bool(contact.segments) and contact.segments[-1].kind == "hold",
+        recording=call.recording,
     )

@@ -13,11 +13,22 @@ from __future__ import annotations
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 import structlog
 
+from media.audio_commands import (
+    Digit,
+    Heard,
+    PlayEnded,
+    Quality,
+    RecordingEnded,
+    RecordingFailed,
+    RecordingStarted,
+    SendDigits,
+    Talking,
+)
 from media.client import MediaClient
 from media.commands import (
     MediaEvent,
@@ -30,30 +41,36 @@ from media.commands import (
     StreamStats,
 )
 from media.negotiate import AudioOffer, AudioPolicy
+from media.sdes import KEYS_IN_CLEAR
 from media.sdp import Origin, SdpError
-from sip.effects import Flow
+from sip.effects import TRANSPORTS, Destination, Flow, Target
 from sip.errors import SipError
 from sip.ids import Ids
 from sip.message import Request
 from sip.timers import Timer, TimerHeap
 from sip.ua import UserAgent
-from sip.ua_events import SessionArrived
+from sip.ua_events import SessionArrived, SessionFailed
 from softswitch.admission import Admission, Challenge, Known, Refuse
+from softswitch.audio_line import AudioLine, RecordingForm
 from softswitch.call import Call
 from softswitch.call_limits import CallLimits
+from softswitch.call_recording import RecordingEvent, RecordingRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
-from softswitch.sip_leg import SessionEvent, SipLeg
+from softswitch.sip_leg import SessionEvent, SipLeg, warning
 from softswitch.toll import TollGuard
 from softswitch.vocabulary import (
     Accept,
     Answer,
     AnyEffect,
     AnyLegEvent,
+    Audio,
     Bridge,
     CancelTimer,
+    DigitDialled,
     Echo,
+    EnterRoom,
     Finished,
     MediaFailed,
     MediaLost,
@@ -63,10 +80,12 @@ from softswitch.vocabulary import (
     Offer,
     Originate,
     Progress,
+    Record,
     RefuseOffer,
     Release,
     Released,
     ReofferRefused,
+    SendDigit,
     SetTimer,
     Setup,
     Unbridge,
@@ -79,6 +98,9 @@ RETRY_AFTER = 10
 
 DRAIN_RETRY_AFTER = 60
 """Seconds told with a 503 while draining: about the time of a restart."""
+
+RECORDING_GRACE = 5.0
+"""Seconds that a contact which has ended waits for the last word about its recording before it is written down."""
 
 MAX_EVENTS_AT_ONCE = 10_000
 """Leg events that one input may set off before the runtime declares a loop of its own making."""
@@ -96,6 +118,7 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The same for an end that is on hold, or holds."""
     pass_headers: tuple[str, ...] = ()
     """Header names (canonical) that go from the caller's INVITE to the called legs; all others stay where they are."""
+    recordings: RecordingForm = RecordingForm()
 
 
 class Active(msgspec.Struct):
@@ -107,6 +130,12 @@ class Active(msgspec.Struct):
     """Streams that have not told their statistics yet."""
     bridged: tuple[int, int] = (0, 0)
     finished: bool = False
+    originated: dict[int, Originate] = {}
+    """What the INVITEs of outbound legs were made of, as long as they may be sent again in another form."""
+    group: str = ""
+    """Streams of one group are on one media worker."""
+    waiting: Timer | None = None
+    """Ends the wait for the recording's last word."""
 
 
 class Runtime:
@@ -150,6 +179,7 @@ class Runtime:
         self._queue: deque[tuple[str, AnyLegEvent]] = deque()
         self._streams: dict[int, str] = {}  # open stream -> contact
         self._lost: set[int] = set()  # streams that went with their media worker and are not open again
+        self.audio = AudioLine(media, self._next_leg)
 
     # ---- inputs --------------------------------------------------------------------------------------
 
@@ -175,6 +205,8 @@ class Runtime:
         leg = self.legs.get(event.session.user) if isinstance(event.session.user, int) else None
         if leg is None:
             return
+        if isinstance(event, SessionFailed) and self._invited_again(leg, event.status, now):
+            return
         heard = leg.translate(event, now)
         if leg.over:
             self._leg_over(leg, now)
@@ -183,10 +215,10 @@ class Runtime:
             self._work(now)
 
     def media_event(self, event: MediaEvent, now: float) -> None:
-        """Something happened to a stream."""
+        """Something happened to a stream, or was heard on it."""
         match event:
             case StreamClosed(stream=stream, stats=stats):
-                self._stream_closed(stream, stats)
+                self._stream_closed(stream, stats, now)
             case StreamSilent(stream=stream, seconds=seconds):
                 self._media_says(stream, MediaSilent(stream, seconds), now)
             case StreamFailed(stream=stream, why=why):
@@ -196,8 +228,34 @@ class Runtime:
                 log.debug("stream latched", stream=stream, host=host, port=port)
             case StreamLost(stream=stream, why=why):
                 self._stream_lost(stream, why, now)
+            case Digit(stream=stream, digit=digit, duration_ms=duration, source=source):
+                self._media_says(stream, DigitDialled(stream, digit, duration, source), now)
+            case PlayEnded() | RecordingStarted() | RecordingEnded() | RecordingFailed():
+                self._audio_event(event, now)
+            case Talking() | Heard() | Quality():
+                log.debug("heard", what=event)
             case _:
-                log.debug("media event of nobody", media_event=type(event).__name__)
+                assert_never(event)
+
+    def record(self, call: str, action: str, now: float) -> str:
+        """`start`, `pause`, `resume` or `stop` the recording of a call, named by its contact's id or by the name of one
+        of its ends. The contact's id; raises `RecordingRefused`."""
+        active = self._find(call)
+        self._execute(active, active.call.record(action), now)
+        self._work(now)
+        return active.call.contact.id
+
+    def _find(self, call: str) -> Active:
+        active = self.calls.get(call)
+        if active is not None:
+            return active
+        found = [each for each in self.calls.values() if call in (leg.endpoint for leg in each.call.contact.legs)]
+        if not found:
+            raise RecordingRefused(f"no call {call!r}: expected an id out of 'softswitch status', or an extension")
+        if len(found) > 1:
+            ids = ", ".join(each.call.contact.id for each in found)
+            raise RecordingRefused(f"{call!r} is in more than one call: expected one of {ids}")
+        return found[0]
 
     def hang_up_all(self, cause: int, now: float, text: str) -> None:
         """End every call: the drain's deadline has come."""
@@ -223,7 +281,9 @@ class Runtime:
             terms = self._book.terms(known)
             nat = behind_nat(terms, request, flow)
             setup = self._book.setup(known, request, flow, self._passed(request))
-            leg = self._make_leg(leg_id, True, setup.kind, setup.endpoint, terms.policy, nat, host, terms.reliable)
+            policy = keyed(terms.policy, flow)
+            leg = self._make_leg(leg_id, True, setup.kind, setup.endpoint, policy, nat, host, terms.reliable)
+            group = self._group(setup, contact_id)
             offer = leg.arrived(session.remote_offer)
             limit = terms.channels if isinstance(terms, TrunkEntry) else terms.call_limit
             if not self._limits.acquire(f"{setup.kind}:{setup.endpoint}", limit, contact_id):
@@ -231,9 +291,10 @@ class Runtime:
                 session.reject(486 if setup.kind == "extension" else 503, "Call limit reached", [], now)
                 return
             remote = offer.remote if offer is not None else None
-            leg.local = self._media.open(leg_id, host, remote, nat, leg.origin.host, now, contact_id)
+            leg.local = self._media.open(leg_id, host, remote, nat, leg.origin.host, now, group)
         except (SdpError, SipError) as error:
-            session.reject(error.status, error.reason, [], now)
+            headers = warning(error, self._announce(host)) if isinstance(error, SdpError) else []
+            session.reject(error.status, error.reason, headers, now)
             return
         except NoMediaPorts:
             self._limits.release(contact_id)
@@ -245,10 +306,22 @@ class Runtime:
         if nat or flow.connection:
             session.destination = flow
         contact = Contact(contact_id, now, self._wall(), setup.caller, setup.dialled)
-        self._begin(contact, leg, setup, offer, now, session.call_id)
+        self._begin(contact, leg, setup, offer, now, session.call_id, group)
+
+    def _group(self, setup: Setup, contact: str) -> str:
+        """Whose streams must be where this call's are: those of the conference that it leads to, or only its own."""
+        conference = self._book.conference(setup)
+        return f"conference {conference}" if conference else contact
 
     def _begin(
-        self, contact: Contact, leg: SipLeg, setup: Setup, offer: AudioOffer | None, now: float, call_id: str
+        self,
+        contact: Contact,
+        leg: SipLeg,
+        setup: Setup,
+        offer: AudioOffer | None,
+        now: float,
+        call_id: str,
+        group: str,
     ) -> None:
         contact.context = setup.context
         contact.kind = setup.kind
@@ -260,7 +333,7 @@ class Runtime:
         call = Call(contact, leg.id, setup, offer, leg.policy, self._book, self._next_leg)
         leg.call = contact.id
         self.legs[leg.id] = leg
-        active = self.calls[contact.id] = Active(call, {}, 1)
+        active = self.calls[contact.id] = Active(call, {}, 1, group=group)
         self._streams[leg.id] = contact.id
         self.counters["calls"] += 1
         self._execute(active, call.begin(now), now)
@@ -280,7 +353,12 @@ class Runtime:
         # RFC 3264 section 5: session id and version are 64-bit numbers of which the top bit stays clear.
         origin = Origin(self._ids.number(62), 1, "-", self._announce(host))
         silence = (self.settings.silence_hangup, self.settings.hold_silence)
-        return SipLeg(leg, inbound, kind, endpoint, policy, nat, host, origin, self._media, silence, reliable)
+        made = SipLeg(leg, inbound, kind, endpoint, policy, nat, host, origin, self._media, silence, reliable)
+        made.random = self._octets
+        return made
+
+    def _octets(self, count: int) -> bytes:
+        return self._ids.number(8 * count).to_bytes(count, "big")
 
     def _next_leg(self) -> int:
         return next(self._leg_ids)
@@ -321,21 +399,37 @@ class Runtime:
         endpoint = effect.endpoint
         address = endpoint.address
         assert isinstance(address, DialAddress)
-        leg = self._make_leg(
-            effect.leg, False, endpoint.kind, endpoint.name, endpoint.policy, address.nat, address.host
-        )
-        contact_id = active.call.contact.id
+        policy = keyed(endpoint.policy, address.destination)
+        why = _in_the_clear(policy, address)
+        if why:
+            self.counters["legs failed: signalling in the clear"] += 1
+            log.warning("not called", **{endpoint.kind: endpoint.name}, why=why)
+            self._tell(active, Released(effect.leg, Cause.INCOMPATIBLE_DESTINATION, 488, by_peer=False, text=why))
+            return
+        leg = self._make_leg(effect.leg, False, endpoint.kind, endpoint.name, policy, address.nat, address.host)
         try:
-            leg.local = self._media.open(effect.leg, address.host, None, address.nat, leg.origin.host, now, contact_id)
+            leg.local = self._media.open(
+                effect.leg, address.host, None, address.nat, leg.origin.host, now, active.group
+            )
         except NoMediaPorts:
             self.counters["legs failed: no media ports"] += 1
             self._tell(active, Released(effect.leg, Cause.RESOURCE_UNAVAILABLE, 503, by_peer=False))
             return
         active.streams += 1
-        self._streams[effect.leg] = contact_id
+        self._streams[effect.leg] = active.call.contact.id
         # The directory has seen that there is room. Counted by leg, so that failover to another gateway keeps the
         # channel that the failed leg has given back a moment ago.
         self._limits.acquire(f"{endpoint.kind}:{endpoint.name}", 0, active.call.contact.id)
+        leg.call = active.call.contact.id
+        self.legs[effect.leg] = leg
+        active.originated[effect.leg] = effect
+        self._invite(active, leg, effect, now)
+
+    def _invite(self, active: Active, leg: SipLeg, effect: Originate, now: float) -> None:
+        """Send the INVITE of an outbound leg."""
+        endpoint = effect.endpoint
+        address = endpoint.address
+        assert isinstance(address, DialAddress)
         sdp = leg.first_offer(effect.codecs, effect.direction)
         request = Request(
             "INVITE",
@@ -353,12 +447,19 @@ class Runtime:
         if address.nat:
             session.destination = address.destination
         leg.session = session
-        leg.call = active.call.contact.id
-        self.legs[effect.leg] = leg
         record = active.call.contact.leg(effect.leg)
         if record is not None:
             record.call_id = session.call_id
             record.address = address.uri
+
+    def _invited_again(self, leg: SipLeg, status: int, now: float) -> bool:
+        """The far end does not take SRTP that is not required: call it once more with plain RTP."""
+        active = self.calls.get(leg.call)
+        effect = active.originated.get(leg.id) if active is not None else None
+        if active is None or effect is None or not leg.offers_plain(status):
+            return False
+        self._invite(active, leg, effect, now)
+        return True
 
     def _progress(self, active: Active, effect: Progress, now: float) -> None:
         leg = self.legs.get(effect.leg)
@@ -426,6 +527,26 @@ class Runtime:
     def _echo(self, active: Active, effect: Echo, now: float) -> None:
         self._media.echo(effect.leg, now)
 
+    def _send_digit(self, active: Active, effect: SendDigit, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is None:
+            return
+        if not effect.signalled:
+            self._media.audio(SendDigits(effect.leg, effect.digit, effect.duration_ms), now)
+        elif not leg.send_digit(effect.digit, effect.duration_ms, now):
+            # Before the answer there is no dialog that takes an INFO.
+            self.counters["digits not passed on"] += 1
+
+    def _enter_room(self, active: Active, effect: EnterRoom, now: float) -> None:
+        if effect.leg in self.legs:
+            self.audio.enter(effect.name, effect.leg, now)
+
+    def _record_streams(self, active: Active, effect: Record, now: float) -> None:
+        self.audio.record(effect.recording, effect.channels, self.settings.recordings, active.call.contact.id, now)
+
+    def _audio(self, active: Active, effect: Audio, now: float) -> None:
+        self.audio.command(effect.command, active.call.contact.id, now)
+
     def _set_timer(self, active: Active, effect: SetTimer, now: float) -> None:
         contact, name = active.call.contact.id, effect.name
         before = active.timers.get(name)
@@ -453,8 +574,10 @@ class Runtime:
         active = self.calls.get(leg.call)
         if active is None:
             return
+        self.audio.leave(leg.id, now)
         self._media.close(leg.id, now)
         self._lost.discard(leg.id)
+        active.originated.pop(leg.id, None)
         if leg.id in active.bridged:
             active.bridged = (0, 0)
         holder = (leg.kind, leg.endpoint)
@@ -483,7 +606,16 @@ class Runtime:
         active.bridged = (0, 0)
         self._media_says(stream, MediaLost(stream, why), now)
 
-    def _stream_closed(self, stream: int, stats: StreamStats) -> None:
+    def _audio_event(self, event: PlayEnded | RecordingEvent, now: float) -> None:
+        if isinstance(event, RecordingFailed):
+            self.counters["recordings failed"] += 1
+        active = self.calls.get(self.audio.owner(event))
+        if active is not None:
+            self._execute(active, active.call.audio_event(event, now), now)
+            self._work(now)
+            self._write_down(active, now)
+
+    def _stream_closed(self, stream: int, stats: StreamStats, now: float) -> None:
         active = self.calls.get(self._streams.pop(stream, ""))
         if active is None:
             return
@@ -491,7 +623,7 @@ class Runtime:
         record = active.call.contact.leg(stream)
         if record is not None:
             record.stats = stats
-        self._write_down(active)
+        self._write_down(active, now)
 
     def _finished(self, active: Active, effect: Finished, now: float) -> None:
         active.finished = True
@@ -500,17 +632,50 @@ class Runtime:
         for timer in active.timers.values():
             timer.cancel()
         active.timers.clear()
-        self._write_down(active)
+        self._write_down(active, now)
 
-    def _write_down(self, active: Active) -> None:
+    def _write_down(self, active: Active, now: float, at_last: bool = False) -> None:
         """Once all is over and counted, the contact becomes a record and is forgotten here."""
         if not active.finished or active.streams:
             return
         contact = active.call.contact
+        if self.audio.recording(contact.id) and not at_last:
+            if active.waiting is None:
+                active.waiting = self._timers.schedule(
+                    now + RECORDING_GRACE, lambda at: self._write_down(active, at, at_last=True)
+                )
+            return
         if self.calls.pop(contact.id, None) is None:
             return
+        if active.waiting is not None:
+            active.waiting.cancel()
+            active.waiting = None
+        self.audio.forget(contact.id)
         self._limits.release(contact.id)
         self._record(contact)
+
+
+def secure(way: Destination) -> bool:
+    """Whether signalling that goes this way can be read by nobody else: TLS to the next hop."""
+    hops = way if isinstance(way, tuple) and not isinstance(way, Flow | Target) else (way,)
+    return bool(hops) and all(hop is not None and TRANSPORTS[hop.transport].secure for hop in hops)
+
+
+def keyed(policy: AudioPolicy, way: Destination) -> AudioPolicy:
+    """The policy of a leg whose signalling goes this way: over TLS, SRTP keys may stand in its descriptions."""
+    if policy.srtp == "never" or policy.sdes or not secure(way):
+        return policy
+    return msgspec.structs.replace(policy, sdes=True)
+
+
+def _in_the_clear(policy: AudioPolicy, address: DialAddress) -> str:
+    """Why an endpoint must not be called without TLS; "" where it may be."""
+    if policy.srtp == "required" and not policy.sdes:
+        return KEYS_IN_CLEAR
+    # RFC 3261 26.2.2, RFC 5630 3.1.1: a sips resource is reached over TLS or not at all.
+    if address.uri[:5].lower() == "sips:" and address.destination is not None and not secure(address.destination):
+        return "its address is a sips one, which needs TLS"
+    return ""
 
 
 _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
@@ -525,6 +690,10 @@ _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
     Bridge: Runtime._bridge,
     Unbridge: Runtime._unbridge,
     Echo: Runtime._echo,
+    SendDigit: Runtime._send_digit,
+    EnterRoom: Runtime._enter_room,
+    Record: Runtime._record_streams,
+    Audio: Runtime._audio,
     SetTimer: Runtime._set_timer,
     CancelTimer: Runtime._cancel_timer,
     Finished: Runtime._finished,

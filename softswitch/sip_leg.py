@@ -8,7 +8,10 @@ peer gets wrong in its SDP is answered here and never reaches the call.
 from __future__ import annotations
 
 import re
+from secrets import token_bytes
 from typing import assert_never
+
+import msgspec
 
 from media.client import MediaClient
 from media.commands import Format, MediaAddress, StreamSettings
@@ -24,6 +27,7 @@ from media.negotiate import (
 from media.negotiate import (
     Offered as OfferSent,
 )
+from media.sdes import MISCELLANEOUS, REFUSED_PROFILE, Random, SrtpRefused, keys_allowed
 from media.sdp import Origin, PayloadType, SdpError
 from sip.errors import SipError
 from sip.headers import NameAddr
@@ -41,11 +45,13 @@ from sip.ua_events import (
     SessionFailed,
     SessionProgress,
 )
+from softswitch import info_digits
 from softswitch.causes import Cause, cause_of_reason, cause_of_status
 from softswitch.vocabulary import (
     Answered,
     AnyLegEvent,
     Confirmed,
+    DigitDialled,
     Progressed,
     Reanswered,
     Redirected,
@@ -104,6 +110,13 @@ def reason_header(cause: int, text: str = "") -> str:
     return f'Q.850;cause={cause};text="{_PRINTABLE.sub("", text)}"'
 
 
+def warning(error: SdpError, host: str) -> list[tuple[str, str]]:
+    """The Warning header (RFC 3261 20.43) that tells why a description is refused; `host` is ours."""
+    code = error.warning if isinstance(error, SrtpRefused) else MISCELLANEOUS
+    agent = f"[{host}]" if ":" in host else host
+    return [("Warning", f'{code} {agent} "{_PRINTABLE.sub("", error.reason)}"')]
+
+
 class SipLeg:
     """One SIP endpoint's part in a call."""
 
@@ -127,6 +140,7 @@ class SipLeg:
         "origin",
         "over",
         "policy",
+        "random",
         "session",
         "signalled_host",
     )
@@ -161,6 +175,8 @@ class SipLeg:
         """Id of the contact this leg belongs to."""
         self.agreed: AudioSession | None = None
         self.over = False
+        self.random: Random = token_bytes
+        """Where SRTP keys of ours come from."""
         self._talking = False  # the call is answered: who should send has no reason to be silent
         self._branches: dict[str, AudioSession] | None = None  # early media by far end, of a forked INVITE
         self._media = media
@@ -173,6 +189,7 @@ class SipLeg:
 
     def arrived(self, sdp: bytes | None) -> AudioOffer | None:
         """The offer of an inbound leg's first request. Raises SdpError."""
+        keys_allowed(self.policy)
         if sdp is None:
             return None
         self._pending = read_offer(sdp, self.policy)
@@ -211,7 +228,8 @@ class SipLeg:
                 self._pending = None
                 return TakenBack(self.id)
             case InfoReceived():
-                return None
+                dialled = info_digits.read(event.content_type, event.body)
+                return None if dialled is None else DigitDialled(self.id, *dialled, "info")
             case SessionFailed():
                 return self._failed(event)
             case Cancelled():
@@ -260,7 +278,10 @@ class SipLeg:
         if sdp is None:
             self._pending = None
             return Reoffered(self.id, None)
-        self._pending = read_offer(sdp, self.policy)
+        offer = read_offer(sdp, self.policy)
+        if self.agreed is not None and self.agreed.crypto is not None and not offer.crypto:
+            raise SrtpRefused("A call with SRTP does not go on without")
+        self._pending = offer
         return Reoffered(self.id, self._pending)
 
     def _failed(self, event: SessionFailed) -> AnyLegEvent:
@@ -281,7 +302,7 @@ class SipLeg:
         session = self.session
         assert session is not None
         if isinstance(event, Offered) and event.where in ("INVITE", "UPDATE"):
-            session.reject_offer(error.status, now)
+            session.reject_offer(error.status, now, warning(error, self.origin.host))
             return None
         if isinstance(event, SessionProgress):
             return Progressed(self.id, event.status)
@@ -292,9 +313,27 @@ class SipLeg:
     # ---- to the peer ------------------------------------------------------------------------------------
 
     def first_offer(self, codecs: tuple[PayloadType, ...], direction: str) -> bytes:
-        """The SDP of an outbound leg's INVITE."""
-        sdp, self._offered = make_offer(self.local, codecs, self.policy, direction, self.origin, self.agreed)
+        """The SDP of an outbound leg's INVITE, or of any offer. Raises SrtpRefused where it needs keys that it may not
+        show."""
+        policy = self.policy
+        if self.inbound and policy.srtp == "optional":
+            # In a 200 there is no second try: what every phone takes.
+            policy = msgspec.structs.replace(policy, srtp="never")
+        sdp, self._offered = make_offer(
+            self.local, codecs, policy, direction, self.origin, self.agreed, random=self.random
+        )
         return sdp
+
+    def offers_plain(self, status: int) -> bool:
+        """Whether a far end that answered the first INVITE with this status may take plain RTP, where SRTP was offered
+        it and is not required; the next `first_offer` is of that."""
+        sent = self._offered
+        if self.inbound or self.policy.srtp != "optional" or status not in REFUSED_PROFILE:
+            return False
+        if self.agreed is not None or sent is None or not sent.crypto:
+            return False
+        self.policy = msgspec.structs.replace(self.policy, srtp="never")
+        return True
 
     def progress(self, status: int, codecs: tuple[PayloadType, ...] | None, direction: str, now: float) -> None:
         """Send 18x, with the answer when `codecs` is given."""
@@ -343,6 +382,14 @@ class SipLeg:
             sdp = self.first_offer(codecs, direction)
         self.session.answer(sdp, now)
 
+    def send_digit(self, digit: str, duration_ms: int, now: float) -> bool:
+        """Send a digit by INFO; False where the dialog is not established."""
+        session = self.session
+        if session is None or session.state is not State.CONFIRMED:
+            return False
+        session.send_info(*info_digits.write(digit, duration_ms), now)
+        return True
+
     def refuse_offer(self, status: int, now: float) -> None:
         """Refuse the pending offer."""
         assert self.session is not None
@@ -368,7 +415,9 @@ class SipLeg:
 
     def _make_answer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> bytes:
         assert self._pending is not None
-        sdp, agreed = make_answer(self._pending, self.local, codecs, direction, self.origin, self.agreed)
+        sdp, agreed = make_answer(
+            self._pending, self.local, codecs, direction, self.origin, self.agreed, random=self.random
+        )
         self._pending = None
         self._agree(agreed, now)
         return sdp
@@ -387,6 +436,7 @@ class SipLeg:
     def _configure(self, session: AudioSession, now: float) -> None:
         agreed = session.codecs + session.dtmf
         formats = _formats(agreed)
+        crypto = session.crypto
         self._media.configure(
             self.id,
             StreamSettings(
@@ -398,10 +448,14 @@ class SipLeg:
                 receives=() if session.receive in (agreed, ()) else _formats(session.receive) + formats,
                 send=session.direction in _SENDS,
                 receive=session.direction in _RECEIVES,
+                fmtps=session.fmtps,
+                tones=self.policy.digits in ("auto", "inband"),
                 ptime=session.ptime,
                 rtcp_mux=session.rtcp_mux,
                 # Few telephones send anything before the answer, early media or not.
                 silence_after=self._silence[session.direction != "sendrecv"] if self._talking else None,
+                crypto_in=crypto.theirs if crypto is not None else None,
+                crypto_out=crypto.ours if crypto is not None else None,
             ),
             now,
         )

@@ -18,7 +18,7 @@ from sip.ids import Ids
 from sip.stack import SentBy, Stack
 from sip.ua import UserAgent
 from sip.ua_events import RequestAnswered, RequestArrived, RequestFailed, SessionArrived
-from softswitch import wiring
+from softswitch import info_digits, wiring
 from softswitch.admission import Admission
 from softswitch.call_limits import CallLimits
 from softswitch.contact import Contact
@@ -60,6 +60,7 @@ class Switch:
         self._write_binding = write_binding
         self.stack = Stack(ids, sent_by, wiring.stack_settings(settings))
         self.ua = UserAgent(self.stack, wiring.ua_settings(settings), ids)
+        self.ua.judge_info = info_digits.judge
         self.security = SecurityLog(self.stack.timers)
         self.admission = Admission(wiring.admission_settings(settings), ids, self.security)
         self.throttle = Throttle(wiring.throttle_settings(settings), self.ua, self.admission, self.security)

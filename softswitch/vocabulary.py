@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import msgspec
 
+from media.audio_commands import AudioCommand
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession
 from media.sdp import PayloadType
 
@@ -152,6 +153,14 @@ class NotMoved(LegEvent, gc=False):
     """`MoveMedia` could not be carried out now: no process takes the stream, or the far end can't be asked just yet."""
 
 
+class DigitDialled(LegEvent, gc=False):
+    """A DTMF digit (0-9 * # A-D) of the far end. `source`: "info" (signalling), "rfc4733", "inband" (a tone)."""
+
+    digit: str
+    duration_ms: int
+    source: str
+
+
 AnyLegEvent = (
     Progressed
     | Answered
@@ -166,6 +175,7 @@ AnyLegEvent = (
     | MediaFailed
     | MediaLost
     | NotMoved
+    | DigitDialled
 )
 
 
@@ -268,6 +278,34 @@ class Echo(LegEffect, gc=False):
     """Send this leg's media back to it."""
 
 
+class SendDigit(LegEffect, gc=False):
+    """Pass a digit on to this leg's far end: `signalled`, by its signalling; else by the media (telephone-event, or a
+    tone)."""
+
+    digit: str
+    duration_ms: int
+    signalled: bool
+
+
+class EnterRoom(LegEffect, gc=False):
+    """Put this leg into the conference of that name, which it leaves when it ends."""
+
+    name: str
+
+
+class Record(Effect, gc=False):
+    """Begin a recording of (leg, channel), in the form that the settings say."""
+
+    recording: int
+    channels: tuple[tuple[int, int], ...]
+
+
+class Audio(Effect, gc=False):
+    """Have the media engine do this; its streams are legs."""
+
+    command: AudioCommand
+
+
 class SetTimer(Effect, gc=False):
     """Bring `TimerFired(name)` at monotonic time `at`; replaces a timer of that name."""
 
@@ -297,6 +335,10 @@ AnyEffect = (
     | Bridge
     | Unbridge
     | Echo
+    | SendDigit
+    | EnterRoom
+    | Record
+    | Audio
     | SetTimer
     | CancelTimer
     | Finished

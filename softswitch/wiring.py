@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from media.commands import MediaSettings as EngineSettings
 from media.negotiate import AudioPolicy
+from media.shell import StudioSettings
 from media.worker_view import Adoption, WorkerTerms
 from media.workers import LocalWorkers, RemoteWorker
 from sip.aio.dns import DnsSettings
@@ -24,6 +25,7 @@ from sip.timers import TimerConfig
 from sip.ua import UaSettings
 from sip.uri import escape_user
 from softswitch.admission import AdmissionSettings, ExtensionAccount
+from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
@@ -101,18 +103,24 @@ def engine_settings(settings: Settings) -> EngineSettings:
     )
 
 
+def studio(settings: Settings) -> StudioSettings:
+    """What is played, and where recordings go."""
+    return StudioSettings(sounds=settings.media.sounds, recordings=settings.media.recordings)
+
+
 def media_workers(settings: Settings, log_json: bool = False) -> tuple[LocalWorkers, tuple[RemoteWorker, ...]]:
     """Processes of the media engine; both empty where it runs in this one."""
     media = settings.media
     # Other programs of a machine want a core, too, the signalling process first of all.
     count = max(1, len(os.sched_getaffinity(0)) - 1) if media.workers == "auto" else media.workers
     log_options = ("--log-level", settings.server.log_level, *(("--log-json",) if log_json else ()))
+    studio_options = ("--studio", studio(settings).model_dump_json())
     local = LocalWorkers(
         terms=tuple(
             WorkerTerms(name=f"media-{index}", rtp_ports=ports, shared_ports=-(-media.shared_ports // count))
             for index, ports in enumerate(_slices(media.rtp_ports.low, media.rtp_ports.high, count))
         ),
-        command=(sys.executable, "-P", "-m", "softswitch", "media-worker", *log_options),
+        command=(sys.executable, "-P", "-m", "softswitch", "media-worker", *log_options, *studio_options),
         directory=settings.server.state_directory,
         hosts=engine_settings(settings).hosts,
         orphan_time=media.orphan_time,
@@ -154,6 +162,11 @@ def runtime_settings(settings: Settings) -> RuntimeSettings:
         silence_hangup=settings.media.silence_hangup,
         hold_silence=settings.media.hold_silence,
         pass_headers=settings.sip.pass_headers,
+        recordings=RecordingForm(
+            format=settings.media.recordings.format,
+            rate=settings.media.recordings.rate,
+            stereo=settings.media.recordings.stereo,
+        ),
     )
 
 
@@ -217,7 +230,8 @@ def entries(settings: Settings) -> Entries:
             name: TrunkEntry(
                 name=name,
                 context=trunk.context or "",
-                policy=AudioPolicy(codecs=trunk.codecs or settings.media.codecs),
+                policy=_policy(settings, trunk),
+                record=trunk.record or "",
                 ring_timeout=trunk.ring_timeout,
                 nat=trunk.nat,
                 reliable=_RELIABLE[trunk.reliable_provisional],
@@ -244,12 +258,27 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
             caller_id.number or extension.number,
             extension.name if caller_id.name is None else caller_id.name,
         ),
-        policy=AudioPolicy(codecs=extension.codecs or settings.media.codecs),
+        policy=_policy(settings, extension),
+        record=extension.record or "",
         ring_timeout=extension.ring_timeout,
         nat=extension.nat,
         reliable=_RELIABLE[extension.reliable_provisional],
         call_limit=extension.call_limit,
         forwards={kind: number for kind, number in forwards.items() if number is not None},
+    )
+
+
+def _policy(settings: Settings, owner: Extension | Trunk) -> AudioPolicy:
+    """Codecs, transcoding, digits, SRTP."""
+    media = settings.media
+    return AudioPolicy(
+        codecs=owner.codecs or media.codecs,
+        # Digits by INFO or as tones would come twice if telephone-events were agreed too.
+        dtmf=owner.dtmf in ("auto", "rfc4733"),
+        transcode=media.transcode if owner.transcode is None else owner.transcode,
+        digits=owner.dtmf,
+        srtp=owner.srtp,
+        sdes=owner.srtp_over_insecure_signalling,
     )
 
 

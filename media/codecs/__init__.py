@@ -16,6 +16,7 @@ import msgspec
 from media.codecs import libopus
 from media.codecs.framed import CodecError, FramedCodec
 from media.codecs.g722 import G722Codec
+from media.codecs.l16 import L16Codec
 from media.codecs.opus import OpusCodec
 from media.codecs.opus_parameters import options
 
@@ -52,9 +53,9 @@ _CODECS: Final = (
     CodecTraits("PCMU", 8000, "table", 8000),
     CodecTraits("PCMA", 8000, "table", 8000),
     CodecTraits("L16", 8000, "table", 8000),
-    CodecTraits("L16", 16000, "table", 16000),
+    CodecTraits("L16", 16000, "framed", 16000),
     CodecTraits("G722", 8000, "framed", 16000, 3.3, 7.1),
-    CodecTraits("opus", 48000, "framed", 48000, 6.9, 19.7),
+    CodecTraits("opus", 48000, "framed", 48000, 6.8, 19.7),
     CodecTraits("CN", 8000, "noise", 8000),
 )
 _BY_NAME: Final = {(codec.name.lower(), codec.clock): codec for codec in _CODECS}
@@ -80,8 +81,10 @@ def framed(name: str, rate: int, fmtp: str = "") -> FramedCodec:
     match name.lower():
         case "g722":
             return G722Codec(rate)
+        case "l16":
+            return L16Codec(rate)
         case "opus":
             if rate not in (8000, 16000, 48000):
                 raise ValueError(f"Opus runs at 8000, 16000 or 48000 Hz here, not at {rate}")
             return OpusCodec(rate, options(fmtp, rate))
-    raise ValueError(f"{name} is no codec with memory: those are G722 and opus")
+    raise ValueError(f"{name} is no codec with memory: those are G722, opus and L16 of 16000 Hz")

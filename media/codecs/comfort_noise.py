@@ -29,6 +29,10 @@ MAX_ORDER: Final = 12
 _RESERVED: Final = 255
 
 _TAPS: Final = 256  # of an impulse response: 32 ms at 8000 Hz
+# 1/z at 1024 points, a little outside of the unit circle: there an impulse response dies away before it comes round.
+_RADIUS: Final = 0.99
+_DELAYS: Final = _RADIUS * np.exp(-2j * np.pi * np.arange(513) / 1024)
+_DAMPING: Final = _RADIUS ** np.arange(_TAPS)
 _LOOP: Final = 1 << 16  # samples of noise, 8 s at 8000 Hz
 _LONGEST: Final = 1 << 12  # samples of a frame at most
 _SPECTRA_KEPT: Final = 256
@@ -136,14 +140,15 @@ def impulse_response(reflection: tuple[float, ...]) -> F32:
     """(256,) what the all-pole lattice filter of these coefficients answers to an impulse, scaled so that noise has
     the same power before and after.
 
-    The lattice is worked out as the equal direct filter 1/A(z): a_m(i) = a_{m-1}(i) + k_m a_{m-1}(m-i), a_m(m) = k_m.
-    A negative k_1 makes low-pass noise, as with all who follow the RFC.
+    The lattice is worked out for all frequencies at once: A_m = A_{m-1} + k_m B_{m-1}/z, B_m = k_m A_{m-1} + B_{m-1}/z.
+    The filter is 1/A; on the unit circle and outside of it A is at least the product of all 1 - |k|, never 0. A
+    negative k_1 makes low-pass noise.
     """
-    a: F64 = np.ones(1)
+    forward = np.ones(len(_DELAYS), np.complex128)
+    backward = forward
     for k in reflection:
-        longer = np.append(a, 0.0)
-        a = longer + k * longer[::-1]
-    # A filter that has not died away after its 256 taps is folded into them: still noise of nearly that spectrum.
-    response = np.fft.irfft(1.0 / np.fft.rfft(a, _TAPS), _TAPS)
+        delayed = _DELAYS * backward
+        forward, backward = forward + k * delayed, k * forward + delayed
+    response = np.fft.irfft(1.0 / forward)[:_TAPS] / _DAMPING
     scaled: F32 = (response / np.sqrt(np.dot(response, response))).astype(np.float32)
     return scaled

@@ -36,7 +36,7 @@ _SILK_FRAMES: Final = (1, 1, 2, 3) * 3 + (1, 1) * 2
 class OpusCodec:
     """Codec of one row. `decode`, `conceal` and `recover` give a view of one buffer, good until the next of them.
 
-    Native memory (about 60 kB) is freed by `close`, or with the object.
+    Native memory (50 kB) is freed by `close`, or with the object.
     """
 
     __slots__ = (

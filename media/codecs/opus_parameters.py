@@ -8,7 +8,7 @@ import msgspec
 
 from media.codec import parameters
 
-BITRATES: Final[dict[int, tuple[int, int]]] = {8000: (16000, 24000), 16000: (24000, 32000), 48000: (32000, 40000)}
+BITRATES: Final[dict[int, tuple[int, int]]] = {8000: (18000, 24000), 16000: (24000, 32000), 48000: (32000, 40000)}
 """Bits per second by bus rate: without FEC, and with it. RFC 7587 section 3.1.1 has 8 to 12 kbit/s for narrowband
 speech, 16 to 20 for wideband, 28 to 40 for fullband. More here, as bits are cheaper than the time of a higher
 complexity, and FEC has to have room: libopus leaves it out where the rate is too low (8000 Hz: below about 22000)."""

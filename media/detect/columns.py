@@ -51,3 +51,18 @@ class Columns:
         self.capacity += more
         for name, (kind, value, shape) in self.FRESH.items():
             setattr(self, name, np.concatenate((getattr(self, name), np.full((more, *shape), value, kind))))
+
+
+# OpenBLAS lets several threads spin for a product of more multiplications than this: they cost many times what they
+# save on products as small as ours.
+_SINGLE_THREADED = 1 << 18
+
+
+def correlate(waves: F32, samples: F32) -> F32:
+    """(w, n) waves with (k, n) samples: (w, k). On one thread, however large k is."""
+    count = len(samples)
+    found = np.empty((len(waves), count), np.float32)
+    step = _SINGLE_THREADED // waves.size
+    for at in range(0, count, step):
+        np.matmul(waves, samples[at : at + step].T, out=found[:, at : at + step])
+    return found

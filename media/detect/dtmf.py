@@ -12,7 +12,8 @@ A tone that covers c of a window has about (c - sin(2 pi c)/(2 pi))^2/c of the s
 a tone of 40 ms, wherever it begins, gives three hits in a row of which two are STRONG, and one of 20 ms two at most;
 10 ms of silence within a tone cost two hits at most, 40 ms three at least:
 
-    none -- three hits in a row of one digit, two of them strong --> digit -- three windows without it, or another --> none
+    none -- three hits in a row of one digit, two of them strong --> digit
+    digit -- three windows without it, or another digit --> none
 
 Levels are dBm0 of G.711 A-law: a sine of full scale has 3.14 dBm0.
 """
@@ -23,7 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from media.detect.columns import F32, FRAME, I8, I64, RATE, Bool, Columns, Frames
+from media.detect.columns import F32, FRAME, I8, I64, RATE, Bool, Columns, Frames, correlate
 
 DIGITS = "123A456B789C*0#D"  # low frequency by rows of four, high one within
 LOW = (697, 770, 852, 941)
@@ -61,7 +62,8 @@ def _losses() -> F32:
     window = 0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / FRAME)
     hz = np.arange(_MAX_HZ + 1)
     kept = np.abs((window * np.exp(2j * np.pi / RATE * hz[:, None] * n)).sum(axis=1)) / window.sum()
-    return (kept**-2).astype(np.float32)
+    losses: F32 = (kept**-2).astype(np.float32)
+    return losses
 
 
 def _component(dbm0: float) -> float:
@@ -137,20 +139,21 @@ class DtmfDetector(Columns):
         windows = []
         for window in range(2):
             seen = samples[:, window * _HOP : window * _HOP + FRAME]
-            candidates = _screen(seen, energy[window] + energy[window + 1])
+            whole = energy[window] + energy[window + 1]
+            candidates, power = _screen(seen, whole)
             concerned[candidates] = True
-            windows.append((seen, candidates, energy[window] + energy[window + 1]))
+            windows.append((seen, candidates, power, whole))
         at = np.flatnonzero(concerned)
         if not at.size:
             return []
         ended: list[tuple[int, str, int]] = []
         codes = np.empty(count, np.int8)
         strong = np.empty(count, np.bool_)
-        for seen, candidates, whole in windows:
+        for seen, candidates, power, whole in windows:
             codes.fill(_NONE)
             strong.fill(False)
             if candidates.size:
-                codes[candidates], strong[candidates] = _look(seen[candidates], whole[candidates])
+                codes[candidates], strong[candidates] = _look(seen[candidates], power, whole[candidates])
             self._advance(rows[at], codes[at], strong[at], ended)
         return ended
 
@@ -183,9 +186,9 @@ class DtmfDetector(Columns):
         self.strong_hits[rows] = np.where(begins, 0, strong_hits)
 
 
-def _screen(samples: F32, energy: F32) -> I64:
-    """Which windows, (k, 160), may hold a digit."""
-    found = _WHOLE @ samples.T
+def _screen(samples: F32, energy: F32) -> tuple[I64, F32]:
+    """Which windows, (k, 160), may hold a digit; and how strong the eight frequencies are in those."""
+    found = correlate(_WHOLE, samples)
     np.square(found, out=found)
     power = found[:8]
     power += found[8:]
@@ -194,16 +197,15 @@ def _screen(samples: F32, energy: F32) -> I64:
     passed = np.minimum(low, high) > _FLOOR
     low += high
     passed &= low > energy * _SCREEN
-    return np.flatnonzero(passed)
+    candidates = np.flatnonzero(passed)
+    return candidates, power.take(candidates, axis=1)
 
 
-def _look(samples: F32, energy: F32) -> tuple[I8, Bool]:
+def _look(samples: F32, power: F32, energy: F32) -> tuple[I8, Bool]:
     """The digit in each window, -1: none; and whether it is a strong hit."""
     index = np.arange(len(samples))
-    found = _WHOLE @ samples.T
-    power = np.square(found[:8]) + np.square(found[8:])
-    first = _PART @ samples[:, :_HALF].T
-    last = _PART @ samples[:, _APART:].T
+    first = correlate(_PART, samples[:, :_HALF])
+    last = correlate(_PART, samples[:, _APART:])
     good = np.ones(len(samples), np.bool_)
     bins, powers = [], []
     for group in (0, 4):

@@ -10,12 +10,14 @@ import softswitch.cli.check as check
 import softswitch.cli.init as init
 import softswitch.cli.load as load
 import softswitch.cli.media_worker as media_worker
+import softswitch.cli.record as record
 import softswitch.cli.reload as reload
 import softswitch.cli.schema as schema
 import softswitch.cli.serve as serve
 import softswitch.cli.status as status
 
 COMMANDS = (serve, check, init, schema, reload, status, load, cdr, media_worker)  # in the order of `--help`
+COMMANDS = (serve, check, init, schema, reload, status, record, load, cdr)  # in the order of `--help`
 
 
 def make_app() -> typer.Typer:

@@ -40,6 +40,7 @@ COLUMNS = (
     Column("why", 5, least=14),
     Column("caller's audio", 9),
     Column("callee's audio", 10),
+    Column("recording", 11, least=20),
 )
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -206,6 +207,7 @@ def _row(record: CdrRecord) -> Sequence[Text]:
         cell(f"{why} ({record.status})" if record.status else why),
         cell(heard(record.caller) if spoke else ""),
         cell(heard(record.callee) if spoke else ""),
+        cell(f"failed: {record.recording_failed}", "bold red") if record.recording_failed else cell(record.recording),
     )
 
 

@@ -123,10 +123,14 @@ def barred(settings: Settings, decision: Decision, caller: str) -> list[str]:
 def describe(decision: Decision) -> list[str]:
     """A decision in words, its fallbacks indented under it."""
     from softswitch.causes import name_of_cause, status_of_cause
-    from softswitch.dialplan.decision import Dial, Echo, TrunkTarget
+    from softswitch.dialplan.decision import Announce, Confer, Dial, Echo, TrunkTarget
 
     if isinstance(decision, Echo):
         return ["answer and echo"]
+    if isinstance(decision, Confer):
+        return [f"answer and join conference {decision.name!r}"]
+    if isinstance(decision, Announce):
+        return [f"answer and play {', '.join(type(each).__name__.lower() for each in decision.sources)}"]
     if not isinstance(decision, Dial):
         status = decision.status or status_of_cause(decision.cause)
         return [f"reject: cause {decision.cause} ({name_of_cause(decision.cause)}), SIP status {status}"]
@@ -138,7 +142,8 @@ def describe(decision: Decision) -> list[str]:
     ]
     how = f" in {decision.mode}" if len(targets) > 1 else ""
     timeout = f", ringing at most {decision.ring_timeout:g} s" if decision.ring_timeout is not None else ""
-    lines = [f"dial {', '.join(targets)}{how}{timeout}"]
+    recorded = f", recorded {decision.record.replace('-', ' ')}" if decision.record else ""
+    lines = [f"dial {', '.join(targets)}{how}{timeout}{recorded}"]
     for name in ("busy", "no_answer", "unavailable"):
         fallback = getattr(decision, f"on_{name}")
         if fallback is not None:

@@ -22,6 +22,7 @@ CALLS = {
     "streams moved to another media worker": "of these, opened anew elsewhere",
     "streams adopted": "audio streams of calls from before a restart, left to talk on",
     "events of media workers left out": "events of media processes that came faster than they were taken",
+    "legs failed: signalling in the clear": "phones or trunks not called: they want SRTP or sips, which need TLS",
     "internal errors": "ended by a fault of the switch: see the log",
 }
 SIGN_IN = {
@@ -54,6 +55,9 @@ AUDIO = {
     "overload": "dropped: too many strange packets at one time",
     "bad_rtcp": "RTCP dropped: malformed",
     "stray_rtcp": "RTCP dropped: of no call",
+    "srtp_auth_failed": "dropped: SRTP that does not authenticate",
+    "srtp_replayed": "dropped: SRTP that had come before",
+    "srtp_unsent": "not sent: could not be protected",
     "send_failed": "not sent: the network refused",
     "send_full": "not sent: the system's buffer was full",
     "receive_failed": "not received: the network reported an error",

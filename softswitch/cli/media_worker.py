@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from media.shell import StudioSettings
 
 MIN_SECRET = 16
 """Octets: a shorter secret could be guessed by whoever overhears a greeting."""
@@ -24,6 +27,9 @@ def media_worker(
     ] = None,
     host: Annotated[list[str] | None, typer.Option(help="Address to bind RTP to; several times for several.")] = None,
     orphan_time: Annotated[float, typer.Option(help="Seconds that calls talk on without a signalling process.")] = 60.0,
+    studio: Annotated[
+        str, typer.Option(help="What it plays and where it records to, as JSON, or @FILE; empty: neither.")
+    ] = "",
     spawned: Annotated[bool, typer.Option("--spawned", help="End when that time is over.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines instead of text.")] = False,
     log_level: Annotated[str, typer.Option(help="Least level that is logged.")] = "info",
@@ -42,6 +48,7 @@ def media_worker(
         secret=_secret(secret_file) if listen else b"",
         hosts=tuple(host or ("0.0.0.0",)),
         orphan_time=orphan_time,
+        studio=_studio(studio) if studio else None,
         spawned=spawned,
     )
     set_up_logs(log_level, log_json)
@@ -65,6 +72,20 @@ def _address(text: str) -> tuple[str, int]:
     if place.port is None:
         raise _fail("--listen: expected a port, such as 192.0.2.7:5090")
     return place.host, place.port
+
+
+def _studio(text: str) -> StudioSettings:
+    from pydantic import ValidationError
+
+    from media.shell import StudioSettings
+
+    try:
+        json = Path(text[1:]).read_text() if text.startswith("@") else text
+        return StudioSettings.model_validate_json(json)
+    except OSError as error:
+        raise _fail(f"--studio: {text[1:]}: {error.strerror}") from None
+    except ValidationError as error:
+        raise _fail(f"--studio: {error}") from None
 
 
 def _secret(path: Path | None) -> bytes:

@@ -55,6 +55,8 @@ CALLS = (
     Column("for", 5, right=True),
     Column("talking", 4, right=True),
     Column("codec", 6),
+    Column("recording", 7),
+    Column("call", 8, least=28),
 )
 
 
@@ -243,6 +245,8 @@ def _calls(rows: list[CallRow]) -> list[Sequence[Text]]:
             cell(duration(row.age)),
             cell("" if row.talking is None else duration(row.talking)),
             cell(row.codec),
+            cell(row.recording, "red" if row.recording == "on" else "yellow"),
+            cell(row.contact),
         )
         for row in rows
     ]

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from media.audio_commands import Source
+
 # Q.850 causes that the dialplan itself answers with.
 UNALLOCATED = 1  # unallocated (unassigned) number
 NO_ROUTE = 3  # no route to destination
@@ -43,6 +45,7 @@ class Dial(msgspec.Struct, frozen=True, gc=False):
 
     `ring_timeout` is in seconds for each attempt; None leaves it to the extension or trunk. `on_busy`,
     `on_no_answer` and `on_unavailable` say what follows when no target answered; None ends the call.
+    `record`: "never", "always", "on-demand", or "" where extensions and trunks say.
     """
 
     targets: tuple[Target, ...]
@@ -52,11 +55,26 @@ class Dial(msgspec.Struct, frozen=True, gc=False):
     on_no_answer: Decision | None = None
     on_unavailable: Decision | None = None
     route: str = ""  # name of the route that decided, for logs and call records
+    record: str = ""
 
 
 class Echo(msgspec.Struct, frozen=True, gc=False):
     """Answer and send the caller's own audio back."""
 
+    route: str = ""
+
+
+class Announce(msgspec.Struct, frozen=True, gc=False):
+    """Answer, play these, and hang up when they have ended (music never does)."""
+
+    sources: tuple[Source, ...]
+    route: str = ""
+
+
+class Confer(msgspec.Struct, frozen=True, gc=False):
+    """Answer and put the caller into the conference of that name."""
+
+    name: str
     route: str = ""
 
 
@@ -68,4 +86,14 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     route: str = ""
 
 
-Decision = Dial | Echo | Reject
+Decision = Dial | Echo | Announce | Confer | Reject
+
+
+def conference_in(decision: Decision | None) -> str:
+    """The conference that a decision, or one of its fallbacks, leads into; "" where none does."""
+    if isinstance(decision, Confer):
+        return decision.name
+    if not isinstance(decision, Dial):
+        return ""
+    following = (decision.on_busy, decision.on_no_answer, decision.on_unavailable)
+    return next((name for name in map(conference_in, following) if name), "")

@@ -18,12 +18,15 @@ from typing import Literal
 
 import msgspec
 
+from media.audio_commands import File, Music, Say, Silence, Source, Speech, Tone
 from softswitch.barring import ACCESS_CODES, ANYTHING
 from softswitch.dialplan.decision import (
     INVALID_NUMBER,
     NO_ROUTE,
     ROUTING_ERROR,
     UNALLOCATED,
+    Announce,
+    Confer,
     Decision,
     Dial,
     Echo,
@@ -32,7 +35,7 @@ from softswitch.dialplan.decision import (
     Target,
     TrunkTarget,
 )
-from softswitch.dialplan.models import Action, Context, Route
+from softswitch.dialplan.models import Action, Context, Route, SourceModel
 from softswitch.dialplan.patterns import MAX_NUMBER, Pattern, Template, read_pattern
 
 MAX_GOTOS = 16  # in one decision, fallbacks included: more is a circle
@@ -87,35 +90,61 @@ def _read_patterns(texts: tuple[str, ...] | None) -> tuple[Pattern, ...] | None:
 
 
 class _CompiledAction:
-    """What to do: a decision that is always the same (`fixed`), a goto, or targets to be filled in."""
+    """What to do: a decision that is always the same (`fixed`), or a goto, sources, a conference or targets to be
+    filled in."""
 
-    __slots__ = ("allow", "fallbacks", "fixed", "goto", "mode", "ring_timeout", "route", "targets")
+    __slots__ = (
+        "allow",
+        "conference",
+        "fallbacks",
+        "fixed",
+        "goto",
+        "mode",
+        "record",
+        "ring_timeout",
+        "route",
+        "sources",
+        "targets",
+    )
 
-    def __init__(self, model: Action, route: str, allow: tuple[str, ...] = ()) -> None:
+    def __init__(self, model: Action, route: str, allow: tuple[str, ...] = (), record: str = "") -> None:
         self.route = route
-        # What a route allows, its fallbacks do too unless they say otherwise.
+        # What a route says here, its fallbacks do too unless they say otherwise.
         self.allow = allow if model.allow is None else model.allow
+        self.record = model.record or record
         self.fixed: Decision | None = None
         self.goto: tuple[str, Template] | None = None
         self.targets: tuple[tuple[str, Template], ...] = ()  # (trunk name or "", number)
         self.mode: Literal["parallel", "sequence"] = "parallel"
         self.ring_timeout = model.ring_timeout
         self.fallbacks = tuple(
-            None if action is None else _CompiledAction(action, route, self.allow) for action in model.fallbacks
+            None if action is None else _CompiledAction(action, route, self.allow, self.record)
+            for action in model.fallbacks
         )
+        self.sources = model.answer_and_play or ()
+        self.conference: Template | None = None
         if model.answer_and_echo:
             self.fixed = Echo(route)
+        elif model.answer_and_music is not None:
+            self.fixed = Announce((Music(model.answer_and_music),), route)
+        elif model.answer_and_conference is not None:
+            self.conference = Template(model.answer_and_conference)
         elif model.reject is not None:
             self.fixed = Reject(model.reject.q850, model.reject.status, route)
         elif model.goto is not None:
             self.goto = (model.goto.context, Template(model.goto.number))
-        else:
+        elif not self.sources:
             assert model.dial is not None  # the model demands exactly one action
             self.targets = tuple(
                 (target.trunk or "", Template(target.extension or target.number or "{number}")) for target in model.dial
             )
             trunks = any(trunk for trunk, _ in self.targets)
             self.mode = model.mode or ("sequence" if trunks else "parallel")
+
+    @property
+    def confers(self) -> bool:
+        """Whether this, or what follows when nobody answers, leads into a conference."""
+        return self.conference is not None or any(each is not None and each.confers for each in self.fallbacks)
 
 
 class _Node:
@@ -210,6 +239,8 @@ class Dialplan:
     def __init__(self, contexts: Mapping[str, Context], extensions: Collection[str]) -> None:
         self.contexts = {name: CompiledContext(name, model) for name, model in contexts.items()}
         self._extensions = frozenset(extensions)
+        self.conferences = any(route.action.confers for compiled in self.contexts.values() for route in compiled.routes)
+        """Whether any route leads into a conference."""
         for name, compiled in self.contexts.items():
             compiled.searched = tuple(self.contexts[other] for other in search_order(contexts, name))
 
@@ -250,6 +281,11 @@ class Dialplan:
             gotos[0] -= 1
             context, number = action.goto
             return self._route(context, number.expand(values), values["caller"], values["did"], gotos)
+        if action.sources:
+            return Announce(tuple([_source(each, values) for each in action.sources]), action.route)
+        if action.conference is not None:
+            name = action.conference.expand(values)
+            return Confer(name, action.route) if name else Reject(UNALLOCATED, route=action.route)
         targets = self._targets(action, values)
         busy, no_answer, unavailable = action.fallbacks
         if not targets:
@@ -264,6 +300,7 @@ class Dialplan:
             None if no_answer is None else self._decide(no_answer, values, gotos),
             None if unavailable is None else self._decide(unavailable, values, gotos),
             action.route,
+            action.record,
         )
 
     def _targets(self, action: _CompiledAction, values: Values) -> tuple[Target, ...]:
@@ -311,6 +348,20 @@ class Dialplan:
                 {"number": taken.rewritten(number), "dialled": number, "caller": caller, "did": did}
             )
         yield Step(context, "", False, f"more than {MAX_GOTOS} gotos: the routes go round in circles")
+
+
+def _source(model: SourceModel, values: Values) -> Source:
+    """A source with its variables filled in."""
+    if model.file is not None:
+        return File(model.file)
+    if model.tone is not None:
+        return Tone(model.tone, model.country.lower(), model.seconds)
+    if model.silence is not None:
+        return Silence(model.silence)
+    if model.say is not None:
+        return Say(model.as_, Template(model.say).expand(values), model.language)
+    assert model.speech is not None  # the model demands exactly one
+    return Speech(Template(model.speech).expand(values), model.language, model.voice)
 
 
 def _hidden(dialled: str, number: str) -> str:

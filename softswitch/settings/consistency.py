@@ -10,7 +10,8 @@ from softswitch.barring import Barring
 from softswitch.dialplan.models import Action, Context
 from softswitch.dialplan.routing import Dialplan, shadowed
 from softswitch.settings.barring_models import INTERNATIONAL
-from softswitch.settings.models import Settings
+from softswitch.settings.models import Extension, Settings
+from softswitch.settings.trunk_models import Trunk
 from softswitch.settings.yaml_tree import Mapping, Problem, place
 
 MAX_ROUTES_COMPARED = 1000  # routes of one context looked at for unreachable ones: the work grows with the square
@@ -36,6 +37,7 @@ def warnings_of(settings: Settings, root: Mapping) -> Iterator[Problem]:
     yield from _unused_contexts(settings, root)
     yield from _dead_forwards(settings, dialplan, root)
     yield from _made_international(settings, root)
+    yield from _keys_in_the_clear(settings, root)
 
 
 def _unreachable_routes(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:
@@ -88,6 +90,30 @@ def _made_international(settings: Settings, root: Mapping) -> Iterator[Problem]:
                     f"expected 'barring: {{home: ...}}' with their country code if they are not"
                 )
                 yield Problem(mark, node.key, message)
+
+
+def _keys_in_the_clear(settings: Settings, root: Mapping) -> Iterator[Problem]:
+    """SRTP keys without TLS: readable, or never sent, so that `required` refuses every call."""
+    endpoints: list[tuple[tuple[str, str], Extension | Trunk]]
+    endpoints = [(("extensions", number), each) for number, each in settings.extensions.items()]
+    endpoints += [(("trunks", name), each) for name, each in settings.trunks.items()]
+    # The sockets and transports that there are have no TLS; one that has will be asked for here.
+    told = set()
+    for path, endpoint in endpoints:
+        if endpoint.srtp == "never":
+            continue
+        field = "srtp_over_insecure_signalling" if endpoint.srtp_over_insecure_signalling else "srtp"
+        mark, node = place(root, (*path, field))
+        if mark in told:
+            continue
+        told.add(mark)
+        if endpoint.srtp_over_insecure_signalling:
+            why = "SRTP keys are sent over UDP or TCP: whoever sees the signalling can decrypt the audio"
+        elif endpoint.srtp == "required":
+            why = "every call is refused: SRTP keys need TLS signalling, or 'srtp_over_insecure_signalling: true'"
+        else:
+            why = "no call is encrypted: SRTP keys need TLS signalling, or 'srtp_over_insecure_signalling: true'"
+        yield Problem(mark, node.key, why)
 
 
 def _dead_forwards(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:

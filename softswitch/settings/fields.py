@@ -258,6 +258,8 @@ DisplayName = Annotated[str, Field(pattern=DISPLAY_PATTERN)]
 CODECS = ("PCMU", "PCMA", "G722", "opus", "G729", "G723", "GSM", "iLBC", "speex", "AMR", "AMR-WB", "L16")
 Codec = Literal["PCMU", "PCMA", "G722", "opus", "G729", "G723", "GSM", "iLBC", "speex", "AMR", "AMR-WB", "L16"]
 TransportName = Literal["udp", "tcp"]
+DtmfMode = Literal["auto", "rfc4733", "info", "inband"]
+RecordRule = Literal["never", "always", "on-demand"]
 
 _CODEC_BY_NAME = {name.lower(): name for name in CODECS} | {
     "ulaw": "PCMU",

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from media.sound_settings import SoundSettings
 from softswitch.settings.consistency import check_ports, warnings_of
 from softswitch.settings.models import Settings
 from softswitch.settings.references import check_references
@@ -121,4 +122,24 @@ def _with_paths(settings: Settings, directory: Path) -> Settings:
     state = (directory / settings.server.state_directory).absolute()
     url = settings.server.database_url or f"sqlite+aiosqlite:///{state / DATABASE_FILE}"
     server = settings.server.model_copy(update={"state_directory": state, "database_url": url})
-    return settings.model_copy(update={"server": server})
+    media = settings.media.model_copy(
+        update={
+            "sounds": _with_sound_paths(settings.media.sounds, directory, state),
+            "recordings": settings.media.recordings.model_copy(
+                update={"directory": state / settings.media.recordings.directory}
+            ),
+        }
+    )
+    return settings.model_copy(update={"server": server, "media": media})
+
+
+def _with_sound_paths(sounds: SoundSettings, directory: Path, state: Path) -> SoundSettings:
+    base = directory.absolute()
+    music = {name: each.model_copy(update={"directory": base / each.directory}) for name, each in sounds.music.items()}
+    return sounds.model_copy(
+        update={
+            "prompt_directories": tuple(base / each for each in sounds.prompt_directories),
+            "music": music,
+            "speech": sounds.speech.model_copy(update={"cache_directory": state / sounds.speech.cache_directory}),
+        }
+    )

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, SecretStr, field_validator, model_validator
 
+from media.record_files import RecordingSettings
+from media.sound_settings import SoundSettings
 from softswitch.settings.fields import (
     Codec,
     CodecList,
@@ -79,6 +81,12 @@ class MediaSettings(Section):
     """A call with no packet from one end for this long, while not on hold, is hung up; `none`: never."""
     hold_silence: OptionalDuration = Field(None, ge=5, le=86400)
     """The same for a call on hold; `none` never does."""
+    transcode: bool = True
+    """Whether calls between ends without a common codec are decoded and encoded anew; else they get 488."""
+    sounds: SoundSettings = Field(default_factory=SoundSettings)
+    """What callers hear: prompts, tones, hold music, text-to-speech."""
+    recordings: RecordingSettings = Field(default_factory=RecordingSettings)
+    """Where recordings go, and how."""
     workers: Workers = 0
     """Media processes beside the signalling process; `auto`: one less than there are cores, at least one; 0: RTP is
     relayed by the signalling process itself, where no `remote_workers` are given."""

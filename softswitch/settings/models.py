@@ -18,6 +18,7 @@ from softswitch.settings.fields import (
     AddressRules,
     CodecList,
     DisplayName,
+    DtmfMode,
     Duration,
     ExtensionNumber,
     HeaderName,
@@ -28,6 +29,7 @@ from softswitch.settings.fields import (
     NetworkText,
     OptionalDuration,
     OptionalRate,
+    RecordRule,
     Section,
     Transports,
     one_or_many,
@@ -229,6 +231,14 @@ class Extension(Section):
     """Dialplan context of calls from here: what this extension may dial."""
     codecs: CodecList | None = None
     """Codecs in order of preference; absent, `media.codecs`."""
+    transcode: bool | None = None
+    """Whether its calls may be transcoded; absent, `media.transcode`."""
+    dtmf: DtmfMode = "auto"
+    """How digits come and go: `auto`, telephone-events (RFC 4733) where agreed, else tones; `rfc4733`, never as tones;
+    `info`, SIP INFO; `inband`, tones."""
+    record: RecordRule | None = None
+    """Whether its calls are recorded: `never`, `always`, `on-demand` (`softswitch record`); absent, the other end
+    says."""
     max_contacts: int = Field(5, ge=1, le=50)
     """Phones registered at once; one more replaces the oldest or is refused with 403."""
     ring_timeout: Duration = Field(30.0, ge=1, le=600)
@@ -248,6 +258,11 @@ class Extension(Section):
     nat: Literal["auto", "yes", "no"] = "auto"
     """Behind NAT: told from the addresses, always, or never. Then audio may come from where signalling
     does."""
+    srtp: Literal["never", "optional", "required"] = "never"
+    """Encrypted audio (SRTP, keys by SDES): `never`; `optional`: as the phone offers, and offered to it first;
+    `required`: calls without it are refused with 488. Keys go in the signalling: over TLS only, see next."""
+    srtp_over_insecure_signalling: bool = False
+    """Let `srtp` keys go over UDP and TCP too, where whoever sees the signalling can decrypt the audio."""
     transports: Transports = ("udp", "tcp")
     """Transports the phone may use."""
     sources: AddressRules = ()

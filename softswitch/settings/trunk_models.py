@@ -14,6 +14,7 @@ from softswitch.settings.fields import (
     AddressRules,
     CodecList,
     DisplayName,
+    DtmfMode,
     Duration,
     ExtensionNumber,
     HostPort,
@@ -21,6 +22,7 @@ from softswitch.settings.fields import (
     HostText,
     Name,
     OptionalDuration,
+    RecordRule,
     Section,
     Token,
     TransportName,
@@ -183,6 +185,14 @@ class Trunk(Section):
     """Registration at the trunk."""
     codecs: CodecList | None = None
     """Codecs in order of preference; absent, `media.codecs`."""
+    transcode: bool | None = None
+    """Whether its calls may be transcoded; absent, `media.transcode`."""
+    dtmf: DtmfMode = "auto"
+    """How digits come and go: `auto`, telephone-events (RFC 4733) where agreed, else tones; `rfc4733`, never as tones;
+    `info`, SIP INFO; `inband`, tones."""
+    record: RecordRule | None = None
+    """Whether its calls are recorded: `never`, `always`, `on-demand` (`softswitch record`); an extension's word comes
+    first."""
     channels: int = Field(0, ge=0, le=100_000)
     """Calls at once, both directions; 0: no limit of its own."""
     calls_per_second: float = Field(0.0, ge=0, le=100_000)
@@ -208,6 +218,11 @@ class Trunk(Section):
     """Whether the trunk stands behind NAT: audio may then come from another address than signalled."""
     reliable_provisional: Literal["no", "supported", "required"] = "supported"
     """Provisional answers with PRACK (RFC 3262): never, where the trunk can, or demanded of it."""
+    srtp: Literal["never", "optional", "required"] = "never"
+    """Encrypted audio (SRTP, keys by SDES): `never`; `optional`: as the trunk offers, and offered to it first;
+    `required`: calls without it are refused with 488. Keys go in the signalling: over TLS only, see next."""
+    srtp_over_insecure_signalling: bool = False
+    """Let `srtp` keys go over UDP and TCP too, where whoever sees the signalling can decrypt the audio."""
 
     @model_validator(mode="after")
     def _whole(self) -> Trunk:

@@ -37,6 +37,9 @@ CONTACT_COLUMNS = (
     "callee_jitter_ms",
     "callee_rtt_ms",
     "legs",
+    "recording",
+    "recording_started",
+    "recording_failed",
 )
 LEG_COLUMNS = (
     "contact",
@@ -90,6 +93,9 @@ def contact_row(record: CdrRecord, zone: tzinfo | None = None) -> list[str]:
         *_quality(record.caller),
         *_quality(record.callee),
         str(len(record.legs)),
+        safe(record.recording),
+        _time(record.recording_started, zone),
+        safe(record.recording_failed),
     ]
 
 

@@ -62,6 +62,8 @@ class CdrRecord(msgspec.Struct, gc=False):
     `contact` is unique for ever: a record written twice is stored once. `direction`: "inbound", "outbound", "internal";
     `dialled` the number asked for, `destination` who it ended with; `trunk` the trunk it came or went through, "" for
     none; `ended_by` who hung up; `duration` seconds from start to end, `billsec` from answer to end, 0 without one.
+    `recording`: the path of its recording, several joined by ", ", "" without one; `recording_started` when the (first)
+    one began; `recording_failed` why one is not whole, "" where nothing went wrong.
     `caller` and `callee`: None to have them taken from the legs, the first inbound and the answered outbound one.
     """
 
@@ -84,6 +86,9 @@ class CdrRecord(msgspec.Struct, gc=False):
     caller: Quality | None = None
     callee: Quality | None = None
     legs: tuple[LegRecord, ...] = ()
+    recording: str = ""
+    recording_started: float | None = None
+    recording_failed: str = ""
 
 
 class CdrFilter(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ from unicodedata import category
 import msgspec
 
 from softswitch.store.records import BindingRecord, CdrRecord, LegRecord, Quality
-from softswitch.store.schema import CDR, CDR_LEG, ID, NAME, NUMBER, WORD
+from softswitch.store.schema import CDR, CDR_LEG, ID, NAME, NUMBER, PATH, WORD
 
 Row = tuple[Any, ...]
 
@@ -68,6 +68,9 @@ def cdr_row(record: CdrRecord) -> Row:
         callee.loss,
         callee.jitter_ms,
         callee.rtt_ms,
+        text(record.recording, PATH) or None,
+        record.recording_started,
+        text(record.recording_failed, NAME) or None,
     )
 
 
@@ -130,6 +133,9 @@ def read_cdr(row: Sequence[Any], legs: Sequence[Sequence[Any]]) -> CdrRecord:
         caller=_quality(row[16:19]),
         callee=_quality(row[19:22]),
         legs=tuple([_read_leg(leg) for leg in legs]),
+        recording=row[22] or "",
+        recording_started=row[23],
+        recording_failed=row[24] or "",
     )
 
 

@@ -21,7 +21,7 @@ METADATA = MetaData()
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
 # Lengths bound what is stored; SQLite doesn't enforce them, so `rows` cuts.
-ID, NUMBER, NAME, WORD = 64, 128, 256, 32
+ID, NUMBER, NAME, WORD, PATH = 64, 128, 256, 32, 1024
 
 CDR = Table(
     "cdr",
@@ -49,6 +49,9 @@ CDR = Table(
     Column("callee_loss", Double),
     Column("callee_jitter_ms", Double),
     Column("callee_rtt_ms", Double),
+    Column("recording", String(PATH)),
+    Column("recording_started", Double),
+    Column("recording_failed", String(NAME)),
     UniqueConstraint("contact", name="cdr_contact"),
     Index("cdr_started", "started"),
 )

@@ -13,6 +13,7 @@ import sys
 PROGRAMS = [
     ["tests.bench.signalling", "register", "call"],
     ["tests.bench.relay_bench"],
+    ["tests.bench.srtp_bench"],
     ["tests.bench.audio_bench"],
     ["tests.bench.schedule_bench"],
     ["tests.bench.memory"],

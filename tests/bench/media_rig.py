@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.audio import payloads
-from tests.bench.audio.engine_process import GROUPS, SHARED_PORTS
+from tests.bench.audio.engine_process import CASES, GROUPS, SHARED_PORTS
+from tests.bench.relay.secure import sealed
 from tests.bench.rig import LOAD_CORE, SWITCH_CORE, cpu_seconds, free_ports, pinned
 
 WARM_SECONDS = 1.0
@@ -99,7 +100,13 @@ class Rig:
         with tempfile.TemporaryDirectory(dir=self.directory) as where:
             arguments = [case, str(units), str(self.first_port), where]
             command = [sys.executable, "-m", "tests.bench.audio.engine_process", *arguments]
-            return self._run(command, seconds, stamped, mark=True)
+            said, suite = self.payloads, CASES[case].suite
+            if suite:
+                said = Path(where) / "sealed"
+                streams = units * len(CASES[case].formats)
+                rounds = round((WARM_SECONDS + seconds) * payloads.FRAMES_PER_SECOND) + 1
+                payloads.write(said, sealed(suite, streams, rounds))
+            return self._run(command, seconds, stamped, mark=True, said=said)
 
     def relay_reference(self, calls: int, seconds: float, stamped: bool = False) -> Run:
         """The relay in C."""
@@ -119,10 +126,19 @@ class Rig:
 
     # -- below
 
-    def _run(self, command: list[str], seconds: float, stamped: bool, mark: bool = False, silent: bool = False) -> Run:
+    def _run(
+        self,
+        command: list[str],
+        seconds: float,
+        stamped: bool,
+        mark: bool = False,
+        silent: bool = False,
+        said: Path | None = None,
+    ) -> Run:
+        """`mark`: it counts anew where the measured seconds begin; `said`: payloads other than the usual ones."""
         generator = self.program("audio/load_generator.c")
-        shape = [str(self.first_port), str(seconds), str(WARM_SECONDS), str(self.payloads), str(int(stamped))]
-        with running(command) as (process, streams, said):
+        shape = [str(self.first_port), str(seconds), str(WARM_SECONDS), str(said or self.payloads), str(int(stamped))]
+        with running(command) as (process, streams, told):
             load = subprocess.Popen(
                 pinned(LOAD_CORE, [str(generator), *shape]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
@@ -144,7 +160,7 @@ class Rig:
         if not received:
             raise RuntimeError("nothing came back")
         delay = _expect(rest, r"delay_us median (\d+) p999 (\d+) max (\d+)") if stamped else None
-        skipped = re.search(r"skipped (\d+)", "".join(said))
+        skipped = re.search(r"skipped (\d+)", "".join(told))
         return Run(
             cpu=cpu,
             seconds=seconds,
@@ -155,7 +171,7 @@ class Rig:
             load=end[2] / 1e6 / seconds,
             lag_ms=end[3] / 1000,
             delay_ms=None if delay is None else (delay[0] / 1000, delay[1] / 1000, delay[2] / 1000),
-            lateness=_histogram("".join(said)) if mark else (),
+            lateness=_histogram("".join(told)) if mark else (),
             skipped=int(skipped[1]) if skipped else 0,
         )
 
@@ -166,7 +182,7 @@ def running(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str, li
     process = subprocess.Popen(pinned(SWITCH_CORE, command), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     streams: list[str] = []
-    said: list[str] = []
+    told: list[str] = []
     try:
         for line in process.stdout:
             if line.strip() == "ready":
@@ -174,11 +190,11 @@ def running(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str, li
             streams.append(line)
         else:
             raise RuntimeError(f"{' '.join(command)} did not start")
-        yield process, "".join(streams), said
+        yield process, "".join(streams), told
     finally:
         process.terminate()
         rest, _ = process.communicate(timeout=30)
-        said.append(rest)
+        told.append(rest)
 
 
 def within(counts: Sequence[int], milliseconds: int) -> float:
@@ -186,10 +202,10 @@ def within(counts: Sequence[int], milliseconds: int) -> float:
     return sum(counts[:milliseconds]) / max(1, sum(counts))
 
 
-def told(counts: Sequence[int]) -> str:
+def parts(counts: Sequence[int]) -> str:
     """The parts of a histogram that are worth a look."""
-    parts = [f"<{bound} ms {within(counts, bound) * 100:.2f} %" for bound in (1, 2, 5, 10, 20)]
-    return ", ".join(parts)
+    shares = [f"<{bound} ms {within(counts, bound) * 100:.2f} %" for bound in (1, 2, 5, 10, 20)]
+    return ", ".join(shares)
 
 
 def _histogram(text: str) -> tuple[int, ...]:

@@ -17,8 +17,7 @@ import argparse
 import statistics
 from collections.abc import Callable
 
-from tests.bench.audio.engine_process import SHARED_PORTS
-from tests.bench.media_rig import Rig, Run, running
+from tests.bench.media_rig import Rig, Run
 from tests.bench.rig import RUNS
 
 CALLS = 1000
@@ -32,8 +31,6 @@ CAPACITY_STEP = 200
 MAX_CALLS = 4000  # what the load and the C relay have room for
 ATTEMPTS = 2
 LOAD_FULL = 0.93  # of the load's core
-
-__all__ = ["SHARED_PORTS", "line", "main", "running"]
 
 
 def line(name: str, value: float, unit: str, budget: str, reference: str) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import statistics
 
-from tests.bench.media_rig import Rig, Run, told, within
+from tests.bench.media_rig import Rig, Run, parts, within
 from tests.bench.relay_bench import line
 from tests.bench.rig import RUNS
 
@@ -78,10 +78,10 @@ def frames(rig: Rig, seconds: float) -> bool:
     wrong = next((f"; NOT VALID: {each.wrong(3 * count)}" for each in runs if each.wrong(3 * count)), "")
     said = f"{count} conferences, load {load * 100:.0f} %{wrong}"
     line("schedule_load", used * 100, "% of a core", f"{BUSY * 100:g}", said)
-    line("schedule_within_5ms", punctual * 100, "%", f">={BUDGET_PUNCTUAL * 100:g}", told(run.lateness))
+    line("schedule_within_5ms", punctual * 100, "%", f">={BUDGET_PUNCTUAL * 100:g}", parts(run.lateness))
     line("schedule_left_out", sum(each.skipped for each in runs), "ticks", "0", f"{RUNS} runs of {seconds:g} s")
-    line("ticker_bare", within(middle[0], PUNCTUAL_MS) * 100, "%", "", told(middle[0]))
-    line("ticker_busy", within(middle[1], PUNCTUAL_MS) * 100, "%", "", told(middle[1]))
+    line("ticker_bare", within(middle[0], PUNCTUAL_MS) * 100, "%", "", parts(middle[0]))
+    line("ticker_busy", within(middle[1], PUNCTUAL_MS) * 100, "%", "", parts(middle[1]))
     return not wrong and punctual >= BUDGET_PUNCTUAL
 
 

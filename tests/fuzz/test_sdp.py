@@ -6,11 +6,13 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from media import sdes
 from media.commands import MediaAddress
 from media.negotiate import AudioPolicy, make_answer, make_offer, own_answer, own_offer, read_answer, read_offer
 from media.sdp import Origin, SdpError, parse
 
 POLICY = AudioPolicy(codecs=("*",), rtcp_mux=True)
+SECURE = AudioPolicy(codecs=("*",), rtcp_mux=True, srtp="optional", sdes=True)
 LOCAL = MediaAddress("192.0.2.99", 20000, 20001)
 LINE = re.compile(r"[vosctma]=[\x20-\x7e]*")
 
@@ -20,7 +22,17 @@ SEED = (
     b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=rtcp:4001\r\na=sendrecv\r\n"
     b"m=video 5000 RTP/AVP 31\r\n"
 )
+SECURE_SEED = SEED.replace(b"RTP/AVP 0", b"RTP/SAVP 0").replace(
+    b"a=ptime",
+    b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^31 WSH=64\r\n"
+    b"a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\na=ptime",
+)
 PIECES = [
+    b"a=crypto:1 ",
+    b"inline:",
+    b"|2^",
+    b"|1:4",
+    b" KDR=0",
     b"\r\n",
     b"\n",
     b"\r",
@@ -44,8 +56,7 @@ PIECES = [
 
 
 @st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    data = SEED
+def damaged(draw: st.DrawFn, data: bytes = SEED) -> bytes:
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, len(data)))
         cut = draw(st.integers(0, 12))
@@ -53,11 +64,11 @@ def damaged(draw: st.DrawFn) -> bytes:
     return data
 
 
-def answered(data: bytes) -> bytes:
+def answered(data: bytes, policy: AudioPolicy = POLICY) -> bytes:
     """Our answer to an offer; "" when it was refused as it should be."""
     try:
         parse(data)
-        offer = read_offer(data, POLICY)
+        offer = read_offer(data, policy)
         body, session = make_answer(offer, LOCAL, own_answer(offer), "sendrecv", Origin(1, 1, "-", "192.0.2.99"))
     except SdpError as error:
         check(error)
@@ -71,15 +82,15 @@ def check(error: SdpError) -> None:
     assert re.fullmatch(r"[\x20-\x7e]{1,80}", error.reason)
 
 
-def exercise(data: bytes) -> None:
+def exercise(data: bytes, policy: AudioPolicy = POLICY) -> None:
     """As an offer and as an answer."""
-    body = answered(data)
+    body = answered(data, policy)
     if body:
         # Strict when generating: every line of ours is a line of the grammar, and is read again.
         for line in body.decode("ascii").removesuffix("\r\n").split("\r\n"):
             assert LINE.fullmatch(line), line
         assert len(parse(body).media) == len(parse(data).media)
-    _, offered = make_offer(LOCAL, own_offer(AudioPolicy()), POLICY, "sendrecv", Origin(1, 1, "-", "192.0.2.99"))
+    _, offered = make_offer(LOCAL, own_offer(AudioPolicy()), policy, "sendrecv", Origin(1, 1, "-", "192.0.2.99"))
     try:
         session = read_answer(data, offered)
     except SdpError as error:
@@ -92,6 +103,22 @@ def exercise(data: bytes) -> None:
 @given(damaged())
 def test_damaged_descriptions(data: bytes) -> None:
     exercise(data)
+
+
+@settings(max_examples=500, deadline=None)
+@given(damaged(SECURE_SEED))
+def test_damaged_descriptions_with_keys(data: bytes) -> None:
+    exercise(data, SECURE)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=120) | st.from_regex(r"[0-9]{1,3} AES_CM_128_HMAC_SHA1_80 inline:[!-~]{20,60}( [!-~]{1,20})?"))
+def test_crypto_lines(value: str) -> None:
+    """Used or not; what is used is written again as it was meant."""
+    line = sdes.parse(value)
+    if line is not None:
+        assert sdes.parse(line.text()) == line
+    exercise(SECURE_SEED.replace(b"a=ptime", f"a=crypto:{value}\r\na=ptime".encode()), SECURE)
 
 
 @settings(max_examples=200, deadline=None)

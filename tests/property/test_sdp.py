@@ -54,6 +54,7 @@ POLICIES = st.builds(
     prefer=st.sampled_from(["ours", "theirs"]),
     rtcp_mux=st.booleans(),
     comfort_noise=st.booleans(),
+    transcode=st.just(False),  # what transcoding adds: test_transcoding.py
 )
 DIRECTION = st.sampled_from(sorted(DIRECTIONS))
 

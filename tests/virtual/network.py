@@ -13,11 +13,14 @@ with a media client that keeps accounts instead of sockets.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from media.audio_commands import AudioCommand
 from media.client import MediaAddress
 from media.commands import (
     MediaEvent,
@@ -43,7 +46,11 @@ from softswitch.report import cdr_of
 from softswitch.settings.models import Settings
 from softswitch.store.records import CdrRecord
 from softswitch.switch import Switch
+from tests.virtual.line_media import AccountEngine, NumberedEngine, VirtualWorker, VirtualWorkers, account_worker
 from tests.virtual_link import Link, Node
+
+WORKERS = int(os.environ.get("SOFTSWITCH_TEST_WORKERS", "0"))
+"""How many media workers the virtual switch has; 0: the engine is its own, as by default."""
 
 SWITCH = "192.0.2.1"
 WALL = 1_700_000_000.0  # Unix seconds at link time 0
@@ -122,6 +129,9 @@ def settings(**sections: Any) -> Settings:
     )
 
 
+Asked = TypeVar("Asked", bound=AudioCommand)
+
+
 class FakeMedia:
     """A media client that keeps accounts: what is open, how it is configured, who is bridged."""
 
@@ -131,7 +141,8 @@ class FakeMedia:
         self.opened = 0
         self.streams: dict[int, StreamSettings | None] = {}
         self.bridges: dict[int, int] = {}
-        self.silent_allowed: dict[int, float | None] = {}
+        self.groups: dict[int, str] = {}
+        self.commands: list[AudioCommand] = []
 
     def open(
         self,
@@ -147,6 +158,7 @@ class FakeMedia:
         if len(self.streams) >= self.ports:
             raise NoMediaPorts("none left")
         self.streams[stream] = None
+        self.groups[stream] = group
         self.opened += 1
         port = 10_000 + 2 * stream % 50_000
         return MediaAddress(local_host, port, port + 1)
@@ -176,6 +188,13 @@ class FakeMedia:
         del self.streams[stream]
         self.events.append(StreamClosed(stream, StreamStats()))
 
+    def audio(self, command: AudioCommand, now: float) -> None:
+        self.commands.append(command)
+
+    def asked(self, kind: type[Asked]) -> list[Asked]:
+        """The commands of that kind, oldest first."""
+        return [command for command in self.commands if isinstance(command, kind)]
+
     def leftovers(self) -> dict[str, int]:
         return {"streams open": len(self.streams), "bridges": len(self.bridges)}
 
@@ -189,6 +208,47 @@ class FakeMedia:
         other = self.bridges.pop(stream, None)
         if other is not None:
             self.bridges.pop(other, None)
+
+
+class WorkersMedia(VirtualWorkers):
+    """The same accounts, kept by engines behind the real line."""
+
+    def __init__(self, count: int, now: Callable[[], float], ports: int = 1_000) -> None:
+        self.ports = ports
+        self.opened = 0
+        super().__init__(count, account_worker, now)
+
+    def open(self, stream: int, *args: Any, **more: Any) -> MediaAddress:
+        if len(self.streams) >= self.ports:
+            raise NoMediaPorts("none left")
+        self.opened += 1
+        return super().open(stream, *args, **more)
+
+    @property
+    def engines(self) -> list[AccountEngine]:
+        return [each.engine for each in self.virtual if each is not None and isinstance(each.engine, AccountEngine)]
+
+    @property
+    def streams(self) -> dict[int, StreamSettings | None]:
+        return {stream: settings for engine in self.engines for stream, settings in engine.streams.items()}
+
+    @property
+    def bridges(self) -> dict[int, int]:
+        return {a: b for engine in self.engines for a, b in engine.bridges.items()}
+
+    def hear(self, stream: int) -> str:
+        partner = self.bridges.get(stream)
+        found = self.streams[partner] if partner is not None else None
+        return "" if found is None else found.remote.host
+
+    def leftovers(self) -> dict[str, int]:
+        return {
+            "streams open": len(self.streams) + len(self),
+            "bridges": len(self.bridges),
+            "groups": len(self._groups),
+            "lost streams": len(self._lost),
+            "held by the ports": sum(sum(worker.pool.held()) for worker in self.workers),  # type: ignore[call-overload]
+        }
 
 
 class EngineMedia:
@@ -236,6 +296,9 @@ class EngineMedia:
         self._engine.close(stream)
         self._pool.close(stream, now)
 
+    def audio(self, command: AudioCommand, now: float) -> None:
+        self._engine.audio(command, now)
+
     def tick(self, now: float) -> None:
         """What time brings: silences, and extra ports that nobody needs."""
         self._engine.tick(now)
@@ -253,14 +316,48 @@ class EngineMedia:
         }
 
 
+class EngineWorkersMedia(VirtualWorkers):
+    """The real engine, in workers."""
+
+    def __init__(self, count: int, pairs: int, now: Callable[[], float]) -> None:
+        made: list[MediaEngine] = []
+
+        def make() -> VirtualWorker:
+            made.append(MediaEngine(Random(7), now(), WALL + now()))
+            return VirtualWorker(NumberedEngine(made[-1]), made[-1].events)
+
+        super().__init__(count, make, now, ports=(10_000, 10_000 + 2 * pairs - 1), shared=min(4, pairs // count))
+        self._engines = made
+
+    def tick(self, now: float) -> None:
+        for engine in self._engines:
+            engine.tick(now)
+        for virtual in self.virtual:
+            if virtual is not None:
+                virtual.tell()
+        self.mind(now)
+
+    def leftovers(self) -> dict[str, int]:
+        tables = [engine.table for engine in self._engines]
+        return {
+            "streams": sum(map(len, self._engines)) + len(self),
+            "rows with a limit or a report due": sum(int(np.isfinite(table.report_at).sum()) for table in tables),
+            "held by the ports": sum(sum(worker.pool.held()) for worker in self.workers),  # type: ignore[call-overload]
+            "extra ports open": sum(len(worker.pool.opened) - worker.pool.shared for worker in self.workers),
+        }
+
+
 def _placeable(remote: MediaAddress) -> bool:
     return remote.port != 0 and remote.host != "0.0.0.0"
+
+
+AnyMedia = FakeMedia | WorkersMedia | EngineMedia | EngineWorkersMedia
 
 
 class SwitchNode(Node):
     """The switch as a node of the link."""
 
-    def __init__(self, world: World, link: Link, configured: Settings, media: FakeMedia | EngineMedia) -> None:
+    def __init__(self, world: World, link: Link, configured: Settings, media: AnyMedia) -> None:
         self.link = link
         self.host = SWITCH
         self.events = []
@@ -310,6 +407,7 @@ class SwitchNode(Node):
             "legs": len(runtime.legs),
             "streams known": len(runtime._streams),
             "leg events": len(runtime._queue),
+            "plays, recordings, conferences": len(runtime.audio),
             "limits": len(self.switch.limits),
             "toll": len(self.switch.toll),
             **self.media.leftovers(),
@@ -375,6 +473,11 @@ class Phone(Node):
         """The session of the call that arrived last."""
         return [event for event in self.events if isinstance(event, SessionArrived)][-1].session
 
+    def called_session(self) -> InviteSession:
+        """The one session that this phone is in."""
+        (session,) = self.ua.sessions.values()
+        return session
+
     def invited(self) -> Request:
         """The INVITE that arrived last."""
         return [event for event in self.events if isinstance(event, SessionArrived)][-1].request
@@ -407,10 +510,10 @@ class World:
     def __init__(self, configured: Settings | None = None, ports: int = 1_000, seed: int = 1) -> None:
         self.link = Link(seed)
         self.timers = TimerConfig()
-        self.media = FakeMedia(ports)
+        self.media = WorkersMedia(WORKERS, lambda: self.link.now, ports) if WORKERS else FakeMedia(ports)
         self._build(configured or settings(), self.media)
 
-    def _build(self, configured: Settings, media: FakeMedia | EngineMedia) -> None:
+    def _build(self, configured: Settings, media: AnyMedia) -> None:
         self.node = SwitchNode(self, self.link, configured, media)
         self.link.nodes[SWITCH] = self.node
         self.switch = self.node.switch
@@ -470,7 +573,9 @@ class EngineWorld(World):
     def __init__(self, configured: Settings | None = None, ports: int = 1_000, seed: int = 1) -> None:
         self.link = Link(seed)
         self.timers = TimerConfig()
-        self.engine = EngineMedia(ports, self.link.now)
+        self.engine = (
+            EngineWorkersMedia(WORKERS, ports, lambda: self.link.now) if WORKERS else EngineMedia(ports, self.link.now)
+        )
         self._build(configured or settings(), self.engine)
 
     def run(self, seconds: float) -> None:

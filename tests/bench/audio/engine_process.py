@@ -26,6 +26,7 @@ from media.record_files import RecordingSettings
 from media.shell import StudioSettings
 from media.sound_settings import SoundSettings, SpeechSettings
 from tests.bench.audio.payloads import G722, OPUS, PCMU, SETS, SILENT
+from tests.bench.relay.secure import keys
 
 SHARED_PORTS = 16
 RTP_PORTS = (30000, 30999)
@@ -38,11 +39,12 @@ Arrange = Callable[[InProcessMedia, range, float], None]
 
 
 class Case(NamedTuple):
-    """`formats`: of the streams of one unit, in turn."""
-
     formats: tuple[Format, ...]
+    """Of the streams of one unit, in turn."""
     arrange: Arrange
     sends: bool = True
+    suite: str = ""
+    """Every even stream is SRTP (relay/secure.py)."""
 
 
 def call(media: InProcessMedia, streams: range, now: float) -> None:
@@ -65,6 +67,7 @@ def hold_music(media: InProcessMedia, streams: range, now: float) -> None:
 
 CASES = {
     "relay": Case((PCMU, PCMU), call),
+    "srtp_relay": Case((PCMU, PCMU), call, suite="AES_CM_128_HMAC_SHA1_80"),
     "recorded_relay": Case((PCMU, PCMU), recorded_call),
     "conf3": Case((PCMU,) * 3, conference),
     "conf100": Case((PCMU,) * 100, conference),
@@ -88,8 +91,8 @@ class Bench:
         self.first_port = first_port
         speech = SpeechSettings(engine="none", cache_directory=directory / "speech")
         studio = StudioSettings(
-            SoundSettings(prompt_directories=(directory,), speech=speech),
-            RecordingSettings(directory=directory / "recordings", minimum_free_mb=0),
+            sounds=SoundSettings(prompt_directories=(directory,), speech=speech),
+            recordings=RecordingSettings(directory=directory / "recordings", minimum_free_mb=0),
         )
         settings = MediaSettings(rtp_ports=RTP_PORTS, shared_ports=SHARED_PORTS, hosts=("127.0.0.1",))
         self.media = InProcessMedia(settings, self.told, studio)
@@ -104,11 +107,18 @@ class Bench:
     def open(self, stream: int, format_: Format) -> None:
         remote, now = peer(self.first_port, stream), time.monotonic()
         local = self.media.open(stream, remote.host, remote, False, "127.0.0.1", now)
+        secure = self.case.suite and stream % 2 == 0
+        theirs, ours = keys(self.case.suite, stream) if secure else (None, None)
         settings = StreamSettings(
-            remote=remote, formats=(format_, EVENTS), silence_after=60.0 if self.case.sends else None
+            remote=remote,
+            formats=(format_, EVENTS),
+            silence_after=60.0 if self.case.sends else None,
+            crypto_in=theirs,
+            crypto_out=ours,
         )
         self.media.configure(stream, settings, now)
-        print(local.port, SETS.index(format_) if self.case.sends else SILENT)
+        which = len(SETS) + stream // 2 if secure else SETS.index(format_)
+        print(local.port, which if self.case.sends else SILENT)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -7,7 +7,8 @@
  * out in one call with their source addresses beside them (ip(7), IP_PKTINFO). The 20 groups are a millisecond apart.
  *
  * PAYLOADS holds sets one after the other: payload type, timestamp step and number of payloads as 32-bit words of this
- * machine, then each payload behind its length of 16 bits. A stream begins somewhere in its set and goes round.
+ * machine, then each payload behind its length of 16 bits. Packet r of stream i has sequence number r, SSRC 0x10000000 +
+ * i * 7919 and payload (r + 37 * i) modulo the number of payloads.
  *
  * Says "begin" after WARM_SECONDS and "end sent N received M cpu_us C lag_us L" SECONDS later, both for what lies
  * between (C: its own CPU time, L: how late a group went out at worst); then "total sent N received M flat F" from the
@@ -27,7 +28,7 @@
 #include <unistd.h>
 
 #define MAX_STREAMS 10000
-#define MAX_SETS 16
+#define MAX_SETS 4096
 #define GROUPS 20
 #define BATCH 64
 #define SLOT 1500

@@ -6,6 +6,7 @@ The file that audio/load_generator.c reads is made here; streams name their code
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ G722: Format = (9, "G722", 8000)
 OPUS: Format = (96, "opus", 48000)
 SETS = (PCMU, G722, OPUS)
 SILENT = -1  # the set of a stream that sends nothing
+SHIFT = 37  # payloads between where one stream begins and where the next one does: audio/load_generator.c
 PAYLOADS = 250  # 5 s of each
 FRAMES_PER_SECOND = 50
 RATES = {"PCMU": 8000, "G722": 16000, "opus": 48000}
@@ -59,11 +61,10 @@ def payloads(format_: Format) -> list[bytes]:
         codec.close()
 
 
-def write(path: Path) -> None:
-    """The sets, one after the other, as the generator reads them."""
+def write(path: Path, sealed: Iterable[list[bytes]] = ()) -> None:
+    """The sets, one after the other, as the generator reads them; those of secure streams (relay/secure.py) follow."""
     with path.open("wb") as file:
-        for format_ in SETS:
-            of = payloads(format_)
+        for format_, of in [(format_, payloads(format_)) for format_ in SETS] + [(PCMU, of) for of in sealed]:
             file.write(struct.pack("=III", format_[0], format_[2] // FRAMES_PER_SECOND, len(of)))
             for each in of:
                 file.write(struct.pack("=H", len(each)) + each)

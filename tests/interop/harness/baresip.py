@@ -34,7 +34,7 @@ module g711.so
 module aufile.so
 module aubridge.so
 module sndfile.so
-module_app account.so
+{more}module_app account.so
 module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen {host}:{control}
@@ -58,7 +58,9 @@ class Phone:
         interface: str = "",
         namespace: str = "",
         answers: bool = True,
+        encryption: str = "",
     ) -> None:
+        """`encryption`: a `mediaenc` of baresip's: srtp (RTP/AVP with a=crypto), srtp-mand (RTP/SAVP)."""
         self.user = user
         self.tone = tone
         self.directory = directory / f"phone-{user}"
@@ -83,10 +85,12 @@ class Phone:
             modules=MODULES,
             control=self._control[1],
             ear=self.ear,
+            more="module srtp.so\n" if encryption else "",
         )
         (self.directory / "config").write_text(text)
         answer_mode = "auto" if answers else "manual"
         account = f"<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password}"
+        account += f";mediaenc={encryption}" if encryption else ""
         (self.directory / "accounts").write_text(
             f"{account};regint=300;answermode={answer_mode};audio_codecs=PCMA,PCMU\n"
         )

@@ -83,6 +83,16 @@ class Capture:
         assert not wrong, f"Wireshark calls {len(wrong)} packets malformed, on ports {sip_port}, {ports}: {wrong[:5]}"
         return counts
 
+    def profiles(self, sip_port: int) -> set[tuple[str, bool]]:
+        """Transport profiles of the audio lines in SDP as Wireshark reads them, each with whether it has keys."""
+        decode = ["-d", f"udp.port=={sip_port},sip", "-d", f"tcp.port=={sip_port},sip"]
+        words = ["-Y", "sdp.media.proto", "-T", "fields", "-E", "separator=;", "-e", "sdp.media.proto"]
+        found = set()
+        for line in self._tshark(*decode, *words, "-e", "sdp.crypto.crypto_suite"):
+            profile, suites = line.split(";")
+            found.add((profile, bool(suites)))
+        return found
+
     def audio_from(self, ports: range) -> dict[tuple[int, int], list[tuple[float, bytes]]]:
         """The RTP payloads that left these ports, by (port, destination port), each with its time in seconds."""
         streams: dict[tuple[int, int], list[tuple[float, bytes]]] = {}

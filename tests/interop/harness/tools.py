@@ -8,7 +8,7 @@ import shutil
 import pytest
 from harness.postgres import VERSIONS
 
-TOOLS = ("sipp", "baresip", "linphonec", "tshark", "dumpcap", "ip", "nft", "sox")
+TOOLS = ("sipp", "baresip", "linphonec", "tshark", "dumpcap", "ip", "nft", "sox", "espeak-ng", "flite")
 
 
 def require_tools() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ PCMU: Format = (0, "PCMU", 8000)
 PCMA: Format = (8, "PCMA", 8000)
 G722: Format = (9, "G722", 8000)
 OPUS: Format = (96, "opus", 48000)
+L16: Format = (97, "L16", 8000)
+WIDE_L16: Format = (98, "L16", 16000)
+CODECS = [PCMU, PCMA, G722, OPUS, L16, WIDE_L16]
 EVENTS: Format = (101, "telephone-event", 8000)
 HOST = "192.0.2.1"
 TICK = 0.005
@@ -30,9 +34,9 @@ class Phone:
     def __init__(self, stream: int, format_: Format, hertz: float) -> None:
         self.stream = stream
         self.format = format_
-        self.rate = {"G722": 16000, "opus": 48000}.get(format_[1], 8000)
-        self.codec = framed(format_[1], self.rate, "") if format_[1] in ("G722", "opus") else None
-        self.ear = framed(format_[1], self.rate, "") if format_[1] in ("G722", "opus") else None
+        self.rate = 16000 if format_[1] == "G722" else format_[2]
+        self.codec = framed(format_[1], self.rate) if self.rate > 8000 else None
+        self.ear = framed(format_[1], self.rate) if self.rate > 8000 else None
         self.hertz = hertz
         self.sent = 0
         self.address = sockaddr(HOST, 4000 + 2 * stream)
@@ -114,8 +118,8 @@ class World:
         phone.packets.append((kind & 0x7F, seq, stamp, packet[12:]))
 
 
-@pytest.mark.parametrize("a", [PCMU, PCMA, G722, OPUS], ids=lambda each: each[1])
-@pytest.mark.parametrize("b", [PCMU, PCMA, G722, OPUS], ids=lambda each: each[1])
+@pytest.mark.parametrize("a", CODECS, ids=lambda each: f"{each[1]}/{each[2]}")
+@pytest.mark.parametrize("b", CODECS, ids=lambda each: f"{each[1]}/{each[2]}")
 def test_a_tone_crosses_any_two_codecs(a: Format, b: Format) -> None:
     world = World()
     ann, ben = world.phone(a, 1000.0), world.phone(b, 600.0)
@@ -126,10 +130,10 @@ def test_a_tone_crosses_any_two_codecs(a: Format, b: Format) -> None:
     assert ann.level(1000.0) < 100
     for phone in (ann, ben):
         seqs = [seq for _, seq, _, _ in phone.packets]
-        assert [(b - a) & 0xFFFF for a, b in zip(seqs, seqs[1:])] == [1] * (len(seqs) - 1)
+        assert [(b - a) & 0xFFFF for a, b in pairwise(seqs)] == [1] * (len(seqs) - 1)
         stamps = [stamp for _, _, stamp, _ in phone.packets]
         step = phone.format[2] // 50
-        assert {(b - a) & 0xFFFFFFFF for a, b in zip(stamps, stamps[1:])} == {step}
+        assert {(b - a) & 0xFFFFFFFF for a, b in pairwise(stamps)} == {step}
     assert bool(world.engine.mixer.voices) == (a != b)
 
 

@@ -1,4 +1,4 @@
-"""Offer and answer (RFC 3264) on one leg and between two."""
+"""Offer and answer (RFC 3264) on one leg, and between two whose media is relayed."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ from media.negotiate import (
 from media.sdp import NoCommonCodec, Origin, SdpError, parse
 
 G711 = AudioPolicy(codecs=("PCMU", "PCMA"))
-ANY = AudioPolicy(codecs=("*",), prefer="theirs")
+ANY = AudioPolicy(codecs=("*",), prefer="theirs", transcode=False)
 LOCAL = MediaAddress("192.0.2.99", 20000, 20001)
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 
@@ -271,7 +271,8 @@ def test_rfc_3264_section_8_a_new_offer_of_ours_keeps_the_media_lines_of_the_ses
     "media",
     [
         "m=audio 0 RTP/AVP 0",
-        "m=audio 4000 RTP/SAVP 0",
+        "m=audio 4000 RTP/SAVPF 0",
+        "m=audio 4000 UDP/TLS/RTP/SAVP 0",
         "m=audio 4000 RTP/AVPF 0",
         "m=audio 4000 UDP/TLS/RTP/SAVPF 0",
         "m=video 4000 RTP/AVP 31",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from virtual_link import ANSWER, OFFER, Link, Node, Seen
 
+from sip.errors import SipError
 from sip.invite import InviteSession, State
 from sip.offer_answer import WrongState
 from sip.ua import UaSettings
@@ -14,6 +15,7 @@ from sip.ua_events import (
     SessionEnded,
     SessionFailed,
 )
+from sip.uas import Refused
 
 
 def ringing(
@@ -276,6 +278,31 @@ def test_info_is_answered_and_told() -> None:
     alice.stack.send(caller.dialog.request("INFO", (("Info-Package", "x"),)), link.now)
     link.run(0.1)
     assert link.said(bob)[-1] == "469 INFO"
+
+
+def test_info_that_the_application_refuses_gets_its_status() -> None:
+    """RFC 3261 8.2.3: 415 for a body that is not understood; the application is not told of it."""
+    link, alice, bob, caller, callee = ringing()
+    bob.do(callee.accept, ANSWER)
+    link.run(0.1)
+
+    def judge(content_type: str, body: bytes) -> None:
+        if content_type != "application/dtmf":
+            raise Refused(415, "Unsupported Media Type", ("Accept", "application/dtmf"))
+        if body != b"1":
+            raise SipError(400, "no digit")
+
+    bob.ua.judge_info = judge
+    for content_type, body, status in (("text/plain", b"1", 415), ("application/dtmf", b"x", 400)):
+        alice.do(caller.send_info, content_type, body)
+        link.run(0.1)
+        assert link.said(bob)[-1] == f"{status} INFO"
+    assert not [event for event in bob.events if type(event).__name__ == "InfoReceived"]
+    alice.do(caller.send_info, "application/dtmf", b"1")
+    link.run(0.1)
+    assert link.said(bob)[-1] == "200 INFO"
+    assert callee.state is State.CONFIRMED
+    assert caller.state is State.CONFIRMED
 
 
 @pytest.mark.parametrize(("status", "cause"), [(481, "gone"), (408, "timeout"), (404, "gone")])

@@ -64,7 +64,18 @@ def test_a_contact_is_a_line_with_every_column() -> None:
         "callee_jitter_ms": "",
         "callee_rtt_ms": "",
         "legs": "2",
+        "recording": "",
+        "recording_started": "",
+        "recording_failed": "",
     }
+
+
+def test_where_a_recording_lies_and_what_went_wrong_with_it() -> None:
+    record = CdrRecord("c", 1.0, 2.0, recording="/var/=a.wav", recording_started=1.5, recording_failed="-disk full")
+    row = dict(zip(CONTACT_COLUMNS, contact_row(record, UTC), strict=True))
+    assert row["recording"] == "/var/=a.wav"
+    assert row["recording_started"] == "1970-01-01T00:00:01.500+00:00"
+    assert row["recording_failed"] == "'-disk full"
 
 
 def test_each_leg_is_a_line_of_its_own() -> None:

@@ -108,6 +108,28 @@ def test_numbers_made_international_by_rewriting_are_a_warning(directory: Path) 
     assert check(directory).stderr == ""
 
 
+SECURE = """
+extensions:
+  "101": {srtp: required}
+  "102": {srtp: optional}
+  "103": {srtp: optional, srtp_over_insecure_signalling: true}
+  "105": {srtp_over_insecure_signalling: true}
+trunks:
+  secure: {gateways: [192.0.2.1], srtp: required, srtp_over_insecure_signalling: true}
+"""
+
+
+def test_srtp_keys_in_the_clear_are_a_warning(directory: Path) -> None:
+    (directory / "more.yaml").write_text(SECURE)
+    result = check(directory)
+    assert result.exit_code == 0
+    told = [line.removeprefix(f"{directory}/more.yaml:") for line in result.stderr.splitlines()]
+    assert [line.split(":")[0] for line in told] == ["3", "4", "5", "8"]
+    assert "extensions.101.srtp: every call is refused: SRTP keys need TLS signalling" in told[0]
+    assert "extensions.102.srtp: no call is encrypted" in told[1]
+    assert all("srtp_over_insecure_signalling: SRTP keys are sent over UDP or TCP" in line for line in told[2:])
+
+
 def test_what_is_barred_for_whom_is_told(directory: Path) -> None:
     (directory / "more.yaml").write_text(
         """

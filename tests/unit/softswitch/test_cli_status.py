@@ -19,7 +19,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from media.engine import MediaEngine
-from softswitch.cli import reload, status
+from softswitch.cli import record, reload, status
 from softswitch.cli.counters import AUDIO, SIGN_IN
 from softswitch.cli.printable import printable
 from softswitch.cli.running import control_socket
@@ -39,6 +39,7 @@ from tests.virtual.network import World
 app = typer.Typer()
 status.register(app)
 reload.register(app)
+record.register(app)
 
 REPORT = StatusReport(
     version="0.1.0",
@@ -317,3 +318,37 @@ def test_the_socket_is_sought_in_the_default_place_where_nothing_can_be_read(tmp
     assert control_socket(config) == (config / "var" / "control.sock").absolute()
     config = configure(tmp_path / "config", "server: {state_directory: [1]}\n")
     assert control_socket(config) == (config / "var" / "control.sock").absolute()
+
+
+# ---- softswitch record
+
+
+def test_record_tells_the_switch_what_to_do(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    asked: list[dict[str, Any]] = []
+
+    def handler(args: dict[str, Any]) -> Any:
+        asked.append(args)
+        return {"contact": "c1\x1b[31m"}
+
+    with switch(config, record=handler):
+        done = CliRunner().invoke(app, ["record", "pause", "101", "--config", str(config)])
+    assert (done.exit_code, asked) == (0, [{"action": "pause", "call": "101"}])
+    assert done.stdout.startswith("recording paused: silence is written: call c1")
+    assert "\x1b" not in done.stdout
+
+
+def test_record_says_why_it_was_refused(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+
+    def handler(_args: dict[str, Any]) -> Any:
+        raise ControlRefused("this call is not recorded")
+
+    with switch(config, record=handler):
+        refused = CliRunner().invoke(app, ["record", "stop", "c1", "--config", str(config)])
+    assert (refused.exit_code, refused.stderr) == (1, "this call is not recorded\n")
+
+
+def test_record_takes_four_words(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    assert CliRunner().invoke(app, ["record", "erase", "c1", "--config", str(config)]).exit_code == 2

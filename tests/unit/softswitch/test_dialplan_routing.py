@@ -8,17 +8,22 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from media.audio_commands import File, Music, Say, Silence, Speech, Tone
 from softswitch.dialplan.decision import (
     INVALID_NUMBER,
     NO_ROUTE,
     ROUTING_ERROR,
     UNALLOCATED,
+    Announce,
+    Confer,
     Dial,
     Echo,
     ExtensionTarget,
     Reject,
     TrunkTarget,
+    conference_in,
 )
 from softswitch.dialplan.patterns import MAX_NUMBER, read_pattern
 from softswitch.dialplan.routing import MAX_GOTOS, Dialplan
@@ -302,3 +307,89 @@ def test_hundreds_of_routes_cost_microseconds() -> None:
             plan.route("c", "0049930123456", "101")
         best = min(best, (time.process_time() - start) / 1000)
     assert best < 50e-6
+
+
+# ---- what the switch answers itself
+
+
+def test_sources_are_filled_in() -> None:
+    sources = [
+        "welcome",
+        {"tone": "busy", "country": "DE", "seconds": "3s"},
+        {"silence": "500ms"},
+        {"say": "{caller}"},
+        {"say": "2026-11-26", "as": "date", "language": "en"},
+        {"speech": "You dialled {number}", "language": "en", "voice": "slt"},
+    ]
+    plan = dialplan(c=[{"to": "_5X", "answer_and_play": sources}, {"to": "6", "answer_and_play": "x"}])
+    assert plan.route("c", "51", "101") == Announce(
+        (
+            File("welcome"),
+            Tone("busy", "de", 3.0),
+            Silence(0.5),
+            Say("digits", "101"),
+            Say("date", "2026-11-26", "en"),
+            Speech("You dialled 51", "en", "slt"),
+        ),
+        "c/1",
+    )
+    assert plan.route("c", "6") == Announce((File("x"),), "c/2")
+
+
+def test_music_and_conferences() -> None:
+    plan = dialplan(
+        c=[
+            {"to": "1", "answer_and_music": "jazz"},
+            {"to": "_8X", "strip": 1, "answer_and_conference": "{number}"},
+            {"to": "9", "strip": 1, "answer_and_conference": "{number}"},
+        ]
+    )
+    assert plan.route("c", "1") == Announce((Music("jazz"),), "c/1")
+    assert plan.route("c", "85") == Confer("5", "c/2")
+    assert plan.route("c", "9") == Reject(UNALLOCATED, None, "c/3"), "a conference has a name"
+
+
+def test_conferences_are_found_wherever_a_call_may_end_in_one() -> None:
+    assert not dialplan(c=[{"to": "1", "dial": "101"}]).conferences
+    plan = dialplan(
+        c=[{"to": "1", "dial": "101", "on_busy": {"dial": "102", "on_no_answer": {"answer_and_conference": "x"}}}]
+    )
+    assert plan.conferences
+    assert conference_in(plan.route("c", "1")) == "x"
+    assert conference_in(plan.route("c", "2")) == ""
+    assert conference_in(None) == ""
+
+
+def test_whether_to_record_is_passed_on_to_fallbacks() -> None:
+    route = {
+        "to": "1",
+        "dial": "101",
+        "record": "always",
+        "on_busy": {"dial": "102"},
+        "on_no_answer": {"dial": "103", "record": "never"},
+    }
+    decision = dialplan(c=[route, {"to": "2", "dial": "101"}]).route("c", "1")
+    assert isinstance(decision, Dial)
+    assert decision.record == "always"
+    assert isinstance(decision.on_busy, Dial)
+    assert isinstance(decision.on_no_answer, Dial)
+    assert (decision.on_busy.record, decision.on_no_answer.record) == ("always", "never")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {},
+        {"file": "x", "tone": "busy"},
+        {"file": "x", "seconds": 3},
+        {"tone": "busy", "language": "en"},
+        {"say": "1", "voice": "x"},
+        {"speech": "x", "as": "digits"},
+        {"say": "{nobody}"},
+        {"silence": 0},
+        {"file": "a\nb"},
+    ],
+)
+def test_sources_that_make_no_sense_are_refused(source: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        dialplan(c=[{"answer_and_play": [source]}])

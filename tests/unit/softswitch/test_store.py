@@ -7,7 +7,9 @@ from pathlib import Path
 
 import aiosqlite
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgresql_dialect
@@ -17,8 +19,9 @@ import softswitch.store.store as store_module
 from sip.binding import BindingRemoved, BindingStored
 from softswitch.store import BindingRecord, CdrFilter, CdrRecord, LegRecord, Quality, Store, StoreError
 from softswitch.store.database import reason
-from softswitch.store.migrate import upgrade
+from softswitch.store.migrate import MIGRATIONS, upgrade
 from softswitch.store.pending import Group, Pending
+from softswitch.store.rows import CDR_COLUMNS, cdr_row, read_cdr
 from softswitch.store.schema import METADATA
 from softswitch.store.statements import statements
 
@@ -489,6 +492,37 @@ def test_the_migrations_make_the_schema_that_the_code_uses() -> None:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
         upgrade(connection)  # nothing left to do
     engine.dispose()
+
+
+def test_records_of_before_recordings_stay_and_are_read(tmp_path: Path) -> None:
+    """A database of the first revision, with a call in it, brought to the latest."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        names = [name for name in CDR_COLUMNS if not name.startswith("recording")]
+        values = cdr_row(CdrRecord("old", 1.0, 2.0))[: len(names)]
+        places = ", ".join("?" * len(names))
+        connection.exec_driver_sql(f"INSERT INTO cdr ({', '.join(names)}) VALUES ({places})", values)
+        upgrade(connection)
+        row = connection.exec_driver_sql(f"SELECT {', '.join(CDR_COLUMNS)} FROM cdr").one()
+    engine.dispose()
+    record = read_cdr(tuple(row), ())
+    assert (record.contact, record.recording, record.recording_started, record.recording_failed) == (
+        "old",
+        "",
+        None,
+        "",
+    )
+
+
+def test_a_recording_is_kept() -> None:
+    record = CdrRecord("c", 1.0, 2.0, recording="/r/1.wav", recording_started=1.5, recording_failed="disk full")
+    read = read_cdr(cdr_row(record), ())
+    assert (read.recording, read.recording_started, read.recording_failed) == ("/r/1.wav", 1.5, "disk full")
 
 
 def test_reasons_hold_neither_statement_nor_parameters() -> None:

@@ -64,3 +64,29 @@ def test_registration_at_a_trunk() -> None:
     assert config.registrar == "sip:[2001:db8::1]:5080;transport=tcp"
     assert config.aor == "sip:we@[2001:db8::1]"
     assert "secret" not in repr(config)
+
+
+def test_transcoding_digits_and_recording_of_each_end() -> None:
+    given = settings(
+        extensions={"101": {"transcode": True, "dtmf": "info", "record": "always"}, "102": {"codecs": ["opus"]}},
+        trunks={"north": {"dtmf": "inband", "record": "on-demand"}},
+        media={"transcode": False, "recordings": {"format": "opus", "rate": 16000, "stereo": False}},
+    )
+    entries = wiring.entries(given)
+    first, second = entries.extensions["101"], entries.extensions["102"]
+    north = entries.trunks["north"]
+    assert (first.policy.transcode, first.policy.digits, first.policy.dtmf, first.record) == (
+        True,
+        "info",
+        False,
+        "always",
+    )
+    assert (second.policy.transcode, second.policy.digits, second.policy.dtmf, second.record) == (
+        False,
+        "auto",
+        True,
+        "",
+    )
+    assert (north.policy.digits, north.policy.dtmf, north.record) == ("inband", False, "on-demand")
+    form = wiring.runtime_settings(given).recordings
+    assert (form.format, form.rate, form.stereo) == ("opus", 16000, False)

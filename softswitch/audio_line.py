@@ -1,0 +1,141 @@
+"""What the media engine has been asked to play, to record and to mix, and for which contact.
+
+The runtime carries the calls' wishes out by it, and finds by it whom the engine's answers are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+import structlog
+
+from media.audio_commands import (
+    AudioCommand,
+    Play,
+    PlayEnded,
+    RecordingFailed,
+    RecordingStarted,
+    StartRecording,
+)
+from media.client import MediaClient
+from softswitch.call_recording import RecordingEvent
+from softswitch.rooms import Rooms
+
+log = structlog.get_logger("calls")
+
+
+class RecordingForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What recordings are like."""
+
+    format: Literal["wav", "opus"] = "wav"
+    rate: int = 8000
+    stereo: bool = True
+
+
+class AudioLine:
+    """Plays, recordings and conferences that are under way. `new_id` gives ids that none of them, and no leg, has."""
+
+    __slots__ = ("_media", "_plays", "_recordings", "rooms")
+
+    def __init__(self, media: MediaClient, new_id: Callable[[], int]) -> None:
+        self._media = media
+        self._plays = _Owned()  # those whose end matters to their call
+        self._recordings = _Owned()  # those of which the last word is still to come
+        self.rooms = Rooms(new_id)
+
+    def __len__(self) -> int:
+        """Everything that is under way."""
+        return len(self._plays) + len(self._recordings) + len(self.rooms)
+
+    # ---- down -------------------------------------------------------------------------------------------
+
+    def command(self, command: AudioCommand, contact: str, now: float) -> None:
+        """Pass a command on; the end of a play is told to that contact."""
+        if isinstance(command, Play):
+            self._plays.add(command.play, contact)
+        self._media.audio(command, now)
+
+    def record(
+        self, recording: int, channels: tuple[tuple[int, int], ...], form: RecordingForm, contact: str, now: float
+    ) -> None:
+        """Begin a recording; its end is told to that contact."""
+        self._recordings.add(recording, contact)
+        command = StartRecording(recording, contact, channels, stereo=form.stereo, format=form.format, rate=form.rate)
+        self._media.audio(command, now)
+
+    def enter(self, name: str, stream: int, now: float) -> None:
+        """Put a stream into a conference."""
+        for command in self.rooms.enter(name, stream):
+            self._media.audio(command, now)
+
+    def leave(self, stream: int, now: float) -> None:
+        """Take a stream out of its conference, if it is in one."""
+        for command in self.rooms.leave(stream):
+            self._media.audio(command, now)
+
+    # ---- up ---------------------------------------------------------------------------------------------
+
+    def owner(self, event: PlayEnded | RecordingEvent) -> str:
+        """The contact that an event is for, "" for none; what has ended is forgotten. Failures are logged: the call
+        that they happen in goes on."""
+        if isinstance(event, PlayEnded):
+            contact = self._plays.remove(event.play)
+            if event.how == "failed":
+                log.error("nothing played", contact=contact, why=event.why)
+            return contact
+        if isinstance(event, RecordingStarted):
+            return self._recordings.owner(event.recording)
+        contact = self._recordings.remove(event.recording)
+        if isinstance(event, RecordingFailed):
+            log.error("recording failed", contact=contact, path=event.path, why=event.why)
+        return contact
+
+    def recording(self, contact: str) -> bool:
+        """Whether the last word about a recording of this contact is still to come."""
+        return self._recordings.has(contact)
+
+    def forget(self, contact: str) -> None:
+        """The contact is over and written down: what the engine says of it now comes too late."""
+        self._plays.forget(contact)
+        for recording in self._recordings.forget(contact):
+            log.error("recording never ended", contact=contact, recording=recording)
+
+
+class _Owned:
+    """Ids and the contact that each belongs to, found from either side."""
+
+    __slots__ = ("_by_contact", "_owner")
+
+    def __init__(self) -> None:
+        self._owner: dict[int, str] = {}
+        self._by_contact: dict[str, set[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._owner)
+
+    def add(self, thing: int, contact: str) -> None:
+        self._owner[thing] = contact
+        self._by_contact.setdefault(contact, set()).add(thing)
+
+    def owner(self, thing: int) -> str:
+        return self._owner.get(thing, "")
+
+    def has(self, contact: str) -> bool:
+        return contact in self._by_contact
+
+    def remove(self, thing: int) -> str:
+        contact = self._owner.pop(thing, "")
+        things = self._by_contact.get(contact)
+        if things is not None:
+            things.discard(thing)
+            if not things:
+                del self._by_contact[contact]
+        return contact
+
+    def forget(self, contact: str) -> set[int]:
+        things = self._by_contact.pop(contact, set())
+        for thing in things:
+            del self._owner[thing]
+        return things

@@ -1,0 +1,108 @@
+"""A caller whom the switch itself answers: its own audio back, an announcement, music, a conference.
+
+    ECHO         its media is sent back
+    ANNOUNCING   a player plays to it; when that has ended the call is over
+    CONFERRING   it is in a room, with whoever is in there
+
+What the engine plays and mixes it must be able to encode and decode: codecs that it only relays are for the echo alone.
+"""
+
+from __future__ import annotations
+
+from media.audio_commands import Play, PlayEnded
+from media.codec import is_audio, transcodable
+from media.negotiate import AudioOffer, own_answer, own_offer
+from media.sdp import NoCommonCodec, PayloadType
+from softswitch.call_media import LegMedia, State
+from softswitch.causes import Cause
+from softswitch.dialplan.decision import Announce, Confer
+from softswitch.vocabulary import Accept, Answer, AnyEffect, Audio, EnterRoom, RefuseOffer
+from softswitch.vocabulary import Echo as EchoMedia
+
+
+class LoneCaller(LegMedia):
+    """The part of a `Call` that serves a caller without calling anybody."""
+
+    __slots__ = ("_a_codecs", "_play", "_service")
+
+    _a_codecs: tuple[PayloadType, ...] | None  # what A's offer was answered with
+    _play: int  # the play after which the call is over
+    _service: AnyEffect | None  # what A was answered for
+
+    def _new_id(self) -> int:
+        """An id that no leg, play or recording has."""
+        raise NotImplementedError
+
+    def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None) -> None:
+        """Refuse A."""
+        raise NotImplementedError
+
+    def _mark_answered(self, now: float, segment: str) -> None:
+        """A is answered."""
+        raise NotImplementedError
+
+    def _echo(self, now: float) -> None:
+        """Answer and send the caller's media back."""
+        self._serve(State.ECHO, "echo", EchoMedia(self.a), now)
+
+    def _announce(self, decision: Announce, now: float) -> None:
+        """Answer and play; `PlayEnded` ends the call."""
+        self._play = self._new_id()
+        play = Play(self._play, decision.sources, stream=self.a)
+        self._serve(State.ANNOUNCING, "announcement", Audio(play), now)
+
+    def _confer(self, decision: Confer, now: float) -> None:
+        """Answer and join the conference; its room is left with the end of the leg."""
+        self._serve(State.CONFERRING, "conference", EnterRoom(self.a, decision.name), now)
+
+    def _serve(self, state: State, segment: str, service: AnyEffect, now: float) -> None:
+        heard = state is not State.ECHO
+        try:
+            if self._a_codecs is not None:
+                # What early media of a failed leg has agreed stands (RFC 3261 13.2.1).
+                codecs = self._a_codecs
+                if heard and not transcodable(codecs[0].codec):
+                    raise NoCommonCodec
+            else:
+                codecs = self._own_codecs(self._offer, heard)
+        except NoCommonCodec:
+            self._give_up(Cause.INCOMPATIBLE_DESTINATION, 488, now)
+            return
+        self.contact.destination = segment
+        self.state = state
+        self._service = service
+        self._effects.append(Accept(self.a, codecs if self._a_codecs is None else None))
+        self._a_codecs = codecs
+        self._mark_answered(now, segment)
+        if self._offer is not None:
+            self._effects.append(service)
+
+    def _confirmed_alone(self) -> None:
+        """A has answered the offer in our 200: now it can be heard."""
+        if self._offer is None and self._service is not None:
+            self._effects.append(self._service)
+
+    def _reoffer_alone(self, offer: AudioOffer | None) -> None:
+        """A wants other media, and there is nobody else to ask."""
+        try:
+            codecs = self._own_codecs(offer, self.state is not State.ECHO)
+        except NoCommonCodec:
+            self._effects.append(RefuseOffer(self.a, 488))
+            return
+        self._effects.append(Answer(self.a, codecs, "sendrecv"))
+
+    def _own_codecs(self, offer: AudioOffer | None, heard: bool) -> tuple[PayloadType, ...]:
+        """What to answer, or to offer where there is no offer. Raises `NoCommonCodec`."""
+        if offer is not None:
+            return own_answer(offer, heard)
+        codecs = own_offer(self._a_policy, self._a_session, heard)
+        if not codecs or not is_audio(codecs[0].codec):
+            raise NoCommonCodec
+        return codecs
+
+    def _play_ended(self, event: PlayEnded, now: float) -> None:
+        if event.play != self._play or self.state is not State.ANNOUNCING:
+            return
+        failed = event.how == "failed"
+        cause = Cause.TEMPORARY_FAILURE if failed else Cause.NORMAL_CLEARING
+        self._end_all(cause, now, by="media" if failed else "switch", text="announcement failed" if failed else "")

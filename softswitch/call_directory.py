@@ -1,0 +1,39 @@
+"""Whom a call asks about numbers, extensions and trunks; `softswitch.directory.PhoneBook` answers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget
+from softswitch.hunt import Failure, Target
+from softswitch.vocabulary import Endpoint, Party, Payer
+
+
+class Directory(Protocol):
+    """Whom the call asks: the dialplan, the registrations and the trunks, as they are now."""
+
+    def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
+        """What the dialplan says to a number dialled in a context."""
+
+    def target(
+        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
+    ) -> Target:
+        """The endpoints of a dial target, in groups; none reachable, or none that the payer may call: no groups."""
+
+    def forward(self, extension: str, kind: str) -> str | None:
+        """Where an extension wants its calls that ended as `kind` (always, busy, no_answer, unavailable), or None."""
+
+    def context_of(self, extension: str) -> str:
+        """The dialplan context that an extension dials in: its forwards are routed there, as its own calls."""
+
+    def may_fail_over(self, endpoint: Endpoint, failure: Failure, alerted: bool, now: float) -> bool:
+        """Whether the next gateway may be tried after this failure. `alerted`: it had told that it rings."""
+
+    def record(self, kind: str, name: str) -> str:
+        """Whether an endpoint wants its calls recorded: "never", "always", "on-demand", "" (it does not say)."""
+
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
+        """An endpoint has taken the call, which costs the payer from now on."""
+
+    def reached(self, endpoint: Endpoint) -> None:
+        """An endpoint has shown signs of life: progress, or an answer."""

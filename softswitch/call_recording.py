@@ -1,0 +1,137 @@
+"""Whether a call is recorded, who is on which channel, and what becomes of the recording.
+
+The rule is the dialplan route's where that says one; else that of the extensions in the call; else that of the trunks;
+else `never`. Where two ends of one kind differ, `always` beats `on-demand`, which beats `never`: whoever must be
+recorded is, whoever else is in the call. `always` begins with the answer, `on-demand` by command (`softswitch record`);
+`never` refuses that.
+
+Channel 0 (left) is the customer, 1 (right) the agent: the trunk's side is the customer, and the caller is between two
+extensions, or two trunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+from media.audio_commands import (
+    PauseRecording,
+    RecordingEnded,
+    RecordingFailed,
+    RecordingStarted,
+    SetRecordingChannels,
+    StopRecording,
+)
+from softswitch.contact import Contact, RecordingNote
+from softswitch.vocabulary import AnyEffect, Audio, Record
+
+NEVER, ON_DEMAND, ALWAYS = "never", "on-demand", "always"
+_WEIGHT = {NEVER: 0, ON_DEMAND: 1, ALWAYS: 2}
+
+ACTIONS = ("start", "pause", "resume", "stop")
+
+Channels = tuple[tuple[int, int], ...]
+"""(stream, channel) of everybody who is recorded."""
+
+RecordingEvent = RecordingStarted | RecordingEnded | RecordingFailed
+
+
+class RecordingRefused(Exception):
+    """A command that makes no sense now: one line for the operator."""
+
+
+def rule_of(route: str, ends: Iterable[tuple[str, str]]) -> str:
+    """The rule of a call: the route's setting, and (kind, setting) of each end; "" says nothing."""
+    if route:
+        return route
+    said = list(ends)
+    for kind in ("extension", "trunk"):
+        rules = [rule for end, rule in said if end == kind and rule]
+        if rules:
+            return max(rules, key=_WEIGHT.__getitem__)
+    return NEVER
+
+
+class CallRecorder:
+    """One call's recordings, one at a time. Methods return what to do."""
+
+    __slots__ = ("_channels", "_contact", "_new_id", "paused", "recording", "rule")
+
+    def __init__(self, contact: Contact, new_id: Callable[[], int]) -> None:
+        self._contact = contact
+        self._new_id = new_id
+        self._channels: Channels = ()
+        self.rule = NEVER
+        self.recording = 0
+        """The one that runs; 0: none."""
+        self.paused = False
+
+    def begin(self, rule: str, channels: Channels) -> list[AnyEffect]:
+        """The call is answered."""
+        self.rule = rule
+        return self._start(channels) if rule == ALWAYS else []
+
+    def follow(self, channels: Channels) -> list[AnyEffect]:
+        """Legs may have changed."""
+        if not self.recording or channels == self._channels:
+            return []
+        self._channels = channels
+        return [Audio(SetRecordingChannels(self.recording, channels))]
+
+    def end(self) -> list[AnyEffect]:
+        """The call is over."""
+        self.rule = NEVER
+        return self._stop() if self.recording else []
+
+    def command(self, action: str, channels: Channels) -> list[AnyEffect]:
+        """`start`, `pause`, `resume` or `stop` on demand. Raises `RecordingRefused`."""
+        if self.rule == NEVER:
+            raise RecordingRefused(
+                "this call may not be recorded: 'record' of its route, extensions and trunks is never"
+            )
+        if action == "start":
+            if self.recording:
+                raise RecordingRefused("this call is recorded already")
+            return self._start(channels)
+        if not self.recording:
+            raise RecordingRefused("this call is not recorded")
+        if action == "stop":
+            return self._stop()
+        pause = action == "pause"
+        if pause == self.paused:
+            raise RecordingRefused(f"the recording is {'' if pause else 'not '}paused{' already' if pause else ''}")
+        self.paused = pause
+        return [Audio(PauseRecording(self.recording, pause))]
+
+    def heard(self, event: RecordingEvent, now: float) -> None:
+        """What the engine says of a recording of this call."""
+        note = next((each for each in self._contact.recordings if each.recording == event.recording), None)
+        if note is None:
+            return
+        note.path = event.path or note.path
+        match event:
+            case RecordingStarted():
+                note.started = now
+                return
+            case RecordingEnded():
+                note.over = True
+            case RecordingFailed():
+                note.over = True
+                note.failed = event.why
+            case _:
+                assert_never(event)
+        if event.recording == self.recording:
+            self.recording = 0
+            self.paused = False
+
+    def _start(self, channels: Channels) -> list[AnyEffect]:
+        self.recording = self._new_id()
+        self.paused = False
+        self._channels = channels
+        self._contact.recordings.append(RecordingNote(self.recording))
+        return [Record(self.recording, channels)]
+
+    def _stop(self) -> list[AnyEffect]:
+        stopped, self.recording = self.recording, 0
+        self.paused = False
+        return [Audio(StopRecording(stopped))]

@@ -1,0 +1,40 @@
+"""`softswitch record`: begin, pause, resume and end the recording of a call in progress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Action = Literal["start", "pause", "resume", "stop"]
+
+DONE = {
+    "start": "recording",
+    "pause": "recording paused: silence is written",
+    "resume": "recording again",
+    "stop": "recording ended",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("record")(record)
+
+
+def record(
+    action: Annotated[Action, typer.Argument(help="What to do.")],
+    call: Annotated[str, typer.Argument(help="The call: its id in `softswitch status`, or an extension in it.")],
+    config: Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")] = Path("config"),
+) -> None:
+    """Record a call where its route, extensions or trunks say 'record: on-demand' or 'always'."""
+    from softswitch.cli.printable import printable
+    from softswitch.cli.running import control_socket, fail
+    from softswitch.control import ControlError, ask
+
+    try:
+        answer = ask(control_socket(config), "record", action=action, call=call)
+    except ControlError as error:
+        raise fail(error) from None
+    contact = answer.get("contact", "") if isinstance(answer, dict) else ""
+    typer.echo(printable(f"{DONE[action]}: call {contact}", 1000))

@@ -1,0 +1,408 @@
+"""Which worker carries which stream; what becomes of streams whose worker or whose signalling is gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from media.audio_commands import CloseRoom, Play, PlayEnded, RecordingFailed, SetRoom, StartRecording, StopPlay, Tone
+from media.audio_commands import File as SoundFile
+from media.commands import (
+    MediaAddress,
+    NoMediaPorts,
+    StreamClosed,
+    StreamFailed,
+    StreamLatched,
+    StreamLost,
+    StreamSettings,
+    StreamSilent,
+)
+from media.wire import WorkerLoad
+from media.worker_view import Adoption
+from tests.virtual.line_media import AccountEngine, VirtualWorkers, account_worker
+
+FORMATS = ((8, "PCMA", 8000),)
+
+
+def settings_to(port: int, **more: object) -> StreamSettings:
+    return StreamSettings(remote=MediaAddress("192.0.2.9", port, port + 1), formats=FORMATS, **more)  # type: ignore[arg-type]
+
+
+def pair(media: VirtualWorkers, a: int, group: str, now: float = 0.0) -> tuple[MediaAddress, MediaAddress]:
+    """Two streams, a and a + 1, that hear each other."""
+    found = []
+    for stream in (a, a + 1):
+        found.append(media.open(stream, "192.0.2.9", MediaAddress("192.0.2.9", 2 * stream, 1), False, "h", now, group))
+        media.configure(stream, settings_to(2 * stream), now)
+    media.bridge(a, a + 1, now)
+    return found[0], found[1]
+
+
+def engine(media: VirtualWorkers, index: int) -> AccountEngine:
+    virtual = media.virtual[index]
+    assert virtual is not None
+    assert isinstance(virtual.engine, AccountEngine)
+    return virtual.engine
+
+
+def load(media: VirtualWorkers, index: int, cpu: float) -> None:
+    virtual = media.virtual[index]
+    assert virtual is not None
+    virtual.end.tell(WorkerLoad(cpu, 0, 4, 0, 0))
+    media.carry()
+
+
+def leftovers(media: VirtualWorkers) -> list[int]:
+    pools = [sum(worker.pool.held()) for worker in media.workers]  # type: ignore[call-overload]
+    return [*pools, len(media), len(media._groups), len(media._lost), len(media._plays), len(media._rooms)]
+
+
+def test_a_stream_is_opened_on_a_worker_s_port_and_closed_with_its_statistics() -> None:
+    media = VirtualWorkers(2, account_worker)
+    address, _ = pair(media, 1, "call")
+    index = 0 if address.port < 15_000 else 1
+    assert engine(media, index).at[1][0] == address.port
+    assert address.rtcp_port == address.port + 1
+    assert engine(media, index).bridges == {1: 2, 2: 1}
+    assert media.events == []
+    media.close(1, 1.0)
+    media.close(2, 1.0)
+    [first, second] = media.events
+    assert isinstance(first, StreamClosed)
+    assert (first.stream, first.stats.packets_received) == (1, 1)
+    assert isinstance(second, StreamClosed)
+    assert not any(leftovers(media))
+
+
+def test_streams_of_a_group_are_together_and_groups_are_spread() -> None:
+    media = VirtualWorkers(3, account_worker)
+    for call in range(12):
+        pair(media, 10 * call, f"call {call}")
+    for index in range(3):
+        streams = engine(media, index).streams
+        assert len(streams) == 8
+        assert all(stream - stream % 10 + 1 in streams for stream in streams)
+
+
+def test_new_calls_go_where_the_load_is_least() -> None:
+    media = VirtualWorkers(2, account_worker)
+    load(media, 0, 0.9)
+    load(media, 1, 0.2)
+    for call in range(5):
+        pair(media, 10 * call, f"call {call}")
+    assert len(engine(media, 0).streams) == 0
+    load(media, 1, 0.95)
+    pair(media, 100, "next")
+    assert len(engine(media, 0).streams) == 2
+
+
+def test_streams_of_different_workers_are_not_bridged_and_whoever_tried_is_told() -> None:
+    media = VirtualWorkers(2, account_worker)
+    pair(media, 1, "one")
+    pair(media, 11, "two")
+    media.bridge(1, 11, 0.0)
+    [event] = media.events
+    assert isinstance(event, StreamFailed)
+    assert "another media worker" in event.why
+    media.events.clear()
+    media.audio(SetRoom(5, (1, 11)), 0.0)
+    [event] = media.events
+    assert isinstance(event, StreamFailed)
+
+
+def test_a_port_that_is_taken_fails_its_stream_and_is_not_chosen_again() -> None:
+    media = VirtualWorkers(1, account_worker, ports=(10_000, 10_007), shared=1)
+    engine(media, 0).taken.add(10_002)
+    media.open(1, "192.0.2.9", MediaAddress("192.0.2.9", 4, 5), False, "h", 0.0)
+    media.open(2, "192.0.2.9", MediaAddress("192.0.2.9", 4, 5), False, "h", 0.0)
+    [event] = media.events
+    assert isinstance(event, StreamFailed)
+    assert event.stream == 2
+    media.events.clear()
+    media.close(2, 0.0)
+    [closed] = media.events
+    assert isinstance(closed, StreamClosed)
+    assert media.open(3, "192.0.2.9", MediaAddress("192.0.2.9", 4, 5), False, "h", 0.0).port == 10_004
+
+
+def test_a_shared_port_that_is_taken_is_replaced() -> None:
+    def one_taken():  # type: ignore[no-untyped-def]
+        worker = account_worker()
+        worker.engine.taken.add(10_000)  # type: ignore[attr-defined]
+        return worker
+
+    media = VirtualWorkers(1, one_taken, ports=(10_000, 10_007), shared=2)
+    assert engine(media, 0).bound == {10_002, 10_004}
+    assert {media.open(n, "192.0.2.9", None, False, "h", 0.0).port for n in range(2)} == {10_002, 10_004}
+
+
+def test_ports_of_nobody_are_closed_again() -> None:
+    media = VirtualWorkers(1, account_worker, ports=(10_000, 10_007), shared=1)
+    for stream in range(3):
+        media.open(stream, "192.0.2.9", MediaAddress("192.0.2.9", 4, 5), False, "h", 0.0)
+    assert len(engine(media, 0).bound) == 3
+    for stream in range(3):
+        media.close(stream, 0.0)
+    media.mind(100.0)
+    assert engine(media, 0).bound == {10_000}
+
+
+def test_no_worker_no_port() -> None:
+    media = VirtualWorkers(2, account_worker)
+    media.kill(0)
+    pair(media, 1, "left")
+    assert len(engine(media, 1).streams) == 2
+    media.kill(1)
+    with pytest.raises(NoMediaPorts, match="no media worker"):
+        media.open(5, "192.0.2.9", None, False, "h", 0.0)
+
+
+def test_a_worker_that_does_not_keep_up_takes_no_new_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back-pressure: `open` is refused, memory does not grow; what is open can still be closed."""
+    monkeypatch.setattr("media.line.BUSY_COMMANDS", 20)
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "call")
+    virtual = media.virtual[0]
+    assert virtual is not None
+    virtual.link, held = None, virtual.link  # commands are not taken
+    while not media.workers[0].end.busy:
+        media.open(100 + len(media), "192.0.2.9", None, False, "h", 0.0)
+    with pytest.raises(NoMediaPorts, match="worker busy"):
+        media.open(99, "192.0.2.9", None, False, "h", 0.0)
+    media.close(1, 0.0)
+    assert len(media.workers[0].end.outbox) == 21
+    virtual.link = held
+    media.carry()
+    assert isinstance(media.events[0], StreamClosed)
+    media.open(200, "192.0.2.9", None, False, "h", 0.0)
+
+
+def test_streams_of_a_dead_worker_are_lost_and_may_be_opened_elsewhere() -> None:
+    media = VirtualWorkers(2, account_worker)
+    pair(media, 1, "call")
+    dead = 0 if engine(media, 0).streams else 1
+    media.kill(dead)
+    assert [type(event) for event in media.events] == [StreamLost, StreamLost]
+    media.events.clear()
+    pair(media, 1, "call")
+    assert engine(media, 1 - dead).bridges == {1: 2, 2: 1}
+    media.close(1, 0.0)
+    media.close(2, 0.0)
+    assert [type(event) for event in media.events] == [StreamClosed, StreamClosed]
+    assert not any(leftovers(media))
+
+
+def test_a_lost_stream_is_closed_like_any_other() -> None:
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "call")
+    media.kill(0)
+    media.events.clear()
+    media.close(1, 0.0)
+    media.close(2, 0.0)
+    media.close(2, 0.0)
+    assert [type(event) for event in media.events] == [StreamClosed, StreamClosed]
+    assert not any(leftovers(media))
+
+
+def test_what_was_being_closed_when_the_worker_died_is_closed() -> None:
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "call")
+    media.cut(0)
+    media.close(1, 0.0)
+    media.kill(0)
+    assert {type(event): event.stream for event in media.events} == {StreamClosed: 1, StreamLost: 2}  # type: ignore[union-attr]
+
+
+def test_a_connection_that_breaks_changes_nothing() -> None:
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "call")
+    media.cut(0)
+    media.close(1, 0.0)
+    media.configure(2, settings_to(77), 0.0)
+    assert media.events == []
+    with pytest.raises(NoMediaPorts):
+        media.open(9, "192.0.2.9", None, False, "h", 0.0)
+    media.connect(0)
+    [event] = media.events
+    assert isinstance(event, StreamClosed)
+    assert event.stream == 1
+    settings = engine(media, 0).streams[2]
+    assert settings is not None
+    assert settings.remote.port == 77
+
+
+def test_what_a_worker_closed_by_itself_while_alone_is_lost() -> None:
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "call")
+    media.cut(0)
+    virtual = media.virtual[0]
+    assert virtual is not None
+    virtual.sessions.close_all(0.0)
+    virtual.tell()
+    media.connect(0)
+    assert {type(event) for event in media.events} == {StreamLost}
+    assert len(media) == 0
+
+
+def test_events_that_were_left_out_are_made_up_for_by_the_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even what is essential may be too much: the connection begins anew, and what is gone is found out."""
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "call")
+    media.cut(0)
+    virtual = media.virtual[0]
+    assert virtual is not None
+    virtual.end.outbox._limit = 4
+    virtual.sessions.close_all(0.0)
+    virtual.tell()
+    for n in range(10):
+        virtual.end.tell(StreamLatched(900 + n, "192.0.2.9", 5))
+    with pytest.raises(Exception, match="left out"):
+        media.connect(0)
+    media.cut(0)
+    media.connect(0)
+    assert {event.stream for event in media.events if isinstance(event, StreamLost)} == {1, 2}
+    assert len(media) == 0
+
+
+def test_a_worker_given_up_without_being_dead_brings_back_nothing_twice() -> None:
+    """A network that was cut for too long: its streams live elsewhere, and what it still has is closed there."""
+    media = VirtualWorkers(2, account_worker)
+    pair(media, 1, "call")
+    index = 0 if engine(media, 0).streams else 1
+    media.cut(index)
+    media.lost(media.workers[index], "can't be reached", dead=False)
+    pair(media, 1, "call")
+    media.events.clear()
+    media.connect(index)
+    assert engine(media, index).streams == {}
+    assert engine(media, 1 - index).bridges == {1: 2, 2: 1}
+    assert media.events == []
+    assert media.adopted == 0
+
+
+# ---- adoption
+
+
+def successor(media: VirtualWorkers, **more: object) -> VirtualWorkers:
+    return VirtualWorkers(len(media.workers), account_worker, found=media.vanish(), **more)  # type: ignore[arg-type]
+
+
+def test_another_signalling_process_adopts_what_it_finds() -> None:
+    first = VirtualWorkers(2, account_worker)
+    addresses = [pair(first, 10 * call + 1, f"call {call}") for call in range(4)]
+    second = successor(first)
+    assert second.adopted == len(second) == 8
+    assert second.events == []
+    assert sum(len(engine(second, index).bridges) for index in range(2)) == 8
+    # Their places are taken: no other stream could be told from them.
+    for n, (address, _) in enumerate(addresses):
+        remote = MediaAddress("192.0.2.9", 20 * n + 2, 1)
+        new = second.open(1000 + n, "192.0.2.9", remote, False, "h", 0.0)
+        assert new.port != address.port
+
+
+def test_an_adopted_stream_ends_with_its_partner_when_one_is_silent() -> None:
+    first = VirtualWorkers(1, account_worker)
+    pair(first, 1, "call")
+    pair(first, 11, "another")
+    second = successor(first, adoption=Adoption(silence=30.0))
+    settings = engine(second, 0).streams[1]
+    assert settings is not None
+    assert settings.silence_after == 30.0
+    engine(second, 0).events.append(StreamSilent(1, 30.0))
+    virtual = second.virtual[0]
+    assert virtual is not None
+    virtual.tell()
+    second.carry()
+    assert set(engine(second, 0).streams) == {11, 12}
+    assert second.adopted == 2
+    assert second.events == []  # nobody knows their calls
+
+
+def test_adopted_calls_on_hold_and_those_that_never_end() -> None:
+    first = VirtualWorkers(1, account_worker)
+    for stream in (1, 2):
+        first.open(stream, "192.0.2.9", None, False, "h", 0.0, "held")
+        first.configure(stream, settings_to(2 * stream, receive=False), 0.0)
+    first.bridge(1, 2, 0.0)
+    pair(first, 11, "talks for ever")
+    first.open(21, "192.0.2.9", None, False, "h", 0.0, "was just being set up")
+    second = successor(first, adoption=Adoption(silence=30.0, longest=1000.0))
+    assert set(engine(second, 0).streams) == {1, 2, 11, 12}
+    second.mind(29.0)
+    assert second.adopted == 4
+    second.mind(31.0)
+    assert set(engine(second, 0).streams) == {11, 12}
+    second.mind(1001.0)
+    assert not any(leftovers(second))
+    assert second.counters["streams adopted"] == 4
+
+
+def test_latched_sources_are_adopted_too() -> None:
+    first = VirtualWorkers(1, account_worker)
+    first.open(1, "198.51.100.1", None, True, "h", 0.0)
+    first.configure(1, settings_to(4000, nat=True, signalled_host="198.51.100.1"), 0.0)
+    engine(first, 0).events.append(StreamLatched(1, "198.51.100.1", 6000))
+    virtual = first.virtual[0]
+    assert virtual is not None
+    virtual.tell()
+    first.carry()
+    second = successor(first)
+    port = second.workers[0].pool.port_of(1)
+    new = second.open(2, "198.51.100.1", MediaAddress("198.51.100.1", 6000, 6001), False, "h", 0.0)
+    assert new.port != port
+
+
+def test_ports_of_adopted_streams_are_none_of_another_worker_s() -> None:
+    """The configuration has changed meanwhile: the slices are others."""
+    first = VirtualWorkers(1, account_worker, ports=(10_000, 10_015), shared=8)
+    found = first.vanish()
+    second = VirtualWorkers(2, account_worker, ports=(10_000, 10_015), shared=4, found=[found[0], account_worker()])
+    assert all(port < 10_008 for port in second.workers[0].pool.opened)
+    assert second.workers[1].pool.opened in ([], [*range(10_008, 10_016, 2)])
+    engine(first, 0)
+
+
+def test_rooms_and_recordings_of_adopted_streams_end_with_them() -> None:
+    first = VirtualWorkers(1, account_worker)
+    pair(first, 1, "call")
+    first.audio(SetRoom(7, (1, 2)), 0.0)
+    first.audio(StartRecording(8, "contact", ((1, 0), (2, 1))), 0.0)
+    second = successor(first)
+    said = len(engine(second, 0).audios)
+    second.mind(100_000.0)
+    assert len(second) == 0
+    assert {type(command).__name__ for command in engine(second, 0).audios[said:]} == {"CloseRoom", "StopRecording"}
+
+
+# ---- audio
+
+
+def test_audio_commands_go_to_the_worker_of_what_they_name() -> None:
+    media = VirtualWorkers(2, account_worker)
+    pair(media, 1, "one")
+    pair(media, 11, "two")
+    here = 0 if 1 in engine(media, 0).streams else 1
+    commands = [
+        SetRoom(7, (1, 2)),
+        Play(8, (Tone("dial"),), room=7),
+        Play(9, (SoundFile("welcome"),), stream=2),
+        StopPlay(8),
+        CloseRoom(7),
+        StartRecording(10, "c", ((1, 0),)),
+    ]
+    for command in commands:
+        media.audio(command, 0.0)
+    assert engine(media, here).audios == commands
+    assert engine(media, 1 - here).audios == []
+    media.audio(Play(20, (Tone("dial"),), room=99), 0.0)
+    media.audio(StartRecording(21, "c", ((77, 0),)), 0.0)
+    assert [type(event) for event in media.events] == [PlayEnded, RecordingFailed]
+
+
+def test_plays_and_recordings_of_a_dead_worker_end() -> None:
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "one")
+    media.audio(Play(8, (Tone("dial"),), stream=1), 0.0)
+    media.audio(StartRecording(9, "c", ((1, 0),)), 0.0)
+    media.kill(0)
+    assert [type(event) for event in media.events] == [StreamLost, StreamLost, PlayEnded, RecordingFailed]

@@ -1,0 +1,252 @@
+"""Media workers die under calls of the whole switch: calls move, or end with cause 41, and nothing is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sip.timers import TimerConfig
+from sip.ua_events import AnswerReceived, Offered, SessionEnded, SessionFailed
+from softswitch.causes import Cause
+from tests.virtual.network import Phone, WorkersMedia, World, settings
+from tests.virtual.test_changes import direction, obliging
+from tests.virtual_link import Link
+
+
+class WorkersWorld(World):
+    """The switch with two media workers."""
+
+    def __init__(self, workers: int = 2) -> None:
+        self.link = Link(1)
+        self.timers = TimerConfig()
+        self.media = self.workers = WorkersMedia(workers, lambda: self.link.now)
+        self._build(settings(), self.workers)
+
+    def kill(self, index: int, restart: bool = False) -> None:
+        self.workers.kill(index, restart)
+        self.link.settle()
+
+    def home(self) -> int:
+        """The worker that has streams."""
+        [index] = [n for n, worker in enumerate(self.workers.workers) if worker.streams]
+        return index
+
+
+def talking(workers: int = 2) -> tuple[WorkersWorld, Phone, Phone, Any]:
+    world = WorkersWorld(workers)
+    ann, ben = world.phone("101"), world.phone("102")
+    session = world.establish(ann, ben)
+    for phone in (ann, ben):
+        phone.events.clear()
+    return world, ann, ben, session
+
+
+def port_of(body: bytes | None) -> int:
+    assert body is not None
+    return next(int(line.split()[1]) for line in body.decode().splitlines() if line.startswith("m=audio"))
+
+
+def test_streams_of_one_call_are_on_one_worker() -> None:
+    world, _, _, _ = talking()
+    first = world.legs()
+    assert len({world.workers._streams[leg].worker.index for leg in first}) == 1
+    assert 0 < first[0] < first[1] < 2**53
+
+
+def test_a_call_moves_to_the_other_worker() -> None:
+    """Both phones are offered the same media at the new address, and hear each other again."""
+    world, ann, ben, session = talking()
+    obliging(ann)
+    obliging(ben)
+    before = world.home()
+    a, b = world.legs()
+    world.kill(before)
+    assert world.home() == 1 - before
+    world.run(0.5)
+    for phone in (ann, ben):
+        offers = phone.of(Offered)
+        assert len(offers) == 1
+        assert direction(offers[0].sdp) == "sendrecv"  # type: ignore[union-attr]
+    assert world.legs() == [a, b]
+    assert world.media.bridges == {a: b, b: a}
+    assert all(settings is not None for settings in world.media.streams.values())
+    assert {port_of(phone.last(Offered).sdp) for phone in (ann, ben)} == {
+        world.workers.workers[1 - before].pool.port_of(leg) for leg in (a, b)
+    }
+    ann.do(session.hangup)
+    [record] = world.assert_over()
+    assert record.cause == Cause.NORMAL_CLEARING
+    assert world.runtime.counters["streams moved to another media worker"] == 2
+
+
+def test_a_call_on_hold_moves_and_stays_on_hold() -> None:
+    world, ann, ben, session = talking()
+    obliging(ann)
+    obliging(ben)
+    ann.do(session.offer, ann.sdp(direction="sendonly"))
+    world.run(0.5)
+    assert direction(ann.last(AnswerReceived).sdp) == "recvonly"
+    ben.events.clear()
+    ann.events.clear()
+    world.kill(world.home())
+    world.run(0.5)
+    assert direction(ben.last(Offered).sdp) == "sendonly"
+    assert direction(ann.last(Offered).sdp) == "recvonly"
+    ann.do(session.offer, ann.sdp())
+    world.run(0.5)
+    assert direction(ann.last(AnswerReceived).sdp) == "sendrecv"
+    ann.do(session.hangup)
+    world.assert_over()
+
+
+def test_the_only_worker_comes_back_after_a_moment() -> None:
+    world, ann, ben, session = talking(1)
+    obliging(ann)
+    obliging(ben)
+    world.kill(0)
+    world.run(2.0)
+    assert len(ann.got("INVITE")) == 0
+    world.workers.restart(0)
+    world.run(1.0)
+    # Ports may happen to be the old ones: the phones are told all the same.
+    assert len(ann.got("INVITE")) == 1
+    assert len(ben.got("INVITE")) == 2
+    a, b = world.legs()
+    assert world.media.bridges == {a: b, b: a}
+    ann.do(session.hangup)
+    [record] = world.assert_over()
+    assert record.cause == Cause.NORMAL_CLEARING
+
+
+def test_a_call_for_which_no_worker_comes_ends() -> None:
+    world, ann, ben, _ = talking(1)
+    world.kill(0)
+    world.run(9.0)
+    assert ann.of(SessionEnded) == []
+    world.run(3.0)
+    assert len(ann.of(SessionEnded)) == len(ben.of(SessionEnded)) == 1
+    [record] = world.assert_over()
+    assert (record.cause, record.ended_by) == (Cause.TEMPORARY_FAILURE, "media")
+
+
+@pytest.mark.parametrize("who", ["101", "102"])
+def test_a_phone_that_refuses_to_move_ends_the_call(who: str) -> None:
+    world, ann, ben, _ = talking()
+    for phone in (ann, ben):
+        if phone.number == who:
+            phone.on_event = lambda event, now: (
+                event.session.reject_offer(488, now) if isinstance(event, Offered) else None
+            )
+        else:
+            obliging(phone)
+    world.kill(world.home())
+    world.run(1.0)
+    [record] = world.assert_over()
+    assert (record.cause, record.ended_by) == (Cause.TEMPORARY_FAILURE, "media")
+
+
+def test_a_phone_that_never_answers_the_offer_ends_the_call() -> None:
+    world, ann, ben, _ = talking()
+    obliging(ann)
+    world.kill(world.home())
+    world.run(200.0)
+    [record] = world.assert_over()
+    assert record.cause in (Cause.TEMPORARY_FAILURE, Cause.TIMER_EXPIRED)
+    assert len(ben.of(Offered)) == 1
+
+
+def test_a_phone_that_wants_something_itself_is_asked_again() -> None:
+    """RFC 3261 14.1: 491 while an offer of the other side is open."""
+    world, ann, ben, session = talking()
+    obliging(ann)
+    asked = []
+
+    def busy_at_first(event: Any, now: float) -> None:
+        if isinstance(event, Offered):
+            asked.append(event)
+            if len(asked) == 1:
+                event.session.reject_offer(491, now)
+            else:
+                event.session.answer(ben.sdp(), now)
+
+    ben.on_event = busy_at_first
+    world.kill(world.home())
+    world.run(3.0)
+    assert len(asked) == 2
+    a, b = world.legs()
+    assert world.media.bridges == {a: b, b: a}
+    ann.do(session.hangup)
+    [record] = world.assert_over()
+    assert record.cause == Cause.NORMAL_CLEARING
+
+
+def test_a_call_that_rings_is_given_up() -> None:
+    world = WorkersWorld()
+    ann, ben = world.phone("101"), world.phone("102")
+    ann.dial("102")
+    world.run(0.2)
+    ben.ring()
+    world.run(0.2)
+    world.kill(world.home())
+    world.run(0.5)
+    assert ann.last(SessionFailed).status == 503
+    [record] = world.assert_over()
+    assert record.cause == Cause.TEMPORARY_FAILURE
+
+
+def test_the_echo_moves_too() -> None:
+    world = WorkersWorld()
+    ann = world.phone("101")
+    session = ann.dial("*43")
+    world.run(0.5)
+    obliging(ann)
+    world.kill(world.home())
+    world.run(0.5)
+    [a] = world.legs()
+    assert world.media.bridges == {a: a}
+    ann.do(session.hangup)
+    world.assert_over()
+
+
+def test_workers_that_die_again_and_again_leave_nothing() -> None:
+    world, ann, ben, session = talking()
+    obliging(ann)
+    obliging(ben)
+    for n in range(12):
+        world.kill(world.home(), restart=True)
+        world.run((0.0, 0.01, 0.3, 2.0)[n % 4])
+    world.run(5.0)
+    a, b = world.legs()
+    assert world.media.bridges == {a: b, b: a}
+    ann.do(session.hangup)
+    [record] = world.assert_over()
+    assert record.cause == Cause.NORMAL_CLEARING
+
+
+def test_a_worker_that_dies_while_the_call_ends_leaves_nothing() -> None:
+    world, ann, _, session = talking()
+    index = world.home()
+    world.workers.cut(index)
+    ann.do(session.hangup)
+    world.run(0.5)
+    assert len(world.records) == 0  # statistics are on their way
+    world.kill(index)
+    world.run(0.5)
+    [record] = world.assert_over()
+    assert record.cause == Cause.NORMAL_CLEARING
+
+
+def test_the_description_of_a_moved_stream_differs_in_port_and_version_alone() -> None:
+    world, ann, ben, session = talking()
+    obliging(ann)
+    obliging(ben)
+    [invite] = ben.got("INVITE")
+    world.kill(world.home())
+    world.run(0.5)
+    again = ben.last(Offered).sdp.decode().splitlines()
+    differing = [line for line in invite.body.decode().splitlines() if line not in again]
+    assert sorted(line[:2] for line in differing) == ["m=", "o="]
+    assert port_of(invite.body) != port_of(ben.last(Offered).sdp)
+    ann.do(session.hangup)
+    world.assert_over()

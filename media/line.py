@@ -505,8 +505,9 @@ class WorkerLink:
         self._ready = True
         self._reader.limit = MAX_FRAME
         mac = proof(end.secret, "worker", end.worker, hello.line, *nonces)
+        inventory = [frame(part) for part in end.inventory()]  # first: making it may bring out events that it includes
         self._output.append(frame(Welcome(mac, end.inbox.seen, end.outbox.top, *end.welcome)))
-        self._output += [frame(part) for part in end.inventory()]
+        self._output += inventory
 
     def _refuse(self, why: str) -> None:
         self.over = why

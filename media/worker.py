@@ -25,7 +25,7 @@ from media.line import LINK_SILENCE, WorkerEnd, WorkerLink
 from media.sessions import Sessions
 from media.shell import StudioSettings
 from media.unix import listener_at
-from media.wire import LineEvent, WorkerLoad
+from media.wire import Inventory, LineEvent, WorkerLoad
 from rtp.batch import allow_sockets
 
 log = structlog.get_logger("media-worker")
@@ -61,7 +61,7 @@ class MediaWorker:
         self._driver = EngineDriver(options.hosts, self._engine_has_events, options.studio)
         self._sessions = Sessions(self._driver, self._tell)
         who = (os.getpid(), options.hosts)
-        self._end = WorkerEnd(secrets.token_hex(8), options.secret, secrets.token_bytes, who, self._sessions.inventory)
+        self._end = WorkerEnd(secrets.token_hex(8), options.secret, secrets.token_bytes, who, self._inventory)
         self._connections: set[_Connection] = set()
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -148,11 +148,19 @@ class MediaWorker:
         self._end.tell(event)
 
     def _engine_has_events(self) -> None:
+        self._collect()
+        self._flush()
+
+    def _collect(self) -> None:
+        """What the engine has to say, into the line."""
         events = self._driver.events
         for event in events:
             self._sessions.heard(event)
         events.clear()
-        self._flush()
+
+    def _inventory(self) -> list[Inventory]:
+        self._collect()  # a stream that is gone has been told before it is missed
+        return self._sessions.inventory()
 
     def _flush(self) -> None:
         for connection in list(self._connections):

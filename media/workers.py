@@ -509,8 +509,10 @@ class _LocalWatch(_Watch):
 
     async def stop(self) -> None:
         self.stopping = True
-        self._signal(signal.SIGTERM)
-        if self._descriptor >= 0:
+        # Only one that is ours: another signalling process may live, which it serves.
+        ours = self._process is not None or self.worker.met
+        if self._descriptor >= 0 and ours:
+            self._signal(signal.SIGTERM)
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await self._died.wait()
@@ -519,6 +521,8 @@ class _LocalWatch(_Watch):
                 self._kill()
                 await self._died.wait()
         await super().stop()
+        if self._descriptor >= 0:
+            self._forget()
 
 
 def end_workers(directory: Path, keep: int = 0) -> None:

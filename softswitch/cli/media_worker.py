@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
@@ -51,7 +54,7 @@ def media_worker(
         studio=_studio(studio) if studio else None,
         spawned=spawned,
     )
-    set_up_logs(log_level, log_json)
+    set_up_logs(log_level, log_json, cast(TextIO, _StandardError()))
 
     async def main() -> None:
         await MediaWorker(options).run()
@@ -60,6 +63,19 @@ def media_worker(
         uvloop.run(main())
     except (OSError, ValueError) as error:
         raise _fail(str(error)) from None
+
+
+class _StandardError(io.TextIOBase):
+    """Standard error, whose reader may end before us: what nobody can read is left out."""
+
+    def write(self, text: str) -> int:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except OSError:
+            # Nobody is left to be told of this, either; audio goes on.
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        return len(text)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -57,14 +57,15 @@ def serve(
         raise typer.Exit(1) from None
 
 
-def set_up_logs(level: str, as_json: bool) -> None:
-    """Logs go to standard error, one event a line; control characters of foreign origin are escaped."""
+def set_up_logs(level: str, as_json: bool, file: TextIO | None = None) -> None:
+    """Logs go to standard error (or `file`), one event a line; control characters of foreign origin are escaped."""
     import structlog
 
     structlog.configure(
         processors=log_processors(as_json, colors=sys.stderr.isatty()),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line is one write: media processes have the same standard error.
+        logger_factory=structlog.WriteLoggerFactory(file or sys.stderr),
         cache_logger_on_first_use=True,
     )
 

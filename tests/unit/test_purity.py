@@ -27,7 +27,7 @@ FORBIDDEN = {
     "uvloop",
 }
 
-# docs/architecture.md: "sip (bar sip/aio), rtp (bar rtp/batch.py), media (bar media/client.py and the engine's shell),
+# docs/architecture.md: "sip (bar sip/aio), rtp (bar rtp/batch.py), media (bar client, unix, worker and workers),
 # the call model, dialplan and settings".
 PURE = [
     "sip/*.py",

@@ -26,6 +26,9 @@ COMMAND = [sys.executable, "-c", "from softswitch.cli import main; main()"]
 ROOT = Path(__file__).resolve().parents[3]
 RTP_PORTS = 128
 
+WORKERS = os.environ.get("SOFTSWITCH_TEST_WORKERS", "")
+"""Media workers of every switch of these tests that says nothing of them; "": as by default."""
+
 # No OPTIONS to contacts: SIPp would take one for a call.
 FOR_SIPP = """
 sip:
@@ -54,8 +57,9 @@ class Switch:
     ) -> None:
         """`nameserver`: the address its resolv.conf has instead of the machine's."""
         self._prepare(directory, host, namespace, expected_errors)
-        self.port = free_ports(1)
-        self.first_rtp_port = free_ports(RTP_PORTS, even=True)
+        # One range, so that the port of SIP can't lie within those of RTP.
+        self.first_rtp_port = free_ports(RTP_PORTS + 2, even=True)
+        self.port = self.first_rtp_port + RTP_PORTS
         words = [
             *("init", str(self.config), "--extensions", str(extensions), "--sip", f"{host}:{self.port}"),
             *("--rtp-ports", f"{self.first_rtp_port}-{self.first_rtp_port + RTP_PORTS - 1}"),
@@ -66,6 +70,8 @@ class Switch:
             words += ["--route", route]
         self.run_here(*words)
         self.write("interop.yaml", extra)
+        if WORKERS and "workers" not in extra:
+            self.write("interop-workers.yaml", f"media: {{workers: {WORKERS}}}\n")
         if nameserver:
             self._resolver = directory / "resolv.conf"
             self._resolver.write_text(f"nameserver {nameserver}\n")
@@ -75,8 +81,8 @@ class Switch:
         """With the files of `config/` as a fresh clone has them, bar the SIP and RTP ports."""
         switch = cls.__new__(cls)
         switch._prepare(directory, "127.0.0.1", "", ())
-        switch.port = free_ports(1, "0.0.0.0")
-        switch.first_rtp_port = free_ports(RTP_PORTS, "0.0.0.0", even=True)
+        switch.first_rtp_port = free_ports(RTP_PORTS + 2, "0.0.0.0", even=True)
+        switch.port = switch.first_rtp_port + RTP_PORTS
         switch.config.mkdir()
         ports = {
             "0.0.0.0:5060": f"0.0.0.0:{switch.port}",

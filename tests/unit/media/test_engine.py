@@ -120,18 +120,29 @@ def test_payload_types_are_translated_by_name(rig: Rig) -> None:
     assert [kind for _, kind, _ in rig.talk(B, 5000, payload_type=118)] == [8]
 
 
-def test_what_the_other_leg_lacks_is_dropped(rig: Rig) -> None:
+def test_what_the_other_leg_lacks_is_dropped_once_and_decoded_from_then_on(rig: Rig) -> None:
     rig.pair(a=(PCMU, G722, NOISE), b=(PCMU, NOISE))
-    assert rig.talk(A, 4000, payload_type=9) == []
     assert [kind for _, kind, _ in rig.talk(A, 4000, payload_type=13)] == [13]
+    assert not rig.engine.mixer.voices
+    assert rig.talk(A, 4000, payload_type=9) == []
+    assert set(rig.engine.mixer.voices) == {1, 2}
     assert rig.closed(1).unknown_payload == 1
+
+
+def test_what_nobody_here_can_decode_is_dropped(rig: Rig) -> None:
+    rig.pair(a=(PCMU, (18, "G729", 8000)), b=(PCMU,))
+    assert rig.talk(A, 4000, payload_type=18) == []
+    assert not rig.engine.mixer.voices
+    assert [kind for _, kind, _ in rig.talk(A, 4000)] == [0]
 
 
 def test_one_name_with_two_clocks_is_two_formats(rig: Rig) -> None:
     wide: Format = (102, "telephone-event", 48000)
     rig.pair(a=(PCMU, wide, EVENTS), b=(PCMU, EVENTS))
-    assert rig.talk(A, 4000, payload_type=102) == []
     assert [kind for _, kind, _ in rig.talk(A, 4000, payload_type=101)] == [101]
+    assert rig.talk(A, 4000, payload_type=102) == []
+    # From one clock to the other it takes more than a relay.
+    assert set(rig.engine.mixer.voices) == {1, 2}
 
 
 def test_rfc5761_4_payload_types_of_rtcp_are_never_used(rig: Rig) -> None:

@@ -16,8 +16,9 @@ from media.commands import (
     StreamSettings,
     StreamSilent,
 )
+from media.line import SignallingEnd
 from media.wire import WorkerLoad
-from media.worker_view import Adoption
+from media.worker_view import Adoption, Worker, WorkerTerms, announced_host
 from tests.virtual.line_media import AccountEngine, VirtualWorkers, account_worker
 
 FORMATS = ((8, "PCMA", 8000),)
@@ -406,3 +407,13 @@ def test_plays_and_recordings_of_a_dead_worker_end() -> None:
     media.audio(StartRecording(9, "c", ((1, 0),)), 0.0)
     media.kill(0)
     assert [type(event) for event in media.events] == [StreamLost, StreamLost, PlayEnded, RecordingFailed]
+
+
+def test_a_worker_of_another_machine_tells_its_own_addresses() -> None:
+    """What stands in SDP is of the family of the peer; without an address of that family there is no audio."""
+    terms = WorkerTerms(name="far", rtp_ports=(10_000, 10_015), shared_ports=1, announce=("192.0.2.7",))
+    worker = Worker(0, terms, SignallingEnd("line", b"", bytes))
+    worker.hosts = ["0.0.0.0", "::"]
+    assert announced_host(worker, 0, "198.51.100.1") == "192.0.2.7"
+    with pytest.raises(NoMediaPorts, match="names no host"):
+        announced_host(worker, 1, "2001:db8::1")

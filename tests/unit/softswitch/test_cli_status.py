@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 from rich.console import Console
@@ -33,6 +34,7 @@ from softswitch.control import (
     RegistrationRow,
     StatusReport,
     TrunkRow,
+    WorkerRow,
 )
 from tests.virtual.network import World
 
@@ -114,6 +116,19 @@ def switch(config: Path, **handlers: Callable[[dict[str, Any]], Any]) -> Iterato
     finally:
         loop[0].call_soon_threadsafe(stop.set)
         thread.join()
+
+
+def test_media_workers_have_a_line_each() -> None:
+    workers = [
+        WorkerRow("media-0", 501, True, 0.42, 20, 6, 8, 1, 1, 2.5, 0),
+        WorkerRow("192.0.2.7:5090", 0, False, restarts=2),
+    ]
+    text = plain(msgspec.structs.replace(REPORT, media=MediaReport(20, 8, adopted=6, workers=workers)))
+    assert "audio: 20 streams (6 adopted: calls from before a restart) on 8 pairs" in text
+    lines = [cells(line) for line in text.splitlines()]
+    assert ["media-0", "501", "42 %", "20", "6", "2.5 ms", "0"] in lines
+    assert any(line[:2] == ["192.0.2.7:5090", "not there"] and line[-1] == "2" for line in lines)
+    assert "media worker" not in plain(REPORT)
 
 
 def test_the_tables_say_what_the_report_says() -> None:

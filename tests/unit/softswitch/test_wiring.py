@@ -90,3 +90,27 @@ def test_transcoding_digits_and_recording_of_each_end() -> None:
     assert (north.policy.digits, north.policy.dtmf, north.record) == ("inband", False, "on-demand")
     form = wiring.runtime_settings(given).recordings
     assert (form.format, form.rate, form.stereo) == ("opus", 16000, False)
+
+
+def test_local_media_workers_share_the_ports_and_remote_ones_have_their_own() -> None:
+    remote = {"address": "192.0.2.7:5090", "secret": "0123456789abcdef", "hosts": ["192.0.2.7"]}
+    media = {"workers": 3, "rtp_ports": "10002-10021", "shared_ports": 4, "remote_workers": [remote], "orphan_time": 7}
+    local, far = wiring.media_workers(settings(media=media))
+    assert [each.rtp_ports for each in local.terms] == [(10002, 10007), (10008, 10013), (10014, 10021)]
+    assert {each.shared_ports for each in local.terms} == {2}
+    assert local.orphan_time == 7.0
+    [worker] = far
+    assert (worker.address, worker.terms.rtp_ports) == (("192.0.2.7", 5090), (10002, 10021))
+    assert (worker.terms.announce, worker.terms.secret) == (("192.0.2.7",), b"0123456789abcdef")
+
+
+def test_workers_by_the_number_of_cores_and_none_at_all() -> None:
+    local, far = wiring.media_workers(settings(media={"workers": "auto"}))
+    assert len(local.terms) >= 1
+    assert far == ()
+    assert wiring.media_workers(settings())[0].terms == ()
+
+
+def test_adopted_calls_may_be_silent_as_long_as_others() -> None:
+    assert wiring.adoption(settings(media={"silence_hangup": 33})).silence == 33.0
+    assert wiring.adoption(settings(media={"silence_hangup": "none"})).silence == 60.0

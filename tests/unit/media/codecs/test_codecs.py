@@ -13,7 +13,7 @@ from media.codecs import CodecError, can_transcode, framed, libopus, table, trai
         ("PCMU", 8000, "table", 8000),
         ("pcma", 8000, "table", 8000),
         ("L16", 8000, "table", 8000),
-        ("L16", 16000, "table", 16000),
+        ("L16", 16000, "framed", 16000),
         ("G722", 8000, "framed", 16000),
         ("opus", 48000, "framed", 48000),
         ("OPUS", 48000, "framed", 48000),

@@ -40,6 +40,7 @@ LATENESS_MS = 64
 LATE_MS = 5  # a frame that leaves so long after its moment is counted as late
 FEW_PACKETS = 64  # in a batch: below, what a batch costs is mostly its own
 TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
+MIN_TICK_SECONDS = 0.001  # for everything else in the loop
 BUSY_SECONDS = 0.006  # batches closer together than this are load
 MIND_SECONDS = 0.25  # reports, silences and idle ports are looked after so often
 SHRINK_SECONDS = 10.0
@@ -257,7 +258,8 @@ class EngineDriver:
                 loop.add_reader(self._sockets.fileno(), self._ready)
             else:
                 # A full batch left some behind: go on as soon as everybody else had a turn.
-                delay = 0 if count == self._slots.capacity else TICK_SECONDS
+                spent = time.monotonic() - now
+                delay = 0 if count == self._slots.capacity else max(MIN_TICK_SECONDS, TICK_SECONDS - spent)
                 self._timer = loop.call_later(delay, self._collect)
 
     def _drain(self, now: float) -> int:
@@ -315,11 +317,6 @@ class EngineDriver:
         self._due = due + MIXER_TICK_SECONDS
         self._last_batch = now
         try:
-            # Few packets that nobody waits for are worth half as many batches.
-            if self._tick & 1 or self._collected >= FEW_PACKETS or self._engine.relay.relayed:
-                self._collected = count = self._drain(now)
-                while count == self._slots.capacity:
-                    count = self._drain(time.monotonic())
             made = 0
             for batch in self._engine.mix(self._tick, now):
                 self._send(*batch)
@@ -328,6 +325,11 @@ class EngineDriver:
                 self.packets_out += made
                 late = int((time.monotonic() - due) * 1000)
                 self.lateness[min(max(late, 0), LATENESS_MS - 1)] += made
+            # Few packets that nobody waits for are worth half as many batches.
+            if self._tick & 1 or self._collected >= FEW_PACKETS or self._engine.relay.relayed:
+                self._collected = count = self._drain(time.monotonic())
+                while count == self._slots.capacity:
+                    count = self._drain(time.monotonic())
         finally:
             # Whatever goes wrong in a tick, the next one comes.
             self._tick += 1

@@ -22,7 +22,7 @@ from media.voice import MAX_PENDING, Part, Voice, audio_formats, is_framed
 from rtp.columns import Slots
 from rtp.playout import PlayoutBank
 from rtp.relay import HEADER, Heard
-from rtp.table import EARS_EVENTS, PAYLOAD_TYPES, StreamTable
+from rtp.table import EARS_AUDIO, EARS_EVENTS, PAYLOAD_TYPES, StreamTable
 
 RATES = (8000, 16000, 48000)
 CONCEAL_FRAMES = 5  # lost in a row: what a codec makes up beyond is no use to anybody
@@ -33,6 +33,9 @@ NONE, PCMU, PCMA, L16, FRAMED, EVENT, NOISE = range(7)
 TABLE_KINDS = {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}
 _TABLES = {PCMU: "PCMU", PCMA: "PCMA", L16: "L16"}
 _OCTETS_PER_SAMPLE = {PCMU: 1, PCMA: 1, L16: 2}
+
+Framed = tuple[Voice, int, bytes, int, int]
+"""A packet of a stateful codec: its voice, payload type, payload, first word, timestamp."""
 
 F32 = npt.NDArray[np.float32]
 I16 = npt.NDArray[np.int16]
@@ -265,6 +268,7 @@ class Reception:
         stamps: I64,
         now: float,
     ) -> None:
+        framed_packets: dict[int, list[Framed]] = {}
         columns = (at, begins, octets, numbers, heads, stamps)
         for slot, begin, size, number, head, stamp in zip(*(each.tolist() for each in columns), strict=True):
             voice = self.voices.get(number)
@@ -283,25 +287,41 @@ class Reception:
                     self._noisy[voice.number] = head & 0xFFFF
                 except CodecError:
                     self.counters["bad_payload"] += 1
-            else:
-                self._framed_packet(voice, payload_type, payload, head, stamp, now)
+            elif self._fits(voice, payload_type, payload):
+                bank = voice.bank
+                assert bank is not None
+                framed_packets.setdefault(bank.rate, []).append((voice, payload_type, payload, head, stamp))
+        for rate, packets in framed_packets.items():
+            self._framed_arrived(self.banks[rate], packets, now)
 
-    def _framed_packet(
-        self, voice: Voice, payload_type: int, payload: bytes, head: int, stamp: int, now: float
-    ) -> None:
+    def _fits(self, voice: Voice, payload_type: int, payload: bytes) -> bool:
+        """Whether a payload of a stateful codec is sound; the voice then has the bank for it."""
         if voice.payload_type != payload_type or voice.bank is None:
             self._choose_bank(voice, payload_type)
-        bank = voice.bank
-        assert bank is not None
-        codec = self._decoder(voice, payload_type)
-        samples = codec.samples(payload)
-        if not 0 < samples <= MAX_SAMPLES * bank.rate:
+        if voice.bank is None:
+            return False
+        samples = self._decoder(voice, payload_type).samples(payload)
+        if not 0 < samples <= MAX_SAMPLES * voice.bank.rate:
             self.counters["bad_payload"] += 1
-            return
-        place = self._arrived(voice, head, stamp, samples, now)
-        if place < 0 or place < voice.decoded or len(voice.pending) >= MAX_PENDING:
-            return
-        voice.pending[place] = (payload_type, payload)
+            return False
+        return True
+
+    def _framed_arrived(self, bank: PlayoutBank, packets: list[Framed], now: float) -> None:
+        """Packets of stateful codecs for one bank: they wait, by position, to be decoded."""
+        voices = [voice for voice, _, _, _, _ in packets]
+        heads = np.array([head for _, _, _, head, _ in packets])
+        samples = [self._decoder(voice, kind).samples(payload) for voice, kind, payload, _, _ in packets]
+        places = bank.arrived(
+            np.array([voice.bank_row for voice in voices]),
+            np.array([stamp for _, _, _, _, stamp in packets]),
+            heads & _SEQUENCE,
+            heads & _MARK != 0,
+            np.array(samples),
+            now,
+        )
+        for place, (voice, payload_type, payload, _, _) in zip(places.tolist(), packets, strict=True):
+            if place >= 0 and place >= voice.decoded and len(voice.pending) < MAX_PENDING:
+                voice.pending[place] = (payload_type, payload)
 
     @staticmethod
     def _arrived(voice: Voice, head: int, stamp: int, samples: int, now: float) -> int:
@@ -316,6 +336,8 @@ class Reception:
         """Take the voice's audio into the bank that this payload type is decoded for."""
         voice.payload_type = payload_type
         self._types[voice.number] = payload_type
+        if voice.resting:
+            return
         known = (each for each in audio_formats(voice.settings) if each[0] == payload_type)
         chosen = next(known, (0, "PCMU", 8000))
         clock = chosen[2]
@@ -331,6 +353,18 @@ class Reception:
         self._bank_row[voice.number] = voice.bank_row
         self._doubler.reset(voice.number)
         self.rebanked(voice)
+
+    def rest(self, voice: Voice) -> None:
+        """Nobody hears the voice: its audio is not taken any more."""
+        voice.resting = True
+        self._leave_bank(voice)
+        self._streams.ears[voice.number] &= ~EARS_AUDIO
+
+    def wake(self, voice: Voice) -> None:
+        """It is heard again."""
+        voice.resting = False
+        self._streams.ears[voice.number] |= EARS_AUDIO
+        self._choose_bank(voice, voice.payload_type)
 
     def _leave_bank(self, voice: Voice) -> None:
         if voice.bank is not None:
@@ -353,9 +387,13 @@ class Reception:
         bank = self.banks[part.bank_rate]
         if part.framed:
             ends = bank.wanted(part.rows).tolist()
+            written: dict[int, list[tuple[int, int, I16]]] = {}
             for voice, end in zip(part.voices, ends, strict=True):
                 if voice.pending or voice.decoded:
-                    self._decode(voice, bank, end)
+                    self._decode(voice, bank, end, written)
+            for of in written.values():
+                rows, places, blocks = zip(*of, strict=True)
+                bank.write(np.array(rows), np.array(places), np.stack(blocks))
         played = bank.play(part.rows, now)
         frames = played.frames
         concealer = self.concealers[part.bank_rate]
@@ -368,9 +406,12 @@ class Reception:
         else:
             out[:] = self._doubler.up(part.numbers, frames.astype(np.float32))
 
-    def _decode(self, voice: Voice, bank: PlayoutBank, end: int) -> None:
+    def _decode(
+        self, voice: Voice, bank: PlayoutBank, end: int, written: dict[int, list[tuple[int, int, I16]]]
+    ) -> None:
         """Decode what is due until position `end`, in order; what is missing before something that is there is
-        recovered out of it, or concealed."""
+        recovered out of it, or concealed. `written`: (bank row, position, samples) by number of samples, to which what
+        is to be played is added."""
         pending = voice.pending
         head = end - bank.n
         at = max(voice.decoded, head - bank.n) if voice.decoded else min(pending)
@@ -398,7 +439,8 @@ class Reception:
                     at = min(following, at + bank.n)
                     continue
                 bank.columns.concealed[voice.bank_row] += len(samples)
-            bank.write(np.array([voice.bank_row]), np.array([at]), samples[None, :])
+            # A codec's array is its own until it is called again.
+            written.setdefault(len(samples), []).append((voice.bank_row, at, samples.copy()))
             at += len(samples)
             if found is not None:
                 voice.heard_until = at

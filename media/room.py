@@ -71,6 +71,11 @@ class Room:
         if not gone.isdisjoint(self.members):
             self.members = tuple(stream for stream in self.members if stream not in gone)
 
+    @property
+    def plain(self) -> bool:
+        """Every member hears every other one, and nothing else."""
+        return self.gain > 0 and not self.gains and self.player is None
+
     def between(self, listener: int, talker: int) -> float:
         """At what gain one member hears another, or itself."""
         given = self.gains.get((listener, talker))

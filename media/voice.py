@@ -53,6 +53,7 @@ class Voice:
         "phase",
         "player",
         "rate",
+        "resting",
         "room",
         "sends_digits",
         "settings",
@@ -81,6 +82,7 @@ class Voice:
         # Received.
         self.bank: PlayoutBank | None = None
         self.bank_row = 0
+        self.resting = False  # nobody hears it: its packets are left to the relay's counters
         self.clock = 0
         self.payload_type = -1  # of what came last
         self.decoders: dict[int, FramedCodec] = {}

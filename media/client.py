@@ -39,7 +39,6 @@ HELD_UP_SECONDS = 0.1  # ticks that are later are left out: nobody wants to hear
 LATENESS_MS = 64
 LATE_MS = 5  # a frame that leaves so long after its moment is counted as late
 FEW_PACKETS = 128  # in a batch: below, what a batch costs is mostly its own
-FEW_SECONDS = 0.008  # then they are collected every other tick
 TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
 MIN_TICK_SECONDS = 0.001  # for everything else in the loop
 BUSY_SECONDS = 0.006  # batches closer together than this are load
@@ -315,7 +314,11 @@ class EngineDriver:
             self._tick += gone
             self.skipped += gone
             due += gone * MIXER_TICK_SECONDS
+        crowded = self._crowded
         try:
+            if not crowded:
+                # Few packets, each of which can wait for its mix: what a batch costs is mostly its own.
+                self._collect_all(now)
             made = 0
             for batch in self._engine.mix(self._tick, now):
                 self._send(*batch)
@@ -324,16 +327,14 @@ class EngineDriver:
                 self.packets_out += made
                 late = int((time.monotonic() - due) * 1000)
                 self.lateness[min(max(late, 0), LATENESS_MS - 1)] += made
-            # Few packets that nobody waits for are worth half as many batches.
-            now = time.monotonic()
-            if now - self._last_batch > FEW_SECONDS or self._crowded:
-                self._last_batch = now
-                self._collected = count = self._drain(now)
-                while count == self._slots.capacity:
-                    count = self._drain(time.monotonic())
+            if crowded:
+                # What is made leaves first, at its moment; what has come by now is for the mix after.
+                self._collect_all(time.monotonic())
         finally:
             # Whatever goes wrong in a tick, the next one comes. Waking up is dear: what has nothing to do is left out.
-            steps = 2 if mixer.rests(self._tick + 1) and not self._crowded else 1
+            steps = 1
+            while not crowded and steps < PHASES and mixer.rests(self._tick + steps):
+                steps += 1
             self._tick += steps
             self._due = due + steps * MIXER_TICK_SECONDS
             if mixer.idle:
@@ -342,6 +343,13 @@ class EngineDriver:
             else:
                 self._ticker = loop.call_later(max(0.0, self._due - time.monotonic()), self._on_tick)
         self._tell()
+
+    def _collect_all(self, now: float) -> None:
+        """Take what has come; how much that was decides how the next tick is gone about."""
+        self._last_batch = now
+        self._collected = count = self._drain(now)
+        while count == self._slots.capacity:
+            count = self._drain(time.monotonic())
 
     @property
     def _crowded(self) -> bool:

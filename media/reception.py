@@ -283,6 +283,11 @@ class Reception:
             self.counters["bad_payload"] += 1
             return
         place = self._arrived(voice, head, stamp, samples, now)
+        emptied = int(bank.columns.emptied[voice.bank_row])
+        if emptied != voice.emptied:
+            # What waits was of a timeline that is gone, as what was in the ring.
+            voice.emptied = emptied
+            voice.pending.clear()
         if place < 0 or place < voice.decoded or len(voice.pending) >= MAX_PENDING:
             return
         voice.pending[place] = (payload_type, payload)
@@ -311,6 +316,7 @@ class Reception:
         voice.bank, voice.clock = bank, clock
         voice.bank_row = bank.take()
         bank.open(voice.bank_row, clock)
+        voice.emptied = 0
         self.concealers[rate].reset(voice.bank_row)
         self._bank_row[voice.number] = voice.bank_row
         self._doubler.reset(voice.number)

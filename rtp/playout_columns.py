@@ -33,7 +33,7 @@ class PlayoutColumns:
         received            packets, duplicates left out
         late                of them: came after all their samples had been due
         strange             of them: dropped because their timestamps were not believed, or were too many at once
-        duplicate           packets that had been received before
+        duplicate           packets that had been received before, or are so far behind that nobody knows
         expected_before     packets expected under earlier SSRCs and before leaps in sequence
         resyncs             times that the timestamps were given new positions
         inserted, dropped   frames that the delay grew and shrank by while it played
@@ -56,6 +56,7 @@ class PlayoutColumns:
         begin               frame that the row plays from, FAR: it idles
         quiet               gaps before this position are the peer's silence
         floor               end of what was written before the timeline moved: nothing is written below it
+        emptied             times that what was waiting was thrown away, for what follows to be heard soon enough
         renew               the next packet is given a new position whatever its timestamp
         lows                (BUCKETS, rows): least slack of packets in each part of the window, FAR: none
         odd_stamp, odd_seq  last packet whose timestamp was not believed; odd_seq -1: none
@@ -98,6 +99,7 @@ class PlayoutColumns:
     begin: I64
     quiet: I64
     floor: I64
+    emptied: I64
     renew: I64
     odd_stamp: I64
     odd_seq: I64
@@ -217,6 +219,7 @@ _WHOLE = {
     "begin": FAR,
     "quiet": 0,
     "floor": 0,
+    "emptied": 0,
     "renew": 1,
     "odd_stamp": 0,
     "odd_seq": -1,

@@ -134,6 +134,10 @@ class StreamStats(msgspec.Struct, gc=False, kw_only=True):
     remote_loss_fraction: float | None = None
     """What the peer's last report says of our packets; a fraction of 1."""
     remote_jitter_ms: float | None = None
+    mos: float | None = None
+    """Mean opinion score of what we received, estimated by the E-model (ITU-T G.107) every five seconds: the mean, and
+    the worst. None: too little was heard, or by nobody."""
+    mos_min: float | None = None
     rtcp_received: int = 0
     rtcp_sent: int = 0
     first_packet_at: float | None = None

@@ -40,6 +40,7 @@ from media.commands import (
 )
 from media.mixer import Mixer
 from media.outbound import Packets
+from media.quality import QualityWatch
 from media.studio import NO_STUDIO, Studio
 from media.voice import is_framed, is_table, preferred
 from rtp import rtcp
@@ -99,7 +100,6 @@ class _Stream:
         "remote_loss_fraction",
         "remote_lost",
         "reports_received",
-        "round_trip",
         "rtcp_socket",
         "settings",
     )
@@ -114,7 +114,6 @@ class _Stream:
         self.problem = ""
         self.key_problem = ""  # why SRTP can't be done with the keys given
         self.reports_received = 0
-        self.round_trip: float | None = None
         self.remote_lost: int | None = None
         self.remote_loss_fraction: float | None = None
         self.remote_jitter: float | None = None
@@ -138,6 +137,7 @@ class MediaEngine:
         heard = cast("list[AudioEvent]", self.events)
         self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, wall - now)
         self.mixer.listening.inband = self._inband
+        self.quality = QualityWatch(self.table, self.mixer.reception, self.latch.peers, heard, now)
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
         self.reports = Reports()
@@ -184,6 +184,7 @@ class MediaEngine:
         # number wraps just then (RFC 3711 3.3.1).
         table.own_top[row] = bits >> 65
         table.socket[row] = rtp_socket
+        self.quality.open(row)
         self._streams[stream] = self._by_ssrc[ssrc] = _Stream(peer, rtcp_socket, family)
 
     def configure(self, stream: int, settings: StreamSettings, now: float) -> None:
@@ -203,6 +204,7 @@ class MediaEngine:
             clock = audio_clock(settings.formats)
             table.clock[row] = clock
             state.peer.frame = clock * settings.ptime // 1000
+            self.quality.configure(row, settings)
         listening = settings.receive and settings.silence_after is not None
         table.limit[row] = settings.silence_after if listening else FOREVER
         if before is None or (before.receive, before.silence_after) != (settings.receive, settings.silence_after):
@@ -301,6 +303,7 @@ class MediaEngine:
             return
         self._part(stream, state)
         row = state.peer.row
+        self.quality.finish(row)
         self.mixer.close(stream, row)
         self.events.append(StreamClosed(stream, self._stats(state)))
         del self._by_ssrc[int(self.table.own_ssrc[row])]
@@ -355,6 +358,7 @@ class MediaEngine:
         if now - self._silence_checked >= SILENCE_CHECK_SECONDS:
             self._silence_checked = now
             self._find_silent(now)
+            self.quality.tick(now)
         table, reports = self.table, self.reports
         reports.count = 0
         due = np.flatnonzero(table.report_at <= now)[:REPORTS_PER_TICK]
@@ -443,6 +447,8 @@ class MediaEngine:
         if state.partner is None:
             return
         other = self._streams.get(state.partner, state)
+        for side in (state, other):
+            self.quality.finish(side.peer.row)
         self.mixer.close_room(_pair_room(stream, state.partner))
         for side in (state, other):
             side.partner = None
@@ -629,20 +635,15 @@ class MediaEngine:
     def _blocks(self, rows: I64, now: float) -> rtcp.BlockColumns:
         """What was received of the current SSRC, whole and since the last block (RFC 3550 A.3)."""
         table = self.table
-        ssrc, top, base = table.ssrc[rows], table.top[rows], table.base[rows]
-        received = table.received[rows] - table.base_received[rows]
-        # A source that began anew, under its old SSRC or another, is reported from its first packet.
-        same = (table.block_ssrc[rows] == ssrc) & (table.block_received[rows] <= received)
-        same &= table.block_top[rows] >= base - 1
-        expected = top - np.where(same, table.block_top[rows], base - 1)
-        missing = expected - (received - np.where(same, table.block_received[rows], 0))
-        table.block_ssrc[rows], table.block_top[rows], table.block_received[rows] = ssrc, top, received
+        expected, came = table.progress(rows, table.block_ssrc, table.block_top, table.block_received)
+        # Where the last block stood is where the source stands now.
+        top, received = table.block_top[rows], table.block_received[rows]
         since = now - table.their_report_at[rows]
         known = (table.their_report[rows] != 0) & (since < MAX_DELAY)
         return rtcp.BlockColumns(
-            ssrc=ssrc,
-            fraction_lost=np.maximum(missing, 0) / np.maximum(expected, 1),
-            lost=top - base + 1 - received,
+            ssrc=table.ssrc[rows],
+            fraction_lost=np.maximum(expected - came, 0) / np.maximum(expected, 1),
+            lost=top - table.base[rows] + 1 - received,
             highest=top,
             jitter=table.jitter[rows],
             last_sr=np.where(known, table.their_report[rows], 0),
@@ -699,7 +700,7 @@ class MediaEngine:
             arrival = rtcp.middle(rtcp.ntp(now + self._wall))
             gone = (arrival - block.last_sr - block.delay & 0xFFFFFFFF) / 65536
             if gone < MAX_ROUND_TRIP:
-                state.round_trip = gone
+                table.round_trip[row] = gone
 
     def _stats(self, state: _Stream) -> StreamStats:
         table, peer = self.table, state.peer
@@ -729,6 +730,9 @@ class MediaEngine:
             ssrcs=peer.ssrcs,
             local_ssrc=own,
         )
+        heard = self.quality.summary(row)
+        if heard.intervals:
+            stats.mos, stats.mos_min = heard.mean, heard.least
         if peer.address:
             stats.remote = host_and_port(peer.address)
         if peer.first_at is not None:
@@ -736,7 +740,8 @@ class MediaEngine:
             stats.first_packet_at = peer.first_at
             stats.last_packet_at = float(table.heard[row])
         if state.reports_received:
-            stats.round_trip_ms = None if state.round_trip is None else state.round_trip * 1000
+            trip = float(table.round_trip[row])
+            stats.round_trip_ms = trip * 1000 if trip >= 0 else None
             stats.remote_lost = state.remote_lost
             stats.remote_loss_fraction = state.remote_loss_fraction
             stats.remote_jitter_ms = None if state.remote_jitter is None else state.remote_jitter * 1000

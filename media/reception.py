@@ -17,10 +17,12 @@ from media.codecs.comfort_noise import NoiseSource
 from media.codecs.framed import CodecError, FramedCodec
 from media.commands import StreamSettings
 from media.conceal import Concealer
+from media.quality import impairment
 from media.resample import Doubler
 from media.voice import MAX_PENDING, Part, Voice, audio_formats, is_framed
 from rtp.columns import Slots
 from rtp.playout import PlayoutBank
+from rtp.quality import StreamQuality
 from rtp.relay import HEADER, Heard
 from rtp.table import EARS_EVENTS, PAYLOAD_TYPES, StreamTable
 
@@ -59,6 +61,7 @@ class Reception:
     def __init__(self, streams: StreamTable, event: Callable[[int, bytes, int, int, float], None]) -> None:
         self.banks = {rate: PlayoutBank(rate) for rate in RATES}
         self.concealers = {rate: Concealer(rate) for rate in RATES}
+        self.qualities = {rate: StreamQuality(bank) for rate, bank in self.banks.items()}
         self.counters = {"bad_payload": 0}
         self.voices: dict[int, Voice] = {}
         """By row of the stream table."""
@@ -310,12 +313,15 @@ class Reception:
         clock = chosen[2]
         rate = voice.rate if is_framed(chosen) else 8000
         bank = self.banks[rate]
+        quality, codec = self.qualities[rate], impairment(chosen)
         if voice.bank is bank and voice.clock == clock:
+            quality.recode(voice.bank_row, codec)
             return
         self._leave_bank(voice)
         voice.bank, voice.clock = bank, clock
         voice.bank_row = bank.take()
         bank.open(voice.bank_row, clock)
+        quality.open(voice.bank_row, codec)
         voice.emptied = 0
         self.concealers[rate].reset(voice.bank_row)
         self._bank_row[voice.number] = voice.bank_row

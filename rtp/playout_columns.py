@@ -41,7 +41,7 @@ class PlayoutColumns:
         missed, bursts      whole frames that were not there when due, and how many runs of them there were
         burst_frames, burst_missed, burst_count
                             of the bursts of RFC 3611 4.7.2: their lengths, what was missing in them, their number
-        due                 float: when the row's next `play` is expected; infinite before the first
+        due                 float: when the row's next `play` is expected; minus infinity before the first
         delay               float: samples, mean time from a packet's arrival to its playout
     Sequence
         seq_top, seq_base   extended numbers, highest and first; -1: none yet
@@ -170,7 +170,7 @@ class PlayoutColumns:
         self.scaled += int(self.rate != clock)
         self.lows[:, row] = FAR
         self.delay[row] = 0.0
-        self.due[row] = np.inf
+        self.due[row] = -np.inf
         self.ring[row] = MISSING
 
     def _grow(self, more: int) -> None:
@@ -182,7 +182,7 @@ class PlayoutColumns:
             setattr(self, name, whole)
         self.lows = np.concatenate((self.lows, np.full((BUCKETS, more), FAR, np.int64)), axis=1)
         self.delay = np.concatenate((self.delay, np.zeros(more)))
-        self.due = np.concatenate((self.due, np.full(more, np.inf)))
+        self.due = np.concatenate((self.due, np.full(more, -np.inf)))
         self.ring = np.concatenate((self.ring, np.full((more, RING, self.n), MISSING, np.int16)))
         self.frames = self.ring.reshape(-1, self.n)  # the same, frame by frame: row * RING + frame % RING
         self.mark = np.zeros(self.capacity, np.int64)

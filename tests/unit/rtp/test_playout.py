@@ -102,6 +102,17 @@ def test_the_first_packet_plays_after_20_to_40_ms(at: float) -> None:
     assert not any(voice.missing)
 
 
+def test_a_packet_before_the_row_ever_played_waits_as_long() -> None:
+    """When the row plays is not known yet: it may be at once."""
+    voice = Voice()
+    voice.packet(0, TICK)
+    for k in range(1, 4):
+        voice.tick()
+        voice.packet(k, TICK)
+    assert voice.heard == [0, 1, 2]
+    assert voice.delay >= voice.bank.n
+
+
 def test_the_first_packet_lies_on_a_frame_boundary_and_positions_follow_it_over_the_wrap() -> None:
     voice = Voice()
     voice.tick(5)

@@ -14,8 +14,11 @@ import numpy.typing as npt
 from media.audio_commands import AudioEvent, Quality
 from media.codecs import traits
 from media.commands import Format, StreamSettings
-from rtp import emodel
+from rtp import emodel, rtcp_xr
 from rtp.latch import Peer
+from rtp.playout import PlayoutBank
+from rtp.playout_arrival import MAX_DELAY_SECONDS
+from rtp.playout_bursts import GMIN, bursts
 from rtp.quality import INTERVAL_SECONDS, Interval, RelayQuality, Scores, Summary
 from rtp.table import StreamTable
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from media.voice import Voice
 
 I64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
 
 _G113 = {name.lower(): codec for name, codec in emodel.CODECS.items()}
 
@@ -86,6 +90,44 @@ class QualityWatch:
     def summary(self, row: int) -> Summary:
         return self.scores.summary(row)
 
+    def rated(self, rows: I64) -> Bool:
+        """Of which of these there is a score."""
+        rated: Bool = self.scores.last[rows] >= 0
+        return rated
+
+    def voip(self, rows: I64) -> rtcp_xr.VoipColumns:
+        """RFC 3611 4.7 of these rows, since reception began; the scores are those of the last interval."""
+        table, zeros, scores = self._table, np.zeros(len(rows)), self.scores
+        expected = table.top[rows] - table.base[rows] + 1
+        missing = expected - (table.received[rows] - table.base_received[rows])
+        loss = np.clip(missing / np.maximum(expected, 1), 0.0, 1.0)
+        found = rtcp_xr.VoipColumns(
+            ssrc=table.ssrc[rows],
+            loss=loss,
+            discard=zeros.copy(),
+            burst_density=zeros.copy(),
+            # How losses cluster is not known of what is only relayed: as if each was alone.
+            gap_density=loss.copy(),
+            burst_ms=zeros.copy(),
+            gap_ms=expected * self._relayed.packet_ms[rows],
+            round_trip_ms=table.round_trip[rows].clip(0) * 1000,
+            end_system_ms=zeros.copy(),
+            gmin=GMIN,
+            r_factor=scores.rating[rows],
+            mos_lq=scores.listening[rows],
+            mos_cq=scores.last[rows],
+            buffer_ms=zeros.copy(),
+            buffer_max_ms=zeros.copy(),
+            buffer_limit_ms=zeros.copy(),
+            plays=np.zeros(len(rows), np.bool_),
+        )
+        voices = [(index, self._reception.voices.get(row)) for index, row in enumerate(rows.tolist())]
+        for bank in self._reception.banks.values():
+            of = [(index, voice.bank_row) for index, voice in voices if voice is not None and voice.bank is bank]
+            if of:
+                _of_bank(bank, found, np.array([index for index, _ in of]), np.array([row for _, row in of]))
+        return found
+
     # -- below
 
     def _measure_voices(self, rate: int, voices: list[Voice]) -> tuple[I64, Interval]:
@@ -109,3 +151,20 @@ class QualityWatch:
                     jitter_ms=float(table.jitter[row] / table.clock[row] * 1000),
                 )
             )
+
+
+def _of_bank(bank: PlayoutBank, found: rtcp_xr.VoipColumns, at: I64, rows: I64) -> None:
+    """What a jitter buffer knows better than the relay; `rows` of it are the entries `at` of `found`."""
+    c, expected = bank.columns, bank.expected(rows)
+    total = np.maximum(expected, 1)
+    found.loss[at] = bank.lost(rows) / total
+    found.discard[at] = (c.late[rows] + c.strange[rows]) / total
+    clusters = bursts(c, rows, expected)
+    found.burst_density[at], found.gap_density[at] = clusters.burst_density, clusters.gap_density
+    found.burst_ms[at], found.gap_ms[at] = clusters.burst_ms, clusters.gap_ms
+    delay = bank.delay_ms(rows)
+    found.buffer_ms[at] = delay
+    # 4.7.4: what it takes from the network to the ear, and from the mouth to the network: a packet.
+    found.end_system_ms[at] = delay + c.packet[rows] * (1000 / bank.rate)
+    found.buffer_max_ms[at] = found.buffer_limit_ms[at] = MAX_DELAY_SECONDS * 1000
+    found.plays[at] = True

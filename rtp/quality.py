@@ -133,14 +133,14 @@ class RelayQuality:
     """Estimates for streams that are only relayed, by row of the stream table. What the far end's jitter buffer does is
     assumed: it delays by twice the jitter, at least ASSUMED_BUFFER_MS, and nothing comes too late for it."""
 
-    __slots__ = ("_bpl", "_fixed_ms", "_ie", "_received", "_ssrc", "_table", "_top")
+    __slots__ = ("_bpl", "_ie", "_look_ahead", "_received", "_ssrc", "_table", "_top", "packet_ms")
 
     def __init__(self, table: StreamTable) -> None:
         self._table = table
         self._ssrc: I64 = np.zeros(0, np.int64)
         self._top: I64 = np.zeros(0, np.int64)
         self._received: I64 = np.zeros(0, np.int64)
-        self._ie = self._bpl = self._fixed_ms = np.zeros(0)
+        self.packet_ms = self._ie = self._bpl = self._look_ahead = np.zeros(0)
         self._grow()
 
     def open(self, row: int) -> None:
@@ -151,8 +151,8 @@ class RelayQuality:
 
     def recode(self, row: int, codec: emodel.Codec, packet_ms: float) -> None:
         """What its peer sends from now on."""
-        self._ie[row], self._bpl[row], look_ahead = codec
-        self._fixed_ms[row] = packet_ms + look_ahead
+        self._ie[row], self._bpl[row], self._look_ahead[row] = codec
+        self.packet_ms[row] = packet_ms
 
     def measure(self, rows: I64) -> tuple[I64, Interval]:
         """The time since these rows were measured last: those of them that are relayed now, and their interval."""
@@ -166,7 +166,7 @@ class RelayQuality:
         buffer_ms = np.maximum(2 * jitter_ms, ASSUMED_BUFFER_MS)
         # From the talker to here, and on to the listener.
         trips = table.round_trip[rows].clip(0) + table.round_trip[table.target[rows]].clip(0)
-        delay = self._fixed_ms[rows] + buffer_ms + trips * 500
+        delay = self.packet_ms[rows] + self._look_ahead[rows] + buffer_ms + trips * 500
         return rows, estimate(expected, loss, delay, self._ie[rows], self._bpl[rows], np.ones(len(rows)))
 
     def _grow(self) -> None:
@@ -174,7 +174,7 @@ class RelayQuality:
         self._ssrc = np.concatenate((self._ssrc, np.full(more, -1, np.int64)))
         for name in ("_top", "_received"):
             setattr(self, name, np.concatenate((getattr(self, name), np.zeros(more, np.int64))))
-        for name in ("_ie", "_bpl", "_fixed_ms"):
+        for name in ("packet_ms", *_REAL):
             setattr(self, name, np.concatenate((getattr(self, name), np.zeros(more))))
 
 

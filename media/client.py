@@ -37,8 +37,11 @@ from rtp.ports import PortPool
 MIXER_TICK_SECONDS = 0.005  # one of the mixer's phases
 HELD_UP_SECONDS = 0.1  # ticks that are later are left out: nobody wants to hear them any more
 LATENESS_MS = 64
-FEW_PACKETS = 64  # in a batch: below, what a batch costs is mostly its own
+LATE_MS = 5  # a frame that leaves so long after its moment is counted as late
+FEW_PACKETS = 128  # in a batch: below, what a batch costs is mostly its own
+FEW_SECONDS = 0.008  # then they are collected every other tick
 TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
+MIN_TICK_SECONDS = 0.001  # for everything else in the loop
 BUSY_SECONDS = 0.006  # batches closer together than this are load
 MIND_SECONDS = 0.25  # reports, silences and idle ports are looked after so often
 SHRINK_SECONDS = 10.0
@@ -176,8 +179,13 @@ class EngineDriver:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Packets dropped that were no stream's, by cause."""
-        return self._engine.counters | self._engine.srtp.counters | self._sockets.counters
+        """Packets dropped that were no stream's, by cause; what the mixer could not decode, and was too late with."""
+        mixer = {
+            **self._engine.mixer.reception.counters,
+            "frames_late": int(self.lateness[LATE_MS:].sum()),
+            "ticks_skipped": self.skipped,
+        }
+        return self._engine.counters | self._engine.srtp.counters | self._sockets.counters | mixer
 
     @property
     def streams(self) -> int:
@@ -255,7 +263,8 @@ class EngineDriver:
                 loop.add_reader(self._sockets.fileno(), self._ready)
             else:
                 # A full batch left some behind: go on as soon as everybody else had a turn.
-                delay = 0 if count == self._slots.capacity else TICK_SECONDS
+                spent = time.monotonic() - now
+                delay = 0 if count == self._slots.capacity else max(MIN_TICK_SECONDS, TICK_SECONDS - spent)
                 self._timer = loop.call_later(delay, self._collect)
 
     def _drain(self, now: float) -> int:
@@ -310,14 +319,7 @@ class EngineDriver:
             self._tick += gone
             self.skipped += gone
             due += gone * MIXER_TICK_SECONDS
-        self._due = due + MIXER_TICK_SECONDS
-        self._last_batch = now
         try:
-            # Few packets that nobody waits for are worth half as many batches.
-            if self._tick & 1 or self._collected >= FEW_PACKETS or self._engine.relay.relayed:
-                self._collected = count = self._drain(now)
-                while count == self._slots.capacity:
-                    count = self._drain(time.monotonic())
             made = 0
             for batch in self._engine.mix(self._tick, now):
                 self._send(*batch)
@@ -326,15 +328,29 @@ class EngineDriver:
                 self.packets_out += made
                 late = int((time.monotonic() - due) * 1000)
                 self.lateness[min(max(late, 0), LATENESS_MS - 1)] += made
+            # Few packets that nobody waits for are worth half as many batches.
+            now = time.monotonic()
+            if now - self._last_batch > FEW_SECONDS or self._crowded:
+                self._last_batch = now
+                self._collected = count = self._drain(now)
+                while count == self._slots.capacity:
+                    count = self._drain(time.monotonic())
         finally:
-            # Whatever goes wrong in a tick, the next one comes.
-            self._tick += 1
+            # Whatever goes wrong in a tick, the next one comes. Waking up is dear: what has nothing to do is left out.
+            steps = 2 if mixer.rests(self._tick + 1) and not self._crowded else 1
+            self._tick += steps
+            self._due = due + steps * MIXER_TICK_SECONDS
             if mixer.idle:
                 self._ticker = None
                 loop.add_reader(self._sockets.fileno(), self._ready)
             else:
                 self._ticker = loop.call_later(max(0.0, self._due - time.monotonic()), self._on_tick)
         self._tell()
+
+    @property
+    def _crowded(self) -> bool:
+        """Packets are many, or somebody waits for them: then every tick collects."""
+        return self._collected >= FEW_PACKETS or self._engine.relay.relayed > 0
 
     def _mind(self) -> None:
         """Reports, silences, idle ports."""

@@ -20,6 +20,7 @@ from media.audio_commands import (
     Detect,
     PauseRecording,
     Play,
+    PlayEnded,
     SendDigits,
     SetRecordingChannels,
     SetRoom,
@@ -130,6 +131,7 @@ class MediaEngine:
         self._streams: dict[int, _Stream] = {}
         self._by_ssrc: dict[int, _Stream] = {}
         self._pairs: dict[int, tuple[int, int]] = {}  # rooms that are bridges
+        self._paired: dict[int, int] = {}  # stream -> such a room that it is in
         self._silence_checked = now
 
     def __len__(self) -> int:
@@ -194,9 +196,14 @@ class MediaEngine:
             self._reports.begin(row, now)
         self.mixer.configure(stream, row, settings)
         self._arrange(stream, state)
+        if before is None and self.mixer.awaits(stream):
+            self._voices([stream])
+            self.mixer.joins(stream)
 
     def bridge(self, a: int, b: int) -> None:
         """Pass packets between two streams, in both directions as far as their settings let them."""
+        for stream in (a, b):
+            self._drop_pair(stream)
         first, second = self._streams.get(a), self._streams.get(b)
         if first is None or second is None or first is second or first.partner == b:
             return
@@ -220,6 +227,7 @@ class MediaEngine:
     def unbridge(self, stream: int) -> None:
         """Pass nothing from and to a stream."""
         state = self._streams.get(stream)
+        self._drop_pair(stream)
         if state is None or state.partner is None:
             return
         other = state.partner
@@ -241,10 +249,17 @@ class MediaEngine:
                     mixer.set_volume(command)
             case Play(stream=stream):
                 if not command.room:
+                    if self._deaf_to(stream):
+                        why = f"stream {stream} agreed on no codec that can be encoded here"
+                        self.events.append(PlayEnded(command.play, "failed", why))
+                        return
                     self._voices([stream])
                 elif command.room in self._pairs:
                     self._unpair(command.room)
                 mixer.play(command)
+                if not command.room:
+                    # At once: until it is mixed, the relay and the player would both number its packets.
+                    self._needs_changed(stream)
             case StopPlay():
                 mixer.stop_play(command)
             case SendDigits(stream=stream):
@@ -266,10 +281,16 @@ class MediaEngine:
             case _:
                 assert_never(command)
 
+    def _deaf_to(self, stream: int) -> bool:
+        """Whether what is made here can't be sent to a stream: its codecs are relayed only."""
+        state = self._streams.get(stream)
+        return state is not None and state.settings is not None and preferred(state.settings) is None
+
     def _unpair(self, room: int) -> None:
         """Make a real room of one that is a bridge: something plays to all of it."""
-        a, b = self._pairs.pop(room)
+        a, b = self._pairs[room]
         for stream in (a, b):
+            self._drop_pair(stream)
             state = self._streams.get(stream)
             if state is not None:
                 self._part(stream, state)
@@ -414,7 +435,15 @@ class MediaEngine:
         state.problem = why
         self.events.append(StreamFailed(stream, why))
 
+    def _drop_pair(self, stream: int) -> None:
+        """A stream is in one room at most: the one that was a bridge of it is none any more."""
+        room = self._paired.get(stream)
+        if room is not None:
+            for each in self._pairs.pop(room):
+                del self._paired[each]
+
     def _part(self, stream: int, state: _Stream) -> None:
+        self._drop_pair(stream)
         if state.partner is None:
             return
         other = self._streams.get(state.partner, state)
@@ -452,6 +481,9 @@ class MediaEngine:
     def _mixes(self, stream: int, state: _Stream, other: _Stream) -> bool:
         """Whether a bridge needs more than a relay."""
         if state.settings is None or other.settings is None or state.partner is None:
+            return False
+        if preferred(state.settings) is None or preferred(other.settings) is None:
+            # A codec that nobody here can encode goes through as it is, whatever is wanted.
             return False
         if self.mixer.busy(stream) or self.mixer.busy(state.partner) or state.decoded or other.decoded:
             return True
@@ -532,17 +564,12 @@ class MediaEngine:
         return found
 
     def _set_room(self, command: SetRoom) -> None:
-        before = self._pairs.pop(command.room, None)
         plain = command.gain == 1.0 and not command.gains and not command.talkers
-        if plain and len(command.members) == 2 and command.room not in self.mixer.rooms:
-            a, b = command.members
-            if before is not None and set(before) != {a, b}:
-                self.unbridge(before[0])
-            self._pairs[command.room] = (a, b)
-            self.bridge(a, b)
+        if plain and len(set(command.members)) == 2 and self._can_pair(command.room, command.members):
+            self._pair(command.room, *command.members)
             return
-        if before is not None:
-            self.unbridge(before[0])
+        if command.room in self._pairs:
+            self.unbridge(self._pairs[command.room][0])
         for stream in command.members:
             state = self._streams.get(stream)
             if state is not None:
@@ -553,8 +580,29 @@ class MediaEngine:
         for stream in left:
             self._needs_changed(stream)
 
+    def _can_pair(self, room: int, members: tuple[int, ...]) -> bool:
+        """Whether a room of two is a bridge: unless it is mixed already, and has to be."""
+        if room not in self.mixer.rooms:
+            return True
+        if self.mixer.plays_to_all(room) or any(self.mixer.busy(stream) for stream in members):
+            return False
+        settings = [self.settings(stream) for stream in members]
+        a, b = settings
+        return a is not None and b is not None and _understand(a, b)
+
+    def _pair(self, room: int, a: int, b: int) -> None:
+        if self._pairs.get(room) not in ((a, b), (b, a)):
+            if room in self._pairs:
+                self.unbridge(self._pairs[room][0])
+            self._close_room(room)
+            for stream in (a, b):
+                self._drop_pair(stream)
+        self.bridge(a, b)
+        self._pairs[room] = (a, b)
+        self._paired[a] = self._paired[b] = room
+
     def _close_room(self, room: int) -> None:
-        pair = self._pairs.pop(room, None)
+        pair = self._pairs.get(room)
         if pair is not None:
             self.unbridge(pair[0])
             return

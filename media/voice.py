@@ -54,6 +54,7 @@ class Voice:
         "phase",
         "player",
         "rate",
+        "resting",
         "room",
         "sends_digits",
         "settings",
@@ -82,6 +83,7 @@ class Voice:
         # Received.
         self.bank: PlayoutBank | None = None
         self.bank_row = 0
+        self.resting = False  # nobody hears it: its packets are left to the relay's counters
         self.clock = 0
         self.payload_type = -1  # of what came last
         self.decoders: dict[int, FramedCodec] = {}
@@ -132,7 +134,7 @@ class Voice:
     @property
     def mixed(self) -> bool:
         """Whether its audio is made here, not relayed."""
-        return self.room is not None or self.player is not None
+        return self.room is not None or self.player is not None or self.sends_digits
 
     def forget_decoders(self) -> None:
         """What comes next is decoded anew; native memory is given back."""

@@ -16,8 +16,8 @@ import softswitch.cli.schema as schema
 import softswitch.cli.serve as serve
 import softswitch.cli.status as status
 
-COMMANDS = (serve, check, init, schema, reload, status, load, cdr, media_worker)  # in the order of `--help`
-COMMANDS = (serve, check, init, schema, reload, status, record, load, cdr)  # in the order of `--help`
+# In the order of `--help`.
+COMMANDS = (serve, check, init, schema, reload, status, record, load, cdr, media_worker)
 
 
 def make_app() -> typer.Typer:

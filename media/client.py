@@ -112,9 +112,13 @@ class EngineDriver:
     """
 
     def __init__(
-        self, hosts: tuple[str, ...], on_events: Callable[[], None], studio: StudioSettings | None = None
+        self,
+        hosts: tuple[str, ...],
+        on_events: Callable[[], None],
+        studio: StudioSettings | None = None,
+        rtcp_xr: bool = False,
     ) -> None:
-        """Without `studio` nothing can be played or recorded."""
+        """Without `studio` nothing can be played or recorded. `rtcp_xr`: `MediaSettings`."""
         self._on_events = on_events
         self._hosts = [canonical(host) for host in hosts]
         self._families = [family_of(host) for host in self._hosts]
@@ -124,7 +128,7 @@ class EngineDriver:
         self._stopped = False
         self._studio = None if studio is None else OpenStudio(studio, self._post)
         opened = NO_STUDIO if self._studio is None else self._studio.studio
-        self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time(), opened)
+        self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time(), opened, rtcp_xr)
         self.events: list[MediaEvent] = self._engine.events
         # Indexes of the RTP and RTCP sockets of each host, by RTP port.
         self._bound: dict[int, list[tuple[int, int]]] = {}
@@ -436,7 +440,7 @@ class InProcessMedia(EngineDriver):
     def __init__(
         self, settings: MediaSettings, on_events: Callable[[], None], studio: StudioSettings | None = None
     ) -> None:
-        super().__init__(settings.hosts, on_events, studio)
+        super().__init__(settings.hosts, on_events, studio, settings.rtcp_xr)
         self._settings = settings
         first, last = settings.rtp_ports
         self._pool = PortPool(first, last, settings.shared_ports)

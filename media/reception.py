@@ -17,10 +17,12 @@ from media.codecs.comfort_noise import NoiseSource
 from media.codecs.framed import CodecError, FramedCodec
 from media.commands import StreamSettings
 from media.conceal import Concealer
+from media.quality import impairment
 from media.resample import Doubler
 from media.voice import MAX_PENDING, Part, Voice, audio_formats, is_framed
 from rtp.columns import Slots
 from rtp.playout import PlayoutBank
+from rtp.quality import StreamQuality
 from rtp.relay import HEADER, Heard
 from rtp.table import EARS_AUDIO, EARS_EVENTS, PAYLOAD_TYPES, StreamTable
 
@@ -62,6 +64,7 @@ class Reception:
     def __init__(self, streams: StreamTable, event: Callable[[int, bytes, int, int, float], None]) -> None:
         self.banks = {rate: PlayoutBank(rate) for rate in RATES}
         self.concealers = {rate: Concealer(rate) for rate in RATES}
+        self.qualities = {rate: StreamQuality(bank) for rate, bank in self.banks.items()}
         self.counters = {"bad_payload": 0}
         self.voices: dict[int, Voice] = {}
         """By row of the stream table."""
@@ -311,15 +314,21 @@ class Reception:
         voices = [voice for voice, _, _, _, _ in packets]
         heads = np.array([head for _, _, _, head, _ in packets])
         samples = [self._decoder(voice, kind).samples(payload) for voice, kind, payload, _, _ in packets]
+        rows = np.array([voice.bank_row for voice in voices])
         places = bank.arrived(
-            np.array([voice.bank_row for voice in voices]),
+            rows,
             np.array([stamp for _, _, _, _, stamp in packets]),
             heads & _SEQUENCE,
             heads & _MARK != 0,
             np.array(samples),
             now,
         )
-        for place, (voice, payload_type, payload, _, _) in zip(places.tolist(), packets, strict=True):
+        emptied = bank.columns.emptied[rows].tolist()
+        for place, times, (voice, payload_type, payload, _, _) in zip(places.tolist(), emptied, packets, strict=True):
+            if times != voice.emptied:
+                # What waits was of a timeline that is gone, as what was in the ring.
+                voice.emptied = times
+                voice.pending.clear()
             if place >= 0 and place >= voice.decoded and len(voice.pending) < MAX_PENDING:
                 voice.pending[place] = (payload_type, payload)
 
@@ -343,12 +352,16 @@ class Reception:
         clock = chosen[2]
         rate = voice.rate if is_framed(chosen) else 8000
         bank = self.banks[rate]
+        quality, codec = self.qualities[rate], impairment(chosen)
         if voice.bank is bank and voice.clock == clock:
+            quality.recode(voice.bank_row, codec)
             return
         self._leave_bank(voice)
         voice.bank, voice.clock = bank, clock
         voice.bank_row = bank.take()
         bank.open(voice.bank_row, clock)
+        quality.open(voice.bank_row, codec)
+        voice.emptied = 0
         self.concealers[rate].reset(voice.bank_row)
         self._bank_row[voice.number] = voice.bank_row
         self._doubler.reset(voice.number)

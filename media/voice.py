@@ -38,6 +38,7 @@ class Voice:
         "decoded",
         "decoders",
         "detects",
+        "emptied",
         "encoder",
         "encoder_key",
         "heard",
@@ -88,6 +89,7 @@ class Voice:
         self.decoders: dict[int, FramedCodec] = {}
         self.pending: dict[int, tuple[int, bytes]] = {}  # position -> payload type, payload
         self.decoded = 0  # position up to which payloads have been decoded; 0: nothing is being decoded
+        self.emptied = 0  # times that its row was emptied (`PlayoutColumns`) when `pending` was last looked at
         self.heard_until = 0  # position up to which they were really there
         # Sent.
         self.encoder: Encoder | None = None

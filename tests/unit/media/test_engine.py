@@ -20,7 +20,8 @@ from media.commands import (
     StreamSilent,
     StreamStats,
 )
-from media.engine import MAX_ROUND_TRIP, REPORT_SECONDS, REPORTS_PER_TICK, MediaEngine
+from media.engine import MAX_ROUND_TRIP, MediaEngine
+from media.reports import REPORT_SECONDS, REPORTS_PER_TICK
 from rtp import rtcp
 from rtp.address import FAMILY_V4, sockaddr
 from rtp.columns import Slots

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from audio_world import EVENTS, G722, LEVEL, OPUS, PCMA, PCMU, Phone, World, sine, studio, tone_level
 
-from media.audio_commands import SetRoom
+from media.audio_commands import SetRoom, SetVolume
 from media.codecs import framed, table
 from media.codecs.comfort_noise import QUIETEST
-from media.commands import Format
+from media.commands import Format, MediaAddress, StreamSettings
+from media.engine import MediaEngine
+from rtp.address import FAMILY_V4, sockaddr
+from rtp.columns import Slots
 
 L16_TYPE: Format = (97, "L16", 8000)
 NOISE: Format = (13, "CN", 8000)
@@ -253,3 +256,28 @@ def test_many_voices_grow_all_columns() -> None:
         a, b = phones[place], phones[place + 1]
         assert a.level(b.hertz) == pytest.approx(LEVEL, rel=0.15)
         assert b.level(a.hertz) == pytest.approx(LEVEL, rel=0.15)
+
+
+def test_payloads_that_wait_are_forgotten_when_a_jump_empties_the_row() -> None:
+    engine = MediaEngine(random.Random(1), 100.0, 1_700_000_000.0)
+    engine.open(1, 1, 2, FAMILY_V4)
+    remote = MediaAddress("192.0.2.1", 4000, 4001)
+    engine.configure(1, StreamSettings(remote=remote, formats=((9, "G722", 8000),)), 100.0)
+    engine.audio(SetVolume(1, heard=0.5), 100.0)
+    voice = engine.mixer.voices[1]
+    payload = framed("G722", 16000).encode(np.zeros(320, np.int16))
+    slots = Slots(64)
+
+    def send(*packets: tuple[int, int], now: float) -> None:
+        slots.clear()
+        for seq, stamp in packets:
+            slots.put(struct.pack("!BBHII", 0x80, 9, seq, stamp, 77) + payload, sockaddr("192.0.2.1", 4000), 1)
+        engine.packets(slots, now)
+
+    send(*[(seq, seq * 160) for seq in range(14)], now=100.0)
+    assert len(voice.pending) == 14
+    # Two that agree that the timestamps have jumped, with more waiting than the largest delay.
+    send((14, 900000), (15, 900160), now=100.01)
+    assert voice.bank is not None
+    assert voice.bank.columns.emptied[voice.bank_row] == 1
+    assert list(voice.pending) == [int(voice.bank.columns.top[voice.bank_row]) - 320]

@@ -1,7 +1,7 @@
 """Every pair of codecs between real phones: each phone has one codec alone, a tone and speech cross in both directions.
 
-All calls are up at once, on one switch. What a phone sends is a file: a tone of 1 kHz, one of 5 kHz (which only phones of
-the wide band have), and speech. What it hears is what baresip has decoded. Speech is judged by PESQ of the narrow band
+All calls are up at once, on one switch. What a phone sends is a file: a tone of 1 kHz, one of 5 kHz (only phones of the
+wide band have it), and speech. What it hears is what baresip has decoded. Speech is judged by PESQ of the narrow band
 (ITU-T P.862) at 8000 Hz, whatever the codec. A synthesiser's voice gets the noise of a room (-55 dBov): without it PESQ
 compares its pauses with the steps of G.711.
 """

@@ -32,15 +32,15 @@ class Measured(NamedTuple):
     present: float
 
 
-def write_tone(path: Path, tone: Tone, seconds: float) -> None:
-    """A WAV file, mono, 16 bits, 8 kHz."""
-    time = np.arange(int(RATE * seconds)) / RATE
+def write_tone(path: Path, tone: Tone, seconds: float, rate: int = RATE, channels: int = 1) -> None:
+    """A WAV file of 16 bits, with the tone on all its channels."""
+    time = np.arange(int(rate * seconds)) / rate
     samples = 10 ** (tone.level / 20) * np.sin(2 * np.pi * tone.frequency * time)
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+        file.setframerate(rate)
+        file.writeframes(np.round(samples * 32767).astype("<i2").repeat(channels).tobytes())
 
 
 def read_wave(path: Path) -> npt.NDArray[np.float64]:

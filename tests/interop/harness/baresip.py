@@ -63,9 +63,11 @@ class Phone:
         encryption: str = "",
         codecs: Sequence[str] = ("PCMA", "PCMU"),
         microphone: Path | None = None,
+        rate: int = 8000,
+        channels: int = 1,
     ) -> None:
         """`encryption`: a `mediaenc` of baresip's: srtp (RTP/AVP with a=crypto), srtp-mand (RTP/SAVP). `microphone`: a
-        WAV file to send instead of the tone; it must have the rate and channels of the codec, and is sent once."""
+        WAV file to send instead of the tone. `rate`, `channels`: those of the codec, for the tone's file."""
         self.user = user
         self.tone = tone
         self.directory = directory / f"phone-{user}"
@@ -81,7 +83,7 @@ class Phone:
         self._control = (host, self.port + 2)
         if microphone is None:
             microphone = self.directory / "tone.wav"
-            write_tone(microphone, tone, TONE_SECONDS)
+            write_tone(microphone, tone, TONE_SECONDS, rate, channels)
         text = CONFIG.format(
             host=host,
             port=self.port,

@@ -1,8 +1,7 @@
-"""Conferences and announcements with real phones: who hears whom, and what is heard, by its spectrum."""
+"""Conferences of real phones: who hears whom, by the spectrum."""
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
-from harness.audio import RATE, Tone, level_at, write_tone
+from harness.audio import RATE, Tone, level_at
 from harness.baresip import Phone
 from harness.switch import FOR_SIPP, Switch
 from harness.waiting import wait_for
@@ -21,15 +20,7 @@ pytestmark = pytest.mark.interop
 F64 = npt.NDArray[np.float64]
 
 TONES = {"101": Tone(400.0, -18.0), "102": Tone(700.0, -18.0), "103": Tone(1100.0, -18.0)}
-SILENT = Tone(500.0, -90.0)
 ECHO = "answer_and_echo: true\n"
-
-
-def switch_with(directory: Path, *routes: str, **more: object) -> Switch:
-    """A switch with these routes, each a mapping in YAML's short form."""
-    switch = Switch(directory, **more)  # type: ignore[arg-type]
-    switch.replace("dialplan.yaml", ECHO, ECHO + "".join(f"      - {route}\n" for route in routes))
-    return switch
 
 
 def heard(phone: Phone) -> F64:
@@ -38,19 +29,14 @@ def heard(phone: Phone) -> F64:
     return np.asarray(samples[:, 0]) if rate == RATE else np.asarray(samples[:: rate // RATE, 0])
 
 
-def written(phone: Phone) -> float:
-    """Seconds of what a phone has heard so far."""
-    return 0.0 if not list(phone.ear.glob("*-dec.wav")) else phone.heard().stat().st_size / (2 * RATE)
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 def test_each_of_three_hears_the_two_others_and_not_itself(tmp_path: Path, workers: int) -> None:
     """Three codecs, one conference; then one leaves, and the two others hear each other alone."""
     codecs = {"101": "PCMA", "102": "G722", "103": "opus"}
     with (
-        switch_with(
+        Switch(
             tmp_path,
-            '{to: _8XX, answer_and_conference: "{number}"}',
+            routes_of_own=['{to: _8XX, answer_and_conference: "{number}"}'],
             extra=FOR_SIPP + f"media: {{workers: {workers}}}\n",
         ) as switch,
         ExitStack() as stack,

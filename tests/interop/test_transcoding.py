@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 from harness.audio import RATE, Tone, level_at
-from harness.baresip import Phone
+from harness.baresip import FORMAT_OF_CODEC, Phone
 from harness.switch import FOR_SIPP, Switch
 from harness.voices import spoken
 from harness.waiting import wait_for
@@ -34,8 +34,7 @@ pytestmark = pytest.mark.interop
 
 F32 = npt.NDArray[np.float32]
 
-CODECS = {"PCMU": (8000, 1), "PCMA": (8000, 1), "G722": (16000, 1), "opus": (48000, 2)}
-"""Rate and channels of what a phone of that codec records and plays."""
+CODECS = {codec: FORMAT_OF_CODEC[codec] for codec in ("PCMU", "PCMA", "G722", "opus")}
 NARROW = ("PCMU", "PCMA")
 PAIRS = tuple(combinations_with_replacement(CODECS, 2))
 TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background. These days are rare."

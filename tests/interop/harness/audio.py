@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 RATE = 8000
 FRAME = 160  # 20 ms
@@ -44,12 +45,14 @@ def write_tone(path: Path, tone: Tone, seconds: float, rate: int = RATE, channel
 
 
 def read_wave(path: Path) -> npt.NDArray[np.float64]:
-    """Samples from -1 to 1. The file of a phone that was killed may not know its length: the rest is read as it is."""
+    """Samples from -1 to 1 at 8000 Hz, of the first channel. The file of a phone that was killed may not know its
+    length: the rest is read as it is."""
     with wave.open(str(path), "rb") as file:
-        assert (file.getsampwidth(), file.getframerate()) == (2, RATE), f"{path}: {file.getparams()}"
-        channels = file.getnchannels()
+        assert file.getsampwidth() == 2, f"{path}: {file.getparams()}"
+        channels, rate = file.getnchannels(), file.getframerate()
         data = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64) / 32768
-    return data[::channels]
+    samples = data[::channels]
+    return samples if rate == RATE else np.asarray(soxr.resample(samples, rate, RATE))
 
 
 def decode_alaw(payload: bytes) -> npt.NDArray[np.float64]:

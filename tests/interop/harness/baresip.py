@@ -21,6 +21,8 @@ MODULES = Path("/usr/lib/baresip/modules")
 TONE_SECONDS = 60.0
 
 MODULE_OF_CODEC = {"PCMA": "g711", "PCMU": "g711", "G722": "g722", "opus": "opus"}
+FORMAT_OF_CODEC = {"PCMA": (8000, 1), "PCMU": (8000, 1), "G722": (16000, 1), "opus": (48000, 2)}
+"""Rate and channels of what a phone records and plays."""
 
 CONFIG = """poll_method epoll
 sip_listen {host}:{port}
@@ -63,11 +65,9 @@ class Phone:
         encryption: str = "",
         codecs: Sequence[str] = ("PCMA", "PCMU"),
         microphone: Path | None = None,
-        rate: int = 8000,
-        channels: int = 1,
     ) -> None:
         """`encryption`: a `mediaenc` of baresip's: srtp (RTP/AVP with a=crypto), srtp-mand (RTP/SAVP). `microphone`: a
-        WAV file to send instead of the tone. `rate`, `channels`: those of the codec, for the tone's file."""
+        WAV file to send instead of the tone, in the format of the first codec."""
         self.user = user
         self.tone = tone
         self.directory = directory / f"phone-{user}"
@@ -83,7 +83,7 @@ class Phone:
         self._control = (host, self.port + 2)
         if microphone is None:
             microphone = self.directory / "tone.wav"
-            write_tone(microphone, tone, TONE_SECONDS, rate, channels)
+            write_tone(microphone, tone, TONE_SECONDS, *FORMAT_OF_CODEC[codecs[0]])
         text = CONFIG.format(
             host=host,
             port=self.port,

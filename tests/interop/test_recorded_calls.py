@@ -67,14 +67,16 @@ def assert_apart(samples: F64) -> None:
         assert level_at(channel, mine.frequency) - level_at(channel, other.frequency) > APART
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_call_with_hold_and_pause_is_one_file(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(
+    ("workers", "codecs"), [(0, ("PCMA", "PCMA")), (1, ("PCMA", "PCMA")), (0, ("opus", "PCMU")), (1, ("G722", "opus"))]
+)
+def test_a_call_with_hold_and_pause_is_one_file(tmp_path: Path, workers: int, codecs: tuple[str, str]) -> None:
     """Talk, hold, talk, pause of the recording, talk: the file is as long as the call."""
     switch = Switch(tmp_path, extra=ALWAYS + f"media: {{workers: {workers}}}\n")
     with (
         switch,
-        Phone(tmp_path, "101", switch.password("101"), switch.address, LOW) as anna,
-        Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH) as ben,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, LOW, codecs=codecs[:1]) as anna,
+        Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH, codecs=codecs[1:]) as ben,
     ):
         anna.call("102")
         anna.wait_event("CALL_ESTABLISHED")
@@ -103,7 +105,8 @@ def test_a_call_with_hold_and_pause_is_one_file(tmp_path: Path, workers: int) ->
     assert path.name[-20:] in told.replace("\n", "").replace(" ", "")
     samples, content = read(path), described(path)
     seconds = samples.shape[1] / RATE
-    print(f"{workers} workers: talked {record['billsec']} s, recorded {seconds} s, {seconds_heard(samples)} s of tones")
+    tones = "{:.2f} and {:.2f} s of tones".format(*seconds_heard(samples))
+    print(f"{workers} workers, {codecs}: talked {record['billsec']} s, recorded {seconds} s, {tones}")
     assert seconds == pytest.approx(float(record["billsec"]), abs=0.2)
     assert (content["state"], content["file"], content["contact"]) == ("ended", path.name, call.contact)
     assert (content["seconds"], content["rate"], content["channels"]) == (seconds, RATE, 2)
@@ -121,14 +124,15 @@ def test_a_call_with_hold_and_pause_is_one_file(tmp_path: Path, workers: int) ->
         assert not there[round((hold[0] + EDGE) * 50) : round((hold[1] - EDGE) * 50)].any()
 
 
-def test_what_was_recorded_outlives_the_media_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("codecs", [("PCMA", "PCMA"), ("G722", "PCMA")])
+def test_what_was_recorded_outlives_the_media_process(tmp_path: Path, codecs: tuple[str, str]) -> None:
     """kill -9 of the process that records: its file plays, and once the call has moved there is another."""
     expected = ("media worker lost", "recording failed")
     switch = Switch(tmp_path, extra=ALWAYS + "media: {workers: 1}\n", expected_errors=expected)
     with (
         switch,
-        Phone(tmp_path, "101", switch.password("101"), switch.address, LOW) as anna,
-        Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH) as ben,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, LOW, codecs=codecs[:1]) as anna,
+        Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH, codecs=codecs[1:]) as ben,
     ):
         anna.call("102")
         anna.wait_event("CALL_ESTABLISHED")

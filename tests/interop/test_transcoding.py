@@ -8,6 +8,9 @@ compares its pauses with the steps of G.711.
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 import wave
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,13 +25,15 @@ import pytest
 import soundfile
 from harness.audio import RATE, Tone, level_at
 from harness.baresip import FORMAT_OF_CODEC, Phone
-from harness.switch import FOR_SIPP, Switch
+from harness.capture import Capture
+from harness.switch import FOR_SIPP, RTP_PORTS, Switch
 from harness.voices import spoken
 from harness.waiting import wait_for
 from pesq import pesq
 
 from media.codecs import framed, table
 from media.resample import convert
+from softswitch.control import WorkerRow
 
 pytestmark = pytest.mark.interop
 
@@ -210,3 +215,65 @@ def test_a_tone_and_speech_cross_both_ways(calls: dict[tuple[str, str], list[Hea
         if set(pair) <= set(NARROW):
             assert reached >= LEAST_OF_G711
         assert reached >= best - WORSE
+
+
+def workers(switch: Switch) -> list[WorkerRow]:
+    return switch.status().media.workers
+
+
+def test_a_transcoded_call_outlives_hold_and_the_death_of_its_process(tmp_path: Path) -> None:
+    """PCMU and PCMA, read off the wire: both are heard after each hold, and after the call has moved."""
+    ends = {"101": ("PCMU", Tone(440.0, -12.0)), "102": ("PCMA", Tone(1000.0, -18.0))}
+    lines = "".join(f'  "{number}": {{codecs: [{codec}]}}\n' for number, (codec, _) in ends.items())
+    extra = f"{FOR_SIPP}media: {{workers: 1}}\nextensions:\n{lines}"
+    switch = Switch(tmp_path, extra=extra, expected_errors=("media worker lost",))
+    ports = range(switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS)
+
+    def talk_on(seconds: float) -> float:
+        until = (switch.status().calls[0].talking or 0) + seconds
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= until, f"{seconds:g} s more of talk")
+        return time.time()
+
+    with (
+        Capture(tmp_path / "call.pcapng", f"udp portrange {ports.start}-{ports.stop - 1}") as capture,
+        switch,
+        ExitStack() as stack,
+    ):
+        anna, ben = (
+            stack.enter_context(Phone(tmp_path, number, switch.password(number), switch.address, tone, codecs=(codec,)))
+            for number, (codec, tone) in ends.items()
+        )
+        anna.call("102")
+        for phone in (anna, ben):
+            phone.wait_event("CALL_ESTABLISHED")
+        switch.wait_calls(1)
+        spoken_until = [talk_on(1.5)]
+        for phone in (anna, ben):
+            phone.press("hold")
+            wait_for(lambda: switch.status().calls[0].held, "on hold")
+            talk_on(0.5)
+            phone.press("resume")
+            wait_for(lambda: not switch.status().calls[0].held, "no longer on hold")
+            spoken_until.append(talk_on(1.5))
+        [worker] = workers(switch)
+        os.kill(worker.process, signal.SIGKILL)
+        wait_for(lambda: [(w.restarts, w.linked, w.streams) for w in workers(switch)] == [(1, True, 2)], "moved")
+        spoken_until.append(talk_on(2.0))
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
+    streams = capture.audio_from(ports)
+    for receiver, sender in ((anna, ben), (ben, anna)):
+        codec, tone = ends[receiver.user][0], sender.tone
+        packets = sorted(p for (_, to), each in streams.items() if to in receiver.rtp_ports for p in each)
+        assert packets
+        last = packets[-1][0]
+        for until in spoken_until:
+            # The capture's clock begins with its first packet: counted from the end of the call.
+            end = last - (spoken_until[-1] - until)
+            part = b"".join(payload for time_, payload in packets if end - 1.0 <= time_ < end - 0.1)
+            samples = table.decode(codec, np.frombuffer(part, np.uint8)).astype(np.float64) / 32768
+            level = level_at(samples, tone.frequency)
+            print(f"{receiver.user} hears {len(samples) / RATE:.2f} s of {level:.2f} dBFS")
+            assert len(samples) > 0.8 * RATE
+            assert level == pytest.approx(tone.level, abs=1.0)

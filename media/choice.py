@@ -171,7 +171,8 @@ def transcoded_answer(
     common, or the most wanted one. () where there is none.
 
     Telephone-events are those of the offer at the clock of its codec: with a relay where the other leg has any, or
-    takes digits otherwise (`digits`), so that tones in the audio stay what they are; with transcoding wherever offered.
+    takes digits otherwise (`digits`: as tones, by INFO), since many telephones send none as tones themselves; with
+    transcoding wherever offered.
     """
     chosen = answered(codecs, (), theirs, ())
     if chosen and codec_key(chosen[0].codec) == codec_key(theirs[0].codec):

@@ -357,7 +357,8 @@ def relay_answer(
     from its own leg's session. Raises `NoCommonCodec`.
     """
     if policy is not None and offer.transcode and policy.transcode:
-        digits = policy.digits == "info"
+        # An end set to "rfc4733" is sent no tones: then events are of no use to the other one.
+        digits = policy.digits != "rfc4733"
         common = transcoded_answer(offer.codecs, offer.dtmf, session.codecs, session.dtmf, digits)
     else:
         common = answered(offer.codecs, offer.dtmf, session.codecs, session.dtmf)

@@ -257,10 +257,10 @@ class Placement:
             self._is_gone(worker, stream, why)
         for play in [play for play, on in self._plays.items() if on is worker]:
             del self._plays[play]
-            self._tell(PlayEnded(play, "failed", why))
+            self._tell(PlayEnded(play, "failed", f"media worker {worker.terms.name} lost: {why}"))
         for recording in [recording for recording, on in self._recordings.items() if on is worker]:
             del self._recordings[recording]
-            self._tell(RecordingFailed(recording, "", why))
+            self._tell(RecordingFailed(recording, "", f"media worker {worker.terms.name} lost: {why}"))
         for room in [room for room, on in self._rooms.items() if on is worker]:
             del self._rooms[room]
         worker.begin(self._new_end(worker.terms))

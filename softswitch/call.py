@@ -478,6 +478,11 @@ class Call(LoneCaller):
         if leg == self.b:
             self._effects += self._recorder.follow(self._recorded())
 
+    def _moved(self, leg: int, session: AudioSession, now: float) -> None:
+        super()._moved(leg, session, now)
+        if not self._moving and self.state is State.TALKING:
+            self._effects += self._recorder.again(self._recorded())
+
     def _digit_dialled(self, event: DigitDialled) -> None:
         """A digit of one leg, where the media does not bring it to the other."""
         other = self.partner(event.leg)

@@ -9,7 +9,7 @@ What the engine plays and mixes it must be able to encode and decode: codecs tha
 
 from __future__ import annotations
 
-from media.audio_commands import Play, PlayEnded
+from media.audio_commands import Play, PlayEnded, Silence
 from media.codec import is_audio, transcodable
 from media.negotiate import AudioOffer, own_answer, own_offer
 from media.sdp import NoCommonCodec, PayloadType
@@ -18,6 +18,10 @@ from softswitch.causes import Cause
 from softswitch.dialplan.decision import Announce, Confer
 from softswitch.vocabulary import Accept, Answer, AnyEffect, Audio, EnterRoom, RefuseOffer
 from softswitch.vocabulary import Echo as EchoMedia
+
+LAST_HEARD = Silence(0.2)
+"""What an announcement ends with: when the call is over its last packets are still on their way, or in the caller's
+jitter buffer, and a telephone throws those away. Packets of silence push them through buffers that go by packets."""
 
 
 class LoneCaller(LegMedia):
@@ -48,7 +52,7 @@ class LoneCaller(LegMedia):
     def _announce(self, decision: Announce, now: float) -> None:
         """Answer and play; `PlayEnded` ends the call."""
         self._play = self._new_id()
-        play = Play(self._play, decision.sources, stream=self.a)
+        play = Play(self._play, (*decision.sources, LAST_HEARD), stream=self.a)
         self._serve(State.ANNOUNCING, "announcement", Audio(play), now)
 
     def _confer(self, decision: Confer, now: float) -> None:

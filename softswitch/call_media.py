@@ -175,6 +175,10 @@ class LegMedia:
     def _join(self, leg: int) -> None:
         """Let A and this leg hear each other, as their sessions now stand."""
         self._effects.append(Bridge(self.a, leg))
+        self._listen(leg)
+
+    def _listen(self, leg: int) -> None:
+        """Listen for the digits of A and this leg."""
         for each in (self.a, leg):
             # Where the owner says that digits come as tones, they are listened for, and made into events for a leg that
             # has those; else tones are audio like any other.
@@ -366,6 +370,7 @@ class LegMedia:
         if session is None:
             return
         self._moving[leg] = True
+        self._listening.discard(leg)
         self._effects.append(MoveMedia(leg, session.codecs + session.dtmf, session.direction))
         self._join_again()
 
@@ -381,6 +386,7 @@ class LegMedia:
             self._effects.append(EchoMedia(self.a))
         elif self.b is not None:
             self._effects.append(Bridge(self.a, self.b))
+            self._listen(self.b)
 
     def _not_moved(self, leg: int, now: float) -> None:
         """Not now: perhaps in a moment."""

@@ -55,12 +55,13 @@ def rule_of(route: str, ends: Iterable[tuple[str, str]]) -> str:
 class CallRecorder:
     """One call's recordings, one at a time. Methods return what to do."""
 
-    __slots__ = ("_channels", "_contact", "_new_id", "paused", "recording", "rule")
+    __slots__ = ("_broken", "_channels", "_contact", "_new_id", "paused", "recording", "rule")
 
     def __init__(self, contact: Contact, new_id: Callable[[], int]) -> None:
         self._contact = contact
         self._new_id = new_id
         self._channels: Channels = ()
+        self._broken = False  # the last one failed, and nobody has said that it was to end
         self.rule = NEVER
         self.recording = 0
         """The one that runs; 0: none."""
@@ -78,9 +79,22 @@ class CallRecorder:
         self._channels = channels
         return [Audio(SetRecordingChannels(self.recording, channels))]
 
+    def again(self, channels: Channels) -> list[AnyEffect]:
+        """The streams are at another media process: a recording that failed with the first goes on in another file, and
+        one that was paused is paused."""
+        if not self._broken:
+            return []
+        paused = self.paused
+        effects = self._start(channels)
+        if paused:
+            self.paused = True
+            effects.append(Audio(PauseRecording(self.recording, True)))
+        return effects
+
     def end(self) -> list[AnyEffect]:
         """The call is over."""
         self.rule = NEVER
+        self._broken = False
         return self._stop() if self.recording else []
 
     def command(self, action: str, channels: Channels) -> list[AnyEffect]:
@@ -94,6 +108,9 @@ class CallRecorder:
                 raise RecordingRefused("this call is recorded already")
             return self._start(channels)
         if not self.recording:
+            # Should it go on at another media process, then as is wished now.
+            self._broken = self._broken and action != "stop"
+            self.paused = self._broken and action == "pause"
             raise RecordingRefused("this call is not recorded")
         if action == "stop":
             return self._stop()
@@ -122,16 +139,17 @@ class CallRecorder:
                 assert_never(event)
         if event.recording == self.recording:
             self.recording = 0
-            self.paused = False
+            self._broken = isinstance(event, RecordingFailed)
+            self.paused = self.paused and self._broken
 
     def _start(self, channels: Channels) -> list[AnyEffect]:
         self.recording = self._new_id()
-        self.paused = False
+        self._broken = self.paused = False
         self._channels = channels
         self._contact.recordings.append(RecordingNote(self.recording))
         return [Record(self.recording, channels)]
 
     def _stop(self) -> list[AnyEffect]:
         stopped, self.recording = self.recording, 0
-        self.paused = False
+        self._broken = self.paused = False
         return [Audio(StopRecording(stopped))]

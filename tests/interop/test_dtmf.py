@@ -1,25 +1,32 @@
 """Digits as telephone-events (RFC 4733), judged on the wire by Wireshark's dissector: what one end sends, the other
-gets, under the payload type that it asked for."""
+gets, under the payload type that it asked for; and as tones or SIP INFO where the ends differ."""
 
 from __future__ import annotations
 
+import wave
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pytest
-from harness.audio import Tone
+from harness.audio import RATE, Tone, decode_alaw, read_wave
 from harness.baresip import Phone
 from harness.capture import Capture, EventPacket
 from harness.cases import CALLED
 from harness.ports import free_ports
 from harness.sipp import Sipp
-from harness.switch import RTP_PORTS, Switch
+from harness.switch import FOR_SIPP, RTP_PORTS, Switch
 from harness.waiting import wait_for
+
+from media.detect.dtmf import DtmfDetector
 
 pytestmark = pytest.mark.interop
 
 LOW, HIGH = Tone(440.0, -12.0), Tone(1000.0, -18.0)
+SILENT = Tone(500.0, -90.0)
+LOW_TONES, HIGH_TONES = (697, 770, 852, 941), (1209, 1336, 1477)
 # RFC 4733 table 3: events 0 to 15 in this order.
 DIGITS = "0123456789*#ABCD"
 
@@ -153,3 +160,106 @@ def test_each_leg_has_a_payload_type_of_its_own(tmp_path: Path) -> None:
         Digit("7", steps, 3, True),
         Digit("#", steps, 3, True),
     ]
+
+
+def tones_in(samples: npt.NDArray[np.float64]) -> str:
+    """The digits that are heard in audio of 8000 Hz."""
+    detector, row = DtmfDetector(), np.array([0])
+    detector.reset(0)
+    found = ""
+    for frame in (samples[: len(samples) // 160 * 160] * 32767).astype(np.float32).reshape(-1, 1, 160):
+        found += "".join(digit for _, digit, _ in detector.process(row, frame))
+    return found
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_phone_that_takes_tones_hears_events_and_its_tones_become_events(tmp_path: Path, workers: int) -> None:
+    """101 sends and gets telephone-events; 102 has none, and its owner says that its digits are tones."""
+    extra = FOR_SIPP + f'media: {{workers: {workers}}}\nextensions:\n  "102": {{dtmf: inband}}\n'
+    microphone = tmp_path / "keys.wav"
+    write_keys(microphone, "2580", 3.0)
+    switch = Switch(tmp_path, extra=extra)
+    with (
+        rtp_capture(tmp_path, switch) as capture,
+        switch,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, SILENT) as anna,
+        Phone(tmp_path, "102", switch.password("102"), switch.address, SILENT, microphone=microphone) as ben,
+    ):
+        anna.call("102")
+        for phone in (anna, ben):
+            phone.wait_event("CALL_ESTABLISHED")
+            phone.wait_event("CALL_RTPESTAB")
+        anna.press("sndcode", "1593#")
+        assert digits_heard(anna, 4) == "2580"
+        talk_on(switch, 1.5)
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
+    assert tones_in(read_wave(ben.heard())) == "1593#"
+    there = passage(capture, switch, ben.rtp_ports, anna.rtp_ports)
+    assert there.came == []
+    assert "".join(digit.digit for digit in digits(there.went)) == "2580"
+    assert all(digit.ends == 3 and digit.marked for digit in digits(there.went))
+
+
+def write_keys(path: Path, keys: str, at: float) -> None:
+    """A file of 8000 Hz in which keys are pressed from that second on, 0.12 s each, with 0.2 s between."""
+    samples = np.zeros(int((at + 30) * RATE))
+    time = np.arange(int(0.12 * RATE)) / RATE
+    for index, key in enumerate(keys):
+        low, high = LOW_TONES["147*2580369#".index(key) % 4], HIGH_TONES["147*2580369#".index(key) // 4]
+        first = int((at + index * 0.32) * RATE)
+        samples[first : first + len(time)] = 0.2 * (np.sin(2 * np.pi * low * time) + np.sin(2 * np.pi * high * time))
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+
+
+def test_an_end_without_telephone_events_hears_tones(tmp_path: Path) -> None:
+    """The trunk's answer names PCMA alone; what goes to it is read off the wire."""
+    port, media = free_ports(1, CALLED), free_ports(4, CALLED, even=True)
+    switch = Switch(tmp_path, routes=[f"_9X.={CALLED}:{port}"])
+    with (
+        rtp_capture(tmp_path, switch) as capture,
+        switch,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, SILENT) as anna,
+    ):
+        called = Sipp(tmp_path, "uas_no_events", (CALLED, port), media_port=media, receive_timeout=30)
+        anna.call("900")
+        anna.wait_event("CALL_ESTABLISHED")
+        switch.wait_calls(1)
+        talk_on(switch, 0.5)
+        anna.press("sndcode", "28D")
+        talk_on(switch, 2.0)
+        anna.hang_up()
+        called.finish()
+        switch.wait_calls(0)
+    ours = range(switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS)
+    [packets] = [packets for (_, to), packets in capture.audio_from(ours).items() if to == media]
+    assert tones_in(np.concatenate([decode_alaw(payload) for _, payload in packets])) == "28D"
+
+
+def test_digits_between_sip_info_and_telephone_events(tmp_path: Path) -> None:
+    """The telephone's events reach the trunk as SIP INFO, the trunk's INFO the telephone as events."""
+    port, media = free_ports(1, CALLED), free_ports(4, CALLED, even=True)
+    switch = Switch(tmp_path, routes=[f"_9X.={CALLED}:{port}"])
+    switch.replace("trunks.yaml", "    options_interval", "    dtmf: info\n    options_interval")
+    with (
+        rtp_capture(tmp_path, switch) as capture,
+        switch,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, LOW) as anna,
+    ):
+        called = Sipp(tmp_path, "uas_info", (CALLED, port), media_port=media, receive_timeout=30)
+        anna.call("900")
+        anna.wait_event("CALL_ESTABLISHED")
+        anna.press("sndcode", "4*")
+        assert digits_heard(anna, 2) == "7#"
+        talk_on(switch, 0.5)
+        anna.hang_up()
+        called.finish()
+        switch.wait_calls(0)
+    went = digits(passage(capture, switch, range(media, media + 4), anna.rtp_ports).went)
+    assert [(digit.digit, digit.ends, digit.marked) for digit in went] == [("7", 3, True), ("#", 3, True)]
+    # Durations as INFO has them, in milliseconds, and here in timestamp units.
+    assert [digit.durations[-1] for digit in went] == [120 * 8, 200 * 8]
+    assert passage(capture, switch, anna.rtp_ports, range(media, media + 4)).went == []

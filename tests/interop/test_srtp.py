@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -139,3 +140,47 @@ def test_a_phone_with_srtp_is_refused_where_keys_would_go_in_the_clear(tmp_path:
     words = ("-d", f"udp.port=={switch.port},sip", "-Y", "sip.Status-Code == 488", "-T", "fields", "-e", "sip.Warning")
     [warning] = capture._tshark(*words)
     assert "SRTP keys need TLS" in warning
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_secure_phones_of_other_codecs_are_transcoded(tmp_path: Path, workers: int) -> None:
+    """Two calls at once: opus sealed and PCMU in the clear, G722 and PCMA both sealed; levels and purity as ever."""
+    phones = {"101": ("opus", "srtp-mand"), "102": ("PCMU", ""), "103": ("G722", "srtp-mand"), "104": ("PCMA", "srtp")}
+    policies = {"srtp-mand": "required", "srtp": "optional", "": "never"}
+    lines = [
+        f'  "{user}": {{codecs: [{codec}], srtp: {policies[encryption]}, srtp_over_insecure_signalling: true}}\n'
+        for user, (codec, encryption) in phones.items()
+    ]
+    extra = FOR_SIPP + f"media: {{workers: {workers}}}\nextensions:\n" + "".join(lines)
+    switch = Switch(tmp_path, extra=extra)
+    packets = f"port {switch.port} or udp portrange {switch.first_rtp_port}-{switch.first_rtp_port + RTP_PORTS - 1}"
+    with Capture(tmp_path / "call.pcapng", packets) as capture, switch, ExitStack() as stack:
+        on = {
+            user: stack.enter_context(
+                Phone(
+                    tmp_path,
+                    user,
+                    switch.password(user),
+                    switch.address,
+                    HIGH if user in ("102", "104") else LOW,
+                    encryption=encryption,
+                    codecs=(codec,),
+                )
+            )
+            for user, (codec, encryption) in phones.items()
+        }
+        for caller, called in (("101", "102"), ("104", "103")):
+            on[caller].call(called)
+        for phone in on.values():
+            phone.wait_event("CALL_ESTABLISHED")
+        switch.wait_calls(2)
+        wait_for(lambda: min(call.talking or 0 for call in switch.status().calls) >= TALK, "three seconds of talk")
+        for caller, called in (("101", "102"), ("104", "103")):
+            on[caller].hang_up()
+            on[called].wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
+        for user, phone in on.items():
+            expected = LOW if user in ("102", "104") else HIGH
+            print(f"{user} {phones[user]} heard {check_heard(phone.heard(), expected, TALK - 0.5)}")
+        assert "inline:" not in switch.log_file.read_text()
+    assert capture.profiles(switch.port) == {("RTP/SAVP", True), ("RTP/AVP", True), ("RTP/AVP", False)}

@@ -48,7 +48,7 @@ def by_info(phone: Phone) -> list[bytes]:
 @pytest.mark.parametrize(("a", "b"), list(itertools.product(MODES, repeat=2)))
 def test_telephone_events_are_agreed_with_ends_that_have_them_alone(a: str, b: str) -> None:
     world, ann, _, session = talking(a, b)
-    assert has_events(world, 0) == (a in ("auto", "rfc4733") and b != "inband")
+    assert has_events(world, 0) == (a in ("auto", "rfc4733"))
     assert has_events(world, 1) == (b in ("auto", "rfc4733"))
     first, second = (world.media.streams[leg] for leg in world.legs())
     assert first is not None
@@ -58,6 +58,16 @@ def test_telephone_events_are_agreed_with_ends_that_have_them_alone(a: str, b: s
     assert [each.stream for each in world.media.asked(Detect)] == [
         leg for leg, mode in zip(world.legs(), (a, b), strict=True) if mode == "inband"
     ]
+    ann.do(session.hangup)
+    world.assert_over()
+
+
+@pytest.mark.parametrize(("mode", "agreed"), [("auto", True), ("rfc4733", False), ("info", True), ("inband", True)])
+def test_a_callers_events_are_agreed_where_something_can_be_made_of_them(mode: str, agreed: bool) -> None:
+    """The called one answers without any: it hears tones, or gets INFO. Where its owner wants events alone it gets
+    nothing, and then the caller's own tones may pass."""
+    world, ann, _, session = talking("auto", mode, (EVENTS, ""))
+    assert (has_events(world, 0), has_events(world, 1)) == (agreed, False)
     ann.do(session.hangup)
     world.assert_over()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from media.audio_commands import Detect, RecordingEnded, RecordingStarted, StartRecording
 from sip.timers import TimerConfig
 from sip.ua_events import AnswerReceived, Offered, SessionEnded, SessionFailed
 from softswitch.causes import Cause
@@ -17,11 +18,11 @@ from tests.virtual_link import Link
 class WorkersWorld(World):
     """The switch with two media workers."""
 
-    def __init__(self, workers: int = 2) -> None:
+    def __init__(self, workers: int = 2, **sections: Any) -> None:
         self.link = Link(1)
         self.timers = TimerConfig()
         self.media = self.workers = WorkersMedia(workers, lambda: self.link.now)
-        self._build(settings(), self.workers)
+        self._build(settings(**sections), self.workers)
 
     def kill(self, index: int, restart: bool = False) -> None:
         self.workers.kill(index, restart)
@@ -33,8 +34,8 @@ class WorkersWorld(World):
         return index
 
 
-def talking(workers: int = 2) -> tuple[WorkersWorld, Phone, Phone, Any]:
-    world = WorkersWorld(workers)
+def talking(workers: int = 2, **sections: Any) -> tuple[WorkersWorld, Phone, Phone, Any]:
+    world = WorkersWorld(workers, **sections)
     ann, ben = world.phone("101"), world.phone("102")
     session = world.establish(ann, ben)
     for phone in (ann, ben):
@@ -117,6 +118,34 @@ def test_the_only_worker_comes_back_after_a_moment() -> None:
     ann.do(session.hangup)
     [record] = world.assert_over()
     assert record.cause == Cause.NORMAL_CLEARING
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_call_that_moves_is_recorded_and_listened_to_as_before(workers: int) -> None:
+    """In another file; once both ends have moved."""
+    world, ann, ben, session = talking(workers, extensions={"101": {"record": "always", "dtmf": "inband"}})
+    obliging(ann)
+    obliging(ben)
+    home = world.home()
+    a, b = world.legs()
+    [first] = [each for each in world.workers.engines[home].audios if isinstance(each, StartRecording)]
+    world.kill(home)
+    world.run(1.0)
+    if workers == 1:
+        world.workers.restart(home)
+        world.run(2.0)
+    [engine] = [each for each in world.workers.engines if each.streams]
+    asked = [each for each in engine.audios if isinstance(each, StartRecording | Detect)]
+    assert Detect(a, dtmf=True) in asked
+    assert Detect(b, dtmf=True) not in asked
+    [again] = [each for each in asked if isinstance(each, StartRecording)]
+    assert again.recording != first.recording
+    assert again.channels == ((a, 0), (b, 1))
+    engine.events += [RecordingStarted(again.recording, "/r/2.wav"), RecordingEnded(again.recording, "/r/2.wav", 1.0)]
+    ann.do(session.hangup)
+    [record] = world.assert_over()
+    assert record.recording == "/r/2.wav"
+    assert f"media worker {world.workers.workers[home].terms.name} lost" in record.recording_failed
 
 
 def test_a_call_for_which_no_worker_comes_ends() -> None:

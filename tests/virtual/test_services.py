@@ -8,6 +8,7 @@ import pytest
 
 from media.audio_commands import CloseRoom, File, Music, Play, PlayEnded, Say, SetRoom, Silence, StopPlay, Tone
 from sip.ua_events import AnswerReceived, Offered, OfferFailed, SessionAnswered, SessionEnded, SessionFailed
+from softswitch.call_alone import LAST_HEARD
 from softswitch.report import _call
 from tests.virtual.network import EVENTS, G722, PCMA, PCMU, World, settings
 
@@ -48,7 +49,7 @@ def test_an_announcement_is_played_and_the_call_is_over() -> None:
     [leg] = world.legs()
     play = played(world)
     assert play.stream == leg
-    assert play.sources == (File("welcome"), Silence(0.5), Say("digits", "101"), Tone("busy", "", 3.0))
+    assert play.sources == (File("welcome"), Silence(0.5), Say("digits", "101"), Tone("busy", "", 3.0), LAST_HEARD)
     [active] = world.runtime.calls.values()
     assert _call(active, world.now).state == "playing"
     world.run(4.0)
@@ -89,7 +90,7 @@ def test_music_has_no_end() -> None:
     ann = world.phone("101")
     session = ann.dial("*51")
     world.run(0.5)
-    assert played(world).sources == (Music("jazz"),)
+    assert played(world).sources == (Music("jazz"), LAST_HEARD)
     tell(world, PlayEnded(12345, "done"))  # another's
     assert not ann.of(SessionEnded)
     ann.do(session.hangup)
@@ -148,7 +149,7 @@ def test_an_announcement_after_a_trunk_has_failed() -> None:
     second.refuse(503)
     world.run(0.5)
     assert ann.last(SessionAnswered)
-    assert played(world).sources == (File("sorry"),)
+    assert played(world).sources == (File("sorry"), LAST_HEARD)
     stream = world.media.streams[world.legs()[0]]
     assert stream is not None
     assert stream.formats[0][1] == "PCMA"

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 RATE = 8000
 FRAME = 160  # 20 ms
@@ -32,24 +33,26 @@ class Measured(NamedTuple):
     present: float
 
 
-def write_tone(path: Path, tone: Tone, seconds: float) -> None:
-    """A WAV file, mono, 16 bits, 8 kHz."""
-    time = np.arange(int(RATE * seconds)) / RATE
+def write_tone(path: Path, tone: Tone, seconds: float, rate: int = RATE, channels: int = 1) -> None:
+    """A WAV file of 16 bits, with the tone on all its channels."""
+    time = np.arange(int(rate * seconds)) / rate
     samples = 10 ** (tone.level / 20) * np.sin(2 * np.pi * tone.frequency * time)
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+        file.setframerate(rate)
+        file.writeframes(np.round(samples * 32767).astype("<i2").repeat(channels).tobytes())
 
 
 def read_wave(path: Path) -> npt.NDArray[np.float64]:
-    """Samples from -1 to 1. The file of a phone that was killed may not know its length: the rest is read as it is."""
+    """Samples from -1 to 1 at 8000 Hz, of the first channel. The file of a phone that was killed may not know its
+    length: the rest is read as it is."""
     with wave.open(str(path), "rb") as file:
-        assert (file.getsampwidth(), file.getframerate()) == (2, RATE), f"{path}: {file.getparams()}"
-        channels = file.getnchannels()
+        assert file.getsampwidth() == 2, f"{path}: {file.getparams()}"
+        channels, rate = file.getnchannels(), file.getframerate()
         data = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64) / 32768
-    return data[::channels]
+    samples = data[::channels]
+    return samples if rate == RATE else np.asarray(soxr.resample(samples, rate, RATE))
 
 
 def decode_alaw(payload: bytes) -> npt.NDArray[np.float64]:

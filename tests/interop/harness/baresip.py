@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,10 @@ from harness.waiting import wait_for
 MODULES = Path("/usr/lib/baresip/modules")
 TONE_SECONDS = 60.0
 
+MODULE_OF_CODEC = {"PCMA": "g711", "PCMU": "g711", "G722": "g722", "opus": "opus"}
+FORMAT_OF_CODEC = {"PCMA": (8000, 1), "PCMU": (8000, 1), "G722": (16000, 1), "opus": (48000, 2)}
+"""Rate and channels of what a phone records and plays."""
+
 CONFIG = """poll_method epoll
 sip_listen {host}:{port}
 net_interface {interface}
@@ -30,8 +35,7 @@ rtp_ports {rtp}-{rtp_last}
 call_local_timeout 60
 call_max_calls 4
 module_path {modules}
-module g711.so
-module aufile.so
+{modules_of_codecs}module aufile.so
 module aubridge.so
 module sndfile.so
 {more}module_app account.so
@@ -59,8 +63,11 @@ class Phone:
         namespace: str = "",
         answers: bool = True,
         encryption: str = "",
+        codecs: Sequence[str] = ("PCMA", "PCMU"),
+        microphone: Path | None = None,
     ) -> None:
-        """`encryption`: a `mediaenc` of baresip's: srtp (RTP/AVP with a=crypto), srtp-mand (RTP/SAVP)."""
+        """`encryption`: a `mediaenc` of baresip's: srtp (RTP/AVP with a=crypto), srtp-mand (RTP/SAVP). `microphone`: a
+        WAV file to send instead of the tone, in the format of the first codec."""
         self.user = user
         self.tone = tone
         self.directory = directory / f"phone-{user}"
@@ -74,15 +81,18 @@ class Phone:
         rtp = free_ports(20, even=True)
         self.rtp_ports = range(rtp, rtp + 20)
         self._control = (host, self.port + 2)
-        write_tone(self.directory / "tone.wav", tone, TONE_SECONDS)
+        if microphone is None:
+            microphone = self.directory / "tone.wav"
+            write_tone(microphone, tone, TONE_SECONDS, *FORMAT_OF_CODEC[codecs[0]])
         text = CONFIG.format(
             host=host,
             port=self.port,
             interface=interface or host,
-            tone=self.directory / "tone.wav",
+            tone=microphone,
             rtp=rtp,
             rtp_last=self.rtp_ports[-1],
             modules=MODULES,
+            modules_of_codecs="".join(f"module {name}.so\n" for name in sorted({MODULE_OF_CODEC[c] for c in codecs})),
             control=self._control[1],
             ear=self.ear,
             more="module srtp.so\n" if encryption else "",
@@ -92,7 +102,7 @@ class Phone:
         account = f"<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password}"
         account += f";mediaenc={encryption}" if encryption else ""
         (self.directory / "accounts").write_text(
-            f"{account};regint=300;answermode={answer_mode};audio_codecs=PCMA,PCMU\n"
+            f"{account};regint=300;answermode={answer_mode};audio_codecs={','.join(codecs)}\n"
         )
         (self.directory / "contacts").write_text("")
         self._process: subprocess.Popen[bytes] | None = None

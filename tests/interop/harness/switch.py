@@ -49,13 +49,15 @@ class Switch:
         extensions: int = 5,
         trunks: Sequence[str] = (),
         routes: Sequence[str] = (),
+        routes_of_own: Sequence[str] = (),
         extra: str = FOR_SIPP,
         host: str = "127.0.0.1",
         namespace: str = "",
         nameserver: str = "",
         expected_errors: Sequence[str] = (),
     ) -> None:
-        """`nameserver`: the address its resolv.conf has instead of the machine's."""
+        """`routes_of_own`: more of the dialplan, each a mapping in YAML's short form. `nameserver`: the address its
+        resolv.conf has instead of the machine's."""
         self._prepare(directory, host, namespace, expected_errors)
         # One range, so that the port of SIP can't lie within those of RTP.
         self.first_rtp_port = free_ports(RTP_PORTS + 2, even=True)
@@ -69,6 +71,9 @@ class Switch:
         for route in routes:
             words += ["--route", route]
         self.run_here(*words)
+        if routes_of_own:
+            last = "answer_and_echo: true\n"
+            self.replace("dialplan.yaml", last, last + "".join(f"      - {route}\n" for route in routes_of_own))
         self.write("interop.yaml", extra)
         if WORKERS and "workers" not in extra:
             self.write("interop-workers.yaml", f"media: {{workers: {WORKERS}}}\n")
@@ -254,7 +259,7 @@ class Switch:
         return wait_for(look, lambda: f"{count} calls; there are {self.status().calls}", seconds)
 
     def cdrs(self) -> list[dict[str, str]]:
-        """The call records as `softswitch cdr --csv` writes them, oldest first."""
+        """The call records as `softswitch cdr --csv` writes them, latest first."""
         return list(csv.DictReader(self.run_here("cdr", "--config", str(self.config), "--csv").splitlines()))
 
     def output(self) -> str:

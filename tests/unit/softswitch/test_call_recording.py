@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from media.audio_commands import (
+    PauseRecording,
     RecordingEnded,
     RecordingFailed,
     RecordingStarted,
@@ -103,3 +104,51 @@ def test_after_the_end_nothing_can_be_recorded() -> None:
     calls.end()
     with pytest.raises(RecordingRefused):
         calls.command("start", AB)
+
+
+def test_a_recording_that_was_lost_with_its_process_goes_on_in_another_file() -> None:
+    calls, contact = recorder()
+    calls.begin(ON_DEMAND, AB)
+    assert calls.again(AB) == [], "nobody has begun one"
+    calls.command("start", AB)
+    assert calls.again(AB) == [], "it runs"
+    calls.heard(RecordingFailed(10, "", "media worker media-0 lost"), 6.0)
+    assert calls.again(AC) == [Record(11, AC)]
+    assert calls.again(AC) == []
+    assert [note.recording for note in contact.recordings] == [10, 11]
+
+
+def test_a_pause_outlives_the_process() -> None:
+    calls, _ = recorder()
+    calls.begin(ALWAYS, AB)
+    calls.command("pause", AB)
+    calls.heard(RecordingFailed(10, "", "media worker media-0 lost"), 6.0)
+    assert calls.again(AB) == [Record(11, AB), Audio(PauseRecording(11, True))]
+    assert calls.paused
+
+
+def test_what_is_wished_while_there_is_no_process_holds_for_the_next() -> None:
+    for actions, then in (
+        (["pause"], [Record(11, AB), Audio(PauseRecording(11, True))]),
+        (["pause", "resume"], [Record(11, AB)]),
+        (["stop"], []),
+    ):
+        calls, _ = recorder()
+        calls.begin(ALWAYS, AB)
+        calls.heard(RecordingFailed(10, "", "media worker media-0 lost"), 6.0)
+        for action in actions:
+            with pytest.raises(RecordingRefused, match="not recorded"):
+                calls.command(action, AB)
+        assert calls.again(AB) == then
+
+
+def test_what_has_ended_is_not_begun_again() -> None:
+    calls, _ = recorder()
+    calls.begin(ALWAYS, AB)
+    calls.heard(RecordingEnded(10, "/r/1.wav", 3.0), 6.0)
+    assert calls.again(AB) == []
+    calls, _ = recorder()
+    calls.begin(ALWAYS, AB)
+    calls.heard(RecordingFailed(10, "", "disk full"), 6.0)
+    calls.end()
+    assert calls.again(AB) == []

@@ -352,7 +352,7 @@ async def test_what_an_outage_leaves_at_close_is_counted_and_close_ends(
     monkeypatch.setattr(store_module, "CLOSE_SECONDS", 0.05)
     store = Store(url)
     await store.start()
-    Broken(store, *[away() for _ in range(100_000)])
+    Broken(store, *[away() for _ in range(10_000)])
     store.write_cdr(cdr("lost"))
     await store.close()
     assert store.waiting == 1

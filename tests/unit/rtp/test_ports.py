@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from rtp.ports import IDLE_PORT_SECONDS, NoMediaPorts, PortPool
+from rtp.ports import FULL_PORT, IDLE_PORT_SECONDS, NoMediaPorts, PortPool
 
 HOST = "192.0.2.1"
 
 
-def test_streams_spread_over_the_shared_ports() -> None:
-    pool = PortPool(10000, 10099, 4)
-    ports = [pool.open(n, HOST, (HOST, 4000 + n), False) for n in range(8)]
-    assert ports == [10000, 10002, 10004, 10006] * 2
-    assert pool.opened == [10000, 10002, 10004, 10006]
+def test_shared_ports_are_filled_one_after_the_other_and_then_in_turn() -> None:
+    pool = PortPool(10000, 10099, 2)
+    ports = [pool.open(stream, "192.0.2.1", ("192.0.2.1", 4000 + stream), False) for stream in range(2 * FULL_PORT)]
+    assert ports == [10000] * FULL_PORT + [10002] * FULL_PORT
+    more = [pool.open(stream, "192.0.2.1", ("192.0.2.1", 4000 + stream), False) for stream in range(1000, 1004)]
+    assert sorted(more) == [10000, 10000, 10002, 10002]
+    pool.close(0, 0.0)
+    assert pool.open(2000, "192.0.2.1", ("192.0.2.1", 9000), False) in (10000, 10002)
 
 
 def test_the_first_port_of_a_pair_is_even() -> None:

@@ -37,8 +37,10 @@ from rtp.ports import PortPool
 MIXER_TICK_SECONDS = 0.005  # one of the mixer's phases
 HELD_UP_SECONDS = 0.1  # ticks that are later are left out: nobody wants to hear them any more
 LATENESS_MS = 64
-FEW_PACKETS = 64  # in a batch: below, what a batch costs is mostly its own
+LATE_MS = 5  # a frame that leaves so long after its moment is counted as late
+FEW_PACKETS = 128  # in a batch: below, what a batch costs is mostly its own
 TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
+MIN_TICK_SECONDS = 0.001  # for everything else in the loop
 BUSY_SECONDS = 0.006  # batches closer together than this are load
 MIND_SECONDS = 0.25  # reports, silences and idle ports are looked after so often
 SHRINK_SECONDS = 10.0
@@ -110,9 +112,13 @@ class EngineDriver:
     """
 
     def __init__(
-        self, hosts: tuple[str, ...], on_events: Callable[[], None], studio: StudioSettings | None = None
+        self,
+        hosts: tuple[str, ...],
+        on_events: Callable[[], None],
+        studio: StudioSettings | None = None,
+        rtcp_xr: bool = False,
     ) -> None:
-        """Without `studio` nothing can be played or recorded."""
+        """Without `studio` nothing can be played or recorded. `rtcp_xr`: `MediaSettings`."""
         self._on_events = on_events
         self._hosts = [canonical(host) for host in hosts]
         self._families = [family_of(host) for host in self._hosts]
@@ -122,7 +128,7 @@ class EngineDriver:
         self._stopped = False
         self._studio = None if studio is None else OpenStudio(studio, self._post)
         opened = NO_STUDIO if self._studio is None else self._studio.studio
-        self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time(), opened)
+        self._engine = MediaEngine(SystemRandom(), time.monotonic(), time.time(), opened, rtcp_xr)
         self.events: list[MediaEvent] = self._engine.events
         # Indexes of the RTP and RTCP sockets of each host, by RTP port.
         self._bound: dict[int, list[tuple[int, int]]] = {}
@@ -172,8 +178,13 @@ class EngineDriver:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Packets dropped that were no stream's, by cause."""
-        return self._engine.counters | self._engine.srtp.counters | self._sockets.counters
+        """Packets dropped that were no stream's, by cause; what the mixer could not decode, and was too late with."""
+        mixer = {
+            **self._engine.mixer.reception.counters,
+            "frames_late": int(self.lateness[LATE_MS:].sum()),
+            "ticks_skipped": self.skipped,
+        }
+        return self._engine.counters | self._engine.srtp.counters | self._sockets.counters | mixer
 
     @property
     def streams(self) -> int:
@@ -251,7 +262,8 @@ class EngineDriver:
                 loop.add_reader(self._sockets.fileno(), self._ready)
             else:
                 # A full batch left some behind: go on as soon as everybody else had a turn.
-                delay = 0 if count == self._slots.capacity else TICK_SECONDS
+                spent = time.monotonic() - now
+                delay = 0 if count == self._slots.capacity else max(MIN_TICK_SECONDS, TICK_SECONDS - spent)
                 self._timer = loop.call_later(delay, self._collect)
 
     def _drain(self, now: float) -> int:
@@ -306,14 +318,11 @@ class EngineDriver:
             self._tick += gone
             self.skipped += gone
             due += gone * MIXER_TICK_SECONDS
-        self._due = due + MIXER_TICK_SECONDS
-        self._last_batch = now
+        crowded = self._crowded
         try:
-            # Few packets that nobody waits for are worth half as many batches.
-            if self._tick & 1 or self._collected >= FEW_PACKETS or self._engine.relay.relayed:
-                self._collected = count = self._drain(now)
-                while count == self._slots.capacity:
-                    count = self._drain(time.monotonic())
+            if not crowded:
+                # Few packets, each of which can wait for its mix: what a batch costs is mostly its own.
+                self._collect_all(now)
             made = 0
             for batch in self._engine.mix(self._tick, now):
                 self._send(*batch)
@@ -322,15 +331,34 @@ class EngineDriver:
                 self.packets_out += made
                 late = int((time.monotonic() - due) * 1000)
                 self.lateness[min(max(late, 0), LATENESS_MS - 1)] += made
+            if crowded:
+                # What is made leaves first, at its moment; what has come by now is for the mix after.
+                self._collect_all(time.monotonic())
         finally:
-            # Whatever goes wrong in a tick, the next one comes.
-            self._tick += 1
+            # Whatever goes wrong in a tick, the next one comes. Waking up is dear: what has nothing to do is left out.
+            steps = 1
+            while not crowded and steps < PHASES and mixer.rests(self._tick + steps):
+                steps += 1
+            self._tick += steps
+            self._due = due + steps * MIXER_TICK_SECONDS
             if mixer.idle:
                 self._ticker = None
                 loop.add_reader(self._sockets.fileno(), self._ready)
             else:
                 self._ticker = loop.call_later(max(0.0, self._due - time.monotonic()), self._on_tick)
         self._tell()
+
+    def _collect_all(self, now: float) -> None:
+        """Take what has come; how much that was decides how the next tick is gone about."""
+        self._last_batch = now
+        self._collected = count = self._drain(now)
+        while count == self._slots.capacity:
+            count = self._drain(time.monotonic())
+
+    @property
+    def _crowded(self) -> bool:
+        """Packets are many, or somebody waits for them: then every tick collects."""
+        return self._collected >= FEW_PACKETS or self._engine.relay.relayed > 0
 
     def _mind(self) -> None:
         """Reports, silences, idle ports."""
@@ -412,7 +440,7 @@ class InProcessMedia(EngineDriver):
     def __init__(
         self, settings: MediaSettings, on_events: Callable[[], None], studio: StudioSettings | None = None
     ) -> None:
-        super().__init__(settings.hosts, on_events, studio)
+        super().__init__(settings.hosts, on_events, studio, settings.rtcp_xr)
         self._settings = settings
         first, last = settings.rtp_ports
         self._pool = PortPool(first, last, settings.shared_ports)

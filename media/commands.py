@@ -134,6 +134,16 @@ class StreamStats(msgspec.Struct, gc=False, kw_only=True):
     remote_loss_fraction: float | None = None
     """What the peer's last report says of our packets; a fraction of 1."""
     remote_jitter_ms: float | None = None
+    remote_mos: float | None = None
+    """What the peer's last extended report (RFC 3611) says of how our packets sound: MOS-LQ, listening."""
+    remote_mos_cq: float | None = None
+    """MOS-CQ, conversing: delay and echo count, too."""
+    remote_burst_loss: float | None = None
+    """Fraction lost or late within bursts of loss."""
+    mos: float | None = None
+    """Mean opinion score of what we received, estimated by the E-model (ITU-T G.107) every five seconds: the mean, and
+    the worst. None: too little was heard, or by nobody."""
+    mos_min: float | None = None
     rtcp_received: int = 0
     rtcp_sent: int = 0
     first_packet_at: float | None = None
@@ -200,6 +210,7 @@ class MediaSettings(BaseModel):
     hosts: tuple[str, ...] = Field(
         ("0.0.0.0",), min_length=1, max_length=16, description="Local addresses to bind: IP literals."
     )
+    rtcp_xr: bool = Field(False, description="Reports tell how the peer sounds (RFC 3611).")
 
     @model_validator(mode="after")
     def _a_pair_fits(self) -> MediaSettings:

@@ -20,6 +20,7 @@ from media.audio_commands import (
     Detect,
     PauseRecording,
     Play,
+    PlayEnded,
     SendDigits,
     SetRecordingChannels,
     SetRoom,
@@ -40,49 +41,24 @@ from media.commands import (
 )
 from media.mixer import Mixer
 from media.outbound import Packets
+from media.quality import QualityWatch
+from media.reports import Reporter, Reports
 from media.studio import NO_STUDIO, Studio
 from media.voice import is_framed, is_table, preferred
-from rtp import rtcp
+from rtp import rtcp, rtcp_xr
 from rtp.address import LENGTH, Keys, family, host_and_port, host_octets, sendable, sockaddr
 from rtp.columns import Slots
 from rtp.latch import Latch, Peer
 from rtp.payload import audio_clock, payload_map
 from rtp.relay import Outgoing, Relay
-from rtp.srtp import Srtp, SrtpError
+from rtp.srtp import SrtpError
 from rtp.table import NOBODY, StreamTable
 
-REPORT_SECONDS = 5.0  # RFC 3550 6.2: Tmin, the mean interval; each one is drawn from half to one and a half of it
-REPORTS_PER_TICK = 128  # written at a time, 1 ms of work; what is due beyond waits for the next tick
-REPORT_OCTETS = 128  # room for SR, one block and SDES with our CNAME (20 octets)
 SILENCE_CHECK_SECONDS = 1.0
 MAX_ROUND_TRIP = 30.0  # seconds; more is a clock that jumped, or a lie
-MAX_DELAY = 65536.0  # seconds since the peer's report: what DLSR can tell
 FOREVER = float("inf")
 
 I64 = npt.NDArray[np.int64]
-
-
-class Reports:
-    """RTCP packets to be sent: `count` rows of `data`, their lengths, the table row that each is for."""
-
-    __slots__ = ("count", "data", "lengths", "rows", "words")
-
-    def __init__(self) -> None:
-        self.data = np.zeros((REPORTS_PER_TICK, REPORT_OCTETS), np.uint8)
-        self.words = self.data.view(">u4")
-        self.lengths = np.zeros(REPORTS_PER_TICK, np.int64)
-        self.rows = np.zeros(REPORTS_PER_TICK, np.int64)
-        self.count = 0
-
-    def seal(self, srtp: Srtp) -> None:
-        """Protect those to secure rows; one that can't be is left out."""
-        rows, lengths = self.rows[: self.count], self.lengths[: self.count]
-        lengths[:] = srtp.protect_reports(self.data, np.arange(self.count), lengths, rows)
-        kept = np.flatnonzero(lengths)
-        if len(kept) != self.count:
-            self.count = len(kept)
-            for column in (self.data, self.lengths, self.rows):
-                column[: self.count] = column[kept]
 
 
 class _Stream:
@@ -95,11 +71,13 @@ class _Stream:
         "partner",
         "peer",
         "problem",
+        "remote_burst_loss",
         "remote_jitter",
         "remote_loss_fraction",
         "remote_lost",
+        "remote_mos",
+        "remote_mos_cq",
         "reports_received",
-        "round_trip",
         "rtcp_socket",
         "settings",
     )
@@ -114,20 +92,25 @@ class _Stream:
         self.problem = ""
         self.key_problem = ""  # why SRTP can't be done with the keys given
         self.reports_received = 0
-        self.round_trip: float | None = None
         self.remote_lost: int | None = None
         self.remote_loss_fraction: float | None = None
         self.remote_jitter: float | None = None
+        self.remote_mos: float | None = None
+        self.remote_mos_cq: float | None = None
+        self.remote_burst_loss: float | None = None
 
 
 class MediaEngine:
     """`rng` gives SSRCs, first sequence numbers and keys, so it is a secure one outside of tests. `wall` is the Unix
-    time at monotonic `now`; the NTP clock of reports runs on from there without ever jumping.
+    time at monotonic `now`; the NTP clock of reports runs on from there without ever jumping. `extended`: our reports
+    tell how the peer sounds (RFC 3611).
 
     counters: packets dropped that are no stream's, by cause. events: for the layer above, which empties it.
     """
 
-    def __init__(self, rng: Random, now: float, wall: float, studio: Studio = NO_STUDIO) -> None:
+    def __init__(
+        self, rng: Random, now: float, wall: float, studio: Studio = NO_STUDIO, extended: bool = False
+    ) -> None:
         self.table = StreamTable()
         keys = Keys(rng.getrandbits(192))
         self.latch = Latch(self.table, keys)
@@ -138,17 +121,17 @@ class MediaEngine:
         heard = cast("list[AudioEvent]", self.events)
         self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, wall - now)
         self.mixer.listening.inband = self._inband
+        self.quality = QualityWatch(self.table, self.mixer.reception, self.latch.peers, heard, now)
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
-        self.reports = Reports()
         self._rng = rng
-        # When reports are due needs no secrecy, and is drawn often.
-        self._draw = Random(rng.getrandbits(64)).random
         self._wall = wall - now
-        self._cname = rtcp.cname_words(f"{rng.getrandbits(80):020x}")
+        told = self.quality if extended else None
+        self._reports = Reporter(self.table, self.relay, self.srtp, rng, self._wall, told)
         self._streams: dict[int, _Stream] = {}
         self._by_ssrc: dict[int, _Stream] = {}
         self._pairs: dict[int, tuple[int, int]] = {}  # rooms that are bridges
+        self._paired: dict[int, int] = {}  # stream -> such a room that it is in
         self._silence_checked = now
 
     def __len__(self) -> int:
@@ -184,6 +167,7 @@ class MediaEngine:
         # number wraps just then (RFC 3711 3.3.1).
         table.own_top[row] = bits >> 65
         table.socket[row] = rtp_socket
+        self.quality.open(row)
         self._streams[stream] = self._by_ssrc[ssrc] = _Stream(peer, rtcp_socket, family)
 
     def configure(self, stream: int, settings: StreamSettings, now: float) -> None:
@@ -203,18 +187,23 @@ class MediaEngine:
             clock = audio_clock(settings.formats)
             table.clock[row] = clock
             state.peer.frame = clock * settings.ptime // 1000
+            self.quality.configure(row, settings)
         listening = settings.receive and settings.silence_after is not None
         table.limit[row] = settings.silence_after if listening else FOREVER
         if before is None or (before.receive, before.silence_after) != (settings.receive, settings.silence_after):
             table.since[row] = now
         if before is None:
-            # RFC 3550 6.2: "the delay before sending the first compound RTCP packet ... be half the minimum interval".
-            table.report_at[row] = now + REPORT_SECONDS / 2 * (0.5 + self._draw())
+            self._reports.begin(row, now)
         self.mixer.configure(stream, row, settings)
         self._arrange(stream, state)
+        if before is None and self.mixer.awaits(stream):
+            self._voices([stream])
+            self.mixer.joins(stream)
 
     def bridge(self, a: int, b: int) -> None:
         """Pass packets between two streams, in both directions as far as their settings let them."""
+        for stream in (a, b):
+            self._drop_pair(stream)
         first, second = self._streams.get(a), self._streams.get(b)
         if first is None or second is None or first is second or first.partner == b:
             return
@@ -238,6 +227,7 @@ class MediaEngine:
     def unbridge(self, stream: int) -> None:
         """Pass nothing from and to a stream."""
         state = self._streams.get(stream)
+        self._drop_pair(stream)
         if state is None or state.partner is None:
             return
         other = state.partner
@@ -259,10 +249,17 @@ class MediaEngine:
                     mixer.set_volume(command)
             case Play(stream=stream):
                 if not command.room:
+                    if self._deaf_to(stream):
+                        why = f"stream {stream} agreed on no codec that can be encoded here"
+                        self.events.append(PlayEnded(command.play, "failed", why))
+                        return
                     self._voices([stream])
                 elif command.room in self._pairs:
                     self._unpair(command.room)
                 mixer.play(command)
+                if not command.room:
+                    # At once: until it is mixed, the relay and the player would both number its packets.
+                    self._needs_changed(stream)
             case StopPlay():
                 mixer.stop_play(command)
             case SendDigits(stream=stream):
@@ -284,10 +281,16 @@ class MediaEngine:
             case _:
                 assert_never(command)
 
+    def _deaf_to(self, stream: int) -> bool:
+        """Whether what is made here can't be sent to a stream: its codecs are relayed only."""
+        state = self._streams.get(stream)
+        return state is not None and state.settings is not None and preferred(state.settings) is None
+
     def _unpair(self, room: int) -> None:
         """Make a real room of one that is a bridge: something plays to all of it."""
-        a, b = self._pairs.pop(room)
+        a, b = self._pairs[room]
         for stream in (a, b):
+            self._drop_pair(stream)
             state = self._streams.get(stream)
             if state is not None:
                 self._part(stream, state)
@@ -301,6 +304,7 @@ class MediaEngine:
             return
         self._part(stream, state)
         row = state.peer.row
+        self.quality.finish(row)
         self.mixer.close(stream, row)
         self.events.append(StreamClosed(stream, self._stats(state)))
         del self._by_ssrc[int(self.table.own_ssrc[row])]
@@ -355,16 +359,8 @@ class MediaEngine:
         if now - self._silence_checked >= SILENCE_CHECK_SECONDS:
             self._silence_checked = now
             self._find_silent(now)
-        table, reports = self.table, self.reports
-        reports.count = 0
-        due = np.flatnonzero(table.report_at <= now)[:REPORTS_PER_TICK]
-        if due.size:
-            # RFC 3550 6.2: the interval is "varied randomly over the range [0.5,1.5] times the calculated interval".
-            table.report_at[due] = now + REPORT_SECONDS * (0.5 + np.array([self._draw() for _ in due]))
-            self._report(due[table.control_length[due] != 0], now)
-            if self.srtp.sends:
-                reports.seal(self.srtp)
-        return reports
+            self.quality.tick(now)
+        return self._reports.tick(now)
 
     # -- below: commands
 
@@ -439,10 +435,20 @@ class MediaEngine:
         state.problem = why
         self.events.append(StreamFailed(stream, why))
 
+    def _drop_pair(self, stream: int) -> None:
+        """A stream is in one room at most: the one that was a bridge of it is none any more."""
+        room = self._paired.get(stream)
+        if room is not None:
+            for each in self._pairs.pop(room):
+                del self._paired[each]
+
     def _part(self, stream: int, state: _Stream) -> None:
+        self._drop_pair(stream)
         if state.partner is None:
             return
         other = self._streams.get(state.partner, state)
+        for side in (state, other):
+            self.quality.finish(side.peer.row)
         self.mixer.close_room(_pair_room(stream, state.partner))
         for side in (state, other):
             side.partner = None
@@ -475,6 +481,9 @@ class MediaEngine:
     def _mixes(self, stream: int, state: _Stream, other: _Stream) -> bool:
         """Whether a bridge needs more than a relay."""
         if state.settings is None or other.settings is None or state.partner is None:
+            return False
+        if preferred(state.settings) is None or preferred(other.settings) is None:
+            # A codec that nobody here can encode goes through as it is, whatever is wanted.
             return False
         if self.mixer.busy(stream) or self.mixer.busy(state.partner) or state.decoded or other.decoded:
             return True
@@ -555,17 +564,12 @@ class MediaEngine:
         return found
 
     def _set_room(self, command: SetRoom) -> None:
-        before = self._pairs.pop(command.room, None)
         plain = command.gain == 1.0 and not command.gains and not command.talkers
-        if plain and len(command.members) == 2 and command.room not in self.mixer.rooms:
-            a, b = command.members
-            if before is not None and set(before) != {a, b}:
-                self.unbridge(before[0])
-            self._pairs[command.room] = (a, b)
-            self.bridge(a, b)
+        if plain and len(set(command.members)) == 2 and self._can_pair(command.room, command.members):
+            self._pair(command.room, *command.members)
             return
-        if before is not None:
-            self.unbridge(before[0])
+        if command.room in self._pairs:
+            self.unbridge(self._pairs[command.room][0])
         for stream in command.members:
             state = self._streams.get(stream)
             if state is not None:
@@ -576,8 +580,29 @@ class MediaEngine:
         for stream in left:
             self._needs_changed(stream)
 
+    def _can_pair(self, room: int, members: tuple[int, ...]) -> bool:
+        """Whether a room of two is a bridge: unless it is mixed already, and has to be."""
+        if room not in self.mixer.rooms:
+            return True
+        if self.mixer.plays_to_all(room) or any(self.mixer.busy(stream) for stream in members):
+            return False
+        settings = [self.settings(stream) for stream in members]
+        a, b = settings
+        return a is not None and b is not None and _understand(a, b)
+
+    def _pair(self, room: int, a: int, b: int) -> None:
+        if self._pairs.get(room) not in ((a, b), (b, a)):
+            if room in self._pairs:
+                self.unbridge(self._pairs[room][0])
+            self._close_room(room)
+            for stream in (a, b):
+                self._drop_pair(stream)
+        self.bridge(a, b)
+        self._pairs[room] = (a, b)
+        self._paired[a] = self._paired[b] = room
+
     def _close_room(self, room: int) -> None:
-        pair = self._pairs.pop(room, None)
+        pair = self._pairs.get(room)
         if pair is not None:
             self.unbridge(pair[0])
             return
@@ -597,57 +622,6 @@ class MediaEngine:
             self.events.append(StreamSilent(self.latch.peers[row].stream, now - float(last[row])))
 
     # -- below: reports
-
-    def _report(self, rows: I64, now: float) -> None:
-        """Write a report for each row: by what it holds, as packets of one layout are written together."""
-        table = self.table
-        sends = table.sent[rows] != table.sent_reported[rows]
-        hears = table.ssrc[rows] >= 0
-        stamp = rtcp.ntp(now + self._wall)
-        for sending in (False, True):
-            for hearing in (False, True):
-                chosen = rows[(sends == sending) & (hears == hearing)]
-                if chosen.size:
-                    self._write(chosen, stamp, sending, hearing, now)
-        table.reports_sent[rows] += 1
-
-    def _write(self, rows: I64, timestamp: int, sending: bool, hearing: bool, now: float) -> None:
-        table, reports = self.table, self.reports
-        sender = None
-        if sending:
-            sent = table.sent[rows]
-            sender = rtcp.SenderColumns(timestamp, self.relay.own_stamps(rows, now), sent, table.sent_octets[rows])
-            table.sent_reported[rows] = sent
-            table.our_report_before[rows] = table.our_report[rows]
-            table.our_report[rows] = rtcp.middle(timestamp)
-        at = slice(reports.count, reports.count + len(rows))
-        block = self._blocks(rows, now) if hearing else None
-        reports.lengths[at] = rtcp.write(reports.words[at], table.own_ssrc[rows], sender, block, self._cname)
-        reports.rows[at] = rows
-        reports.count = at.stop
-
-    def _blocks(self, rows: I64, now: float) -> rtcp.BlockColumns:
-        """What was received of the current SSRC, whole and since the last block (RFC 3550 A.3)."""
-        table = self.table
-        ssrc, top, base = table.ssrc[rows], table.top[rows], table.base[rows]
-        received = table.received[rows] - table.base_received[rows]
-        # A source that began anew, under its old SSRC or another, is reported from its first packet.
-        same = (table.block_ssrc[rows] == ssrc) & (table.block_received[rows] <= received)
-        same &= table.block_top[rows] >= base - 1
-        expected = top - np.where(same, table.block_top[rows], base - 1)
-        missing = expected - (received - np.where(same, table.block_received[rows], 0))
-        table.block_ssrc[rows], table.block_top[rows], table.block_received[rows] = ssrc, top, received
-        since = now - table.their_report_at[rows]
-        known = (table.their_report[rows] != 0) & (since < MAX_DELAY)
-        return rtcp.BlockColumns(
-            ssrc=ssrc,
-            fraction_lost=np.maximum(missing, 0) / np.maximum(expected, 1),
-            lost=top - base + 1 - received,
-            highest=top,
-            jitter=table.jitter[rows],
-            last_sr=np.where(known, table.their_report[rows], 0),
-            delay=(np.where(known, since, 0.0) * 65536).astype(np.int64),
-        )
 
     def _report_came(self, packet: bytes, source: bytes, socket: int, now: float) -> None:
         """A peer's report: believed from the host its stream is locked to, on that stream's socket; of a secure stream,
@@ -675,6 +649,8 @@ class MediaEngine:
         for block in report.blocks:
             if block.ssrc == own:
                 self._block_came(state, block, now)
+        if report.extended:
+            self._extended_came(state, packet, own)
 
     def _reporter(self, report: rtcp.Report, source: bytes, socket: int) -> _Stream | None:
         """By our SSRC in a block, else by the peer's own."""
@@ -689,6 +665,18 @@ class MediaEngine:
                 return state
         return None
 
+    def _extended_came(self, state: _Stream, packet: bytes, own: int) -> None:
+        """RFC 3611: how our packets sound at the peer."""
+        try:
+            extended = rtcp_xr.parse(packet)
+        except rtcp.RtcpError:
+            self.counters["bad_rtcp"] += 1
+            return
+        for metrics in extended.voip:
+            if metrics.ssrc == own:
+                state.remote_mos, state.remote_mos_cq = metrics.mos_lq, metrics.mos_cq
+                state.remote_burst_loss = metrics.burst_density
+
     def _block_came(self, state: _Stream, block: rtcp.Block, now: float) -> None:
         state.remote_lost = block.lost
         state.remote_loss_fraction = block.fraction_lost
@@ -699,7 +687,7 @@ class MediaEngine:
             arrival = rtcp.middle(rtcp.ntp(now + self._wall))
             gone = (arrival - block.last_sr - block.delay & 0xFFFFFFFF) / 65536
             if gone < MAX_ROUND_TRIP:
-                state.round_trip = gone
+                table.round_trip[row] = gone
 
     def _stats(self, state: _Stream) -> StreamStats:
         table, peer = self.table, state.peer
@@ -729,6 +717,9 @@ class MediaEngine:
             ssrcs=peer.ssrcs,
             local_ssrc=own,
         )
+        heard = self.quality.summary(row)
+        if heard.intervals:
+            stats.mos, stats.mos_min = heard.mean, heard.least
         if peer.address:
             stats.remote = host_and_port(peer.address)
         if peer.first_at is not None:
@@ -736,9 +727,12 @@ class MediaEngine:
             stats.first_packet_at = peer.first_at
             stats.last_packet_at = float(table.heard[row])
         if state.reports_received:
-            stats.round_trip_ms = None if state.round_trip is None else state.round_trip * 1000
+            trip = float(table.round_trip[row])
+            stats.round_trip_ms = trip * 1000 if trip >= 0 else None
             stats.remote_lost = state.remote_lost
             stats.remote_loss_fraction = state.remote_loss_fraction
+            stats.remote_mos, stats.remote_mos_cq = state.remote_mos, state.remote_mos_cq
+            stats.remote_burst_loss = state.remote_burst_loss
             stats.remote_jitter_ms = None if state.remote_jitter is None else state.remote_jitter * 1000
         return stats
 

@@ -50,8 +50,10 @@ PHASES = 4
 FRAME_SECONDS = 0.02
 PAUSE_SECONDS = 0.5  # of a "," among digits
 MIN_TONE_MS = 80  # an in-band digit that stands for an event lasts so long at least: detectors want 40 to 70
-PHASE_FILL = 64
-"""Voices in a phase before the next one is begun: a phase costs the same few hundred operations for one or for many."""
+PHASE_FILL = 192
+"""Voices in a phase before the next one is begun: a phase costs the same few hundred operations, and the process a
+wake-up, for one or for many; so many are 2 ms of work."""
+FILL_ORDER = (0, 2, 1, 3)  # as far apart as can be
 
 F32 = npt.NDArray[np.float32]
 I16 = npt.NDArray[np.int16]
@@ -77,7 +79,9 @@ class Mixer:
         self.reception = Reception(table, self._event_packet)
         self.reception.rebanked = self._dirty
         self._streams: dict[int, tuple[int, int]] = {}  # row -> stream, clock of its events
+        self._awaited: set[int] = set()  # streams that a room names, but that had not been configured then
         self._over: list[int] = []  # streams that may be relayed again
+        self._frame = -1  # the 20 ms that ticks are in
         self._own_play = 0  # plays of our own making count downwards
         self.studio = studio
         self.recordings = RecordingDesk(studio.files, events)
@@ -92,6 +96,7 @@ class Mixer:
         self._owner: dict[Player, Voice | Room] = {}
         self._ended: list[PlayEnded] = []
         self._received = EventReceiver()
+        self.reception.renewed = self._received.reset
         self._sender = EventSender()
         self._passing: dict[int, tuple[int, int]] = {}  # voice that is passed an event: its stamp there, and ours
 
@@ -112,6 +117,23 @@ class Mixer:
     def members(self, room: int) -> set[int]:
         found = self.rooms.get(room)
         return set() if found is None else set(found.members)
+
+    def plays_to_all(self, room: int) -> bool:
+        found = self.rooms.get(room)
+        return found is not None and found.player is not None and len(found.player) > 0
+
+    def awaits(self, stream: int) -> bool:
+        """Whether a room names a stream that had not been configured."""
+        return stream in self._awaited
+
+    def joins(self, stream: int) -> None:
+        """Its voice has been made: take it into the room that names it."""
+        voice = self.voices[stream]
+        self._awaited.discard(stream)
+        for room in list(self.rooms.values()):
+            if stream in room.members and voice.room is None:
+                self._enter(voice, room)
+                self._room_changed(room)
 
     def voice(self, stream: int, peer: Peer, settings: StreamSettings) -> Voice:
         """The voice of a stream, made if there is none."""
@@ -150,6 +172,7 @@ class Mixer:
     def close(self, stream: int, row: int) -> None:
         """The stream is gone."""
         self._streams.pop(row, None)
+        self._awaited.discard(stream)
         self._received.reset(row)
         voice = self.voices.get(stream)
         if voice is None:
@@ -166,6 +189,10 @@ class Mixer:
         for each in heard:
             self.reception.heard(slots, each, now)
 
+    def rests(self, index: int) -> bool:
+        """Whether tick number `index` has nothing to do."""
+        return self.phases[index % PHASES].idle
+
     @property
     def idle(self) -> bool:
         """Whether ticks have nothing to do."""
@@ -174,10 +201,12 @@ class Mixer:
     def tick(self, index: int, now: float) -> list[Packets]:
         """Tick number `index`, 5 ms after the one before: the phase whose turn it is. What comes back lies in buffers
         that the phase's next tick writes again."""
-        if index % PHASES == 0:
+        frame = index // PHASES
+        begins, self._frame = frame != self._frame, frame
+        if begins:
             self.studio.music.tick(index // PHASES)
         packets = self.phases[index % PHASES].tick(index // PHASES, now)
-        if index % PHASES == 0:
+        if begins:
             self.expire(now)
         if self._ended:
             self._plays_ended()
@@ -219,14 +248,14 @@ class Mixer:
             voice = self.voices.get(stream)
             if voice is None:
                 continue
-            if voice.room is not None and voice.room is not room:
-                self._leave(voice)
-            voice.room = room
-            self._move(voice, room.phase)
-        self._room_rates(room)
-        self._watch_talkers(room)
-        if room.phase is not None:
-            room.phase.dirty = True
+            self._enter(voice, room)
+        awaited = [stream for stream in room.members if stream not in self.voices]
+        for other in self.rooms.values() if awaited else ():
+            # Also streams that have no voice yet are in the latest room that names them.
+            if other is not room:
+                other.without(awaited)
+        self._awaited.update(awaited)
+        self._room_changed(room)
 
     def close_room(self, room_id: int) -> None:
         room = self.rooms.pop(room_id, None)
@@ -236,7 +265,8 @@ class Mixer:
             room.player.stop_all("its room is closed")
             self._owner.pop(room.player, None)
             self._plays_ended()
-        for stream in room.members:
+        members, room.members = room.members, ()
+        for stream in members:
             voice = self.voices.get(stream)
             if voice is not None and voice.room is room:
                 self._leave(voice)
@@ -247,8 +277,9 @@ class Mixer:
     def set_volume(self, command: SetVolume) -> None:
         voice = self.voices[command.stream]
         voice.heard, voice.hears = command.heard, command.hears
+        if command.agc and not voice.agc:
+            self.gain.reset(voice.number)
         voice.muted, voice.deaf, voice.agc = command.muted, command.deaf, command.agc
-        self.gain.reset(voice.number)
         self._dirty(voice)
         self._busy_changed(voice.stream)
 
@@ -301,6 +332,8 @@ class Mixer:
             self.stop_recording(StopRecording(recording), now)
 
     def start_recording(self, command: StartRecording, now: float) -> None:
+        if command.recording in self.recordings.live():
+            return
         row = self.recordings.start(command, now, self._wall + now)
         voices = [self.voices[stream] for stream, _ in command.channels if stream in self.voices]
         phase = next((voice.phase for voice in voices if voice.phase is not None), None) or self._phase(1)
@@ -343,6 +376,8 @@ class Mixer:
         voice.detects = command.dtmf or command.fax or command.speech or command.machine
         self.listening.listen(voice.number, command, now)
         self._dirty(voice)
+        if not voice.detects:
+            self._over.append(voice.stream)
 
     def send_digits(self, command: SendDigits) -> None:
         """As events where the peer takes them, else as tones. What is no digit is left out."""
@@ -369,9 +404,12 @@ class Mixer:
                 packet, events = self._sender.packet(voice.number), voice.event_format
                 if packet is not None and events is not None:
                     payload, marker, offset = packet
-                    found[voice.number] = Override(payload, events[0], marker, behind=-offset)
+                    # Where the peer takes events on another clock only, their timestamps are still the audio's.
+                    behind = -offset * int(self.table.clock[voice.number]) // events[2]
+                    found[voice.number] = Override(payload, events[0], marker, behind)
                 elif voice.number not in self._sender.rows:
                     voice.sends_digits = False
+                    self._dirty(voice)
                     self._over.append(voice.stream)
         return found
 
@@ -386,6 +424,7 @@ class Mixer:
         if tones and voice.settings.tones:
             self._own_play -= 1
             self._play_to(voice, Play(self._own_play, tuple(tones), stream=voice.stream))
+            self._busy_changed(voice.stream)
 
     def _event_packet(self, row: int, payload: bytes, head: int, stamp: int, now: float) -> None:
         """A packet of a telephone-event, of any stream."""
@@ -402,9 +441,11 @@ class Mixer:
 
     def _digit_over(self, stream: int, digit: str, duration_ms: int) -> None:
         self.events.append(Digit(stream, digit, duration_ms, "rfc4733"))
+        if digit == "!":
+            return
         voice = self.voices.get(stream)
         partner = None if voice is None else self._partner(voice)
-        if partner is not None and partner.event_format is None and digit != "!":
+        if partner is not None and partner.event_format is None:
             self._tones(partner, digit, max(duration_ms, MIN_TONE_MS), 0)
 
     def _pass_on(self, voice: Voice, partner: Voice, payload: bytes, stamp: int, clock: int) -> None:
@@ -471,18 +512,34 @@ class Mixer:
         self.reception.configure(voice)
         self._dirty(voice)
 
+    def _enter(self, voice: Voice, room: Room) -> None:
+        if voice.room is not None and voice.room is not room:
+            self._leave(voice)
+        voice.room = room
+        self._move(voice, room.phase)
+
     def _leave(self, voice: Voice) -> None:
-        """Out of its room."""
+        """Out of its room, which may be worth another rate without it, and may be one of two now."""
         room, voice.room = voice.room, None
         if voice.partner is not None:
             voice.partner.partner = None
             voice.partner = None
         voice.overrides.clear()
+        voice.watched = False
+        self.listening.talker(voice.number, 0)
         self._passing.pop(voice.number, None)
         self._set_rates(voice)
         self._dirty(voice)
-        if room is not None:
-            self._watch_talkers(room)
+        if room is not None and voice.stream in room.members:
+            room.without((voice.stream,))
+            self._room_changed(room)
+
+    def _room_changed(self, room: Room) -> None:
+        """Others are in it now."""
+        self._room_rates(room)
+        self._watch_talkers(room)
+        if room.phase is not None:
+            room.phase.dirty = True
 
     def _settle(self, voice: Voice) -> None:
         """A place for a voice without a room."""
@@ -503,9 +560,9 @@ class Mixer:
 
     def _phase(self, more: int) -> Phase:
         """The phase for so many more voices."""
-        for phase in self.phases:
-            if len(phase.voices) + more <= PHASE_FILL:
-                return phase
+        for index in FILL_ORDER:
+            if len(self.phases[index].voices) + more <= PHASE_FILL:
+                return self.phases[index]
         return min(self.phases, key=lambda phase: len(phase.voices))
 
     def _dirty(self, voice: Voice) -> None:

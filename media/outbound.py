@@ -205,12 +205,13 @@ class TableSender:
 class Encoder:
     """One signal through one stateful codec, for all listeners that hear it. `frames`: of 20 ms, in a packet."""
 
-    __slots__ = ("_collected", "codec", "frames", "signal")
+    __slots__ = ("_collected", "codec", "frames", "quiet", "signal")
 
     def __init__(self, codec: FramedCodec, frames: int = 1) -> None:
         self.codec = codec
         self.frames = frames
         self.signal = 0
+        self.quiet = False  # what came last was not sent (DTX)
         self._collected: list[I16] = []
 
     def encode(self, frame: I16) -> bytes | None:
@@ -228,7 +229,7 @@ class Encoder:
 class FramedSender:
     """Rows of one phase that get a stateful codec with one RTP clock."""
 
-    __slots__ = ("_buffer", "_encoders", "_listeners", "_quiet", "_table")
+    __slots__ = ("_buffer", "_encoders", "_fresh", "_table")
 
     def __init__(
         self,
@@ -241,14 +242,16 @@ class FramedSender:
         self._table = table
         self._buffer = _Buffer(table, listeners, FRAMED_OCTETS, clock)
         self._encoders = [(encoder, np.array(whose, np.int64)) for encoder, whose in encoders]
-        self._quiet = np.zeros(len(listeners), np.bool_)
+        self._fresh: I64 = np.zeros(0, np.int64)  # places that nothing has been sent for
 
     @property
     def rows(self) -> I64:
         return self._buffer.rows
 
     def begin(self, now: float, running: frozenset[int]) -> None:
-        self._buffer.begin(now, running)
+        buffer = self._buffer
+        buffer.begin(now, running)
+        self._fresh = np.array([place for row, place in buffer.index.items() if row not in running], np.int64)
 
     def packets(self, signals: I16, overrides: dict[int, Override], now: float) -> list[Packets]:
         buffer = self._buffer
@@ -256,7 +259,13 @@ class FramedSender:
         for encoder, whose in self._encoders:
             payload = encoder.encode(signals[encoder.signal])
             if not payload:
+                # What is not complete yet is no silence.
+                encoder.quiet |= payload is not None
                 continue
+            if encoder.quiet:
+                # RFC 3551 4.1: the first packet after a silence has the marker.
+                encoder.quiet = False
+                buffer.mark(whose)
             size = len(payload)
             octets = np.frombuffer(payload, np.uint8)
             if len(whose) == 1:
@@ -269,7 +278,6 @@ class FramedSender:
         silent = lengths == 0
         if overrides:
             silent &= ~np.isin(buffer.rows, list(overrides))
-        self._talkspurts(silent)
         buffer.headers(lengths, now)
         np.add(lengths, HEADER, out=buffer.lengths)
         for row, instead in overrides.items():
@@ -279,27 +287,24 @@ class FramedSender:
         if silent.any():
             buffer.without(np.flatnonzero(silent))
             at = np.flatnonzero(~silent)
+        if self._fresh.size:
+            # The marker waits for the first packet that is really sent.
+            self._fresh = self._fresh[silent[self._fresh]]
+            buffer.mark(self._fresh)
         return [Packets(buffer.data, at, buffer.lengths[at], buffer.rows[at])]
-
-    def _talkspurts(self, silent: npt.NDArray[np.bool_]) -> None:
-        # RFC 3551 4.1: the first packet after a silence has the marker. What is not complete yet is no silence.
-        begins = np.flatnonzero(self._quiet & ~silent)
-        if begins.size:
-            self._buffer.mark(begins)
-        waiting = np.array([encoder.frames > 1 for encoder, _ in self._encoders], np.bool_)
-        self._quiet = silent if not waiting.any() else np.zeros_like(silent)
 
 
 class PacedSender:
     """One row that gets packets of another length than 20 ms: octets of its codec, cut anew."""
 
     __slots__ = (
+        "_ahead",
         "_clock",
         "_collected",
         "_encode",
         "_marked",
         "_octets",
-        "_ptime",
+        "_step",
         "_table",
         "_type",
         "key",
@@ -322,13 +327,14 @@ class PacedSender:
         self._table = table
         self._encode = encode
         self._octets = octets_per_second * ptime // 1000
-        self._ptime = ptime
         self._type = listener.payload_type
         self.place = place
         self.key = key
         self._collected = bytearray()
         self._marked = False
         self._clock = int(table.clock[listener.row])
+        self._step = self._clock * ptime // 1000
+        self._ahead = self._step  # timestamp units from the last packet to the first sample collected
         self.rows: I64 = np.array([listener.row], np.int64)
 
     def begin(self, now: float, running: frozenset[int]) -> None:
@@ -336,35 +342,37 @@ class PacedSender:
         self._marked = row in running
         at = float(table.own_at[row])
         if not self._marked and at != NEVER:
-            table.own_stamp[row] += max(0, int((now - at) * self._clock) - self._clock * self._ptime // 1000)
+            table.own_stamp[row] += max(0, int((now - at) * self._clock) - self._step)
 
     def packets(self, signals: I16, overrides: dict[int, Override], now: float) -> list[Packets]:
         row = int(self.rows[0])
+        collected = len(self._collected)
         self._collected += self._encode(signals[self.place])
         instead = overrides.get(row)
+        if instead is not None:
+            # Events keep their own pace of 20 ms; the audio that they stand for is dropped, but its time is gone.
+            self._collected.clear()
+            self._ahead += collected * self._step // self._octets
+            return [self._event(row, instead, now)]
         found = []
         while len(self._collected) >= self._octets:
             payload = bytes(self._collected[: self._octets])
             del self._collected[: self._octets]
             found.append(self._packet(row, payload, now))
-        if instead is not None:
-            # Events keep their own pace of 20 ms; the audio that they stand for is dropped.
-            self._collected.clear()
-            return [self._event(row, instead, now)]
         return found
 
     def _packet(self, row: int, payload: bytes, now: float) -> Packets:
         table = self._table
-        step = self._clock * self._ptime // 1000
-        table.own_stamp[row] = int(table.own_stamp[row]) + step & 0xFFFFFFFF
+        table.own_stamp[row] = int(table.own_stamp[row]) + self._ahead & 0xFFFFFFFF
+        self._ahead = self._step
         head = VERSION | (0 if self._marked else MARKER) | self._type << 16
         self._marked = True
         return self._laid_out(row, head, int(table.own_stamp[row]), payload, now)
 
     def _event(self, row: int, instead: Override, now: float) -> Packets:
         table = self._table
-        step = round(self._clock * FRAME_SECONDS)
-        table.own_stamp[row] = int(table.own_stamp[row]) + step & 0xFFFFFFFF
+        table.own_stamp[row] = int(table.own_stamp[row]) + self._ahead & 0xFFFFFFFF
+        self._ahead = round(self._clock * FRAME_SECONDS)
         head = VERSION | instead.marker * MARKER | instead.payload_type << 16
         return self._laid_out(row, head, instead.stamped(int(table.own_stamp[row])), instead.payload, now)
 

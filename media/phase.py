@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FRAMES_PER_SECOND = 50
 FRAME_MS = 20
+G722_OCTETS = 8000  # a second: the only codec with memory whose payload can be cut anywhere
 OPUS_FRAMES = (1, 2, 3)  # of 20 ms, in a packet (RFC 7587 4.2 allows more; none is heard with pleasure)
 
 F32 = npt.NDArray[np.float32]
@@ -178,6 +179,7 @@ class Phase:
     def _plan(self, rate: int, voices: list[Voice], paced: dict[int, PacedSender]) -> Plan:
         plan = Plan(rate)
         plan.voices = voices
+        self._rest(plan, voices)
         size = self._place_voices(plan, voices)
         size = self._place_players(plan, voices, size)
         sums, totals, size = self._sums(plan, voices, size)
@@ -197,9 +199,46 @@ class Phase:
             self._make_senders(plan, mixture, listeners, paced)
         return plan
 
+    def _rest(self, plan: Plan, voices: list[Voice]) -> None:
+        """Take in no audio of voices that nobody hears: callers in a queue, listeners of an announcement."""
+        heard = self._heard(plan, voices)
+        for voice in voices:
+            audible = voice.stream in heard or voice.detects or voice.watched or bool(voice.channels)
+            if audible == voice.resting:
+                if audible:
+                    self._mixer.reception.wake(voice)
+                else:
+                    self._mixer.reception.rest(voice)
+        self.dirty = False  # which bank a voice has is what comes next
+
+    def _heard(self, plan: Plan, voices: list[Voice]) -> set[int]:
+        """Voices that somebody hears, as the rooms stand."""
+        plain = [
+            voice.room is not None
+            and voice.room.plain
+            and len(voice.room.members) > 1
+            and voice.listens
+            and not voice.deaf
+            and not (voice.player is not None and len(voice.player))
+            for voice in voices
+        ]
+        if all(plain):
+            return {voice.stream for voice in voices}
+        for source, voice in enumerate(voices, 1):
+            voice.source = source
+        size = self._place_players(Plan(plan.rate), voices, len(voices) + 1)
+        sums, totals, _ = self._sums(plan, voices, size)
+        used = {row for voice in voices if voice.listens for row, _ in sums.get(voice.stream, ())}
+        for number, total in enumerate(totals):
+            if size + number in used:
+                used |= {row for row, _ in total}
+        return {voice.stream for voice in voices if voice.source in used}
+
     @staticmethod
     def _place_voices(plan: Plan, voices: list[Voice]) -> int:
         """Rows of the sources: 0 is silence, then voices by their bank."""
+        for voice in voices:
+            voice.source = 0
         size = 1
         for narrow in (True, False):
             of = [v for v in voices if v.bank is not None and (v.bank.rate != plan.rate) == narrow]
@@ -358,7 +397,7 @@ class Phase:
             key = (name, rate, voice.settings.ptime, listener.payload_type)
             place = int(wide[listener.signal])
             codec = self._encoder(voice, (name, rate, clock), name, clock, rate, "", 1).codec
-            octets = len(codec.encode(np.zeros(rate // FRAMES_PER_SECOND, np.int16))) * FRAMES_PER_SECOND
+            octets = G722_OCTETS
             encode = codec.encode
         if before is not None and before.key == key:
             before.place = place

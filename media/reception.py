@@ -17,12 +17,14 @@ from media.codecs.comfort_noise import NoiseSource
 from media.codecs.framed import CodecError, FramedCodec
 from media.commands import StreamSettings
 from media.conceal import Concealer
+from media.quality import impairment
 from media.resample import Doubler
 from media.voice import MAX_PENDING, Part, Voice, audio_formats, is_framed
 from rtp.columns import Slots
 from rtp.playout import PlayoutBank
+from rtp.quality import StreamQuality
 from rtp.relay import HEADER, Heard
-from rtp.table import EARS_EVENTS, PAYLOAD_TYPES, StreamTable
+from rtp.table import EARS_AUDIO, EARS_EVENTS, PAYLOAD_TYPES, StreamTable
 
 RATES = (8000, 16000, 48000)
 CONCEAL_FRAMES = 5  # lost in a row: what a codec makes up beyond is no use to anybody
@@ -33,6 +35,9 @@ NONE, PCMU, PCMA, L16, FRAMED, EVENT, NOISE = range(7)
 TABLE_KINDS = {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}
 _TABLES = {PCMU: "PCMU", PCMA: "PCMA", L16: "L16"}
 _OCTETS_PER_SAMPLE = {PCMU: 1, PCMA: 1, L16: 2}
+
+Framed = tuple[Voice, int, bytes, int, int]
+"""A packet of a stateful codec: its voice, payload type, payload, first word, timestamp."""
 
 F32 = npt.NDArray[np.float32]
 I16 = npt.NDArray[np.int16]
@@ -59,11 +64,14 @@ class Reception:
     def __init__(self, streams: StreamTable, event: Callable[[int, bytes, int, int, float], None]) -> None:
         self.banks = {rate: PlayoutBank(rate) for rate in RATES}
         self.concealers = {rate: Concealer(rate) for rate in RATES}
+        self.qualities = {rate: StreamQuality(bank) for rate, bank in self.banks.items()}
         self.counters = {"bad_payload": 0}
         self.voices: dict[int, Voice] = {}
         """By row of the stream table."""
         self.rebanked: Callable[[Voice], None] = lambda _voice: None
         """Told when a voice's audio comes out of another bank from now on."""
+        self.renewed: Callable[[int], None] = lambda _row: None
+        """Told when a row is heard from another source than before."""
         self._event = event
         self._streams = streams
         self._kinds = np.zeros((0, PAYLOAD_TYPES), np.uint8)
@@ -73,7 +81,7 @@ class Reception:
         self._grow()
         self._doubler = Doubler()
         self._noise = NoiseSource(np.random.default_rng())
-        self._noisy: set[int] = set()
+        self._noisy: dict[int, int] = {}  # rows with comfort noise: sequence number of it, -1: audio has come since
 
     # -- voices
 
@@ -83,10 +91,13 @@ class Reception:
             self._grow()
         kinds, clock = self._kinds[row], 0
         kinds[kinds == EVENT] = NONE
+        known: set[int] = set()
         for number, name, hertz in settings.receives + settings.formats:
-            if name.lower() == "telephone-event" and 0 <= number < PAYLOAD_TYPES and kinds[number] == NONE:
+            # Of two meanings of a number the first counts.
+            if name.lower() == "telephone-event" and 0 <= number < PAYLOAD_TYPES and number not in known:
                 kinds[number] = EVENT
                 clock = clock or hertz
+            known.add(number)
         ears = int(self._streams.ears[row]) & ~EARS_EVENTS
         self._streams.ears[row] = ears | EARS_EVENTS if clock else ears
         return clock or 8000
@@ -105,7 +116,7 @@ class Reception:
         kinds[kinds != EVENT] = NONE
         formats = audio_formats(voice.settings)
         for number, name, clock in formats:
-            if 0 <= number < PAYLOAD_TYPES:
+            if 0 <= number < PAYLOAD_TYPES and kinds[number] != EVENT:
                 kinds[number] = FRAMED if is_framed((number, name, clock)) else TABLE_KINDS[name.upper()]
         for number, name, _ in voice.settings.receives + voice.settings.formats:
             if name.upper() == "CN" and 0 <= number < PAYLOAD_TYPES and kinds[number] == NONE:
@@ -118,7 +129,7 @@ class Reception:
         """The voice is gone."""
         self._leave_bank(voice)
         voice.forget_decoders()
-        self._noisy.discard(voice.number)
+        self._noisy.pop(voice.number, None)
         kinds = self._kinds[voice.number]
         kinds[kinds != EVENT] = NONE
         del self.voices[voice.number]
@@ -147,6 +158,8 @@ class Reception:
         fresh = self._ssrc[rows] != self._streams.ssrc[rows]
         if np.count_nonzero(fresh):
             self._new_sources(rows[fresh])
+        if self._noisy:
+            self._end_noise(numbers, kinds, heads)
         for kind in np.bincount(kinds, minlength=NOISE + 1).nonzero()[0].tolist():
             if kind == NONE:
                 continue
@@ -178,9 +191,18 @@ class Reception:
                     now,
                 )
 
+    def _end_noise(self, numbers: I64, kinds: npt.NDArray[np.uint8], heads: I64) -> None:
+        """Audio that follows comfort noise ends it, once it is played."""
+        audio = (kinds != NONE) & (kinds != EVENT) & (kinds != NOISE)
+        for number, head in zip(numbers[audio].tolist(), heads[audio].tolist(), strict=True):
+            since = self._noisy.get(number, -1)
+            if since >= 0 and 0 < (head - since & 0xFFFF) < 0x8000:
+                self._noisy[number] = -1
+
     def _new_sources(self, rows: I64) -> None:
         for row in set(rows.tolist()):
             self._ssrc[row] = self._streams.ssrc[row]
+            self.renewed(row)
             voice = self.voices.get(row)
             if voice is not None and voice.bank is not None:
                 voice.bank.reset(voice.bank_row)
@@ -249,6 +271,7 @@ class Reception:
         stamps: I64,
         now: float,
     ) -> None:
+        framed_packets: dict[int, list[Framed]] = {}
         columns = (at, begins, octets, numbers, heads, stamps)
         for slot, begin, size, number, head, stamp in zip(*(each.tolist() for each in columns), strict=True):
             voice = self.voices.get(number)
@@ -264,28 +287,50 @@ class Reception:
             elif kind == NOISE:
                 try:
                     self._noise.set(voice.number, comfort_noise.parse(payload))
-                    self._noisy.add(voice.number)
+                    self._noisy[voice.number] = head & 0xFFFF
                 except CodecError:
                     self.counters["bad_payload"] += 1
-            else:
-                self._framed_packet(voice, payload_type, payload, head, stamp, now)
+            elif self._fits(voice, payload_type, payload):
+                bank = voice.bank
+                assert bank is not None
+                framed_packets.setdefault(bank.rate, []).append((voice, payload_type, payload, head, stamp))
+        for rate, packets in framed_packets.items():
+            self._framed_arrived(self.banks[rate], packets, now)
 
-    def _framed_packet(
-        self, voice: Voice, payload_type: int, payload: bytes, head: int, stamp: int, now: float
-    ) -> None:
+    def _fits(self, voice: Voice, payload_type: int, payload: bytes) -> bool:
+        """Whether a payload of a stateful codec is sound; the voice then has the bank for it."""
         if voice.payload_type != payload_type or voice.bank is None:
             self._choose_bank(voice, payload_type)
-        bank = voice.bank
-        assert bank is not None
-        codec = self._decoder(voice, payload_type)
-        samples = codec.samples(payload)
-        if not 0 < samples <= MAX_SAMPLES * bank.rate:
+        if voice.bank is None:
+            return False
+        samples = self._decoder(voice, payload_type).samples(payload)
+        if not 0 < samples <= MAX_SAMPLES * voice.bank.rate:
             self.counters["bad_payload"] += 1
-            return
-        place = self._arrived(voice, head, stamp, samples, now)
-        if place < 0 or place < voice.decoded or len(voice.pending) >= MAX_PENDING:
-            return
-        voice.pending[place] = (payload_type, payload)
+            return False
+        return True
+
+    def _framed_arrived(self, bank: PlayoutBank, packets: list[Framed], now: float) -> None:
+        """Packets of stateful codecs for one bank: they wait, by position, to be decoded."""
+        voices = [voice for voice, _, _, _, _ in packets]
+        heads = np.array([head for _, _, _, head, _ in packets])
+        samples = [self._decoder(voice, kind).samples(payload) for voice, kind, payload, _, _ in packets]
+        rows = np.array([voice.bank_row for voice in voices])
+        places = bank.arrived(
+            rows,
+            np.array([stamp for _, _, _, _, stamp in packets]),
+            heads & _SEQUENCE,
+            heads & _MARK != 0,
+            np.array(samples),
+            now,
+        )
+        emptied = bank.columns.emptied[rows].tolist()
+        for place, times, (voice, payload_type, payload, _, _) in zip(places.tolist(), emptied, packets, strict=True):
+            if times != voice.emptied:
+                # What waits was of a timeline that is gone, as what was in the ring.
+                voice.emptied = times
+                voice.pending.clear()
+            if place >= 0 and place >= voice.decoded and len(voice.pending) < MAX_PENDING:
+                voice.pending[place] = (payload_type, payload)
 
     @staticmethod
     def _arrived(voice: Voice, head: int, stamp: int, samples: int, now: float) -> int:
@@ -300,21 +345,39 @@ class Reception:
         """Take the voice's audio into the bank that this payload type is decoded for."""
         voice.payload_type = payload_type
         self._types[voice.number] = payload_type
+        if voice.resting:
+            return
         known = (each for each in audio_formats(voice.settings) if each[0] == payload_type)
         chosen = next(known, (0, "PCMU", 8000))
         clock = chosen[2]
         rate = voice.rate if is_framed(chosen) else 8000
         bank = self.banks[rate]
+        quality, codec = self.qualities[rate], impairment(chosen)
         if voice.bank is bank and voice.clock == clock:
+            quality.recode(voice.bank_row, codec)
             return
         self._leave_bank(voice)
         voice.bank, voice.clock = bank, clock
         voice.bank_row = bank.take()
         bank.open(voice.bank_row, clock)
+        quality.open(voice.bank_row, codec)
+        voice.emptied = 0
         self.concealers[rate].reset(voice.bank_row)
         self._bank_row[voice.number] = voice.bank_row
         self._doubler.reset(voice.number)
         self.rebanked(voice)
+
+    def rest(self, voice: Voice) -> None:
+        """Nobody hears the voice: its audio is not taken any more."""
+        voice.resting = True
+        self._leave_bank(voice)
+        self._streams.ears[voice.number] &= ~EARS_AUDIO
+
+    def wake(self, voice: Voice) -> None:
+        """It is heard again."""
+        voice.resting = False
+        self._streams.ears[voice.number] |= EARS_AUDIO
+        self._choose_bank(voice, voice.payload_type)
 
     def _leave_bank(self, voice: Voice) -> None:
         if voice.bank is not None:
@@ -337,9 +400,13 @@ class Reception:
         bank = self.banks[part.bank_rate]
         if part.framed:
             ends = bank.wanted(part.rows).tolist()
+            written: dict[int, list[tuple[int, int, I16]]] = {}
             for voice, end in zip(part.voices, ends, strict=True):
                 if voice.pending or voice.decoded:
-                    self._decode(voice, bank, end)
+                    self._decode(voice, bank, end, written)
+            for of in written.values():
+                rows, places, blocks = zip(*of, strict=True)
+                bank.write(np.array(rows), np.array(places), np.stack(blocks))
         played = bank.play(part.rows, now)
         frames = played.frames
         concealer = self.concealers[part.bank_rate]
@@ -352,9 +419,12 @@ class Reception:
         else:
             out[:] = self._doubler.up(part.numbers, frames.astype(np.float32))
 
-    def _decode(self, voice: Voice, bank: PlayoutBank, end: int) -> None:
+    def _decode(
+        self, voice: Voice, bank: PlayoutBank, end: int, written: dict[int, list[tuple[int, int, I16]]]
+    ) -> None:
         """Decode what is due until position `end`, in order; what is missing before something that is there is
-        recovered out of it, or concealed."""
+        recovered out of it, or concealed. `written`: (bank row, position, samples) by number of samples, to which what
+        is to be played is added."""
         pending = voice.pending
         head = end - bank.n
         at = max(voice.decoded, head - bank.n) if voice.decoded else min(pending)
@@ -368,6 +438,8 @@ class Reception:
                     at += bank.n
                     continue
             else:
+                for place in [place for place in pending if place < at]:
+                    del pending[place]  # it overlaps what was before it: no sender does that
                 following = min(pending, default=-1)
                 if following < 0:
                     # Nothing is known yet of what comes: a codec that conceals does so, for as long as is useful.
@@ -384,7 +456,8 @@ class Reception:
                     at = min(following, at + bank.n)
                     continue
                 bank.columns.concealed[voice.bank_row] += len(samples)
-            bank.write(np.array([voice.bank_row]), np.array([at]), samples[None, :])
+            # A codec's array is its own until it is called again.
+            written.setdefault(len(samples), []).append((voice.bank_row, at, samples.copy()))
             at += len(samples)
             if found is not None:
                 voice.heard_until = at
@@ -399,7 +472,9 @@ class Reception:
 
     def _missing(self, voice: Voice, at: int, size: int, following: tuple[int, bytes] | None) -> I16 | None:
         codec = voice.decoders.get(voice.payload_type)
-        if codec is None:
+        if codec is not None:
+            size -= size % (codec.rate // 400)  # codecs count in 2.5 ms
+        if codec is None or not size:
             return None
         if following is not None and following[0] == voice.payload_type:
             try:
@@ -411,14 +486,14 @@ class Reception:
         return codec.conceal(size)
 
     def _fill_with_noise(self, part: Part, frames: I16, empty: Bool) -> None:
-        """RFC 3389: comfort noise stands for what the peer does not send; the first audio ends it."""
+        """RFC 3389: comfort noise stands for what the peer does not send; the audio that follows ends it."""
         places = {number: place for place, number in enumerate(part.numbers.tolist())}
         for number in [number for number in self._noisy if number in places]:
             place = places[number]
             if empty[place]:
                 frames[place] = self._noise.generate(np.array([number]), frames.shape[1])[0]
-            elif np.count_nonzero(frames[place]):
-                self._noisy.discard(number)
+            elif self._noisy[number] < 0:
+                del self._noisy[number]
 
 
 def _payloads(slots: Slots, at: I64, heads: I64, lengths: I64) -> tuple[I64, I64]:

@@ -65,6 +65,17 @@ class Room:
         for (listener, talker), value in self.gains.items():
             self._by_listener.setdefault(listener, []).append((talker, value))
 
+    def without(self, streams: Iterable[int]) -> None:
+        """These are members no more: they are gone, or in another room."""
+        gone = set(streams)
+        if not gone.isdisjoint(self.members):
+            self.members = tuple(stream for stream in self.members if stream not in gone)
+
+    @property
+    def plain(self) -> bool:
+        """Every member hears every other one, and nothing else."""
+        return self.gain > 0 and not self.gains and self.player is None
+
     def between(self, listener: int, talker: int) -> float:
         """At what gain one member hears another, or itself."""
         given = self.gains.get((listener, talker))
@@ -83,18 +94,18 @@ class Room:
         `all_hear` what plays to all; `total` makes a row of a sum and tells its number."""
         present = [members[stream] for stream in self.members if stream in members]
         talkers = [member for member in present if member.source and not member.silent]
+        talking = {member.stream: member for member in talkers}
         whole = 0
         if len(talkers) >= TOTAL_FROM and self.gain:
             whole = total(tuple((member.source, 1.0) for member in talkers))
         for member in present:
-            yield member.stream, self._sum(member, talkers, whole, members, playing(member.stream), all_hear)
+            yield member.stream, self._sum(member, talking, whole, playing(member.stream), all_hear)
 
     def _sum(
         self,
         member: Member,
-        talkers: list[Member],
+        talking: Mapping[int, Member],
         whole: int,
-        members: Mapping[int, Member],
         own: Playing | None,
         all_hear: Playing | None,
     ) -> Sum:
@@ -103,9 +114,9 @@ class Room:
         sums: list[tuple[int, float]] = []
         if not member.deaf and all(each.over for each in played):
             if whole:
-                sums = self._of_total(member, whole, members)
+                sums = self._of_total(member, whole, talking)
             else:
-                for talker in talkers:
+                for talker in talking.values():
                     gain = self.between(member.stream, talker.stream)
                     if gain:
                         sums.append((talker.source, gain * volume))
@@ -116,14 +127,14 @@ class Room:
                 break
         return tuple(sums)
 
-    def _of_total(self, member: Member, whole: int, members: Mapping[int, Member]) -> list[tuple[int, float]]:
+    def _of_total(self, member: Member, whole: int, talking: Mapping[int, Member]) -> list[tuple[int, float]]:
         gain, volume = self.gain, member.hears
         sums = [(whole, gain * volume)]
         differing = dict(self._by_listener.get(member.stream, ()))
         differing.setdefault(member.stream, 0.0)
         for stream, wanted in differing.items():
-            talker = members.get(stream)
-            if talker is None or not talker.source or talker.silent or wanted == gain:
+            talker = talking.get(stream)
+            if talker is None or wanted == gain:
                 continue
             sums.append((talker.source, (wanted - gain) * volume))
         return sums

@@ -38,6 +38,7 @@ class Voice:
         "decoded",
         "decoders",
         "detects",
+        "emptied",
         "encoder",
         "encoder_key",
         "heard",
@@ -53,6 +54,7 @@ class Voice:
         "phase",
         "player",
         "rate",
+        "resting",
         "room",
         "sends_digits",
         "settings",
@@ -81,11 +83,13 @@ class Voice:
         # Received.
         self.bank: PlayoutBank | None = None
         self.bank_row = 0
+        self.resting = False  # nobody hears it: its packets are left to the relay's counters
         self.clock = 0
         self.payload_type = -1  # of what came last
         self.decoders: dict[int, FramedCodec] = {}
         self.pending: dict[int, tuple[int, bytes]] = {}  # position -> payload type, payload
         self.decoded = 0  # position up to which payloads have been decoded; 0: nothing is being decoded
+        self.emptied = 0  # times that its row was emptied (`PlayoutColumns`) when `pending` was last looked at
         self.heard_until = 0  # position up to which they were really there
         # Sent.
         self.encoder: Encoder | None = None
@@ -130,7 +134,7 @@ class Voice:
     @property
     def mixed(self) -> bool:
         """Whether its audio is made here, not relayed."""
-        return self.room is not None or self.player is not None
+        return self.room is not None or self.player is not None or self.sends_digits
 
     def forget_decoders(self) -> None:
         """What comes next is decoded anew; native memory is given back."""

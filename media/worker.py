@@ -50,6 +50,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     orphan_time: float = 60.0
     studio: StudioSettings | None = None
     """Without it nothing can be played or recorded."""
+    rtcp_xr: bool = False
+    """Reports tell how the peer sounds (RFC 3611)."""
     spawned: bool = False
 
 
@@ -58,7 +60,7 @@ class MediaWorker:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._driver = EngineDriver(options.hosts, self._engine_has_events, options.studio)
+        self._driver = EngineDriver(options.hosts, self._engine_has_events, options.studio, options.rtcp_xr)
         self._sessions = Sessions(self._driver, self._tell)
         who = (os.getpid(), options.hosts)
         self._end = WorkerEnd(secrets.token_hex(8), options.secret, secrets.token_bytes, who, self._inventory)

@@ -9,6 +9,7 @@ calls is delay, codec, loss and how it clusters. Narrow-band only: the scale of 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -150,10 +151,21 @@ def rating(
 ) -> F64:
     """R (7.1), 0 to 100; arguments are columns, or one value for all. `echo_ms`: T, the one-way delay of an echo path
     of `line.telr`; 0, as by default: echo is cancelled."""
-    ro = basic(line)
-    by_delay = delay(one_way_ms) + talker_echo(line, echo_ms) + listener_echo(line, 2 * np.asarray(echo_ms))
-    r = ro - simultaneous(line, echo_ms) - by_delay - equipment(ie, bpl, loss, burst_ratio) + advantage
+    echoed = _unechoed(line) if isinstance(echo_ms, float) and not echo_ms else _echoed(line, echo_ms)
+    r = echoed - delay(one_way_ms) - equipment(ie, bpl, loss, burst_ratio) + advantage
     return np.clip(r, 0.0, 100.0)
+
+
+def _echoed(line: Line, echo_ms: Values) -> F64:
+    """What does not depend on codec, loss and absolute delay."""
+    echo = talker_echo(line, echo_ms) + listener_echo(line, 2 * np.asarray(echo_ms))
+    return np.asarray(basic(line) - simultaneous(line, echo_ms) - echo)
+
+
+@cache
+def _unechoed(line: Line) -> float:
+    """The same without echo: one number, wanted for every interval."""
+    return float(_echoed(line, 0.0))
 
 
 def mos(r: Values) -> F64:

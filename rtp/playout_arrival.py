@@ -25,7 +25,7 @@ MAX_DELAY_SECONDS = 0.2
 MARGIN_SECONDS = 0.01  # slack that is kept: arrivals are seen in batches 5 ms apart
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a larger gap in sequence is a leap
 MAX_MISORDER = 100  # RFC 3550 A.1: later than that is a leap, too
-SEEN = 64  # sequence numbers in which duplicates are found
+SEEN = 64  # sequence numbers in which duplicates are found: what comes even later is none that could be played
 MAX_PACKET_FRAMES = 6  # 120 ms, the longest packet of Opus (RFC 7587 4.2)
 MAX_PER_BATCH = 64  # packets of one row looked at in a batch: as much as the ring holds
 BEHIND_SECONDS = 1  # later than that: the timeline is in doubt, not the network
@@ -41,13 +41,14 @@ _SEQ = np.array(0xFFFF)
 _ONE = np.array(1)
 _SMOOTHING = np.array(SMOOTHING)
 _REACH = np.array((RING - MAX_PACKET_FRAMES), np.uint64)
+_NONE: I64 = np.zeros(0, np.int64)
 _count = np.count_nonzero
 
 
 class Arrivals:
     """Arrival of packets in the rows of one bank."""
 
-    __slots__ = ("_c", "_index", "_longest", "_margin", "_max_delay", "_n", "_reach")
+    __slots__ = ("_c", "_emptied", "_index", "_longest", "_margin", "_max_delay", "_n", "_reach")
 
     def __init__(self, columns: PlayoutColumns, max_delay: float) -> None:
         self._c = columns
@@ -57,6 +58,7 @@ class Arrivals:
         self._longest = np.array(MAX_PACKET_FRAMES * n, np.uint64)
         self._reach = _REACH * np.uint64(n)
         self._index: I64 = np.arange(1024)
+        self._emptied = _NONE  # rows whose ring was emptied in the latest round
 
     def arrived(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, now: float) -> I64:
         """See `PlayoutBank.arrived`."""
@@ -74,13 +76,19 @@ class Arrivals:
         first = self._first(rows, index)
         if _count(first) == size:
             return self._round(rows, stamps, seqs, marks, counts, phase)
+        self._emptied = _NONE
         positions: I64 = np.full(size, -1)
         todo = index
         for _ in range(MAX_PER_BATCH):
             now_due = todo[first]
-            positions[now_due] = self._round(
+            placed = self._round(
                 rows[now_due], stamps[now_due], seqs[now_due], marks[now_due], counts[now_due], phase[now_due]
             )
+            if self._emptied.size:
+                # What came before in this batch is yet to be written: it was of the timeline that is gone.
+                positions[np.isin(rows, self._emptied)] = -1
+                self._emptied = _NONE
+            positions[now_due] = placed
             todo = todo[~first]
             if not todo.size:
                 return positions
@@ -180,10 +188,12 @@ class Arrivals:
         anew = (c.renew[rows] != 0) | (spurt & (late | ~sane))
         odd = timed & ~sane & ~anew
         if _count(odd):
-            # The next packet in sequence that says itself that it begins anew is believed; else it takes two.
-            believed = (newer & marks & (ahead == 1)) | self._agrees(rows, stamps, seqs)
+            # The next packet in sequence that says itself that it begins anew is believed; else it takes two. An older
+            # one moves nothing: what followed it is waiting already, and would be heard before it.
+            believed = newer & ((marks & (ahead == 1)) | self._agrees(rows, stamps, seqs))
             anew |= odd & believed
-            self._doubt(rows, stamps, seqs, odd & ~believed)
+            c.strange[rows[odd & ~believed]] += 1
+            self._doubt(rows, stamps, seqs, odd & ~believed & newer)
             timed &= ~(odd & ~believed)
         anew &= timed
         timed &= ~anew
@@ -237,10 +247,13 @@ class Arrivals:
             back = -ahead[at]
             bit = np.where(back < SEEN, 1 << np.minimum(back, SEEN - 1), 0)
             seen = c.seen[rows[at]]
-            fresh[at] = seen & bit == 0
+            # Further behind than is remembered it might have been received before: it counts as if it had been.
+            new = (bit != 0) & (seen & bit == 0)
+            fresh[at] = new
             c.seen[rows[at]] = seen | bit
             # A packet from before the first one: it was expected all the same.
-            c.seq_base[rows[at]] = np.minimum(c.seq_base[rows[at]], top[at] - back)
+            first = rows[at[new]]
+            c.seq_base[first] = np.minimum(c.seq_base[first], (top[at] - back)[new])
         c.received[rows] += fresh
         c.duplicate[rows] += ~fresh
         return newer & fresh, fresh
@@ -258,7 +271,6 @@ class Arrivals:
         rows = rows[which]
         c.odd_stamp[rows] = stamps[which]
         c.odd_seq[rows] = seqs[which]
-        c.strange[rows] += 1
 
     def _in_time(self, rows: I64, stamp: I64, position: I64, counts: I64, slack: I64, sequel: Bool, phase: I64) -> None:
         """Packets whose samples are not due yet, not just behind the last ones."""
@@ -341,7 +353,11 @@ class Arrivals:
         behind = -(-c.top[rows] // n) * n
         waiting = behind > place
         joins = waiting & (behind - head * n + phase <= self._max_delay)
-        c.ring[rows[waiting & ~joins]] = MISSING
+        emptied = rows[waiting & ~joins]
+        if emptied.size:
+            c.ring[emptied] = MISSING
+            c.emptied[emptied] += 1
+            self._emptied = emptied
         c.floor[rows] = np.where(waiting & ~joins, 0, c.top[rows])
         place = np.where(joins, behind, place)
         again = c.resyncs[rows] + (c.shift[rows] != FAR)

@@ -33,7 +33,7 @@ class PlayoutColumns:
         received            packets, duplicates left out
         late                of them: came after all their samples had been due
         strange             of them: dropped because their timestamps were not believed, or were too many at once
-        duplicate           packets that had been received before
+        duplicate           packets that had been received before, or are so far behind that nobody knows
         expected_before     packets expected under earlier SSRCs and before leaps in sequence
         resyncs             times that the timestamps were given new positions
         inserted, dropped   frames that the delay grew and shrank by while it played
@@ -41,7 +41,7 @@ class PlayoutColumns:
         missed, bursts      whole frames that were not there when due, and how many runs of them there were
         burst_frames, burst_missed, burst_count
                             of the bursts of RFC 3611 4.7.2: their lengths, what was missing in them, their number
-        due                 float: when the row's next `play` is expected; infinite before the first
+        due                 float: when the row's next `play` is expected; minus infinity before the first
         delay               float: samples, mean time from a packet's arrival to its playout
     Sequence
         seq_top, seq_base   extended numbers, highest and first; -1: none yet
@@ -56,6 +56,7 @@ class PlayoutColumns:
         begin               frame that the row plays from, FAR: it idles
         quiet               gaps before this position are the peer's silence
         floor               end of what was written before the timeline moved: nothing is written below it
+        emptied             times that what was waiting was thrown away, for what follows to be heard soon enough
         renew               the next packet is given a new position whatever its timestamp
         lows                (BUCKETS, rows): least slack of packets in each part of the window, FAR: none
         odd_stamp, odd_seq  last packet whose timestamp was not believed; odd_seq -1: none
@@ -98,6 +99,7 @@ class PlayoutColumns:
     begin: I64
     quiet: I64
     floor: I64
+    emptied: I64
     renew: I64
     odd_stamp: I64
     odd_seq: I64
@@ -168,7 +170,7 @@ class PlayoutColumns:
         self.scaled += int(self.rate != clock)
         self.lows[:, row] = FAR
         self.delay[row] = 0.0
-        self.due[row] = np.inf
+        self.due[row] = -np.inf
         self.ring[row] = MISSING
 
     def _grow(self, more: int) -> None:
@@ -180,7 +182,7 @@ class PlayoutColumns:
             setattr(self, name, whole)
         self.lows = np.concatenate((self.lows, np.full((BUCKETS, more), FAR, np.int64)), axis=1)
         self.delay = np.concatenate((self.delay, np.zeros(more)))
-        self.due = np.concatenate((self.due, np.full(more, np.inf)))
+        self.due = np.concatenate((self.due, np.full(more, -np.inf)))
         self.ring = np.concatenate((self.ring, np.full((more, RING, self.n), MISSING, np.int16)))
         self.frames = self.ring.reshape(-1, self.n)  # the same, frame by frame: row * RING + frame % RING
         self.mark = np.zeros(self.capacity, np.int64)
@@ -217,6 +219,7 @@ _WHOLE = {
     "begin": FAR,
     "quiet": 0,
     "floor": 0,
+    "emptied": 0,
     "renew": 1,
     "odd_stamp": 0,
     "odd_seq": -1,

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-SR, RR, SDES, BYE = 200, 201, 202, 203
+SR, RR, SDES, BYE, XR = 200, 201, 202, 203, 207
 MAX_PACKETS = 16  # in one compound packet; a datagram of more is refused
 MAX_BLOCKS = 31  # the count's five bits
 NTP_UNIX = 2208988800  # seconds from 1900, NTP's epoch, to 1970
@@ -57,6 +57,8 @@ class Report(msgspec.Struct, gc=False):
     blocks: tuple[Block, ...] = ()
     cname: str = ""
     bye: tuple[int, ...] = ()
+    extended: bool = False
+    """There are extended reports (RFC 3611) in it: `rtp.rtcp_xr` reads them."""
 
 
 def parse(packet: bytes) -> Report:
@@ -116,6 +118,8 @@ def _read(packet: bytes, at: int, end: int, count: int, kind: int, report: Repor
         report.blocks += _blocks(packet, at + 4, end, count)
     elif kind == SDES:
         report.cname = _cname(packet, at, end, count) or report.cname
+    elif kind == XR:
+        report.extended = True
     elif kind == BYE:
         if end - at < 4 * count:
             raise RtcpError("BYE cut off")

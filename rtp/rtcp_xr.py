@@ -13,9 +13,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from rtp.rtcp import MAX_PACKETS, RtcpError
+from rtp.rtcp import MAX_PACKETS, XR, RtcpError
 
-XR = 207
 REFERENCE_TIME, DLRR, VOIP_METRICS = 4, 5, 7
 MAX_BLOCKS = 64  # in one packet; more is refused
 UNKNOWN = 127  # of levels, R factors and MOS (4.7.3 to 4.7.5)
@@ -26,6 +25,7 @@ _UNIT = 256  # of fractions
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
 
 _VOIP = struct.Struct("!I4B4H2b2B4B2B3H")
 _DLRR = struct.Struct("!III")
@@ -188,7 +188,9 @@ class VoipColumns(NamedTuple):
     mos_cq: F64
     buffer_ms: F64
     buffer_max_ms: F64
-    buffer_limit_ms: float
+    buffer_limit_ms: F64
+    plays: Bool
+    """False: a relay, that has no jitter buffer and conceals nothing."""
 
 
 class DelayColumns(NamedTuple):
@@ -242,8 +244,9 @@ def _write_voip(words: npt.NDArray[np.uint32], voip: VoipColumns) -> None:
     scores = [np.where(score < 0, UNKNOWN, _octets(np.rint(score * 10), 50).clip(10)) for score in voip[11:13]]
     words[:, 6] = rating << 24 | UNKNOWN << 16 | scores[0] << 8 | scores[1]
     # 4.7.6: the buffer follows a step in jitter within about "2*J*frame size", here with J = 1.
-    words[:, 7] = (STANDARD_PLC << 6 | ADAPTIVE << 4 | 1) << 24 | _octets(voip.buffer_ms, 0xFFFF)
-    words[:, 8] = _octets(voip.buffer_max_ms, 0xFFFF) << 16 | min(max(int(voip.buffer_limit_ms), 0), 0xFFFF)
+    config = np.where(voip.plays, STANDARD_PLC << 6 | ADAPTIVE << 4 | 1, 0)
+    words[:, 7] = config << 24 | _octets(voip.buffer_ms, 0xFFFF)
+    words[:, 8] = _octets(voip.buffer_max_ms, 0xFFFF) << 16 | _octets(voip.buffer_limit_ms, 0xFFFF)
 
 
 def _octets(values: F64, largest: int) -> I64:

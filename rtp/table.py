@@ -112,6 +112,7 @@ class StreamTable:
                             where the last report block stood
         their_report, their_report_at, our_report, our_report_before
                             middle of the NTP timestamp of the peer's last SR and of our last two; 0: none
+        round_trip          seconds, by the peer's last report block; negative: not known
     """
 
     ssrc: I64
@@ -155,6 +156,7 @@ class StreamTable:
     block_received: I64
     their_report: I64
     their_report_at: F64
+    round_trip: F64
     our_report: I64
     our_report_before: I64
     report_at: F64
@@ -198,6 +200,19 @@ class StreamTable:
         """The first COUNTS columns of whole numbers of one row, in order: cheaper than one by one."""
         counts: list[int] = self._whole[:COUNTS, row].tolist()
         return counts
+
+    def progress(self, rows: I64, ssrc: I64, top: I64, received: I64) -> tuple[I64, I64]:
+        """How many packets were expected and received (RFC 3550 A.3) since three columns of the caller's noted where
+        these rows stood; they do so now. Only the current source of a row counts: one that began anew, under its old
+        SSRC or another, from its first packet on."""
+        source, highest, base = self.ssrc[rows], self.top[rows], self.base[rows]
+        total = self.received[rows] - self.base_received[rows]
+        same = (ssrc[rows] == source) & (received[rows] <= total)
+        same &= top[rows] >= base - 1
+        expected: I64 = highest - np.where(same, top[rows], base - 1)
+        came: I64 = total - np.where(same, received[rows], 0)
+        ssrc[rows], top[rows], received[rows] = source, highest, total
+        return expected, came
 
     def put_address(self, row: int, address: bytes) -> None:
         """Write a sockaddr. Bytes go in by a memory view, at a tenth of what an array from them costs."""
@@ -283,6 +298,7 @@ _REAL = {
     "told": NEVER,
     "own_at": NEVER,
     "their_report_at": NEVER,
+    "round_trip": -1.0,
 }
 _FRESH_WHOLE: I64 = np.array(list(_WHOLE.values()), np.int64)
 _FRESH_REAL: F64 = np.array(list(_REAL.values()))

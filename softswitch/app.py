@@ -364,6 +364,7 @@ def _restart_only(old: Settings, new: Settings) -> list[str]:
         "media.bind": (old.media.bind, new.media.bind),
         "media.sounds": (old.media.sounds, new.media.sounds),
         "media.recordings": (old.media.recordings, new.media.recordings),
+        "media.rtcp_xr": (old.media.rtcp_xr, new.media.rtcp_xr),
         "media.workers": (old.media.workers, new.media.workers),
         "media.remote_workers": (old.media.remote_workers, new.media.remote_workers),
         "media.orphan_time": (old.media.orphan_time, new.media.orphan_time),

@@ -99,6 +99,8 @@ def _leg(contact: Contact, leg: LegNotes) -> LegRecord:
         jitter_ms=stats.jitter_ms if stats is not None and stats.packets_received else None,
         rtt_ms=stats.round_trip_ms if stats is not None else None,
         codec=leg.codec,
+        mos=stats.mos if stats is not None else None,
+        mos_min=stats.mos_min if stats is not None else None,
     )
 
 

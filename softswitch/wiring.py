@@ -100,6 +100,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         rtp_ports=(media.rtp_ports.low, media.rtp_ports.high),
         shared_ports=media.shared_ports,
         hosts=tuple(hosts),
+        rtcp_xr=media.rtcp_xr,
     )
 
 
@@ -114,13 +115,13 @@ def media_workers(settings: Settings, log_json: bool = False) -> tuple[LocalWork
     # Other programs of a machine want a core, too, the signalling process first of all.
     count = max(1, len(os.sched_getaffinity(0)) - 1) if media.workers == "auto" else media.workers
     log_options = ("--log-level", settings.server.log_level, *(("--log-json",) if log_json else ()))
-    studio_options = ("--studio", studio(settings).model_dump_json())
+    engine_options = ("--studio", studio(settings).model_dump_json(), *(("--rtcp-xr",) if media.rtcp_xr else ()))
     local = LocalWorkers(
         terms=tuple(
             WorkerTerms(name=f"media-{index}", rtp_ports=ports, shared_ports=-(-media.shared_ports // count))
             for index, ports in enumerate(_slices(media.rtp_ports.low, media.rtp_ports.high, count))
         ),
-        command=(sys.executable, "-P", "-m", "softswitch", "media-worker", *log_options, *studio_options),
+        command=(sys.executable, "-P", "-m", "softswitch", "media-worker", *log_options, *engine_options),
         directory=settings.server.state_directory,
         hosts=engine_settings(settings).hosts,
         orphan_time=media.orphan_time,

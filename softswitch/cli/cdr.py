@@ -212,10 +212,13 @@ def _row(record: CdrRecord) -> Sequence[Text]:
 
 
 def heard(quality: Quality | None) -> str:
-    """0.5 % 12 ms 48 ms: loss, jitter, round trip"""
+    """4.3/3.9 0.5 % 12 ms 48 ms: mean opinion score and the worst of it, loss, jitter, round trip"""
     if quality is None:
         return "silent"
     from softswitch.cli.status import milliseconds
 
     loss = "" if quality.loss is None else f"{quality.loss:.1%}".replace("%", " %")
-    return " ".join(filter(None, (loss, milliseconds(quality.jitter_ms), milliseconds(quality.rtt_ms))))
+    mos = "" if quality.mos is None else f"{quality.mos:.1f}"
+    if quality.mos is not None and quality.mos_min is not None:
+        mos += f"/{quality.mos_min:.1f}"
+    return " ".join(filter(None, (mos, loss, milliseconds(quality.jitter_ms), milliseconds(quality.rtt_ms))))

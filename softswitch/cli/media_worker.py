@@ -33,6 +33,7 @@ def media_worker(
     studio: Annotated[
         str, typer.Option(help="What it plays and where it records to, as JSON, or @FILE; empty: neither.")
     ] = "",
+    rtcp_xr: Annotated[bool, typer.Option("--rtcp-xr", help="Tell peers in RTCP how they sound (RFC 3611).")] = False,
     spawned: Annotated[bool, typer.Option("--spawned", help="End when that time is over.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines instead of text.")] = False,
     log_level: Annotated[str, typer.Option(help="Least level that is logged.")] = "info",
@@ -52,6 +53,7 @@ def media_worker(
         hosts=tuple(host or ("0.0.0.0",)),
         orphan_time=orphan_time,
         studio=_studio(studio) if studio else None,
+        rtcp_xr=rtcp_xr,
         spawned=spawned,
     )
     set_up_logs(log_level, log_json, cast(TextIO, _StandardError()))

@@ -87,6 +87,9 @@ class MediaSettings(Section):
     """What callers hear: prompts, tones, hold music, text-to-speech."""
     recordings: RecordingSettings = Field(default_factory=RecordingSettings)
     """Where recordings go, and how."""
+    rtcp_xr: bool = False
+    """Whether our RTCP tells the other end how it sounds here (RFC 3611, VoIP metrics). What others tell is always
+    read."""
     workers: Workers = 0
     """Media processes beside the signalling process; `auto`: one less than there are cores, at least one; 0: RTP is
     relayed by the signalling process itself, where no `remote_workers` are given."""

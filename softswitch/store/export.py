@@ -13,6 +13,8 @@ MAX_CELL = 1024
 # Spreadsheets take a cell for a formula by its first character; some accept the full-width forms as well.
 FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
+_NO_QUALITY = Quality()
+
 CONTACT_COLUMNS = (
     "contact",
     "started",
@@ -33,9 +35,13 @@ CONTACT_COLUMNS = (
     "caller_loss",
     "caller_jitter_ms",
     "caller_rtt_ms",
+    "caller_mos",
+    "caller_mos_min",
     "callee_loss",
     "callee_jitter_ms",
     "callee_rtt_ms",
+    "callee_mos",
+    "callee_mos_min",
     "legs",
     "recording",
     "recording_started",
@@ -62,6 +68,8 @@ LEG_COLUMNS = (
     "lost",
     "jitter_ms",
     "rtt_ms",
+    "mos",
+    "mos_min",
 )
 
 
@@ -126,6 +134,8 @@ def _leg_row(contact: str, seq: int, leg: LegRecord, zone: tzinfo | None) -> lis
         str(leg.lost),
         _number(leg.jitter_ms, ".1f"),
         _number(leg.rtt_ms, ".1f"),
+        _number(leg.mos, ".2f"),
+        _number(leg.mos_min, ".2f"),
     ]
 
 
@@ -140,10 +150,15 @@ def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _quality(quality: Quality | None) -> tuple[str, str, str]:
-    if quality is None:
-        return ("", "", "")
-    return (_number(quality.loss, ".4f"), _number(quality.jitter_ms, ".1f"), _number(quality.rtt_ms, ".1f"))
+def _quality(quality: Quality | None) -> tuple[str, ...]:
+    quality = quality or _NO_QUALITY
+    return (
+        _number(quality.loss, ".4f"),
+        _number(quality.jitter_ms, ".1f"),
+        _number(quality.rtt_ms, ".1f"),
+        _number(quality.mos, ".2f"),
+        _number(quality.mos_min, ".2f"),
+    )
 
 
 Table = tuple[tuple[str, ...], Callable[[CdrRecord], list[list[str]]]]

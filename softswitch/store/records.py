@@ -13,11 +13,14 @@ from sip.binding import BindingRecord as BindingRecord
 
 
 class Quality(msgspec.Struct, frozen=True, gc=False):
-    """What was heard from one side: lost packets as a fraction of those expected, jitter and round trip in ms."""
+    """What was heard from one side: lost packets as a fraction of those expected, jitter and round trip in ms; mean
+    opinion score by the E-model, of the whole call and at its worst."""
 
     loss: float | None = None
     jitter_ms: float | None = None
     rtt_ms: float | None = None
+    mos: float | None = None
+    mos_min: float | None = None
 
 
 class LegRecord(msgspec.Struct, gc=False):
@@ -26,7 +29,7 @@ class LegRecord(msgspec.Struct, gc=False):
     `kind`: "extension" | "trunk"; `direction`: "in", they called us, | "out"; `endpoint` the extension's number or the
     trunk's name, `number` as dialled to it or given by it; `address` where its signalling was; `cause` Q.850, `status`
     the SIP status it ended with before an answer, 0 otherwise. Packets are RTP, `lost` of those coming in; `codec` the
-    one sent.
+    one sent; `mos` and `mos_min` how it sounded (`Quality`).
     """
 
     kind: str
@@ -47,13 +50,15 @@ class LegRecord(msgspec.Struct, gc=False):
     jitter_ms: float | None = None
     rtt_ms: float | None = None
     codec: str = ""
+    mos: float | None = None
+    mos_min: float | None = None
 
     def quality(self) -> Quality | None:
         """None where nothing came."""
         expected = self.packets_in + self.lost
         if not self.packets_in:
             return None
-        return Quality(self.lost / expected, self.jitter_ms, self.rtt_ms)
+        return Quality(self.lost / expected, self.jitter_ms, self.rtt_ms, self.mos, self.mos_min)
 
 
 class CdrRecord(msgspec.Struct, gc=False):

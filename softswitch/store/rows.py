@@ -71,6 +71,10 @@ def cdr_row(record: CdrRecord) -> Row:
         text(record.recording, PATH) or None,
         record.recording_started,
         text(record.recording_failed, NAME) or None,
+        caller.mos,
+        caller.mos_min,
+        callee.mos,
+        callee.mos_min,
     )
 
 
@@ -99,6 +103,8 @@ def leg_rows(record: CdrRecord) -> list[Row]:
             leg.jitter_ms,
             leg.rtt_ms,
             text(leg.codec, WORD),
+            leg.mos,
+            leg.mos_min,
         )
         for seq, leg in enumerate(record.legs)
     ]
@@ -130,8 +136,8 @@ def read_cdr(row: Sequence[Any], legs: Sequence[Sequence[Any]]) -> CdrRecord:
         ended_by=row[13],
         duration=row[14],
         billsec=row[15],
-        caller=_quality(row[16:19]),
-        callee=_quality(row[19:22]),
+        caller=_quality((*row[16:19], *row[25:27])),
+        callee=_quality((*row[19:22], *row[27:29])),
         legs=tuple([_read_leg(leg) for leg in legs]),
         recording=row[22] or "",
         recording_started=row[23],
@@ -145,7 +151,7 @@ def _quality(values: Sequence[Any]) -> Quality | None:
 
 def _read_leg(row: Sequence[Any]) -> LegRecord:
     kind, endpoint, started, direction, number, address, call_id = row[2:9]
-    return LegRecord(kind, endpoint, started, direction, number, address, call_id, *row[9:20])
+    return LegRecord(kind, endpoint, started, direction, number, address, call_id, *row[9:22])
 
 
 def binding_row(record: BindingRecord) -> Row:

@@ -52,6 +52,10 @@ CDR = Table(
     Column("recording", String(PATH)),
     Column("recording_started", Double),
     Column("recording_failed", String(NAME)),
+    Column("caller_mos", Double),
+    Column("caller_mos_min", Double),
+    Column("callee_mos", Double),
+    Column("callee_mos_min", Double),
     UniqueConstraint("contact", name="cdr_contact"),
     Index("cdr_started", "started"),
 )
@@ -79,6 +83,8 @@ CDR_LEG = Table(
     Column("jitter_ms", Double),
     Column("rtt_ms", Double),
     Column("codec", String(WORD), nullable=False),
+    Column("mos", Double),
+    Column("mos_min", Double),
     sqlite_with_rowid=False,  # the key is the table: one tree to keep instead of two
 )
 

@@ -14,6 +14,8 @@ PROGRAMS = [
     ["tests.bench.signalling", "register", "call"],
     ["tests.bench.relay_bench"],
     ["tests.bench.srtp_bench"],
+    ["tests.bench.audio_bench"],
+    ["tests.bench.schedule_bench"],
     ["tests.bench.memory"],
     ["tests.bench.signalling", "sustained"],
 ]

@@ -10,7 +10,7 @@ from media.conceal import Concealer
 from rtp.playout import PlayoutBank
 from rtp.playout_columns import RING
 
-ROWS = 5
+ROWS = 8
 KINDS = (("rate", 8000, 8000), ("rate", 16000, 8000), ("rate", 8000, 48000))
 
 NETWORK = st.fixed_dictionaries(
@@ -50,7 +50,7 @@ def sent(rng: np.random.Generator, network: dict[str, float], step: int, seconds
     return sorted(packets)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(NETWORK)
 def test_playout_survives_every_network(network: dict[str, float]) -> None:
     rng = np.random.default_rng(int(network["seed"]))
@@ -88,7 +88,7 @@ def test_playout_survives_every_network(network: dict[str, float]) -> None:
         before = bank.until(rows)
         played = bank.play(rows, now)
         assert played.frames.shape == (ROWS, n)
-        assert (np.isin(bank.until(rows) - before, [0, n, 2 * n])).all()
+        assert set((bank.until(rows) - before).tolist()) <= {0, n, 2 * n}
         assert (played.started | ~played.missing).all()
         assert played.holes.shape == (np.count_nonzero(played.missing), n)
         frames = played.frames.copy()

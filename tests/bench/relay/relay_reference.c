@@ -2,9 +2,9 @@
  *
  * usage: relay_reference PORTS STREAMS FIRST_SOURCE_PORT TICK_US
  *
- * PORTS shared UDP sockets on 127.0.0.1. Stream i is on socket i % PORTS, its peer is at 127.0.0.1:FIRST+i and its
- * bridge partner is i ^ 1. Prints "port" lines (one per stream, the local port), then runs until SIGTERM and prints
- * "relayed N cpu_us M" to stdout.
+ * PORTS shared UDP sockets on 127.0.0.1. Stream i is on socket i % PORTS, its peer is at 127.1.0.1 + i / 20, port
+ * FIRST + i % 20 (audio/load_generator.c), and its bridge partner is i ^ 1. Prints "PORT 0" for each stream, as the load
+ * reads it, then "ready", then runs until SIGTERM and prints "relayed N cpu_us M".
  *
  * Per tick: epoll_wait for the ready sockets, recvmmsg of each into one buffer, look-up of (socket, source) in a hash
  * table, header checks, counters and jitter, header rewrite (SSRC, sequence, timestamp, payload type), one sendmmsg
@@ -28,7 +28,8 @@
 #define SLOTS 1024
 #define SLOT 1600
 #define MAX_PORTS 64
-#define TABLE 8192 /* power of two, four times the streams */
+#define TABLE 32768 /* power of two, four times the streams */
+#define GROUPS 20   /* as the load's: streams that share an address */
 
 struct stream {
     uint64_t key;
@@ -57,7 +58,7 @@ static struct iovec in_iov[SLOTS], out_iov[MAX_PORTS][SLOTS];
 static struct sockaddr_in names[SLOTS];
 static int came_by[SLOTS];
 
-static unsigned slot_of(uint64_t key) { return (unsigned)((key * 0x9E3779B97F4A7C15ull) >> 51); }
+static unsigned slot_of(uint64_t key) { return (unsigned)((key * 0x9E3779B97F4A7C15ull) >> 49); }
 
 static uint64_t key_of(const struct sockaddr_in *name, int socket)
 {
@@ -167,8 +168,8 @@ int main(int argc, char **argv)
         s->peer = i ^ 1;
         s->own_ssrc = (uint32_t)rand();
         s->remote.sin_family = AF_INET;
-        s->remote.sin_port = htons((uint16_t)(first_source + i));
-        s->remote.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        s->remote.sin_port = htons((uint16_t)(first_source + i % GROUPS));
+        s->remote.sin_addr.s_addr = htonl(0x7F010001u + (uint32_t)(i / GROUPS));
         s->key = key_of(&s->remote, s->socket);
         memset(s->payload, 255, sizeof s->payload);
         s->payload[0] = 0;
@@ -177,7 +178,7 @@ int main(int argc, char **argv)
         while (table[at] >= 0)
             at = (at + 1) & (TABLE - 1);
         table[at] = i;
-        printf("%d\n", local[s->socket]);
+        printf("%d 0\n", local[s->socket]);
     }
     printf("ready\n");
     fflush(stdout);

@@ -1,4 +1,4 @@
-"""What relay and load of srtp_bench.py agree on: every even stream is secure, and this is how."""
+"""What engine and load of srtp_bench.py agree on: every even stream is secure, and this is how."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy.typing as npt
 from media.commands import StreamKey
 from rtp.srtp import SUITES, TRAILER, Srtp
 from rtp.table import StreamTable
+from tests.bench.audio.payloads import SHIFT
 
+HEADER = 12
 PACKET = 172  # octets: 20 ms of G.711
 ROOM = PACKET + TRAILER
 
@@ -50,3 +52,16 @@ class Phones:
         self._words[:, 1] = number * 160
         lengths = np.full(streams, PACKET, np.int64)
         return self._data, self.srtp.protect(self._data, np.arange(streams), lengths, self._rows)
+
+
+def sealed(suite: str, streams: int, rounds: int) -> list[list[bytes]]:
+    """What follows the headers of so many packets of every secure stream, placed so that audio/load_generator.c comes
+    to the first one first."""
+    phones = Phones(suite, streams)
+    made = [[b""] * rounds for _ in range(0, streams, 2)]
+    for number in range(rounds):
+        data, lengths = phones.round(number)
+        for stream in range(0, streams, 2):
+            place = (number + stream * SHIFT) % rounds
+            made[stream // 2][place] = data[stream, HEADER : lengths[stream]].tobytes()
+    return made

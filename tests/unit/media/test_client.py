@@ -196,7 +196,7 @@ async def test_behind_nat_the_source_is_learned_and_then_kept(phones: list[Phone
 
 
 async def test_rfc3550_reports_are_sent_and_read(phones: list[Phone], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("media.engine.REPORT_SECONDS", 0.1)
+    monkeypatch.setattr("media.reports.REPORT_SECONDS", 0.1)
     monkeypatch.setattr("media.client.MIND_SECONDS", 0.02)
     media = InProcessMedia(settings_of(), lambda: None)
     media.start()

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from media.audio_commands import Play, PlayEnded, Silence
 from media.commands import (
     Format,
     MediaAddress,
@@ -19,7 +20,8 @@ from media.commands import (
     StreamSilent,
     StreamStats,
 )
-from media.engine import MAX_ROUND_TRIP, REPORT_SECONDS, REPORTS_PER_TICK, MediaEngine
+from media.engine import MAX_ROUND_TRIP, MediaEngine
+from media.reports import REPORT_SECONDS, REPORTS_PER_TICK
 from rtp import rtcp
 from rtp.address import FAMILY_V4, sockaddr
 from rtp.columns import Slots
@@ -127,6 +129,14 @@ def test_what_the_other_leg_lacks_is_dropped_once_and_decoded_from_then_on(rig: 
     assert rig.talk(A, 4000, payload_type=9) == []
     assert set(rig.engine.mixer.voices) == {1, 2}
     assert rig.closed(1).unknown_payload == 1
+
+
+def test_a_codec_that_is_only_relayed_stays_relayed_when_something_is_to_play(rig: Rig) -> None:
+    rig.pair(a=((18, "G729", 8000),), b=((18, "G729", 8000),))
+    rig.engine.audio(Play(5, (Silence(1.0),), stream=1), rig.now)
+    ended = [event for event in rig.engine.events if isinstance(event, PlayEnded)]
+    assert [(event.play, event.how) for event in ended] == [(5, "failed")]
+    assert [kind for _, kind, _ in rig.talk(A, 4000, payload_type=18)] == [18]
 
 
 def test_what_nobody_here_can_decode_is_dropped(rig: Rig) -> None:

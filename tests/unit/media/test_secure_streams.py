@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from media.commands import MediaAddress, StreamFailed, StreamKey, StreamLatched, StreamSettings
-from media.engine import REPORT_SECONDS, MediaEngine
+from media.engine import MediaEngine
+from media.reports import REPORT_SECONDS
 from rtp import rtcp
 from rtp.address import FAMILY_V4, host_and_port, sockaddr
 from rtp.columns import Slots

@@ -113,12 +113,13 @@ def test_events_are_agreed_on_each_leg_by_itself() -> None:
     assert clocks(relay_answer(offer, session, policy("opus"))) == [8000]
 
 
-def test_tones_stay_tones_where_a_relay_carries_them() -> None:
+def test_a_caller_keeps_its_events_where_the_called_end_has_none_but_takes_tones() -> None:
     both = policy("PCMU")
     offer = read_offer(sdp("0 PCMU/8000", EVENTS), both)
     session = b_answers(offer, both, sdp("0 PCMU/8000"))
-    assert names(relay_answer(offer, session, both)) == ["PCMU"]
-    # Nor is B offered events when A has none.
+    assert names(relay_answer(offer, session, both)) == ["PCMU", "telephone-event"]
+    assert names(relay_answer(offer, session, policy("PCMU", digits="rfc4733"))) == ["PCMU"]
+    # B is not offered events when A has none.
     assert names(relay_offer(read_offer(sdp("0 PCMU/8000"), both), both)) == ["PCMU"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 
 from rtp.playout import PlayoutBank
 
-ROWS = 20
-SECONDS = 60
+ROWS = 40
+SECONDS = 30
 FRAME = 160
 
 
@@ -23,6 +24,7 @@ class Outcome(NamedTuple):
     dropped: float
 
 
+@cache
 def vowels(rows: int, seconds: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
     """Syllables of voiced sound, 300 ms each with pauses of 100 ms between them: (frames, rows, FRAME)."""
     t = np.arange(seconds * 8000) / 8000

@@ -27,7 +27,8 @@ VOIP = VoipColumns(
     mos_cq=np.array([-1.0]),
     buffer_ms=np.array([40.0]),
     buffer_max_ms=np.array([60.0]),
-    buffer_limit_ms=200.0,
+    buffer_limit_ms=np.array([200.0]),
+    plays=np.array([True]),
 )
 DELAYS = DelayColumns(np.array([7]), np.array([0x11223344]), np.array([65536]))
 
@@ -53,6 +54,16 @@ def xr(packet: bytes) -> bytes:
 def test_rfc3611_4_4_receiver_reference_time_layout() -> None:
     packet = xr(written(reference_time=0x0102030405060708))
     assert struct.unpack("!BBHIBBHQ", packet) == (0x80, 207, 4, 0x1000, 4, 0, 2, 0x0102030405060708)
+
+
+def test_rfc3611_4_7_6_a_relay_says_nothing_of_concealment() -> None:
+    (voip,) = rtcp_xr.parse(written(voip=VOIP._replace(plays=np.array([False])))).voip
+    assert (voip.plc, voip.adaptive, voip.adjustment) == (0, 0, 0)
+
+
+def test_rtcp_tells_that_there_are_extended_reports() -> None:
+    assert rtcp.parse(written(voip=VOIP)).extended
+    assert not rtcp.parse(written(voip=VOIP)[: -len(xr(written(voip=VOIP)))]).extended
 
 
 def test_rfc3611_4_5_dlrr_layout() -> None:

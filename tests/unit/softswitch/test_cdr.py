@@ -60,14 +60,27 @@ def test_a_contact_is_a_line_with_every_column() -> None:
         "caller_loss": "0.0125",
         "caller_jitter_ms": "2.3",
         "caller_rtt_ms": "",
+        "caller_mos": "",
+        "caller_mos_min": "",
         "callee_loss": "",
         "callee_jitter_ms": "",
         "callee_rtt_ms": "",
+        "callee_mos": "",
+        "callee_mos_min": "",
         "legs": "2",
         "recording": "",
         "recording_started": "",
         "recording_failed": "",
     }
+
+
+def test_how_each_side_sounded() -> None:
+    leg = LegRecord("extension", "101", 1.0, "in", packets_in=50, mos=4.318, mos_min=3.1)
+    record = CdrRecord("c", 1.0, 2.0, caller=leg.quality(), legs=(leg,))
+    row = dict(zip(CONTACT_COLUMNS, contact_row(record, UTC), strict=True))
+    assert [row[name] for name in ("caller_mos", "caller_mos_min", "callee_mos")] == ["4.32", "3.10", ""]
+    legs = dict(zip(LEG_COLUMNS, leg_rows(record, UTC)[0], strict=True))
+    assert (legs["mos"], legs["mos_min"]) == ("4.32", "3.10")
 
 
 def test_where_a_recording_lies_and_what_went_wrong_with_it() -> None:

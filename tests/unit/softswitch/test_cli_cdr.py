@@ -90,6 +90,12 @@ def told(width: int) -> list[str]:
     return out.getvalue().rstrip("\n").split("\n")
 
 
+def test_how_a_side_sounded_in_a_few_words() -> None:
+    assert heard(Quality(0.005, 12.0, 48.0, 4.32, 3.94)) == "4.3/3.9 0.5 % 12 ms 48 ms"
+    assert heard(Quality(0.0, 2.0)) == "0.0 % 2.0 ms"
+    assert heard(None) == "silent"
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 140, 200])
 def test_a_record_is_readable_at_any_width(width: int) -> None:
     """The most important columns stay, in whole; the others are named."""

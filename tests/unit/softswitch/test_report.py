@@ -23,6 +23,7 @@ def test_monotonic_moments_become_wall_clock_times_from_the_start() -> None:
     made = contact()
     out = LegRecord(2, "out", "trunk", "north", "123", 51.0, rang=52.0, answered=55.0, ended=65.5, cause=16)
     out.stats = StreamStats(packets_received=500, packets_sent=400, lost=3, jitter_ms=1.5, round_trip_ms=20.0)
+    out.stats.mos, out.stats.mos_min = 4.2, 3.5
     made.add_leg(out)
     made.answered = 55.0
     made.end(Cause.NORMAL_CLEARING, 0, "caller", 65.0)
@@ -33,7 +34,8 @@ def test_monotonic_moments_become_wall_clock_times_from_the_start() -> None:
     leg = record.legs[1]
     assert (leg.started, leg.rang, leg.answered, leg.ended) == (WALL + 1, WALL + 2, WALL + 5, WALL + 15.5)
     assert (leg.packets_in, leg.packets_out, leg.lost, leg.jitter_ms, leg.rtt_ms) == (500, 400, 3, 1.5, 20.0)
-    assert record.legs[0].jitter_ms is None
+    assert (leg.mos, leg.mos_min) == (4.2, 3.5)
+    assert record.legs[0].jitter_ms is record.legs[0].mos is None
 
 
 def test_an_unanswered_contact_bills_nothing() -> None:

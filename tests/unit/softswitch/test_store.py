@@ -21,7 +21,7 @@ from softswitch.store import BindingRecord, CdrFilter, CdrRecord, LegRecord, Qua
 from softswitch.store.database import reason
 from softswitch.store.migrate import MIGRATIONS, upgrade
 from softswitch.store.pending import Group, Pending
-from softswitch.store.rows import CDR_COLUMNS, cdr_row, read_cdr
+from softswitch.store.rows import CDR_COLUMNS, cdr_row, leg_rows, read_cdr
 from softswitch.store.schema import METADATA
 from softswitch.store.statements import statements
 
@@ -352,7 +352,7 @@ async def test_what_an_outage_leaves_at_close_is_counted_and_close_ends(
     monkeypatch.setattr(store_module, "CLOSE_SECONDS", 0.05)
     store = Store(url)
     await store.start()
-    Broken(store, *[away() for _ in range(100_000)])
+    Broken(store, *[away() for _ in range(10_000)])
     store.write_cdr(cdr("lost"))
     await store.close()
     assert store.waiting == 1
@@ -503,7 +503,7 @@ def test_records_of_before_recordings_stay_and_are_read(tmp_path: Path) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        names = [name for name in CDR_COLUMNS if not name.startswith("recording")]
+        names = [name for name in CDR_COLUMNS if not name.startswith("recording") and "_mos" not in name]
         values = cdr_row(CdrRecord("old", 1.0, 2.0))[: len(names)]
         places = ", ".join("?" * len(names))
         connection.exec_driver_sql(f"INSERT INTO cdr ({', '.join(names)}) VALUES ({places})", values)
@@ -517,6 +517,20 @@ def test_records_of_before_recordings_stay_and_are_read(tmp_path: Path) -> None:
         None,
         "",
     )
+
+
+def test_mean_opinion_scores_are_kept() -> None:
+    caller = Quality(0.1, 2.0, None, 4.1, 3.2)
+    legs = (
+        LegRecord("trunk", "north", 1.0, "in", packets_in=9, mos=4.1, mos_min=3.2),
+        LegRecord("extension", "101", 1.0, answered=1.5, packets_in=9, codec="PCMA", mos=4.4),
+    )
+    record = CdrRecord("c", 1.0, 2.0, caller=caller, legs=legs)
+    read = read_cdr(cdr_row(record), leg_rows(record))
+    assert read.caller == caller
+    assert read.callee is not None
+    assert (read.callee.mos, read.callee.mos_min) == (4.4, None)
+    assert [(leg.codec, leg.mos, leg.mos_min) for leg in read.legs] == [("", 4.1, 3.2), ("PCMA", 4.4, None)]
 
 
 def test_a_recording_is_kept() -> None:

@@ -104,6 +104,15 @@ def test_local_media_workers_share_the_ports_and_remote_ones_have_their_own() ->
     assert (worker.terms.announce, worker.terms.secret) == (("192.0.2.7",), b"0123456789abcdef")
 
 
+def test_extended_reports_are_told_of_wherever_the_engine_runs() -> None:
+    given = settings(media={"rtcp_xr": True, "workers": 1})
+    assert wiring.engine_settings(given).rtcp_xr
+    assert "--rtcp-xr" in wiring.media_workers(given)[0].command
+    given = settings(media={"workers": 1})
+    assert not wiring.engine_settings(given).rtcp_xr
+    assert "--rtcp-xr" not in wiring.media_workers(given)[0].command
+
+
 def test_workers_by_the_number_of_cores_and_none_at_all() -> None:
     local, far = wiring.media_workers(settings(media={"workers": "auto"}))
     assert len(local.terms) >= 1

@@ -446,6 +446,10 @@ class Reception:
                     if not voice.decoded or at - voice.heard_until >= CONCEAL_FRAMES * bank.n:
                         voice.decoded = 0
                         return
+                    if bank.columns.pending[voice.bank_row]:
+                        # The delay is to grow: this is the moment, as long as nothing stands here. What comes is in
+                        # time then, and no loss to the decoder.
+                        break
                     following = at + bank.n
                 samples = self._missing(voice, at, min(following - at, bank.n), pending.get(following))
                 if samples is None:

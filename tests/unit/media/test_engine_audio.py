@@ -424,3 +424,24 @@ def test_a_play_to_a_stream_alone_begins_and_ends_its_packets() -> None:
     assert [index for index, each in enumerate(ann.packets) if each.marker] == [0, len(ann.packets) - 5]
     assert not world.engine.mixer.voices
     unbroken(ann)
+
+
+@pytest.mark.parametrize("late", [0.04, 0.06, 0.08])
+@pytest.mark.parametrize("format_", [PCMA, G722, OPUS, WIDE_L16], ids=lambda each: f"{each[1]}/{each[2]}")
+def test_packets_that_are_all_late_from_now_on_are_heard_again_at_once(format_: Format, late: float) -> None:
+    """As after a hold-up: the sender, or the ticks, are off by some frames. The delay grows by as much where nothing is
+    heard anyway, also for a codec that conceals what is missing itself."""
+    world = World()
+    ann, ben = world.phone(format_, 1000.0), world.phone(PCMU, 600.0)
+    world.engine.bridge(1, 2)
+    world.run(1.0)
+    ann.talks = False
+    world.run(late)
+    ann.talks = True
+    before = len(ben.packets)
+    world.run(0.8)
+    frames = ben.heard().reshape(-1, 160)[before - 3 :].astype(float)
+    levels = 2 * np.abs(frames @ np.exp(-2j * np.pi * 1000 / 8000 * np.arange(160))) / 160
+    damaged = np.count_nonzero(levels < 8000 * 0.7)
+    print(f"{format_[1]} {late} s: {damaged} frames", np.round(levels[:24] / 80).astype(int))
+    assert damaged <= round(late / 0.02) + 3

@@ -113,7 +113,7 @@ async def test_the_migrations_make_the_schema_that_the_code_uses(cluster: Cluste
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
-    assert cluster.sql("SELECT version_num FROM alembic_version", database) == "0002"
+    assert cluster.sql("SELECT version_num FROM alembic_version", database) == "0003"
 
 
 async def test_what_is_written_is_read_by_the_next(cluster: Cluster, database: str) -> None:

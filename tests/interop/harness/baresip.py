@@ -7,6 +7,8 @@ import re
 import signal
 import socket
 import subprocess
+import time
+import wave
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -217,9 +219,24 @@ class Phone:
                 self._events.append(message)
 
     def heard(self, index: int = -1) -> Path:
-        """The recording of what came in during a call; by default the last one."""
-        return sorted(self.ear.glob("*-dec.wav"))[index]
+        """The recording of what came in during a call, once the telephone has closed it; by default the last one."""
+        return wait_for(
+            lambda: _closed(sorted(self.ear.glob("*-dec.wav"))[index]), "the end of a telephone's recording"
+        )
 
     def log(self) -> str:
         file = self.directory / "log"
         return file.read_text(errors="replace")[-8000:] if file.exists() else ""
+
+
+QUIET_SECONDS = 2.0  # a file that nobody has written to for so long is as long as it will be
+
+
+def _closed(path: Path) -> Path | None:
+    """The file, once its header tells how long it is, which it does when it is closed; or nothing more is written."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            done = file.getnframes() > 0 or time.time() - path.stat().st_mtime > QUIET_SECONDS
+    except (wave.Error, EOFError):
+        return None
+    return path if done else None

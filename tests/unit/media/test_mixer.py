@@ -21,6 +21,7 @@ from media.audio_commands import (
     StopRecording,
     Tone,
 )
+from media.commands import Format
 from media.mixer import PHASE_FILL
 
 
@@ -127,6 +128,28 @@ def test_music_is_heard_by_all_at_the_same_moment_and_read_once() -> None:
     world.run(4 * TICK)
     assert sorted(world.ended) == [(1, "stopped"), (2, "stopped"), (3, "stopped")]
     assert world.engine.mixer.idle
+
+
+@pytest.mark.parametrize("format_", [PCMU, OPUS], ids=lambda each: each[1])
+def test_a_voice_that_nobody_hears_takes_no_audio_until_somebody_does(format_: Format) -> None:
+    """A caller who is played music to and talks: 8 kHz or Opus is decoded for nobody."""
+    world = World(studio())
+    world.phone(format_, 700.0)
+    listener = world.phone(PCMU, 500.0)
+    banks = world.engine.mixer.reception.banks.values()
+    world.do(Play(1, (Music(),), stream=1))
+    world.run(0.5)
+    assert sum(bank.rows for bank in banks) == 0
+    # Listened to, then heard in a room, then alone again.
+    world.do(Detect(1, speech=True))
+    world.run(0.2)
+    assert sum(bank.rows for bank in banks) == 1
+    world.do(Detect(1), StopPlay(1), SetRoom(7, (1, 2), talkers=True))
+    world.run(1.0)
+    assert listener.level(700.0) == pytest.approx(LEVEL, rel=0.12)
+    world.do(CloseRoom(7), Play(2, (Music(),), stream=1))
+    world.run(0.5)
+    assert sum(bank.rows for bank in banks) == 0
 
 
 def test_an_interrupting_play_ends_all_before_it() -> None:

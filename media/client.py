@@ -38,6 +38,7 @@ MIXER_TICK_SECONDS = 0.005  # one of the mixer's phases
 HELD_UP_SECONDS = 0.1  # ticks that are later are left out: nobody wants to hear them any more
 LATENESS_MS = 64
 LATE_MS = 5  # a frame that leaves so long after its moment is counted as late
+MAX_BATCHES = 4  # taken in a tick: whatever floods in, the next tick and everything else in the loop has its turn
 FEW_PACKETS = 128  # in a batch: below, what a batch costs is mostly its own
 TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
 MIN_TICK_SECONDS = 0.001  # for everything else in the loop
@@ -352,7 +353,9 @@ class EngineDriver:
         """Take what has come; how much that was decides how the next tick is gone about."""
         self._last_batch = now
         self._collected = count = self._drain(now)
-        while count == self._slots.capacity:
+        for _ in range(MAX_BATCHES - 1):
+            if count < self._slots.capacity:
+                return
             count = self._drain(time.monotonic())
 
     @property

@@ -185,7 +185,10 @@ def transcoded_answer(
         if not chosen:
             return ()
     clocks = {p.codec.clock for p in chosen}
-    events = [p for p in dtmf if p.codec.clock in clocks] or list(dtmf)
+    # Of one that is offered under two numbers the first counts, as for any codec.
+    once = {codec_key(p.codec): p for p in reversed(dtmf)}
+    named = [p for p in dtmf if once[codec_key(p.codec)] is p]
+    events = [p for p in named if p.codec.clock in clocks] or named
     written = {codec_key(p.codec): p.codec for p in their_dtmf}
     events = [PayloadType(p.number, written.get(codec_key(p.codec), p.codec)) for p in events]
     return (*chosen, *on_clock(tuple(events), chosen[0].codec.clock))

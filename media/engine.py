@@ -119,7 +119,7 @@ class MediaEngine:
         self.srtp = self._secure.srtp
         self.events: list[MediaEvent] = []
         heard = cast("list[AudioEvent]", self.events)
-        self.mixer = Mixer(self.table, self.relay, heard, studio, self._needs_changed, wall - now)
+        self.mixer = Mixer(self.table, heard, studio, self._needs_changed, wall - now)
         self.mixer.listening.inband = self._inband
         self.quality = QualityWatch(self.table, self.mixer.reception, self.latch.peers, heard, now)
         self.counters = self.relay.counters
@@ -321,7 +321,7 @@ class MediaEngine:
     def packets(self, slots: Slots, now: float) -> Outgoing:
         """Handle a batch. What is to be sent comes back; it lies in the slots, rewritten."""
         outgoing = self.relay.process(slots, now)
-        if outgoing.heard:
+        if outgoing.heard is not None:
             self.mixer.heard(slots, outgoing.heard, now)
         if outgoing.unmapped:
             self._unmapped(outgoing.unmapped)

@@ -42,7 +42,7 @@ from media.studio import Studio
 from media.voice import Voice, bus_rate
 from rtp.columns import Slots
 from rtp.latch import Peer
-from rtp.relay import Heard, Relay
+from rtp.relay import Heard
 from rtp.table import EARS_AUDIO, StreamTable
 from rtp.telephone_event import EventReceiver, EventSender
 
@@ -67,7 +67,6 @@ class Mixer:
     def __init__(
         self,
         table: StreamTable,
-        relay: Relay,
         events: list[AudioEvent],
         studio: Studio,
         busy_changed: Callable[[int], None],
@@ -90,7 +89,6 @@ class Mixer:
         self.table = table
         self.events = events
         self._wall = wall
-        self._relay = relay
         self._busy_changed = busy_changed
         self._players: dict[int, Player] = {}  # play -> who has it
         self._owner: dict[Player, Voice | Room] = {}
@@ -143,7 +141,6 @@ class Mixer:
             self.voices[stream] = voice
             self._settle(voice)
             self.table.ears[peer.row] |= EARS_AUDIO
-            self._relay.listening = True
         return voice
 
     def configure(self, stream: int, row: int, settings: StreamSettings) -> None:
@@ -184,10 +181,9 @@ class Mixer:
             self._leave(voice)
         self._forget(voice)
 
-    def heard(self, slots: Slots, heard: list[Heard], now: float) -> None:
+    def heard(self, slots: Slots, heard: Heard, now: float) -> None:
         """Packets of voices, before they are rewritten for others."""
-        for each in heard:
-            self.reception.heard(slots, each, now)
+        self.reception.heard(slots, heard, now)
 
     def rests(self, index: int) -> bool:
         """Whether tick number `index` has nothing to do."""
@@ -581,7 +577,6 @@ class Mixer:
             voice.player = None
         del self.voices[voice.stream]
         self.table.ears[voice.number] &= ~EARS_AUDIO
-        self._relay.listening = bool(self.voices)
 
     def _watch_talkers(self, room: Room) -> None:
         for stream in room.members:

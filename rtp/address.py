@@ -89,12 +89,13 @@ class Keys:
     """Keys of sources. `secret` (192 bits) makes IPv6 hashes unpredictable: nobody can choose colliding
     addresses."""
 
-    __slots__ = ("_high", "_low", "_port")
+    __slots__ = ("_high", "_low", "_port", "secrets")
 
     def __init__(self, secret: int) -> None:
         self._high = secret & _U64 | 1
         self._low = secret >> 64 & _U64 | 1
         self._port = secret >> 128 & _U64 | 1
+        self.secrets: U64 = np.array([self._high, self._low, self._port], np.uint64)
 
     def source(self, address: bytes, socket: int) -> int:
         """The key of packets from `address` that come by socket number `socket`."""

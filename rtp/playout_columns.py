@@ -27,7 +27,8 @@ INITIAL_ROWS = 16  # doubled whenever all are taken
 
 
 class PlayoutColumns:
-    """Columns of all rows of one sampling rate, whole numbers unless said otherwise.
+    """Columns of all rows of one sampling rate, whole numbers unless said otherwise: `whole` holds them, a line each
+    (WHOLE).
 
     Statistics, for as long as the row is open
         received            packets, duplicates left out
@@ -132,7 +133,7 @@ class PlayoutColumns:
         self.next_tick = 0.0  # when the next tick of the bank begins
         self._free: list[int] = []
         self._taken: set[int] = set()
-        self._whole = np.zeros((len(_WHOLE), 0), np.int64)
+        self.whole = np.zeros((len(_WHOLE), 0), np.int64)
         self.lows = np.zeros((BUCKETS, 0), np.int64)
         self.delay = np.zeros(0)
         self.due = np.zeros(0)
@@ -163,7 +164,7 @@ class PlayoutColumns:
         if clock <= 0:
             raise ValueError(f"RTP clock of {clock} Hz: a positive number is needed")
         self.scaled -= int(self.multiply[row] != self.divide[row])
-        self._whole[:, row] = _FRESH
+        self.whole[:, row] = _FRESH
         common = gcd(self.rate, clock)
         self.multiply[row] = self.rate // common
         self.divide[row] = clock // common
@@ -177,8 +178,8 @@ class PlayoutColumns:
         old = self.capacity
         self.capacity = old + more
         # One block for all columns: a row is made new with one assignment.
-        self._whole = np.concatenate((self._whole, np.tile(_FRESH[:, None], more)), axis=1)
-        for name, whole in zip(_WHOLE, self._whole, strict=True):
+        self.whole = np.concatenate((self.whole, np.tile(_FRESH[:, None], more)), axis=1)
+        for name, whole in zip(_WHOLE, self.whole, strict=True):
             setattr(self, name, whole)
         self.lows = np.concatenate((self.lows, np.full((BUCKETS, more), FAR, np.int64)), axis=1)
         self.delay = np.concatenate((self.delay, np.zeros(more)))
@@ -234,4 +235,6 @@ _WHOLE = {
     "cluster": 0,
     "cluster_missed": 0,
 }
+WHOLE = {name: number for number, name in enumerate(_WHOLE)}
+"""Which line of `PlayoutColumns.whole` a column is."""
 _FRESH: I64 = np.array(list(_WHOLE.values()), np.int64)

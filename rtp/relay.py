@@ -12,9 +12,9 @@ peer.
        |
     payload type mapped; own SSRC, sequence and timestamp shifted so that they never break; target row
 
-Regular packets, nearly all, are handled for all rows at once. One that needs a decision (the first one, a new
+Regular packets, nearly all, are one compiled loop (rtp.relay_loop). One that needs a decision (the first one, a new
 SSRC, a leap in sequence, a new bridge) is admitted by `_admit`, which brings its row's columns to where the
-packet is a regular one, and then joins a second, vectorised round. A row's packets stay in order in either.
+packet is a regular one, and then joins a second round of the loop. A row's packets stay in order in either.
 """
 
 from __future__ import annotations
@@ -27,12 +27,37 @@ import numpy.typing as npt
 from rtp.address import Keys
 from rtp.columns import SLOT, Slots
 from rtp.latch import Latch, Peer
+from rtp.relay_loop import (
+    ALL,
+    DEAD,
+    HEADER,
+    HEARD_HEAD,
+    HEARD_LENGTH,
+    HEARD_ROW,
+    HEARD_SLOT,
+    HEARD_STAMP,
+    LENGTH,
+    MAX_DROPOUT,
+    MAX_MISORDER,
+    N_HEARD,
+    N_ODD,
+    N_OUT,
+    N_UNMAPPED,
+    NEAR,
+    ODD,
+    SLOT_OUT,
+    TAKEN,
+    TARGET,
+    UNMAPPED_ROW,
+    UNMAPPED_TYPE,
+    Lanes,
+    find,
+    sweep,
+    take,
+)
 from rtp.secure import SecureRows, hosts_of
-from rtp.table import DROP, EARS_AUDIO, EARS_EVENTS, NEVER, NOBODY, UNTIMED, StreamTable
+from rtp.table import NEVER, NOBODY, StreamTable
 
-HEADER = 12  # octets of the fixed RTP header (RFC 3550 5.1)
-MAX_DROPOUT = 3000  # RFC 3550 A.1: a larger gap is a leap
-MAX_MISORDER = 100  # RFC 3550 A.1: later than that is a leap, too
 # Seconds the locked SSRC must be quiet (two packets missing) before another may follow it.
 SSRC_SILENCE = 0.06
 # Decisions one by one in a batch, 5 ms of work; what is beyond is dropped and counted.
@@ -47,30 +72,6 @@ U64 = npt.NDArray[np.uint64]
 Bool = npt.NDArray[np.bool_]
 _NONE: I64 = np.zeros(0, np.int64)
 
-# Constants of the pass over a whole batch, as arrays of no dimension: numpy takes a Python number for one at the price
-# of half an operation on some hundreds of packets. For the same reason what is true of all is counted, not asked `all`.
-_SEQUENCE = np.array(0xFFFF)
-_STAMP = np.array(0xFFFFFFFF)
-_MARK = np.array(0xFF800000)
-_PLAIN = np.array(0x80)
-_TYPE = np.array(0x7F)
-_TYPE_BITS = np.array(7)
-_WORD_BITS = np.array(16)
-_HEAD_BITS = np.array(24)
-_HEADER = np.array(HEADER)
-_ROOM = np.array(SLOT - HEADER, np.uint64)
-_BEHIND = np.array(MAX_MISORDER - 1)
-_REACH = np.array(MAX_DROPOUT + MAX_MISORDER, np.uint64)
-_UNTIMED = np.array(UNTIMED, np.uint16)
-_DROP = np.array(DROP, np.uint16)
-_NOBODY = np.array(NOBODY)
-_EARS_AUDIO = np.array(EARS_AUDIO)
-_EARS_EVENTS = np.array(EARS_EVENTS)
-_ONE = np.array(1)
-_ZERO = np.array(0)
-_SIXTEENTH = np.array(0.0625)
-_count = np.count_nonzero
-
 
 class Heard(NamedTuple):
     """Packets of rows that have ears, a column each, those of a row in the order of their arrival."""
@@ -84,7 +85,8 @@ class Heard(NamedTuple):
 
 
 class Outgoing:
-    """What is to be sent: slots of the batch, the row each goes to, its length; and what is heard here."""
+    """What is to be sent: slots of the batch, the row each goes to, its length; and what is heard here. Columns are
+    written over by the next batch."""
 
     __slots__ = ("heard", "lengths", "reports", "slots", "targets", "unmapped")
 
@@ -93,22 +95,15 @@ class Outgoing:
         self.targets: I64 = _NONE
         self.lengths: I64 = _NONE
         self.reports: list[int] = []  # slots that hold RTCP
-        self.heard: list[Heard] = []
+        self.heard: Heard | None = None
         self.unmapped: list[tuple[int, int]] = []  # rows and payload types that nobody is to get, some of a batch
 
     def sealed(self, lengths: I64) -> None:
         """The lengths after protection (rtp.srtp); what has none is not sent."""
         kept = lengths > 0
-        if _count(kept) != len(kept):
+        if np.count_nonzero(kept) != len(kept):
             self.slots, self.targets, lengths = self.slots[kept], self.targets[kept], lengths[kept]
         self.lengths = lengths
-
-    def add(self, slots: I64, targets: I64, lengths: I64) -> None:
-        if len(self.slots):
-            slots = np.concatenate((self.slots, slots))
-            targets = np.concatenate((self.targets, targets))
-            lengths = np.concatenate((self.lengths, lengths))
-        self.slots, self.targets, self.lengths = slots, targets, lengths
 
 
 class Relay:
@@ -121,14 +116,11 @@ class Relay:
         self.counters = {"wrong_source": 0, "overload": 0}
         self.relayed = 0
         """Rows whose packets go to another."""
-        self.listening = False
-        """Some row has EARS_AUDIO: only then is every packet's row asked."""
         self._table = table
         self._latch = latch
         self._keys = keys
         self.secure = SecureRows(table, latch, keys)
-        self._mark: I64 = np.zeros(table.capacity, np.int64)
-        self._index: I64 = np.arange(4096)
+        self._lanes = Lanes(0)
 
     # -- commands
 
@@ -174,41 +166,88 @@ class Relay:
         count = slots.count
         if not count:
             return outgoing
-        table = self._table
-        first, stamp, ssrc = slots.words[:count, :3].T.astype(np.int64, order="C")
-        lengths = slots.lengths[:count]
-        keys = self._source_keys(slots)
-        rows = table.keys.lookup(keys)
-        if slots.count_v4 < count:
-            self._verify_v6(slots, rows)
-        dead = self.secure.screen(slots, keys, rows, first, ssrc) if self.secure.srtp.receives else None
-        seq = first & _SEQUENCE
-        ahead = _distance(seq, table.top[rows])
-        regular = ssrc == table.expect[rows]
-        regular &= first >> _HEAD_BITS == _PLAIN
-        regular &= (lengths - _HEADER).view(np.uint64) < _ROOM
-        regular &= _near(ahead)
-        if dead is not None:
-            regular &= ~dead
-        if _count(regular) == count:
-            self._relay(slots, None, rows, first, seq, stamp, lengths, ahead, now, outgoing)
-            return outgoing
-        odd = np.flatnonzero(~regular if dead is None else ~(regular | dead))
-        odd = self._sieve(slots, odd, first, rows, outgoing)
-        odd = self._strangers(slots, odd, keys, rows, ssrc, now)
-        # Padding, extension and contributing sources are sound by now; such packets can be regular, too.
-        regular[odd] = (ssrc[odd] == table.expect[rows[odd]]) & _near(ahead[odd])
-        at = np.flatnonzero(regular)
-        if at.size:
-            self._relay(slots, at, rows[at], first[at], seq[at], stamp[at], lengths[at], ahead[at], now, outgoing)
-        at = self._admissions(slots, odd[~regular[odd]], rows, seq, stamp, ssrc, now)
-        if at.size:
-            whose = rows[at]
-            ahead = _distance(seq[at], table.top[whose])
-            # `_sync` may have set markers.
-            heads = slots.words[at, 0].astype(np.int64)
-            self._relay(slots, at, whose, heads, seq[at], stamp[at], lengths[at], ahead, now, outgoing)
+        if self._lanes.capacity < slots.capacity:
+            self._lanes = Lanes(slots.capacity)
+        table, lanes = self._table, self._lanes
+        counts = lanes.counts
+        counts[:] = 0
+        if self.secure.srtp.receives:
+            self._screen(slots)
+            self._take(slots, lanes.index[:count], ALL, now)
+        else:
+            sweep(
+                count,
+                slots.data,
+                slots.lengths,
+                now,
+                lanes.table,
+                counts,
+                table.whole,
+                table.real,
+                table.payload,
+                slots.sources,
+                slots.sockets,
+                *table.keys.columns(),
+                self._keys.secrets,
+                table.address_words,
+            )
+        if counts[N_ODD]:
+            self._look_at(slots, lanes.listed(ODD, N_ODD).copy(), now, outgoing)
+        _, sent, heard, unmapped = counts.tolist()
+        if sent:
+            outgoing.slots = lanes.listed(SLOT_OUT, N_OUT)
+            outgoing.targets = lanes.listed(TARGET, N_OUT)
+            outgoing.lengths = lanes.listed(LENGTH, N_OUT)
+        if heard:
+            lists = (HEARD_SLOT, HEARD_ROW, HEARD_HEAD, HEARD_STAMP, HEARD_LENGTH)
+            outgoing.heard = Heard(*[lanes.listed(lane, N_HEARD) for lane in lists])
+        if unmapped:
+            rows, types = (lanes.listed(lane, N_UNMAPPED)[:MAX_UNMAPPED] for lane in (UNMAPPED_ROW, UNMAPPED_TYPE))
+            outgoing.unmapped = list(zip(rows.tolist(), types.tolist(), strict=True))
         return outgoing
+
+    def _take(self, slots: Slots, at: I64, asked: int, now: float) -> None:
+        """One round of the loop."""
+        lanes, table = self._lanes, self._table
+        take(
+            at,
+            asked,
+            slots.data,
+            slots.lengths,
+            now,
+            lanes.table,
+            lanes.counts,
+            table.whole,
+            table.real,
+            table.payload,
+        )
+
+    def _screen(self, slots: Slots) -> None:
+        """Find rows, and open what is authentic of secure ones; the rest of them is dead."""
+        lanes, count = self._lanes, slots.count
+        keys, values = self._table.keys.columns()
+        secrets, addresses = self._keys.secrets, self._table.address_words
+        find(count, lanes.table, slots.sources, slots.sockets, keys, values, secrets, addresses)
+        del keys, values  # a row may move
+        rows = lanes.rows[:count]
+        first, _, ssrc = _words(slots)
+        dead = self.secure.screen(slots, self._source_keys(slots), rows, first, ssrc)
+        rows[dead] = DEAD
+
+    def _look_at(self, slots: Slots, odd: I64, now: float, outgoing: Outgoing) -> None:
+        """Packets that are not regular: RTCP, those with more than the plain header, strangers, beginnings."""
+        lanes = self._lanes
+        rows = lanes.rows
+        first, stamp, ssrc = _words(slots)
+        odd = self._sieve(slots, odd, first, rows, outgoing)
+        odd = self._strangers(slots, odd, self._source_keys(slots), rows, ssrc, now)
+        # Padding, extension and contributing sources are sound by now; such packets can be regular, too.
+        lanes.counts[N_ODD] = 0
+        self._take(slots, odd, NEAR, now)
+        odd = lanes.listed(ODD, N_ODD).copy()
+        admitted = self._admissions(slots, odd, rows, first & 0xFFFF, stamp, ssrc, now)
+        if admitted.size:
+            self._take(slots, admitted, TAKEN, now)
 
     # -- whose
 
@@ -222,15 +261,6 @@ class Relay:
                 self._keys.sources_v6(slots.sources[v4:count], slots.sockets[v4:count]),
             )
         )
-
-    def _verify_v6(self, slots: Slots, rows: I64) -> None:
-        """Keys of IPv6 sources are hashes: take back the rows whose address is another."""
-        v4, count = slots.count_v4, slots.count
-        own = self._table.address.view("<u8")[rows[v4:]]
-        came = slots.sources[v4:count]
-        port = np.uint64(0xFFFF0000)
-        same = (own[:, 0] & port == came[:, 0] & port) & (own[:, 1] == came[:, 1]) & (own[:, 2] == came[:, 2])
-        rows[v4:] *= same
 
     def _sieve(self, slots: Slots, odd: I64, first: I64, rows: I64, outgoing: Outgoing) -> I64:
         """Of the irregular packets, those that are sound RTP; RTCP goes to `outgoing.reports`."""
@@ -373,164 +403,11 @@ class Relay:
         table.own_at[to] = heard
         table.fed_by[to] = NOBODY
 
-    # -- all at once
 
-    def _relay(
-        self,
-        slots: Slots,
-        at: I64 | None,
-        rows: I64,
-        first: I64,
-        seq: I64,
-        stamp: I64,
-        lengths: I64,
-        ahead: I64,
-        now: float,
-        outgoing: Outgoing,
-    ) -> None:
-        """Count packets and rewrite those that somebody is to get. `at`: their slots, None: all of the
-        batch."""
-        table = self._table
-        count = len(rows)
-        mapped = table.payload_flat.take((rows << _TYPE_BITS) | (first >> _WORD_BITS & _TYPE))
-        octets = lengths - _HEADER
-        transit = (table.clock[rows] * now).astype(np.int64) - stamp
-        timed = mapped < _UNTIMED
-        if len(self._mark) < table.capacity:
-            self._mark = np.zeros(table.capacity, np.int64)
-        index = self._index[:count]
-        self._mark[rows] = index
-        alone = _count(self._mark[rows] == index) == count
-        if alone:
-            self._count_alone(rows, octets, ahead, transit, timed)
-        else:
-            self._count_together(rows, octets, ahead, transit, timed)
-        table.heard[rows] = now
-        if self.listening or _count(timed) != count:
-            self._hear(at, rows, first, stamp, lengths, timed, outgoing)
-        to = table.target[rows]
-        passed = (to != _NOBODY) & (mapped != _DROP)
-        if _count(passed) != count:
-            unmapped = mapped == _DROP
-            dropped = rows[unmapped]
-            if dropped.size:
-                np.add.at(table.unknown, dropped, 1)
-                types = first[unmapped][:MAX_UNMAPPED] >> _WORD_BITS & _TYPE
-                outgoing.unmapped += zip(dropped[:MAX_UNMAPPED].tolist(), types.tolist(), strict=True)
-            at = (index if at is None else at)[passed]
-            to, mapped, octets = to[passed], mapped[passed], octets[passed]
-            first, seq, stamp, lengths = first[passed], seq[passed], stamp[passed], lengths[passed]
-            if not at.size:
-                return
-        # The usual batch is passed on whole: a slice is written at a third of what picked slots cost.
-        words = slots.words[:count] if at is None else slots.words
-        where = slice(None) if at is None else at
-        kind = (mapped & _TYPE).astype(np.int64) << _WORD_BITS
-        words[where, 0] = (first & _MARK) | kind | ((seq + table.seq_shift[to]) & _SEQUENCE)
-        words[where, 1] = (stamp + table.time_shift[to]) & _STAMP
-        words[where, 2] = table.own_ssrc[to]
-        if alone:
-            table.sent[to] += _ONE
-            table.sent_octets[to] += octets
-        else:
-            np.add.at(table.sent, to, 1)
-            np.add.at(table.sent_octets, to, octets)
-        outgoing.add(index if at is None else at, to, lengths)
-
-    def _hear(
-        self, at: I64 | None, rows: I64, first: I64, stamp: I64, lengths: I64, timed: Bool, outgoing: Outgoing
-    ) -> None:
-        """Note what is heard here, before it is rewritten for somebody else."""
-        ears = self._table.ears[rows]
-        chosen = (ears & _EARS_AUDIO != _ZERO) | ((ears & _EARS_EVENTS != _ZERO) & ~timed)
-        which = chosen.nonzero()[0]
-        if len(which) == len(rows):
-            slots = self._index[: len(rows)] if at is None else at
-            outgoing.heard.append(Heard(slots, rows, first, stamp, lengths))
-        elif which.size:
-            slots = which if at is None else at[which]
-            outgoing.heard.append(Heard(slots, rows[which], first[which], stamp[which], lengths[which]))
-
-    def _count_alone(self, rows: I64, octets: I64, ahead: I64, transit: I64, timed: Bool) -> None:
-        """Reception of packets that are each their row's only one: the usual batch."""
-        table = self._table
-        table.received[rows] += _ONE
-        table.octets[rows] += octets
-        late = ahead <= _ZERO
-        if _count(late):
-            table.late[rows[late]] += 1
-            table.top[rows] += np.maximum(ahead, _ZERO)
-        else:
-            table.top[rows] += ahead
-        if _count(timed) != len(rows):
-            rows, transit = rows[timed], transit[timed]
-        drift = _wrapped(transit - table.transit[rows])
-        table.transit[rows] = transit
-        # RFC 3550 A.8: J(i) = J(i-1) + (|D(i-1,i)| - J(i-1))/16
-        jitter = table.jitter[rows]
-        table.jitter[rows] = jitter + (np.abs(drift) - jitter) * _SIXTEENTH
-
-    def _count_together(self, rows: I64, octets: I64, ahead: I64, transit: I64, timed: Bool) -> None:
-        """The same for rows with several packets in the batch, as if they had been counted one after
-        another."""
-        table = self._table
-        np.add.at(table.received, rows, 1)
-        np.add.at(table.octets, rows, octets)
-        order = rows.argsort(kind="stable")
-        whose, reached = rows[order], ahead[order]
-        begins = np.flatnonzero(np.concatenate(([True], whose[1:] != whose[:-1])))
-        sizes = np.diff(np.concatenate((begins, [len(whose)])))
-        # The highest distance reached before each packet, its row's own `top` being 0. Rows are kept apart
-        # by an offset that grows from one to the next and is larger than any distance.
-        offset = np.repeat(np.arange(len(begins), dtype=np.int64) << 20, sizes)
-        highest = np.maximum.accumulate(np.maximum(reached, 0) + offset)
-        before = np.concatenate(([0], highest[:-1]))
-        before[begins] = offset[begins]
-        late = reached + offset <= before
-        np.add.at(table.late, whose, late.astype(np.int64))
-        ends = begins + sizes - 1
-        table.top[whose[ends]] += highest[ends] - offset[ends]
-        keep = timed[order]
-        if not keep.all():
-            order = order[keep]
-            if not order.size:
-                return
-            whose = rows[order]
-            begins = np.flatnonzero(np.concatenate(([True], whose[1:] != whose[:-1])))
-            sizes = np.diff(np.concatenate((begins, [len(whose)])))
-            ends = begins + sizes - 1
-        self._jitter_together(whose, transit[order], begins, sizes, ends)
-
-    def _jitter_together(self, whose: I64, transit: I64, begins: I64, sizes: I64, ends: I64) -> None:
-        """RFC 3550 A.8 over runs of packets of one row: n steps of J += (|D| - J)/16 are
-        J * (15/16)^n + sum of |D(i)|/16 * (15/16)^(n-1-i)."""
-        table = self._table
-        previous = np.concatenate(([0], transit[:-1]))
-        owners = whose[begins]
-        previous[begins] = table.transit[owners]
-        drift = np.abs(_wrapped(transit - previous))
-        steps = np.repeat(ends, sizes) - self._index[: len(whose)]
-        added = np.add.reduceat(drift * 0.0625 * 0.9375**steps, begins)
-        table.jitter[owners] = table.jitter[owners] * 0.9375**sizes + added
-        table.transit[owners] = transit[ends]
-
-
-def _distance(seq: I64, top: I64) -> I64:
-    """How far ahead of `top` each sequence number is, within half the circle (RFC 3550 A.1)."""
-    # The lower 16 bits as a signed number: what ((d + 0x8000) & 0xFFFF) - 0x8000 comes to.
-    distance: I64 = (seq - top).astype(np.int16).astype(np.int64)
-    return distance
-
-
-def _near(ahead: I64) -> Bool:
-    near: Bool = (ahead + _BEHIND).view(np.uint64) < _REACH
-    return near
-
-
-def _wrapped(difference: I64) -> I64:
-    """A difference of timestamps, which are 32 bits that wrap, as the nearest signed one."""
-    wrapped: I64 = difference.astype(np.int32).astype(np.int64)
-    return wrapped
+def _words(slots: Slots) -> tuple[I64, I64, I64]:
+    """First word, timestamp and SSRC of every packet."""
+    first, stamp, ssrc = slots.words[: slots.count, :3].T.astype(np.int64, order="C")
+    return first, stamp, ssrc
 
 
 def _sound(slots: Slots, at: I64, heads: I64) -> Bool:

@@ -48,6 +48,11 @@ class KeyTable:
     def __len__(self) -> int:
         return len(self._keys) - 1
 
+    def columns(self) -> tuple[U64, I64]:
+        """The keys, sorted, the last one beyond all that are there, and their values: to be dropped before the next
+        insert or delete."""
+        return np.frombuffer(self._keys, np.uint64), np.frombuffer(self._values, np.int64)
+
     def lookup(self, keys: U64) -> I64:
         """The value of each key, 0 for those that are not there."""
         column = np.frombuffer(self._keys, np.uint64)
@@ -75,7 +80,8 @@ class KeyTable:
 
 
 class StreamTable:
-    """Columns of all streams. About 800 octets a row.
+    """Columns of all streams. About 800 octets a row. `whole` and `real` hold those of whole and of real numbers,
+    a line each (WHOLE, REAL).
 
     Received, one source at a time (RFC 3550 A.1)
         ssrc, expect        locked SSRC of the peer, -1: none yet; the same, -1: look at the next packet closely
@@ -171,8 +177,8 @@ class StreamTable:
         self.keys = KeyTable()
         self.capacity = 0
         self._free: list[int] = []
-        self._whole = np.zeros((len(_WHOLE), 0), np.int64)
-        self._real = np.zeros((len(_REAL), 0))
+        self.whole = np.zeros((len(_WHOLE), 0), np.int64)
+        self.real = np.zeros((len(_REAL), 0))
         self.payload = np.zeros((0, PAYLOAD_TYPES), np.uint16)
         self.address = self.control_address = np.zeros((0, SOCKADDR), np.uint8)
         self._grow(capacity)
@@ -191,14 +197,14 @@ class StreamTable:
 
     def free(self, row: int) -> None:
         """Give a row back, as new; its keys have been deleted."""
-        self._whole[:, row] = _FRESH_WHOLE
-        self._real[:, row] = _FRESH_REAL
+        self.whole[:, row] = _FRESH_WHOLE
+        self.real[:, row] = _FRESH_REAL
         self.payload[row] = DROP
         self._free.append(row)
 
     def counts(self, row: int) -> list[int]:
         """The first COUNTS columns of whole numbers of one row, in order: cheaper than one by one."""
-        counts: list[int] = self._whole[:COUNTS, row].tolist()
+        counts: list[int] = self.whole[:COUNTS, row].tolist()
         return counts
 
     def progress(self, rows: I64, ssrc: I64, top: I64, received: I64) -> tuple[I64, I64]:
@@ -225,16 +231,17 @@ class StreamTable:
         old = self.capacity
         self.capacity = old + more
         # One block for all columns of a type: a row is made new with one assignment.
-        self._whole = np.concatenate((self._whole, np.tile(_FRESH_WHOLE[:, None], more)), axis=1)
-        self._real = np.concatenate((self._real, np.tile(_FRESH_REAL[:, None], more)), axis=1)
-        for name, whole in zip(_WHOLE, self._whole, strict=True):
+        self.whole = np.concatenate((self.whole, np.tile(_FRESH_WHOLE[:, None], more)), axis=1)
+        self.real = np.concatenate((self.real, np.tile(_FRESH_REAL[:, None], more)), axis=1)
+        for name, whole in zip(_WHOLE, self.whole, strict=True):
             setattr(self, name, whole)
-        for name, real in zip(_REAL, self._real, strict=True):
+        for name, real in zip(_REAL, self.real, strict=True):
             setattr(self, name, real)
         self.payload = np.concatenate((self.payload, np.full((more, PAYLOAD_TYPES), DROP, np.uint16)))
         self.payload_flat = self.payload.reshape(-1)
         addresses = np.zeros((more, SOCKADDR), np.uint8)
         self.address = np.concatenate((self.address, addresses))
+        self.address_words = self.address.view(np.uint64)
         self.control_address = np.concatenate((self.control_address, addresses))
         # Lowest first, so that the rows in use stay close together.
         self._free.extend(range(self.capacity - 1, old - 1, -1))
@@ -300,5 +307,8 @@ _REAL = {
     "their_report_at": NEVER,
     "round_trip": -1.0,
 }
+WHOLE = {name: number for number, name in enumerate(_WHOLE)}
+"""Which line of `StreamTable.whole` a column is."""
+REAL = {name: number for number, name in enumerate(_REAL)}
 _FRESH_WHOLE: I64 = np.array(list(_WHOLE.values()), np.int64)
 _FRESH_REAL: F64 = np.array(list(_REAL.values()))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from media.choice import transcoded_answer
 from media.codec import Codec, PayloadType, codec_key
 from media.commands import MediaAddress
 from media.negotiate import (
@@ -391,6 +392,13 @@ def test_rfc_4733_section_2_1_events_are_on_the_clock_of_the_audio() -> None:
     assert [p.number for p in session.dtmf] == [110, 101]
     _, session = answer(read_offer(sdp(*lines), AudioPolicy(codecs=("PCMU",))))
     assert [p.number for p in session.dtmf] == [101, 110]
+
+
+def test_an_event_offered_under_two_numbers_is_agreed_to_under_the_first() -> None:
+    voice = PayloadType(0, Codec("PCMU", 8000))
+    events = tuple(PayloadType(number, Codec("telephone-event", 8000, 1, "0-16")) for number in (101, 96))
+    assert transcoded_answer((voice,), events, (voice,), events[:1], digits=False) == (voice, events[0])
+    assert transcoded_answer((voice,), events, (voice,), (), digits=True) == (voice, events[0])
 
 
 def test_events_and_comfort_noise_are_left_out_by_policy() -> None:

@@ -1,0 +1,92 @@
+"""Loops over columns, compiled to machine code by numba when they are imported: what touches every packet.
+
+A pass over a batch of a few packets is mostly the price of getting there. As some hundred operations of numpy it
+drags some hundred pieces of code through caches that the rest of the machine has used in between; as one loop it is
+one piece, and it says packet by packet what is done.
+
+Kernels are plain functions of numbers and arrays, with their types given, so that nothing is compiled in the middle of
+a call. The result is kept on disk, in the package or, where that can't be written, in the user's cache: the first
+start after an installation or a change compiles (half a minute; `make setup` has done it), later ones load. Indexes
+are checked: what a peer sends can't make a loop write beside its columns.
+
+numba's own cache notices a change of the kernel's file only. Here its directory bears a digest of everything the code
+depends on: its source, the constants it names and the kernels it calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_digests: dict[int, str] = {}
+"""Of every kernel, by the identity of what stands in its place."""
+
+
+def compiled(signature: str) -> Callable[[_Function], _Function]:
+    """Compile a function for these types, in numba's notation: `i8` a number, `u1[:, ::1]` a contiguous matrix of
+    octets. What it names outside itself are numbers, arrays that never change, and other kernels."""
+
+    def compile_(function: _Function) -> _Function:
+        digest = _digest(function)
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(_directory(function) / digest)
+        try:
+            made = _njit(signature, function, cache=True)
+        except RuntimeError:
+            # Nowhere to keep it: it works all the same, and is compiled at each start.
+            made = _njit(signature, function, cache=False)
+        finally:
+            numba.config.CACHE_DIR = before
+        _digests[id(made)] = digest
+        kept: _Function = made
+        return kept
+
+    return compile_
+
+
+def _njit(signature: str, function: Callable[..., Any], cache: bool) -> Any:
+    return numba.njit(signature, cache=cache, boundscheck=True, error_model="numpy")(function)
+
+
+def _directory(function: Callable[..., Any]) -> Path:
+    """Where compiled kernels are kept: beside the source, else in the user's cache."""
+    beside = Path(inspect.getfile(function)).parent / "__pycache__"
+    if os.access(beside if beside.exists() else beside.parent, os.W_OK):
+        return beside / "kernels"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "softswitch" / "kernels"
+
+
+def _digest(function: Callable[..., Any]) -> str:
+    """Of everything that the machine code depends on, the machine itself and numba apart: numba looks after those."""
+    code = hashlib.sha256(inspect.getsource(function).encode())
+    for name in sorted(_names(function.__code__)):
+        if name not in function.__globals__:
+            continue
+        value = function.__globals__[name]
+        if id(value) in _digests:
+            told = _digests[id(value)]
+        elif isinstance(value, np.ndarray):
+            told = f"{value.dtype.str} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+        elif isinstance(value, int | float):
+            told = repr(value)
+        else:
+            continue  # numpy itself
+        code.update(f"\n{name} = {told}".encode())
+    return code.hexdigest()[:20]
+
+
+def _names(code: Any) -> set[str]:
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if inspect.iscode(constant):
+            found |= _names(constant)
+    return found

@@ -34,10 +34,12 @@ INITIAL_ROWS = 16
 class Concealer:
     """Rows of one sampling rate (8000, 16000 or 48000 Hz), named by the numbers of their playout rows.
 
-    Every tick: `conceal` fills what is missing in the frames, `heard` remembers them.
+    Every tick: `conceal` fills what is missing in the frames, `heard` remembers them. By row, for who does the same for
+    frames that are whole: `ages`, samples since an erasure began, 0: there is none; `history` (rows, HISTORY, n), in
+    which the `oldest` frame is written next.
     """
 
-    __slots__ = ("_age", "_capacity", "_fade", "_history", "_lag", "_since", "_slot", "_steps", "_tail", "n", "rate")
+    __slots__ = ("_capacity", "_fade", "_lag", "_since", "_steps", "_tail", "ages", "history", "n", "oldest", "rate")
 
     def __init__(self, rate: int) -> None:
         if rate % SEARCH_RATE:
@@ -46,9 +48,9 @@ class Concealer:
         self.n = n = rate // 50
         self._capacity = 0
         self._steps: I64 = np.arange(n)
-        self._history = np.zeros((0, HISTORY, n), np.int16)
-        self._slot = np.zeros(0, np.int64)  # where the next frame goes: the oldest
-        self._age = np.zeros(0, np.int64)  # samples since the erasure began, 0: there is none
+        self.history = np.zeros((0, HISTORY, n), np.int16)
+        self.oldest = np.zeros(0, np.int64)  # where the next frame goes: the oldest
+        self.ages = np.zeros(0, np.int64)  # samples since the erasure began, 0: there is none
         self._since = np.zeros(0, np.int64)  # samples since it ended, while it fades out
         self._lag = np.ones(0, np.int64)
         self._fade = np.ones(0, np.int64)  # how long it fades out
@@ -59,19 +61,19 @@ class Concealer:
         """A new voice: nothing was heard."""
         if row >= self._capacity:
             self._grow(max(self._capacity, row + 1 - self._capacity))
-        self._history[row] = 0
-        self._age[row] = self._since[row] = 0
+        self.history[row] = 0
+        self.ages[row] = self._since[row] = 0
 
     def heard(self, rows: I64, frames: I16) -> None:
         """The frames (k, n) that were played, concealment among them."""
-        slot = self._slot.take(rows)
-        self._history.reshape(-1, self.n)[rows * HISTORY + slot] = frames
-        self._slot[rows] = (slot + 1) % HISTORY
+        slot = self.oldest.take(rows)
+        self.history.reshape(-1, self.n)[rows * HISTORY + slot] = frames
+        self.oldest[rows] = (slot + 1) % HISTORY
 
     def conceal(self, rows: I64, frames: I16, missing: Bool, holes: Bool) -> None:
         """Fill missing samples, and blend real ones in after them, in `frames` (k, n). `holes`: a line for each row
         that is `missing` some. Rows that lack nothing and lacked nothing cost nothing."""
-        at = np.flatnonzero(missing | (self._age.take(rows) != 0))
+        at = np.flatnonzero(missing | (self.ages.take(rows) != 0))
         if not at.size:
             return
         lacking = np.zeros((len(at), self.n), np.bool_)
@@ -81,10 +83,10 @@ class Concealer:
         # Samples missing from the start of the frame: an erasure that began before it goes on, or one begins with it.
         lead = np.where(lacking.all(axis=1), self.n, lacking.argmin(axis=1))
         history = self._ordered(voices)
-        begins = (lead > 0) & (self._age[voices] == 0)
+        begins = (lead > 0) & (self.ages[voices] == 0)
         if np.count_nonzero(begins):
             self._begin(voices[begins], history[begins])
-        going = np.flatnonzero(self._age[voices] + lead > 0)
+        going = np.flatnonzero(self.ages[voices] + lead > 0)
         sound[going] = self._go_on(voices[going], sound[going], lead[going])
         rest = lacking & (self._steps >= lead[:, None])
         holed = np.flatnonzero(rest.any(axis=1))
@@ -102,7 +104,7 @@ class Concealer:
     def _go_on(self, rows: I64, sound: F32, lead: I64) -> F32:
         """Frames whose first `lead` samples are missing, or at whose start an erasure still fades out."""
         n = self.n
-        age, since = self._age[rows], self._since[rows]
+        age, since = self.ages[rows], self._since[rows]
         ends = (lead < n) & ((lead > 0) | (since == 0))
         fade = np.where(ends, self._fading(rows, age + lead), self._fade[rows])
         since = np.where(lead > 0, 0, since)
@@ -115,7 +117,7 @@ class Concealer:
         self._fade[rows] = fade
         self._since[rows] = np.where(over | (lead == n), 0, since)
         # What is older than the level lasts is silence, however old.
-        self._age[rows] = np.where(over, 0, np.minimum(age + n, self.rate))
+        self.ages[rows] = np.where(over, 0, np.minimum(age + n, self.rate))
         mixed: F32 = sound + (made - sound) * weight
         return mixed
 
@@ -132,7 +134,7 @@ class Concealer:
         since = n - 1 - last[:, -1]
         self._fade[rows] = fade
         self._since[rows] = since
-        self._age[rows] = np.where(since < fade, n - first, 0)
+        self.ages[rows] = np.where(since < fade, n - first, 0)
         mixed: F32 = sound + (made - sound) * weight
         return mixed
 
@@ -169,8 +171,8 @@ class Concealer:
 
     def _ordered(self, rows: I64) -> F32:
         """(k, HISTORY * n), the oldest first."""
-        slots = (self._slot[rows][:, None] + np.arange(HISTORY)) % HISTORY
-        history: F32 = self._history[rows[:, None], slots].reshape(len(rows), -1).astype(np.float32)
+        slots = (self.oldest[rows][:, None] + np.arange(HISTORY)) % HISTORY
+        history: F32 = self.history[rows[:, None], slots].reshape(len(rows), -1).astype(np.float32)
         return history
 
     def _pitch(self, tail: F32) -> I64:
@@ -194,11 +196,11 @@ class Concealer:
     def _grow(self, more: int) -> None:
         self._capacity += more
         n = self.n
-        self._history = np.concatenate((self._history, np.zeros((more, HISTORY, n), np.int16)))
+        self.history = np.concatenate((self.history, np.zeros((more, HISTORY, n), np.int16)))
         self._tail = np.concatenate((self._tail, np.zeros((more, HISTORY * n), np.float32)))
         none: I64 = np.zeros(more, np.int64)
-        self._slot = np.concatenate((self._slot, none))
-        self._age = np.concatenate((self._age, none))
+        self.oldest = np.concatenate((self.oldest, none))
+        self.ages = np.concatenate((self.ages, none))
         self._since = np.concatenate((self._since, none))
         self._lag = np.concatenate((self._lag, none + self.rate // 200))
         self._fade = np.concatenate((self._fade, none + 1))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from media.codecs.framed import FramedCodec
-from rtp.relay import HEADER
+from rtp.relay_loop import HEADER
 from rtp.table import NEVER, StreamTable
 
 FRAME_SECONDS = 0.02

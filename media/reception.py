@@ -18,20 +18,20 @@ from media.codecs.framed import CodecError, FramedCodec
 from media.commands import StreamSettings
 from media.conceal import Concealer
 from media.quality import impairment
+from media.reception_loop import EVENT, FRAMED, L16, NOISE, NONE, PCMA, PCMU, heard, play
 from media.resample import Doubler
 from media.voice import MAX_PENDING, Part, Voice, audio_formats, is_framed
 from rtp.columns import Slots
 from rtp.playout import PlayoutBank
 from rtp.quality import StreamQuality
-from rtp.relay import HEADER, Heard
+from rtp.relay import Heard
+from rtp.relay_loop import HEADER
 from rtp.table import EARS_AUDIO, EARS_EVENTS, PAYLOAD_TYPES, StreamTable
 
 RATES = (8000, 16000, 48000)
 CONCEAL_FRAMES = 5  # lost in a row: what a codec makes up beyond is no use to anybody
 MAX_SAMPLES = 0.12  # seconds in a packet: more is none of a telephone's
 
-# What a payload type of a voice is, in `_kinds`.
-NONE, PCMU, PCMA, L16, FRAMED, EVENT, NOISE = range(7)
 TABLE_KINDS = {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}
 _TABLES = {PCMU: "PCMU", PCMA: "PCMA", L16: "L16"}
 _OCTETS_PER_SAMPLE = {PCMU: 1, PCMA: 1, L16: 2}
@@ -42,16 +42,8 @@ Framed = tuple[Voice, int, bytes, int, int]
 F32 = npt.NDArray[np.float32]
 I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
 Bool = npt.NDArray[np.bool_]
-
-_TYPE = np.array(0x7F)
-_WORD_BITS = np.array(16)
-_TYPE_BITS = np.array(7)
-_MARK = np.array(0x800000)
-_SEQUENCE = np.array(0xFFFF)
-_PLAIN = np.array(0x80)
-_HEAD_BITS = np.array(24)
-_HEADER = np.array(HEADER)
 
 
 class Reception:
@@ -78,10 +70,12 @@ class Reception:
         self._ssrc: I64 = np.zeros(0, np.int64)
         self._bank_row: I64 = np.zeros(0, np.int64)
         self._types: I64 = np.zeros(0, np.int64)  # payload type of the latest packet
+        self._noisy: U8 = np.zeros(0, np.uint8)  # 1: in `_noises`
+        self._odd: I64 = np.zeros(0, np.int64)
         self._grow()
         self._doubler = Doubler()
         self._noise = NoiseSource(np.random.default_rng())
-        self._noisy: dict[int, int] = {}  # rows with comfort noise: sequence number of it, -1: audio has come since
+        self._noises: dict[int, int] = {}  # rows with comfort noise: sequence number of it, -1: audio has come since
 
     # -- voices
 
@@ -129,7 +123,7 @@ class Reception:
         """The voice is gone."""
         self._leave_bank(voice)
         voice.forget_decoders()
-        self._noisy.pop(voice.number, None)
+        self._quiet(voice.number)
         kinds = self._kinds[voice.number]
         kinds[kinds != EVENT] = NONE
         del self.voices[voice.number]
@@ -140,38 +134,65 @@ class Reception:
         self._ssrc = np.concatenate((self._ssrc, np.full(more, -1, np.int64)))
         self._bank_row = np.concatenate((self._bank_row, np.zeros(more, np.int64)))
         self._types = np.concatenate((self._types, np.full(more, -1, np.int64)))
+        self._noisy = np.concatenate((self._noisy, np.zeros(more, np.uint8)))
 
     # -- packets
 
-    def heard(self, slots: Slots, heard: Heard, now: float) -> None:
+    def heard(self, slots: Slots, packets: Heard, now: float) -> None:
         """Take packets of voices; those of rows without one are left out."""
-        at, rows, heads, stamps, lengths = heard
         if self._streams.capacity > len(self._kinds):
             self._grow()
+        if len(packets.rows) > len(self._odd):
+            self._odd = np.zeros(slots.capacity, np.int64)
+        columns = self.banks[8000].columns
+        left = heard(
+            *packets,
+            slots.data,
+            self._streams.whole,
+            self._kinds,
+            self._ssrc,
+            self._types,
+            self._bank_row,
+            self._noisy,
+            columns.whole,
+            columns.lows,
+            columns.delay,
+            columns.due,
+            columns.samples,
+            columns.bucket,
+            columns.n,
+            now,
+            self._odd,
+        )
+        if left:
+            self._look_at(slots, Heard(*[column[self._odd[:left]] for column in packets]), now)
+
+    def _look_at(self, slots: Slots, packets: Heard, now: float) -> None:
+        """Packets of other codecs, out of sequence, of another source or type than those before."""
+        at, rows, heads, stamps, lengths = packets
         numbers = rows
-        types = heads >> _WORD_BITS & _TYPE
-        kinds = self._kinds.reshape(-1).take(numbers << _TYPE_BITS | types)
+        types = heads >> 16 & 0x7F
+        kinds = self._kinds[numbers, types]
         starts = None
-        if np.count_nonzero(heads >> _HEAD_BITS != _PLAIN):
+        if np.count_nonzero(heads >> 24 != 0x80):
             starts, ends = _payloads(slots, at, heads, lengths)
-            lengths = ends - starts + _HEADER
+            lengths = ends - starts + HEADER
         fresh = self._ssrc[rows] != self._streams.ssrc[rows]
         if np.count_nonzero(fresh):
             self._new_sources(rows[fresh])
-        if self._noisy:
+        if self._noises:
             self._end_noise(numbers, kinds, heads)
-        for kind in np.bincount(kinds, minlength=NOISE + 1).nonzero()[0].tolist():
-            if kind == NONE:
-                continue
+        for kind in np.unique(kinds).tolist():
             which = (kinds == kind).nonzero()[0]
             begins = np.full(len(which), HEADER) if starts is None else starts[which]
+            octets = lengths[which] - HEADER
             if kind in _TABLES:
                 self._table_packets(
                     kind,
                     slots,
                     at[which],
                     begins,
-                    lengths[which] - _HEADER,
+                    octets,
                     numbers[which],
                     types[which],
                     heads[which],
@@ -180,24 +201,16 @@ class Reception:
                 )
             else:
                 self._single_packets(
-                    kind,
-                    slots,
-                    at[which],
-                    begins,
-                    lengths[which] - _HEADER,
-                    numbers[which],
-                    heads[which],
-                    stamps[which],
-                    now,
+                    kind, slots, at[which], begins, octets, numbers[which], heads[which], stamps[which], now
                 )
 
     def _end_noise(self, numbers: I64, kinds: npt.NDArray[np.uint8], heads: I64) -> None:
         """Audio that follows comfort noise ends it, once it is played."""
         audio = (kinds != NONE) & (kinds != EVENT) & (kinds != NOISE)
         for number, head in zip(numbers[audio].tolist(), heads[audio].tolist(), strict=True):
-            since = self._noisy.get(number, -1)
+            since = self._noises.get(number, -1)
             if since >= 0 and 0 < (head - since & 0xFFFF) < 0x8000:
-                self._noisy[number] = -1
+                self._noises[number] = -1
 
     def _new_sources(self, rows: I64) -> None:
         for row in set(rows.tolist()):
@@ -242,7 +255,7 @@ class Reception:
         payloads = slots.data[at, begin : begin + samples * per_sample]
         rows = self._bank_row[numbers]
         counts = np.full(len(rows), samples, np.int64)
-        places = bank.arrived(rows, stamps, heads & _SEQUENCE, heads & _MARK != 0, counts, now)
+        places = bank.arrived(rows, stamps, heads & 0xFFFF, heads & 0x800000 != 0, counts, now)
         good = places >= 0
         decoded = table.decode(_TABLES[kind], payloads)
         if np.count_nonzero(good) == len(rows):
@@ -287,7 +300,8 @@ class Reception:
             elif kind == NOISE:
                 try:
                     self._noise.set(voice.number, comfort_noise.parse(payload))
-                    self._noisy[voice.number] = head & 0xFFFF
+                    self._noises[voice.number] = head & 0xFFFF
+                    self._noisy[voice.number] = 1
                 except CodecError:
                     self.counters["bad_payload"] += 1
             elif self._fits(voice, payload_type, payload):
@@ -318,8 +332,8 @@ class Reception:
         places = bank.arrived(
             rows,
             np.array([stamp for _, _, _, _, stamp in packets]),
-            heads & _SEQUENCE,
-            heads & _MARK != 0,
+            heads & 0xFFFF,
+            heads & 0x800000 != 0,
             np.array(samples),
             now,
         )
@@ -407,17 +421,40 @@ class Reception:
             for of in written.values():
                 rows, places, blocks = zip(*of, strict=True)
                 bank.write(np.array(rows), np.array(places), np.stack(blocks))
-        played = bank.play(part.rows, now)
+        bank.begin(now)
+        columns, concealer = bank.columns, self.concealers[part.bank_rate]
+        narrow = out.shape[1] != bank.n
+        target = part.frames if narrow else out
+        left = play(
+            part.rows,
+            part.numbers,
+            self._noisy,
+            columns.whole,
+            columns.due,
+            columns.frames,
+            concealer.ages,
+            concealer.history.reshape(-1, bank.n),
+            concealer.oldest,
+            target,
+            part.near,
+            now,
+        )
+        if left:
+            self._play_closely(part, part.near[:left], target, now)
+        if narrow:
+            out[:] = self._doubler.up(part.numbers, target)
+
+    def _play_closely(self, part: Part, near: I64, out: F32, now: float) -> None:
+        """The frames of these voices of a part, with something to conceal, to adapt or to fill."""
+        rows = part.rows[near]
+        played = self.banks[part.bank_rate].play(rows, now)
         frames = played.frames
         concealer = self.concealers[part.bank_rate]
-        concealer.conceal(part.rows, frames, played.missing, played.holes)
-        concealer.heard(part.rows, frames)
-        if self._noisy:
-            self._fill_with_noise(part, frames, played.missing | ~played.started)
-        if out.shape[1] == frames.shape[1]:
-            out[:] = frames
-        else:
-            out[:] = self._doubler.up(part.numbers, frames.astype(np.float32))
+        concealer.conceal(rows, frames, played.missing, played.holes)
+        concealer.heard(rows, frames)
+        if self._noises:
+            self._fill_with_noise(part.numbers[near], frames, played.missing | ~played.started)
+        out[near] = frames
 
     def _decode(
         self, voice: Voice, bank: PlayoutBank, end: int, written: dict[int, list[tuple[int, int, I16]]]
@@ -485,15 +522,21 @@ class Reception:
                 return recovered
         return codec.conceal(size)
 
-    def _fill_with_noise(self, part: Part, frames: I16, empty: Bool) -> None:
+    def _fill_with_noise(self, numbers: I64, frames: I16, empty: Bool) -> None:
         """RFC 3389: comfort noise stands for what the peer does not send; the audio that follows ends it."""
-        places = {number: place for place, number in enumerate(part.numbers.tolist())}
-        for number in [number for number in self._noisy if number in places]:
-            place = places[number]
+        for place, number in enumerate(numbers.tolist()):
+            since = self._noises.get(number)
+            if since is None:
+                continue
             if empty[place]:
                 frames[place] = self._noise.generate(np.array([number]), frames.shape[1])[0]
-            elif self._noisy[number] < 0:
-                del self._noisy[number]
+            elif since < 0:
+                self._quiet(number)
+
+    def _quiet(self, number: int) -> None:
+        """No comfort noise stands for this row any more."""
+        if self._noises.pop(number, None) is not None:
+            self._noisy[number] = 0
 
 
 def _payloads(slots: Slots, at: I64, heads: I64, lengths: I64) -> tuple[I64, I64]:

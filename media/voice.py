@@ -152,9 +152,10 @@ class Voice:
 
 
 class Part:
-    """Voices of one phase whose audio comes out of one bank, as columns. `framed`: payloads wait to be decoded."""
+    """Voices of one phase whose audio comes out of one bank, as columns. `framed`: payloads wait to be decoded.
+    `frames` (k, n) is what came out last, where that is not the bus itself; `near` is for notes of whoever plays."""
 
-    __slots__ = ("bank_rate", "begin", "end", "framed", "numbers", "rows", "voices")
+    __slots__ = ("bank_rate", "begin", "end", "framed", "frames", "near", "numbers", "rows", "voices")
 
     def __init__(self, voices: list[Voice], begin: int) -> None:
         bank = voices[0].bank
@@ -165,6 +166,8 @@ class Part:
         self.rows = np.array([voice.bank_row for voice in voices], np.int64)
         self.numbers = np.array([voice.number for voice in voices], np.int64)
         self.begin, self.end = begin, begin + len(voices)
+        self.frames = np.zeros((len(voices), bank.n), np.float32)
+        self.near = np.zeros(len(voices), np.int64)
 
 
 def is_table(format_: Format) -> bool:

@@ -37,15 +37,16 @@ def compiled(signature: str) -> Callable[[_Function], _Function]:
 
     def compile_(function: _Function) -> _Function:
         digest = _digest(function)
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(_directory(function) / digest)
+        settings: Any = numba.config
+        before = settings.CACHE_DIR
+        settings.CACHE_DIR = str(_directory(function) / digest)
         try:
             made = _njit(signature, function, cache=True)
         except RuntimeError:
             # Nowhere to keep it: it works all the same, and is compiled at each start.
             made = _njit(signature, function, cache=False)
         finally:
-            numba.config.CACHE_DIR = before
+            settings.CACHE_DIR = before
         _digests[id(made)] = digest
         kept: _Function = made
         return kept

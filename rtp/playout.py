@@ -171,11 +171,15 @@ class PlayoutBank:
 
     # -- every tick
 
+    def begin(self, now: float) -> None:
+        """A tick begins, if it has not yet."""
+        if now > self.columns.next_tick - FRAME_SECONDS / 8:
+            self._begin_tick(now)
+
     def play(self, rows: I64, now: float) -> Played:
         """The next frame of each of these rows, none twice."""
         c = self.columns
-        if now > c.next_tick - FRAME_SECONDS / 8:
-            self._begin_tick(now)
+        self.begin(now)
         size = len(rows)
         head = c.head.take(rows)
         at = (head & _RING_MASK) + rows * _RING

@@ -1,6 +1,6 @@
 """When packets are played: timestamps to positions, and the delay that lets them come in time.
 
-    packet -> regular: the next in sequence, its samples follow the last ones, not yet due -- nearly all: in columns
+    packet -> regular: the next in sequence, its samples follow the last ones, not yet due -- nearly all: playout_loop
        |
     duplicate? -> dropped                  no samples in it (DTMF event, comfort noise)? -> counted in sequence only
        |
@@ -20,27 +20,21 @@ from __future__ import annotations
 import numpy as np
 
 from rtp.playout_columns import FAR, I64, MISSING, RING, Bool, PlayoutColumns
+from rtp.playout_loop import MAX_PACKET_FRAMES, SMOOTHING, arrive
 
 MAX_DELAY_SECONDS = 0.2
 MARGIN_SECONDS = 0.01  # slack that is kept: arrivals are seen in batches 5 ms apart
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a larger gap in sequence is a leap
 MAX_MISORDER = 100  # RFC 3550 A.1: later than that is a leap, too
 SEEN = 64  # sequence numbers in which duplicates are found: what comes even later is none that could be played
-MAX_PACKET_FRAMES = 6  # 120 ms, the longest packet of Opus (RFC 7587 4.2)
 MAX_PER_BATCH = 64  # packets of one row looked at in a batch: as much as the ring holds
 BEHIND_SECONDS = 1  # later than that: the timeline is in doubt, not the network
 AHEAD_FRAMES = 5  # a gap of more, to a packet that is not due for longer than the largest delay, is a jump
 GROWTH = 2  # frames that one late packet lets the delay grow by: an outlier does not cost more
 LATE_RUN = 4  # packets late one after another, though the delay may grow no more: the timeline has moved
-SMOOTHING = 1 / 16
 
 _HALF = np.array(0x80000000)
 _STAMP = np.array(0xFFFFFFFF)
-_SEQ_HALF = np.array(0x8000)
-_SEQ = np.array(0xFFFF)
-_ONE = np.array(1)
-_SMOOTHING = np.array(SMOOTHING)
-_REACH = np.array((RING - MAX_PACKET_FRAMES), np.uint64)
 _NONE: I64 = np.zeros(0, np.int64)
 _count = np.count_nonzero
 
@@ -48,124 +42,62 @@ _count = np.count_nonzero
 class Arrivals:
     """Arrival of packets in the rows of one bank."""
 
-    __slots__ = ("_c", "_emptied", "_index", "_longest", "_margin", "_max_delay", "_n", "_reach")
+    __slots__ = ("_c", "_emptied", "_margin", "_max_delay", "_n")
 
     def __init__(self, columns: PlayoutColumns, max_delay: float) -> None:
         self._c = columns
-        self._n = n = columns.n
+        self._n = columns.n
         self._max_delay = round(max_delay * columns.rate)
         self._margin = round(MARGIN_SECONDS * columns.rate)
-        self._longest = np.array(MAX_PACKET_FRAMES * n, np.uint64)
-        self._reach = _REACH * np.uint64(n)
-        self._index: I64 = np.arange(1024)
         self._emptied = _NONE  # rows whose ring was emptied in the latest round
 
     def arrived(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, now: float) -> I64:
         """See `PlayoutBank.arrived`."""
-        size = len(rows)
-        if size > len(self._index):
-            self._index = np.arange(2 * size)
         c = self._c
+        size = len(rows)
+        positions: I64 = np.empty(size, np.int64)
+        odd: I64 = np.empty(size, np.int64)
+        left = arrive(
+            rows, stamps, seqs, counts, c.whole, c.lows, c.delay, c.due, c.bucket, self._n, now, positions, odd
+        )
+        if not left:
+            return positions
+        todo = odd[:left]
         # How long it is until each row plays, in samples: the engine plays rows at different moments of the 20 ms.
-        until = c.due.take(rows)
-        until -= now
-        until *= c.rate
+        until = (c.due[rows] - now) * c.rate
         phase = np.rint(until.clip(0, self._n)).astype(np.int64)
-        index = self._index[:size]
-        # Whatever row comes once is settled in a first round; the second packets of the others follow, and so on.
-        first = self._first(rows, index)
-        if _count(first) == size:
-            return self._round(rows, stamps, seqs, marks, counts, phase)
+        # The first packet of each row is settled in a first round; the second ones follow, and so on.
         self._emptied = _NONE
-        positions: I64 = np.full(size, -1)
-        todo = index
         for _ in range(MAX_PER_BATCH):
-            now_due = todo[first]
-            placed = self._round(
-                rows[now_due], stamps[now_due], seqs[now_due], marks[now_due], counts[now_due], phase[now_due]
-            )
+            first = self._first(rows[todo])
+            at = todo[first]
+            positions[at] = self._examine(rows[at], stamps[at], seqs[at], marks[at], counts[at], phase[at])
             if self._emptied.size:
                 # What came before in this batch is yet to be written: it was of the timeline that is gone.
-                positions[np.isin(rows, self._emptied)] = -1
+                gone = np.isin(rows, self._emptied)
+                gone[at] = False
+                positions[gone] = -1
                 self._emptied = _NONE
-            positions[now_due] = placed
             todo = todo[~first]
             if not todo.size:
                 return positions
-            first = self._first(rows[todo], index[: todo.size])
         np.add.at(c.strange, rows[todo], 1)
+        positions[todo] = -1
         return positions
 
-    def _first(self, rows: I64, index: I64) -> Bool:
+    def _first(self, rows: I64) -> Bool:
         """Which packets are the first of their row."""
-        mark = self._c.mark
+        mark, index = self._c.mark, np.arange(len(rows))
         mark[rows[::-1]] = index[::-1]
         first: Bool = mark.take(rows) == index
         return first
 
-    # -- the regular ones
+    # -- those that are not regular
 
-    def _round(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, phase: I64) -> I64:
-        """One packet a row."""
-        c = self._c
-        top_seq = c.seq_top.take(rows)
-        ahead = ((seqs - top_seq + _SEQ_HALF) & _SEQ) - _SEQ_HALF
-        before = c.stamp.take(rows)
-        stamp = ((stamps - before + _HALF) & _STAMP) - _HALF
-        stamp += before
-        position = self._scaled(rows, stamp)
-        position += c.shift.take(rows)
-        slack = position - c.head.take(rows) * self._n
-        plain = ahead == _ONE
-        plain &= position == c.top.take(rows)
-        plain &= slack.view(np.uint64) < self._reach
-        plain &= (counts - _ONE).view(np.uint64) < self._longest
-        if _count(plain) == len(rows):
-            self._regular(rows, top_seq, stamp, position, counts, slack, phase)
-            return position
-        at = np.flatnonzero(plain)
-        if at.size:
-            self._regular(rows[at], top_seq[at], stamp[at], position[at], counts[at], slack[at], phase[at])
-        at = np.flatnonzero(~plain)
-        position[at] = self._examine(rows[at], stamps[at], seqs[at], marks[at], counts[at], ahead[at], phase[at])
-        return position
-
-    def _scaled(self, rows: I64, stamp: I64) -> I64:
-        """Timestamps in samples at the bank's rate. A new array where it may be written to."""
-        c = self._c
-        scaled: I64 = stamp.copy()
-        if c.scaled:
-            scaled *= c.multiply.take(rows)
-            scaled //= c.divide.take(rows)
-        return scaled
-
-    def _regular(self, rows: I64, top_seq: I64, stamp: I64, position: I64, counts: I64, slack: I64, phase: I64) -> None:
-        c = self._c
-        c.seq_top[rows] = top_seq + _ONE
-        c.seen[rows] = c.seen.take(rows) << _ONE | _ONE
-        c.stamp[rows] = stamp
-        c.top[rows] = position + counts
-        c.packet[rows] = counts
-        c.received[rows] = c.received.take(rows) + _ONE
-        self._measure(rows, slack, phase)
-
-    def _measure(self, rows: I64, slack: I64, phase: I64) -> None:
-        """Take packets that came in time into the window and into the mean delay."""
-        c = self._c
-        # Frames that will be inserted count as if they were: play stands still for them.
-        slack = slack + c.pending.take(rows) * self._n
-        slack += phase
-        low = c.lows[c.bucket]
-        low[rows] = np.minimum(low.take(rows), slack)
-        delay = c.delay.take(rows)
-        delay += (slack - delay) * _SMOOTHING
-        c.delay[rows] = delay
-
-    # -- the others
-
-    def _examine(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, ahead: I64, phase: I64) -> I64:
+    def _examine(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, phase: I64) -> I64:
         """Packets that need a decision, one a row. Their positions, -1: dropped."""
         c, n = self._c, self._n
+        ahead = ((seqs - c.seq_top[rows] + 0x8000) & 0xFFFF) - 0x8000
         before = c.stamp[rows]
         stamp = before + ((stamps - before + _HALF) & _STAMP) - _HALF
         newer, fresh = self._sequence(rows, seqs, ahead)
@@ -378,3 +310,24 @@ class Arrivals:
         c.late_seq[rows] = -1
         c.busy[rows] = 1
         return place
+
+    def _scaled(self, rows: I64, stamp: I64) -> I64:
+        """Timestamps in samples at the bank's rate. A new array where it may be written to."""
+        c = self._c
+        scaled: I64 = stamp.copy()
+        if c.scaled:
+            scaled *= c.multiply.take(rows)
+            scaled //= c.divide.take(rows)
+        return scaled
+
+    def _measure(self, rows: I64, slack: I64, phase: I64) -> None:
+        """Take packets that came in time into the window and into the mean delay."""
+        c = self._c
+        # Frames that will be inserted count as if they were: play stands still for them.
+        slack = slack + c.pending.take(rows) * self._n
+        slack += phase
+        low = c.lows[c.bucket]
+        low[rows] = np.minimum(low.take(rows), slack)
+        delay = c.delay.take(rows)
+        delay += (slack - delay) * SMOOTHING
+        c.delay[rows] = delay

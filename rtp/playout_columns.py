@@ -119,6 +119,7 @@ class PlayoutColumns:
     due: F64
     ring: I16
     frames: I16
+    samples: I16
     mark: I64
 
     def __init__(self, rate: int, capacity: int = INITIAL_ROWS) -> None:
@@ -186,6 +187,7 @@ class PlayoutColumns:
         self.due = np.concatenate((self.due, np.full(more, -np.inf)))
         self.ring = np.concatenate((self.ring, np.full((more, RING, self.n), MISSING, np.int16)))
         self.frames = self.ring.reshape(-1, self.n)  # the same, frame by frame: row * RING + frame % RING
+        self.samples = self.ring.reshape(self.capacity, -1)  # and row by row
         self.mark = np.zeros(self.capacity, np.int64)
         # Lowest first, so that the rows in use stay close together.
         self._free.extend(range(self.capacity - 1, old - 1, -1))

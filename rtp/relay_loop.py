@@ -261,7 +261,8 @@ class Lanes:
     @property
     def rows(self) -> I64:
         """By slot."""
-        return self.table[ROW]
+        rows: I64 = self.table[ROW]
+        return rows
 
     def listed(self, lane: int, count: int) -> I64:
         """What a list holds; the next batch writes over it."""

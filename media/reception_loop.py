@@ -1,0 +1,156 @@
+"""Packets of voices in table codecs, decoded into their jitter buffers, and frames out of them: what needs no decision,
+compiled. `media.reception` looks after all else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from media.codecs.table import DECODE
+from rtp.compiled import compiled
+from rtp.playout_columns import FRAME_SECONDS, MISSING, RING, RING_MASK, WHOLE
+from rtp.playout_loop import ODD, regular
+from rtp.relay_loop import HEADER
+from rtp.table import WHOLE as STREAMS
+
+# What a payload type of a voice is.
+NONE, PCMU, PCMA, L16, FRAMED, EVENT, NOISE = range(7)
+
+_LOUDEST = -32767  # MISSING stands for "nothing there"
+_SSRC = STREAMS["ssrc"]
+_HEAD, _BUSY = WHOLE["head"], WHOLE["busy"]
+_MU, _A = DECODE["PCMU"], DECODE["PCMA"]
+
+
+@compiled("void(u1[:, ::1], i8, i8, i8, i8, i2[:, ::1], i8, i8)")
+def _decode(data: Any, slot: int, begin: int, kind: int, count: int, ring: Any, row: int, position: int) -> None:
+    """`count` samples of a payload into a row of the ring."""
+    size = ring.shape[1]
+    at = position % size
+    for sample in range(count):
+        if kind == PCMU:
+            ring[row, at] = _MU[data[slot, begin + sample]]
+        elif kind == PCMA:
+            ring[row, at] = _A[data[slot, begin + sample]]
+        else:
+            octet = begin + 2 * sample
+            value = np.int16(np.int64(data[slot, octet]) << 8 | np.int64(data[slot, octet + 1]))
+            ring[row, at] = max(value, np.int16(_LOUDEST))
+        at += 1
+        if at == size:
+            at = 0
+
+
+@compiled(
+    "i8(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], u1[:, ::1], i8[:, ::1],"
+    " u1[:, ::1], i8[::1], i8[::1], i8[::1], u1[::1],"
+    " i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i2[:, ::1], i8, i8, f8, i8[::1])"
+)
+def heard(
+    slots: Any,
+    rows: Any,
+    heads: Any,
+    stamps: Any,
+    lengths: Any,
+    data: Any,
+    streams: Any,
+    kinds: Any,
+    sources: Any,
+    types: Any,
+    bank_rows: Any,
+    noisy: Any,
+    whole: Any,
+    lows: Any,
+    delay: Any,
+    due: Any,
+    ring: Any,
+    bucket: int,
+    n: int,
+    now: float,
+    odd: Any,
+) -> int:
+    """Take the packets (`rtp.relay.Heard`) that are table-coded, in sequence, of the type and source of those before;
+    `odd` lists the others by their index, those of no kind left out. How many they are.
+
+    By row of the stream table (`streams`): `kinds` by payload type, `sources` the SSRC and `types` the payload type of
+    what came last, `noisy` not 0 where comfort noise is to be thought of. Then the columns of the bank of 8000 Hz and
+    its ring (rows, RING * n).
+    """
+    left = 0
+    for index in range(len(rows)):
+        row = rows[index]
+        kind_number = heads[index] >> 16 & 0x7F
+        kind = int(kinds[row, kind_number])
+        if kind == NONE:
+            continue
+        position = ODD
+        octets = lengths[index] - HEADER
+        count = octets >> 1 if kind == L16 else octets
+        if (
+            kind in (PCMU, PCMA, L16)
+            and heads[index] >> 24 == 0x80
+            and sources[row] == streams[_SSRC, row]
+            and types[row] == kind_number
+            and noisy[row] == 0
+        ):
+            bank_row = bank_rows[row]
+            position = regular(
+                whole, lows, delay, due, bucket, n, bank_row, stamps[index], heads[index] & 0xFFFF, count, now
+            )
+        if position == ODD:
+            odd[left] = index
+            left += 1
+        else:
+            _decode(data, slots[index], HEADER, kind, count, ring, bank_row, position)
+    return left
+
+
+@compiled(
+    "i8(i8[::1], i8[::1], u1[::1], i8[:, ::1], f8[::1], i2[:, ::1], i8[::1], i2[:, ::1], i8[::1], f4[:, ::1],"
+    " i8[::1], f8)"
+)
+def play(
+    rows: Any,
+    numbers: Any,
+    noisy: Any,
+    whole: Any,
+    due: Any,
+    frames: Any,
+    ages: Any,
+    history: Any,
+    oldest: Any,
+    out: Any,
+    near: Any,
+    now: float,
+) -> int:
+    """The next frame of each of these rows of a bank into `out` (k, n), where it is whole and nothing is to be adapted;
+    `near` lists the others by their index, untouched. How many they are.
+
+    `numbers`: the rows in the stream table, for `noisy`. `frames` (rows * RING, n) of the bank. Of the concealment:
+    `ages`, not 0 while it goes on, `history` (rows * HISTORY, n), and which frame is the `oldest` of a row's.
+    """
+    n = out.shape[1]
+    kept = len(history) // len(oldest)
+    left = 0
+    for index in range(len(rows)):
+        row = rows[index]
+        head = whole[_HEAD, row]
+        at = (head & RING_MASK) + row * RING
+        least = np.int16(0)
+        for sample in range(n):
+            least = min(least, frames[at, sample])
+        if least == MISSING or whole[_BUSY, row] != 0 or ages[row] != 0 or noisy[numbers[index]] != 0:
+            near[left] = index
+            left += 1
+            continue
+        past = row * kept + oldest[row]
+        for sample in range(n):
+            value = frames[at, sample]
+            out[index, sample] = value
+            history[past, sample] = value
+            frames[at, sample] = MISSING
+        oldest[row] = oldest[row] + 1 if oldest[row] + 1 < kept else 0
+        whole[_HEAD, row] = head + 1
+        due[row] = now + FRAME_SECONDS
+    return left

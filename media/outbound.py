@@ -17,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from media.codecs.framed import FramedCodec
+from media.codecs.table import OCTETS
+from media.mixing_loop import headers, table_packets
+from media.reception_loop import TABLE_KINDS
 from rtp.relay_loop import HEADER
 from rtp.table import NEVER, StreamTable
 
@@ -31,12 +34,8 @@ I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
-_SEQUENCE = np.array(0xFFFF)
-_STAMP = np.array(0xFFFFFFFF)
-_ONE = np.array(1)
-
-Encode = Callable[[I16], U8]
-"""(k, n) samples to (k, octets)."""
+TABLE_CLOCK = 8000  # Hz
+FRAME_SAMPLES = 160  # of 20 ms
 
 
 class Listener(NamedTuple):
@@ -75,7 +74,7 @@ class Override(NamedTuple):
 class _Buffer:
     """Packets of a fixed set of rows, written again each tick."""
 
-    __slots__ = ("_heads", "_marks", "_step", "_table", "at", "data", "index", "lengths", "rows", "words")
+    __slots__ = ("_table", "at", "data", "heads", "index", "lengths", "marks", "rows", "step", "words")
 
     def __init__(self, table: StreamTable, listeners: Sequence[Listener], octets: int, clock: int) -> None:
         count = len(listeners)
@@ -86,55 +85,38 @@ class _Buffer:
         self.index = {each.row: place for place, each in enumerate(listeners)}
         self.at: I64 = np.arange(count)
         self.lengths: I64 = np.full(count, HEADER + octets, np.int64)
-        self._heads: I64 = VERSION | np.array([each.payload_type << 16 for each in listeners], np.int64)
-        self._marks: I64 = np.full(count, MARKER, np.int64)
-        self._step = np.array(round(clock * FRAME_SECONDS))
+        self.heads: I64 = VERSION | np.array([each.payload_type << 16 for each in listeners], np.int64)
+        self.marks: I64 = np.full(count, MARKER, np.int64)
+        self.step = round(clock * FRAME_SECONDS)
         self._table = table
 
     def begin(self, now: float, running: frozenset[int]) -> None:
         """Take over the rows: the timestamp of one that was not `running` covers the time gone, and its first packet
         has the marker."""
-        table, step = self._table, int(self._step)
+        table, step = self._table, self.step
         for place, row in enumerate(self.rows.tolist()):
             if row in running:
-                self._marks[place] = 0
+                self.marks[place] = 0
                 continue
             at = float(table.own_at[row])
             if at != NEVER:
                 gone = int((now - at) * float(table.clock[row]))
                 table.own_stamp[row] += max(0, gone - step)
 
-    def headers(self, octets: int | I64, now: float) -> None:
-        """Sequence, timestamp and statistics of one packet for each row."""
-        table, rows, words = self._table, self.rows, self.words
-        seq = table.own_top[rows] + _ONE
-        seq &= _SEQUENCE
-        stamp = table.own_stamp[rows] + self._step
-        stamp &= _STAMP
-        table.own_top[rows] = seq
-        table.own_stamp[rows] = stamp
-        table.own_at[rows] = now
-        seq |= self._heads
-        if self._marks is not _NO_MARKS:
-            seq |= self._marks
-            self._marks = _NO_MARKS
-        words[:, 0] = seq
-        words[:, 1] = stamp
-        words[:, 2] = table.own_ssrc[rows]
-        table.sent[rows] += _ONE
-        table.sent_octets[rows] += octets
+    def headers(self, octets: I64, now: float) -> None:
+        """Sequence, timestamp and statistics of one packet for each row, with so many octets of payload."""
+        table = self._table
+        headers(self.data, self.rows, self.heads, self.marks, octets, self.step, now, table.whole, table.real)
 
     def mark(self, places: I64) -> None:
         """The next packets of these begin a talkspurt (RFC 3551 4.1)."""
-        if self._marks is _NO_MARKS:
-            self._marks = np.zeros(len(self.rows), np.int64)
-        self._marks[places] = MARKER
+        self.marks[places] = MARKER
 
     def without(self, places: I64) -> None:
         """These got a header, but nothing is sent: their sequence goes on as if they had had none."""
         table, rows = self._table, self.rows[places]
-        table.own_top[rows] = (table.own_top[rows] - _ONE) & _SEQUENCE
-        table.sent[rows] -= _ONE
+        table.own_top[rows] = (table.own_top[rows] - 1) & 0xFFFF
+        table.sent[rows] -= 1
 
     def override(self, row: int, instead: Override) -> None:
         """Replace the packet of a row, header and payload; its sequence number stays."""
@@ -149,25 +131,18 @@ class _Buffer:
         self.lengths[place] = HEADER + size
 
 
-_NO_MARKS: I64 = np.zeros(0, np.int64)
-
-
 class TableSender:
-    """Rows of one phase that get one table codec in packets of 20 ms."""
+    """Rows of one phase that get one table codec of 8000 Hz in packets of 20 ms."""
 
-    __slots__ = ("_all", "_buffer", "_chosen", "_encode", "_octets", "_places", "_whole")
+    __slots__ = ("_all", "_buffer", "_kind", "_made", "_table", "_which")
 
-    def __init__(
-        self, table: StreamTable, encode: Encode, octets: int, clock: int, listeners: Sequence[Listener], places: I64
-    ) -> None:
-        """`octets` of a frame of 20 ms; `places`: rows of the mixed signals by signal."""
-        self._encode = encode
-        self._octets = octets
-        self._buffer = _Buffer(table, listeners, octets, clock)
-        wanted = places[[each.signal for each in listeners]]
-        self._chosen, self._places = np.unique(wanted, return_inverse=True)
-        # Nearly always every signal is somebody's, and in order: then nothing is picked.
-        self._whole = len(self._chosen) == len(wanted) and bool((self._places == np.arange(len(wanted))).all())
+    def __init__(self, table: StreamTable, name: str, listeners: Sequence[Listener]) -> None:
+        """`name`: PCMU, PCMA or L16."""
+        self._table = table
+        self._kind = TABLE_KINDS[name]
+        self._buffer = _Buffer(table, listeners, OCTETS[name] * FRAME_SAMPLES, TABLE_CLOCK)
+        self._which: I64 = np.array([each.signal for each in listeners], np.int64)
+        self._made: I64 = np.zeros(max(each.signal for each in listeners) + 1, np.int64)
         self._all: I64 = self._buffer.lengths.copy()
 
     @property
@@ -179,19 +154,21 @@ class TableSender:
 
     def packets(self, signals: I16, overrides: dict[int, Override], now: float) -> list[Packets]:
         """One packet for each row. `overrides` by row; those of other rows are left alone."""
-        buffer = self._buffer
-        chosen = self._chosen
-        count = len(chosen)
-        whole = count == len(signals) and int(chosen[-1]) == count - 1
-        payloads = self._encode(signals if whole else signals[chosen])
-        target = buffer.data[:, HEADER : HEADER + self._octets]
-        if self._whole:
-            target[:] = payloads
-        elif count == 1:
-            target[:] = payloads[0]
-        else:
-            target[:] = payloads[self._places]
-        buffer.headers(self._octets, now)
+        buffer, table = self._buffer, self._table
+        table_packets(
+            signals,
+            self._which,
+            self._kind,
+            buffer.data,
+            buffer.rows,
+            buffer.heads,
+            buffer.marks,
+            self._made,
+            buffer.step,
+            now,
+            table.whole,
+            table.real,
+        )
         if overrides:
             buffer.lengths[:] = self._all
             for row, instead in overrides.items():
@@ -308,8 +285,8 @@ class PacedSender:
         "_table",
         "_type",
         "key",
-        "place",
         "rows",
+        "signal",
     )
 
     def __init__(
@@ -319,16 +296,14 @@ class PacedSender:
         octets_per_second: int,
         ptime: int,
         listener: Listener,
-        place: int,
         key: tuple[object, ...] = (),
     ) -> None:
-        """`encode`: one frame to octets. `ptime` in ms; `place`: the row of its mixed signal; `key`: all else that it
-        depends on."""
+        """`encode`: one frame to octets. `ptime` in ms; `key`: all else that it depends on."""
         self._table = table
         self._encode = encode
         self._octets = octets_per_second * ptime // 1000
         self._type = listener.payload_type
-        self.place = place
+        self.signal = listener.signal
         self.key = key
         self._collected = bytearray()
         self._marked = False
@@ -347,7 +322,7 @@ class PacedSender:
     def packets(self, signals: I16, overrides: dict[int, Override], now: float) -> list[Packets]:
         row = int(self.rows[0])
         collected = len(self._collected)
-        self._collected += self._encode(signals[self.place])
+        self._collected += self._encode(signals[self.signal])
         instead = overrides.get(row)
         if instead is not None:
             # Events keep their own pace of 20 ms; the audio that they stand for is dropped, but its time is gone.

@@ -9,7 +9,6 @@ one plan a bus rate when something changes; a tick then is a fixed row of numpy 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -196,7 +195,7 @@ class Phase:
             size = mixture.rows
         plan.sources = np.zeros((size, plan.samples), np.float32)
         if mixture is not None:
-            self._make_senders(plan, mixture, listeners, paced)
+            self._make_senders(plan, listeners, paced)
         return plan
 
     def _rest(self, plan: Plan, voices: list[Voice]) -> None:
@@ -326,9 +325,7 @@ class Phase:
 
     # -- senders
 
-    def _make_senders(
-        self, plan: Plan, mixture: Mixture, listeners: list[tuple[Voice, int]], paced: dict[int, PacedSender]
-    ) -> None:
+    def _make_senders(self, plan: Plan, listeners: list[tuple[Voice, int]], paced: dict[int, PacedSender]) -> None:
         tables: dict[str, list[Listener]] = {}
         encoded: dict[tuple[object, ...], list[tuple[Voice, Listener]]] = {}
         halves: dict[int, int] = {}  # signal -> place among the halved ones
@@ -357,10 +354,11 @@ class Phase:
                     frames = _frames(voice.settings)
                     key = (signal, name, clock, parameters(voice.settings, payload_type), frames)
                     encoded.setdefault(key, []).append((voice, listener))
-        places: I64 = np.arange(len(halves)) if wide else mixture.place
-        senders: list[TableSender | PacedSender] = [self._table_sender(name, of, places) for name, of in tables.items()]
+        senders: list[TableSender | PacedSender] = [
+            TableSender(self._mixer.table, name, of) for name, of in tables.items()
+        ]
         for voice, listener, name, clock in single:
-            own = self._paced_sender(voice, listener, name, clock, places, mixture.place, plan.rate)
+            own = self._paced_sender(voice, listener, name, clock, plan.rate)
             paced[listener.row] = own
             if is_table((0, name, clock)):
                 senders.append(own)
@@ -368,45 +366,32 @@ class Phase:
                 plan.senders.append(own)
         if wide:
             plan.halved = senders
-            plan.halved_places = mixture.place[list(halves)] if halves else np.zeros(0, np.int64)
+            plan.halved_places = np.array(list(halves), np.int64)
             plan.halved_numbers = np.array(numbers, np.int64)
         else:
             plan.senders += senders
-        self._framed_senders(plan, mixture, encoded)
+        self._framed_senders(plan, encoded)
 
-    def _table_sender(self, name: str, listeners: Sequence[Listener], places: I64) -> TableSender:
-        def encode(frames: I16) -> npt.NDArray[np.uint8]:
-            return table.encode(name, frames)
-
-        octets = table.OCTETS[name] * 8000 // FRAMES_PER_SECOND
-        return TableSender(self._mixer.table, encode, octets, 8000, listeners, places)
-
-    def _paced_sender(
-        self, voice: Voice, listener: Listener, name: str, clock: int, narrow: I64, wide: I64, rate: int
-    ) -> PacedSender:
+    def _paced_sender(self, voice: Voice, listener: Listener, name: str, clock: int, rate: int) -> PacedSender:
         """The one that the row had, with what it has collected, or a new one."""
         before = self._paced.get(listener.row)
         if is_table((0, name, clock)):
             key: tuple[object, ...] = (name, voice.settings.ptime, listener.payload_type)
-            place = int(narrow[listener.signal])
             octets = table.OCTETS[name] * 8000
 
             def encode(frame: I16) -> bytes:
                 return table.encode(name, frame[None, :]).tobytes()
         else:
             key = (name, rate, voice.settings.ptime, listener.payload_type)
-            place = int(wide[listener.signal])
             codec = self._encoder(voice, (name, rate, clock), name, clock, rate, "", 1).codec
             octets = G722_OCTETS
             encode = codec.encode
         if before is not None and before.key == key:
-            before.place = place
+            before.signal = listener.signal
             return before
-        return PacedSender(self._mixer.table, encode, octets, voice.settings.ptime, listener, place, key)
+        return PacedSender(self._mixer.table, encode, octets, voice.settings.ptime, listener, key)
 
-    def _framed_senders(
-        self, plan: Plan, mixture: Mixture, encoded: dict[tuple[object, ...], list[tuple[Voice, Listener]]]
-    ) -> None:
+    def _framed_senders(self, plan: Plan, encoded: dict[tuple[object, ...], list[tuple[Voice, Listener]]]) -> None:
         by_clock: dict[int, list[tuple[tuple[object, ...], list[tuple[Voice, Listener]]]]] = {}
         for key, of in encoded.items():
             clock = key[2]
@@ -420,7 +405,7 @@ class Phase:
                 voice = of[0][0]
                 which = (name, plan.rate, clock, fmtp, frames)
                 encoder = self._encoder(voice, which, str(name), clock, plan.rate, str(fmtp), int(str(frames)))
-                encoder.signal = int(mixture.place[signal])
+                encoder.signal = signal
                 encoders.append((encoder, range(len(listeners), len(listeners) + len(of))))
                 listeners += [listener for _, listener in of]
             plan.senders.append(FramedSender(self._mixer.table, clock, listeners, encoders))

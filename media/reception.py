@@ -18,7 +18,7 @@ from media.codecs.framed import CodecError, FramedCodec
 from media.commands import StreamSettings
 from media.conceal import Concealer
 from media.quality import impairment
-from media.reception_loop import EVENT, FRAMED, L16, NOISE, NONE, PCMA, PCMU, heard, play
+from media.reception_loop import EVENT, FRAMED, L16, NOISE, NONE, PCMA, PCMU, TABLE_KINDS, heard, play
 from media.resample import Doubler
 from media.voice import MAX_PENDING, Part, Voice, audio_formats, is_framed
 from rtp.columns import Slots
@@ -32,7 +32,6 @@ RATES = (8000, 16000, 48000)
 CONCEAL_FRAMES = 5  # lost in a row: what a codec makes up beyond is no use to anybody
 MAX_SAMPLES = 0.12  # seconds in a packet: more is none of a telephone's
 
-TABLE_KINDS = {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}
 _TABLES = {PCMU: "PCMU", PCMA: "PCMA", L16: "L16"}
 _OCTETS_PER_SAMPLE = {PCMU: 1, PCMA: 1, L16: 2}
 

@@ -16,6 +16,7 @@ from rtp.table import WHOLE as STREAMS
 
 # What a payload type of a voice is.
 NONE, PCMU, PCMA, L16, FRAMED, EVENT, NOISE = range(7)
+TABLE_KINDS = {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}
 
 _LOUDEST = -32767  # MISSING stands for "nothing there"
 _SSRC = STREAMS["ssrc"]

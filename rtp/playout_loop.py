@@ -64,9 +64,7 @@ def regular(
     return int(position)
 
 
-@compiled(
-    "i8(i8[:], i8[:], i8[:], i8[:], i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i8, i8, f8, i8[::1], i8[::1])"
-)
+@compiled("i8(i8[:], i8[:], i8[:], i8[:], i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i8, i8, f8, i8[::1], i8[::1])")
 def arrive(
     rows: Any,
     stamps: Any,

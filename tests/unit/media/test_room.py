@@ -48,7 +48,7 @@ def mixed(
     full = np.zeros((mixture.rows, SAMPLES), np.float32)
     full[: len(sources)] = sources
     signals = mixture.mix(full)
-    return {stream: signals[mixture.place[shared.index(sum_)]].copy() for stream, sum_ in sums.items()}
+    return {stream: signals[shared.index(sum_)].copy() for stream, sum_ in sums.items()}
 
 
 def plain(

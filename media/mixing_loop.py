@@ -1,0 +1,135 @@
+"""What a phase does for all of its voices in a tick, compiled: sums (`media.mixture`), packets (`media.outbound`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from media.codecs.table import ENCODE
+from media.reception_loop import L16, PCMA, PCMU
+from rtp.compiled import compiled
+from rtp.octets import put_word
+from rtp.relay_loop import HEADER
+from rtp.table import REAL, WHOLE
+
+_MU, _A = ENCODE["PCMU"], ENCODE["PCMA"]
+_OWN_TOP, _OWN_STAMP, _OWN_SSRC = WHOLE["own_top"], WHOLE["own_stamp"], WHOLE["own_ssrc"]
+_SENT, _SENT_OCTETS = WHOLE["sent"], WHOLE["sent_octets"]
+_OWN_AT = REAL["own_at"]
+_LOUDEST = np.float32(32767.0)  # -32768 stands for "nothing there" elsewhere
+
+
+@compiled("void(f4[:, ::1], i8, i8, i8[::1], f4[::1], f4[::1])")
+def _add_up(sources: Any, begin: int, end: int, rows: Any, gains: Any, out: Any) -> None:
+    """The rows listed from `begin` to `end`, each at its gain."""
+    samples = len(out)
+    for sample in range(samples):
+        out[sample] = 0.0
+    for index in range(begin, end):
+        row, gain = rows[index], gains[index]
+        for sample in range(samples):
+            out[sample] += sources[row, sample] * gain
+
+
+@compiled("void(f4[:, ::1], i8, i8[::1], i8[::1], f4[::1], f4[::1], i2[:, ::1])")
+def mix(sources: Any, totals: int, ends: Any, rows: Any, gains: Any, total: Any, signals: Any) -> None:
+    """Sums of `sources`, one behind the other in `rows` and `gains`, sum k up to `ends[k]`: first `totals` that are
+    written behind the sources they are made of, then the signals."""
+    begin = 0
+    samples = len(total)
+    behind = len(sources) - totals
+    for number in range(len(ends)):
+        end = ends[number]
+        _add_up(sources, begin, end, rows, gains, total)
+        begin = end
+        if number < totals:
+            for sample in range(samples):
+                sources[behind + number, sample] = total[sample]
+        else:
+            for sample in range(samples):
+                signals[number - totals, sample] = np.int16(min(max(total[sample], -_LOUDEST), _LOUDEST))
+
+
+@compiled("void(u1[:, ::1], i8, i8, i8[::1], i8[::1], i8, i8, f8, i8[:, ::1], f8[:, ::1])")
+def _header(
+    data: Any,
+    place: int,
+    row: int,
+    heads: Any,
+    marks: Any,
+    octets: int,
+    step: int,
+    now: float,
+    whole: Any,
+    real: Any,
+) -> None:
+    """The next packet of a row: sequence, timestamp and statistics."""
+    seq = whole[_OWN_TOP, row] + 1 & 0xFFFF
+    stamp = whole[_OWN_STAMP, row] + step & 0xFFFFFFFF
+    whole[_OWN_TOP, row] = seq
+    whole[_OWN_STAMP, row] = stamp
+    real[_OWN_AT, row] = now
+    put_word(data, place, 0, heads[place] | marks[place] | seq)
+    put_word(data, place, 4, stamp)
+    put_word(data, place, 8, whole[_OWN_SSRC, row])
+    marks[place] = 0
+    whole[_SENT, row] += 1
+    whole[_SENT_OCTETS, row] += octets
+
+
+@compiled("void(u1[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, f8, i8[:, ::1], f8[:, ::1])")
+def headers(
+    data: Any, rows: Any, heads: Any, marks: Any, octets: Any, step: int, now: float, whole: Any, real: Any
+) -> None:
+    """The headers of one packet for each of these rows of the stream table; so many octets of payload are in each."""
+    for place in range(len(rows)):
+        _header(data, place, rows[place], heads, marks, octets[place], step, now, whole, real)
+
+
+@compiled("void(i2[:, ::1], i8, u1[:, ::1], i8, i8)")
+def _encode(signals: Any, signal: int, data: Any, place: int, kind: int) -> None:
+    samples = signals.shape[1]
+    for sample in range(samples):
+        value = np.int64(signals[signal, sample]) & 0xFFFF
+        if kind == PCMU:
+            data[place, HEADER + sample] = _MU[value]
+        elif kind == PCMA:
+            data[place, HEADER + sample] = _A[value]
+        else:
+            data[place, HEADER + 2 * sample] = value >> 8
+            data[place, HEADER + 2 * sample + 1] = value & 0xFF
+
+
+@compiled(
+    "void(i2[:, ::1], i8[::1], i8, u1[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, f8, i8[:, ::1], f8[:, ::1])"
+)
+def table_packets(
+    signals: Any,
+    which: Any,
+    kind: int,
+    data: Any,
+    rows: Any,
+    heads: Any,
+    marks: Any,
+    made: Any,
+    step: int,
+    now: float,
+    whole: Any,
+    real: Any,
+) -> None:
+    """A packet for each of these rows of the stream table, of the signal that `which` says, in a table codec; a signal
+    is encoded once. `made`, as long as the signals, is for notes."""
+    octets = 2 * signals.shape[1] if kind == L16 else signals.shape[1]
+    for signal in range(len(made)):
+        made[signal] = -1
+    for place in range(len(rows)):
+        signal = which[place]
+        before = made[signal]
+        if before < 0:
+            made[signal] = place
+            _encode(signals, signal, data, place, kind)
+        else:
+            for octet in range(HEADER, HEADER + octets):
+                data[place, octet] = data[before, octet]
+        _header(data, place, rows[place], heads, marks, octets, step, now, whole, real)

@@ -285,11 +285,7 @@ class EngineDriver:
     def _send(self, data: npt.NDArray[np.uint8], at: I64, lengths: I64, rows: I64) -> None:
         """Send RTP packets to rows of the table."""
         table = self._engine.table
-        sizes = table.address_length[rows]
-        if np.count_nonzero(sizes) != len(rows):
-            there = sizes.nonzero()[0]
-            at, lengths, rows, sizes = at[there], lengths[there], rows[there], sizes[there]
-        self._sockets.send(data, at, lengths, table.socket[rows], table.address_at, rows, sizes)
+        self._sockets.send(data, at, lengths, rows, table.socket, table.address_at, table.address_length)
 
     # -- the mixer's ticks
 
@@ -376,10 +372,10 @@ class EngineDriver:
                 reports.data,
                 np.arange(reports.count),
                 reports.lengths[: reports.count],
-                table.control_socket[rows],
-                table.control_address_at,
                 rows,
-                table.control_length[rows],
+                table.control_socket,
+                table.control_address_at,
+                table.control_length,
             )
         if self._ticker is None:
             self._engine.mixer.expire(now)

@@ -60,6 +60,9 @@ I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
 
 
+_NOTHING: dict[int, Override] = {}
+
+
 class Mixer:
     """`busy_changed(stream)` is told when a stream that could be relayed must not be, or may be again. `events` is the
     engine's list. `wall`: Unix seconds of the monotonic second 0."""
@@ -96,6 +99,7 @@ class Mixer:
         self._received = EventReceiver()
         self.reception.renewed = self._received.reset
         self._sender = EventSender()
+        self._instead: set[Voice] = set()  # those that send events in the place of audio
         self._passing: dict[int, tuple[int, int]] = {}  # voice that is passed an event: its stamp there, and ours
 
     # -- what the engine asks and tells
@@ -387,13 +391,18 @@ class Mixer:
             voice.number, digits, clock=events[2], duration_ms=command.duration_ms, gap_ms=command.gap_ms
         )
         voice.sends_digits = True
+        self._instead.add(voice)
         self._dirty(voice)
         self._busy_changed(voice.stream)
 
     def overrides(self, voices: list[Voice]) -> dict[int, Override]:
         """What is sent in the place of audio in this tick, by row of the table."""
+        if not self._instead:
+            return _NOTHING
         found: dict[int, Override] = {}
         for voice in voices:
+            if voice not in self._instead:
+                continue
             if voice.overrides:
                 found[voice.number] = voice.overrides.popleft()
             elif voice.sends_digits:
@@ -407,6 +416,8 @@ class Mixer:
                     voice.sends_digits = False
                     self._dirty(voice)
                     self._over.append(voice.stream)
+            else:
+                self._instead.discard(voice)
         return found
 
     def _tones(self, voice: Voice, digits: str, duration_ms: int, gap_ms: int) -> None:
@@ -458,6 +469,7 @@ class Mixer:
             known = self._passing[row] = (stamp, int(self.table.own_stamp[row]) + step & 0xFFFFFFFF)
         duration = min(int.from_bytes(payload[2:], "big") * events[2] // clock, 0xFFFF)
         changed = payload[:2] + duration.to_bytes(2, "big")
+        self._instead.add(partner)
         partner.overrides.append(Override(changed, events[0], begins, stamp=known[1]))
 
     @staticmethod
@@ -570,6 +582,7 @@ class Mixer:
         self.reception.close(voice)
         voice.forget_encoder()
         self._sender.cancel(voice.number)
+        self._instead.discard(voice)
         self._passing.pop(voice.number, None)
         self.listening.forget(voice.number)
         if voice.player is not None:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtp.address import FAMILY_V4, SOCKADDR, family_of
+from rtp.batch_loop import lay_out, note
 from rtp.columns import SLOT, Slots
 
 RECEIVE_BUFFER = 4 << 20  # octets asked for per socket: a second of 200 streams while the process is held up
@@ -35,7 +36,6 @@ _MMSGHDR = np.dtype(
         "itemsize": 64,
     }
 )
-_SOCKADDR = np.array(SOCKADDR)
 _MSGHDR_OCTETS = 64
 _IOVEC_OCTETS = 16
 
@@ -99,6 +99,10 @@ class BatchSockets:
         self._out["iovlen"] = 1
         self._out_at: int = self._out.ctypes.data
         # Views made once: a field of a record array costs more than the arithmetic on it.
+        self._ready: I64 = np.zeros(capacity, np.int64)
+        self._counts: I64 = np.zeros(capacity, np.int64)
+        self._places: I64 = np.zeros(MAX_SOCKETS + 1, np.int64)
+        self._runs: I64 = np.zeros((2, capacity), np.int64)
         self._in_length = self._in["len"]
         self._in_namelen = self._in["namelen"]
         self._out_name = self._out["name"]
@@ -180,9 +184,9 @@ class BatchSockets:
             indexes.sort(key=self._v6.__getitem__)
         share = max(MIN_SHARE, capacity // len(ready))
         at = 0
-        counts: list[int] = []
         fds, base = self._fds, self._in_at
-        for index in indexes:
+        listed, counts = self._ready, self._counts
+        for place, index in enumerate(indexes):
             room = capacity - at
             if room > share:
                 room = share
@@ -192,18 +196,27 @@ class BatchSockets:
                 # An ICMP error or a spurious wake-up: nothing was read.
                 if ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
                     self.counters["receive_failed"] += 1
-            counts.append(got)
+            listed[place] = index
+            counts[place] = got
             at += got
         slots.count = slots.count_v4 = at
         if self._any_v6:
-            slots.count_v4 = sum(got for index, got in zip(indexes, counts, strict=True) if not self._v6[index])
+            four = [place for place, index in enumerate(indexes) if not self._v6[index]]
+            slots.count_v4 = int(counts[four].sum())
         if at:
-            slots.lengths[:at] = self._in_length[:at]
+            note(
+                len(indexes),
+                listed,
+                counts,
+                self._in_length,
+                self._controls,
+                slots.lengths,
+                slots.sockets,
+                slots.control,
+            )
             if self._any_v6:
                 # The kernel wrote how long each name is: a slot that held an IPv4 one has room for IPv6 again.
                 self._in_namelen[:at] = SOCKADDR
-            slots.sockets[:at] = np.repeat(np.array(indexes, np.uint64), counts)
-            slots.control[:at] = self._controls[slots.sockets[:at].view(np.int64)]
         return at
 
     def send(
@@ -211,40 +224,39 @@ class BatchSockets:
         data: npt.NDArray[np.uint8],
         at: I64,
         lengths: I64,
+        rows: I64,
         sockets: I64,
         names_at: int,
-        rows: I64,
         name_lengths: I64,
     ) -> int:
-        """Send `lengths` octets of `data[at]` by `sockets` to the sockaddrs that lie SOCKADDR apart from address
-        `names_at` on, at `rows`. How many the kernel took; the others are counted.
+        """Send `lengths` octets of `data[at]` to `rows`: by the socket that `sockets` says, to the sockaddr that lies
+        SOCKADDR times the row behind address `names_at` and is as long as `name_lengths` says; to one of no length
+        nothing is sent. How many the kernel took; what it refuses is counted.
         """
         sent = 0
         capacity = self._slots.capacity
-        iov = self._out_iov
-        # Arrays of no dimension: cheaper to reckon with than Python's numbers.
-        stride, base = np.array(data.strides[0]), np.array(data.ctypes.data)
-        for start in range(0, len(at), capacity):
-            of = sockets[start : start + capacity]
-            order = of.astype(np.uint16).argsort(kind="stable")
-            if start:
-                order += start
-            count = len(order)
-            iov[:count, 0] = at[order] * stride + base
-            iov[:count, 1] = lengths[order]
-            self._out_name[:count] = rows[order] * _SOCKADDR + names_at
-            self._out_namelen[:count] = name_lengths[order]
-            sent += self._send_prepared(np.bincount(of))
-        return sent
-
-    def _send_prepared(self, by_socket: I64) -> int:
-        """Send the prepared messages, which lie in the order of their sockets: how many belong to each."""
-        done = 0
-        sent = 0
-        for index in by_socket.nonzero()[0].tolist():
-            want = int(by_socket[index])
-            sent += self._send_by(self._fds[index], done, want)
-            done += want
+        for begin in range(0, len(at), capacity):
+            runs = lay_out(
+                begin,
+                min(len(at), begin + capacity),
+                at,
+                lengths,
+                rows,
+                sockets,
+                name_lengths,
+                data.ctypes.data,
+                data.strides[0],
+                names_at,
+                self._out_iov,
+                self._out_name,
+                self._out_namelen,
+                self._places,
+                self._runs,
+            )
+            done = 0
+            for index, want in zip(*self._runs[:, :runs].tolist(), strict=True):
+                sent += self._send_by(self._fds[index], done, want)
+                done += want
         return sent
 
     def _send_by(self, fd: int, start: int, count: int) -> int:

@@ -48,9 +48,9 @@ def send(batch: BatchSockets, slots: Slots, what: list[tuple[int, int, bytes]]) 
         slots.data,
         at,
         slots.lengths[at],
+        np.arange(len(what)),
         np.array([index for _, index, _ in what]),
         names.ctypes.data,
-        np.arange(len(what)),
         np.array([LENGTH[family(address)] for _, _, address in what]),
     )
 

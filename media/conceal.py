@@ -35,11 +35,24 @@ class Concealer:
     """Rows of one sampling rate (8000, 16000 or 48000 Hz), named by the numbers of their playout rows.
 
     Every tick: `conceal` fills what is missing in the frames, `heard` remembers them. By row, for who does the same for
-    frames that are whole: `ages`, samples since an erasure began, 0: there is none; `history` (rows, HISTORY, n), in
-    which the `oldest` frame is written next.
+    frames that are whole: `ages`, samples since an erasure began, 0: there is none; `history` (rows, HISTORY, n), or
+    `frames` (rows * HISTORY, n), in which the `oldest` of a row is written next.
     """
 
-    __slots__ = ("_capacity", "_fade", "_lag", "_since", "_steps", "_tail", "ages", "history", "n", "oldest", "rate")
+    __slots__ = (
+        "_capacity",
+        "_fade",
+        "_lag",
+        "_since",
+        "_steps",
+        "_tail",
+        "ages",
+        "frames",
+        "history",
+        "n",
+        "oldest",
+        "rate",
+    )
 
     def __init__(self, rate: int) -> None:
         if rate % SEARCH_RATE:
@@ -67,7 +80,7 @@ class Concealer:
     def heard(self, rows: I64, frames: I16) -> None:
         """The frames (k, n) that were played, concealment among them."""
         slot = self.oldest.take(rows)
-        self.history.reshape(-1, self.n)[rows * HISTORY + slot] = frames
+        self.frames[rows * HISTORY + slot] = frames
         self.oldest[rows] = (slot + 1) % HISTORY
 
     def conceal(self, rows: I64, frames: I16, missing: Bool, holes: Bool) -> None:
@@ -197,6 +210,7 @@ class Concealer:
         self._capacity += more
         n = self.n
         self.history = np.concatenate((self.history, np.zeros((more, HISTORY, n), np.int16)))
+        self.frames = self.history.reshape(-1, n)
         self._tail = np.concatenate((self._tail, np.zeros((more, HISTORY * n), np.float32)))
         none: I64 = np.zeros(more, np.int64)
         self.oldest = np.concatenate((self.oldest, none))

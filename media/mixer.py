@@ -50,7 +50,7 @@ PHASES = 4
 FRAME_SECONDS = 0.02
 PAUSE_SECONDS = 0.5  # of a "," among digits
 MIN_TONE_MS = 80  # an in-band digit that stands for an event lasts so long at least: detectors want 40 to 70
-PHASE_FILL = 192
+PHASE_FILL = 320
 """Voices in a phase before the next one is begun: a phase costs the same few hundred operations, and the process a
 wake-up, for one or for many; so many are 2 ms of work."""
 FILL_ORDER = (0, 2, 1, 3)  # as far apart as can be
@@ -196,7 +196,7 @@ class Mixer:
     @property
     def idle(self) -> bool:
         """Whether ticks have nothing to do."""
-        return all(phase.idle for phase in self.phases)
+        return not self.voices and all(phase.idle for phase in self.phases)
 
     def tick(self, index: int, now: float) -> list[Packets]:
         """Tick number `index`, 5 ms after the one before: the phase whose turn it is. What comes back lies in buffers

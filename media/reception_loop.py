@@ -108,8 +108,8 @@ def heard(
 
 
 @compiled(
-    "i8(i8[::1], i8[::1], u1[::1], i8[:, ::1], f8[::1], i2[:, ::1], i8[::1], i2[:, ::1], i8[::1], f4[:, ::1],"
-    " i8[::1], f8)"
+    "i8(i8[::1], i8[::1], u1[::1], i8[:, ::1], f8[::1], f8[::1], f8, i2[:, ::1], i8[::1], i2[:, ::1], i8[::1],"
+    " f4[:, ::1], i8[::1], f8)"
 )
 def play(
     rows: Any,
@@ -117,6 +117,8 @@ def play(
     noisy: Any,
     whole: Any,
     due: Any,
+    delay: Any,
+    longest: float,
     frames: Any,
     ages: Any,
     history: Any,
@@ -128,8 +130,8 @@ def play(
     """The next frame of each of these rows of a bank into `out` (k, n), where it is whole and nothing is to be adapted;
     `near` lists the others by their index, untouched. How many they are.
 
-    `numbers`: the rows in the stream table, for `noisy`. `frames` (rows * RING, n) of the bank. Of the concealment:
-    `ages`, not 0 while it goes on, `history` (rows * HISTORY, n), and which frame is the `oldest` of a row's.
+    `numbers`: the rows in the stream table, for `noisy`. Of the bank: `frames` (rows * RING, n), the `longest` delay. Of
+    the concealment: `ages`, not 0 while it goes on, `history` (rows * HISTORY, n), which frame of a row is the `oldest`.
     """
     n = out.shape[1]
     kept = len(history) // len(oldest)
@@ -141,7 +143,8 @@ def play(
         least = np.int16(0)
         for sample in range(n):
             least = min(least, frames[at, sample])
-        if least == MISSING or whole[_BUSY, row] != 0 or ages[row] != 0 or noisy[numbers[index]] != 0:
+        plain = least != MISSING and whole[_BUSY, row] == 0 and delay[row] <= longest
+        if not plain or ages[row] != 0 or noisy[numbers[index]] != 0:
             near[left] = index
             left += 1
             continue

@@ -25,18 +25,18 @@ def note(
 
 
 @compiled(
-    "i8(i8, i8, i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, i8, i8, u8[:, ::1], u8[:], u4[:], i8[::1], i8[:, ::1])"
+    "i8(i8, i8, u1[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, u8[:, ::1], u8[:], u4[:], i8[::1],"
+    " i8[:, ::1])"
 )
 def lay_out(
     begin: int,
     end: int,
+    data: Any,
     at: Any,
     lengths: Any,
     rows: Any,
     sockets: Any,
     name_lengths: Any,
-    data_at: int,
-    stride: int,
     names_at: int,
     vectors: Any,
     names: Any,
@@ -49,6 +49,7 @@ def lay_out(
 
     `sockets` and `name_lengths` are columns by row, `places` one by socket that is 0, and is so again.
     """
+    begins, stride = data.ctypes.data, data.shape[1]
     count = 0
     for message in range(begin, end):
         row = rows[message]
@@ -71,7 +72,7 @@ def lay_out(
             continue
         place = places[sockets[row]]
         places[sockets[row]] = place + 1
-        vectors[place, 0] = data_at + at[message] * stride
+        vectors[place, 0] = begins + at[message] * stride
         vectors[place, 1] = lengths[message]
         names[place] = names_at + row * SOCKADDR
         sizes[place] = name_lengths[row]

@@ -76,7 +76,7 @@ class PlayoutBank:
     All rows that are open are played every tick; those played at the same `now` are of the same tick.
     """
 
-    __slots__ = ("_arrivals", "_fade", "_margin", "_max_delay", "columns", "n", "rate")
+    __slots__ = ("_arrivals", "_fade", "_margin", "_max_delay", "columns", "longest", "n", "rate")
 
     def __init__(self, rate: int, max_delay: float = MAX_DELAY_SECONDS, capacity: int = INITIAL_ROWS) -> None:
         self.columns = PlayoutColumns(rate, capacity)
@@ -84,6 +84,8 @@ class PlayoutBank:
         self.n = self.columns.n
         self._arrivals = Arrivals(self.columns, max_delay)
         self._max_delay = round(max_delay * rate)
+        self.longest = float(self._max_delay + self.n)
+        """Samples: a row whose delay is longer is to be shortened at once."""
         self._margin = round(MARGIN_SECONDS * rate)
         self._fade = np.arange(self.n, dtype=np.float32) / np.float32(self.n)
 
@@ -188,7 +190,7 @@ class PlayoutBank:
         c.head[rows] = head + _ONE
         c.due[rows] = now + FRAME_SECONDS
         close = frames.min(axis=1, initial=0) == _MISSING
-        close |= c.busy.take(rows) != _ZERO
+        close |= (c.busy.take(rows) != _ZERO) | (c.delay.take(rows) > self.longest)
         missing = np.zeros(size, np.bool_)
         started = np.ones(size, np.bool_)
         near = np.flatnonzero(close)
@@ -231,11 +233,6 @@ class PlayoutBank:
         c.next_tick = now + FRAME_SECONDS
         if c.tick % ROLL_TICKS == 0:
             self._roll()
-        over = np.flatnonzero(c.delay > self._max_delay + self.n)
-        if over.size:
-            excess = np.ceil((c.delay[over] - self._max_delay) / self.n).astype(np.int64)
-            c.spare[over] = np.maximum(c.spare[over], excess)
-            c.busy[over] = 1
 
     def _roll(self) -> None:
         """A part of the window is over: what may the delay shrink by?"""
@@ -253,6 +250,11 @@ class PlayoutBank:
     def _closely(self, rows: I64, head: I64, frames: I16) -> tuple[I16, Bool, Bool, Bool]:
         """Rows that miss samples, idle, or are to be lengthened or shortened; `head` frames have been read already."""
         c, n = self.columns, self.n
+        over = c.delay[rows] > self.longest
+        if _count(over):
+            long = rows[over]
+            excess = np.ceil((c.delay[long] - self._max_delay) / n).astype(np.int64)
+            c.spare[long] = np.maximum(c.spare[long], excess)
         absent = np.count_nonzero(frames == _MISSING, axis=1)
         begin = c.begin[rows]
         playing = head >= begin

@@ -51,8 +51,8 @@ FRAME_SECONDS = 0.02
 PAUSE_SECONDS = 0.5  # of a "," among digits
 MIN_TONE_MS = 80  # an in-band digit that stands for an event lasts so long at least: detectors want 40 to 70
 PHASE_FILL = 320
-"""Voices in a phase before the next one is begun: a phase costs the same few hundred operations, and the process a
-wake-up, for one or for many; so many are 2 ms of work."""
+"""Voices in a phase before the next one is begun: a phase costs the process a wake-up, for one or for many. So many are
+2 ms of work; one whose codec is dear counts for several (`Voice.weight`)."""
 FILL_ORDER = (0, 2, 1, 3)  # as far apart as can be
 
 F32 = npt.NDArray[np.float32]
@@ -235,7 +235,8 @@ class Mixer:
         room = self.rooms.get(command.room)
         if room is None:
             room = self.rooms[command.room] = Room(command.room)
-            room.phase = self._phase(len(command.members))
+            members = [self.voices.get(stream) for stream in command.members]
+            room.phase = self._phase(sum(1 if voice is None else voice.weight for voice in members))
             room.phase.rooms[room.id] = room
         before = room.members
         room.set(command.members, command.gain, command.gains)
@@ -553,25 +554,28 @@ class Mixer:
         """A place for a voice without a room."""
         voice.rate = _rate_alone(voice.settings)
         self.reception.open(voice)
-        self._move(voice, self._phase(1))
+        self._move(voice, self._phase(voice.weight))
 
     def _move(self, voice: Voice, phase: Phase | None) -> None:
         if voice.phase is phase:
             return
         if voice.phase is not None:
             voice.phase.voices.pop(voice.stream, None)
+            voice.phase.weight -= voice.weighed
             voice.phase.dirty = True
         voice.phase = phase
         if phase is not None:
+            voice.weighed = voice.weight
+            phase.weight += voice.weighed
             phase.voices[voice.stream] = voice
             phase.dirty = True
 
     def _phase(self, more: int) -> Phase:
         """The phase for so many more voices."""
         for index in FILL_ORDER:
-            if len(self.phases[index].voices) + more <= PHASE_FILL:
+            if self.phases[index].weight + more <= PHASE_FILL:
                 return self.phases[index]
-        return min(self.phases, key=lambda phase: len(phase.voices))
+        return min(self.phases, key=lambda phase: phase.weight)
 
     def _dirty(self, voice: Voice) -> None:
         if voice.phase is not None:

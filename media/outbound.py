@@ -108,7 +108,7 @@ class _Buffer:
         table = self._table
         headers(self.data, self.rows, self.heads, self.marks, octets, self.step, now, table.whole, table.real)
 
-    def mark(self, places: I64) -> None:
+    def mark(self, places: I64 | list[int]) -> None:
         """The next packets of these begin a talkspurt (RFC 3551 4.1)."""
         self.marks[places] = MARKER
 
@@ -206,7 +206,7 @@ class Encoder:
 class FramedSender:
     """Rows of one phase that get a stateful codec with one RTP clock."""
 
-    __slots__ = ("_buffer", "_encoders", "_fresh", "_table")
+    __slots__ = ("_buffer", "_encoders", "_fresh", "_octets", "_table")
 
     def __init__(
         self,
@@ -218,7 +218,8 @@ class FramedSender:
         """`encoders`: each with the indexes of its listeners; its `signal` is a row of the mixed signals."""
         self._table = table
         self._buffer = _Buffer(table, listeners, FRAMED_OCTETS, clock)
-        self._encoders = [(encoder, np.array(whose, np.int64)) for encoder, whose in encoders]
+        self._encoders = [(encoder, list(whose)) for encoder, whose in encoders]
+        self._octets = self._buffer.data.reshape(-1).data
         self._fresh: I64 = np.zeros(0, np.int64)  # places that nothing has been sent for
 
     @property
@@ -232,6 +233,7 @@ class FramedSender:
 
     def packets(self, signals: I16, overrides: dict[int, Override], now: float) -> list[Packets]:
         buffer = self._buffer
+        stride = buffer.data.shape[1]
         lengths = np.zeros(len(buffer.rows), np.int64)
         for encoder, whose in self._encoders:
             payload = encoder.encode(signals[encoder.signal])
@@ -244,14 +246,11 @@ class FramedSender:
                 encoder.quiet = False
                 buffer.mark(whose)
             size = len(payload)
-            octets = np.frombuffer(payload, np.uint8)
-            if len(whose) == 1:
-                place = int(whose[0])
-                buffer.data[place, HEADER : HEADER + size] = octets
+            for place in whose:
+                # Bytes go in by a memory view, at a tenth of what an array from them costs.
+                begin = place * stride + HEADER
+                self._octets[begin : begin + size] = payload
                 lengths[place] = size
-            else:
-                buffer.data[whose, HEADER : HEADER + size] = octets
-                lengths[whose] = size
         silent = lengths == 0
         if overrides:
             silent &= ~np.isin(buffer.rows, list(overrides))

@@ -83,6 +83,7 @@ class Phase:
         self.rooms: dict[int, Room] = {}
         self.recordings: dict[int, int] = {}  # recording -> its row; those that move on with this phase
         self.dirty = False
+        self.weight = 0  # of its voices together
         self._mixer = mixer
         self._plans: list[Plan] = []
         self._advancing: I64 = np.zeros(0, np.int64)

@@ -35,8 +35,8 @@ MAX_SAMPLES = 0.12  # seconds in a packet: more is none of a telephone's
 _TABLES = {PCMU: "PCMU", PCMA: "PCMA", L16: "L16"}
 _OCTETS_PER_SAMPLE = {PCMU: 1, PCMA: 1, L16: 2}
 
-Framed = tuple[Voice, int, bytes, int, int]
-"""A packet of a stateful codec: its voice, payload type, payload, first word, timestamp."""
+Framed = tuple[Voice, int, bytes, int, int, int]
+"""A packet of a stateful codec: its voice, payload type, payload, samples, first word, timestamp."""
 
 F32 = npt.NDArray[np.float32]
 I16 = npt.NDArray[np.int16]
@@ -303,41 +303,32 @@ class Reception:
                     self._noisy[voice.number] = 1
                 except CodecError:
                     self.counters["bad_payload"] += 1
-            elif self._fits(voice, payload_type, payload):
+            elif samples := self._fits(voice, payload_type, payload):
                 bank = voice.bank
                 assert bank is not None
-                framed_packets.setdefault(bank.rate, []).append((voice, payload_type, payload, head, stamp))
+                framed_packets.setdefault(bank.rate, []).append((voice, payload_type, payload, samples, head, stamp))
         for rate, packets in framed_packets.items():
             self._framed_arrived(self.banks[rate], packets, now)
 
-    def _fits(self, voice: Voice, payload_type: int, payload: bytes) -> bool:
-        """Whether a payload of a stateful codec is sound; the voice then has the bank for it."""
+    def _fits(self, voice: Voice, payload_type: int, payload: bytes) -> int:
+        """The samples in a sound payload of a stateful codec, for which the voice then has the bank; else 0."""
         if voice.payload_type != payload_type or voice.bank is None:
             self._choose_bank(voice, payload_type)
         if voice.bank is None:
-            return False
+            return 0
         samples = self._decoder(voice, payload_type).samples(payload)
         if not 0 < samples <= MAX_SAMPLES * voice.bank.rate:
             self.counters["bad_payload"] += 1
-            return False
-        return True
+            return 0
+        return samples
 
     def _framed_arrived(self, bank: PlayoutBank, packets: list[Framed], now: float) -> None:
         """Packets of stateful codecs for one bank: they wait, by position, to be decoded."""
-        voices = [voice for voice, _, _, _, _ in packets]
-        heads = np.array([head for _, _, _, head, _ in packets])
-        samples = [self._decoder(voice, kind).samples(payload) for voice, kind, payload, _, _ in packets]
-        rows = np.array([voice.bank_row for voice in voices])
-        places = bank.arrived(
-            rows,
-            np.array([stamp for _, _, _, _, stamp in packets]),
-            heads & 0xFFFF,
-            heads & 0x800000 != 0,
-            np.array(samples),
-            now,
-        )
+        told = [(voice.bank_row, samples, head, stamp) for voice, _, _, samples, head, stamp in packets]
+        rows, samples, heads, stamps = np.array(told).T
+        places = bank.arrived(rows, stamps, heads & 0xFFFF, heads & 0x800000 != 0, samples, now)
         emptied = bank.columns.emptied[rows].tolist()
-        for place, times, (voice, payload_type, payload, _, _) in zip(places.tolist(), emptied, packets, strict=True):
+        for place, times, (voice, payload_type, payload, *_) in zip(places.tolist(), emptied, packets, strict=True):
             if times != voice.emptied:
                 # What waits was of a timeline that is gone, as what was in the ring.
                 voice.emptied = times
@@ -413,13 +404,14 @@ class Reception:
         bank = self.banks[part.bank_rate]
         if part.framed:
             ends = bank.wanted(part.rows).tolist()
-            written: dict[int, list[tuple[int, int, I16]]] = {}
+            written: dict[int, list[tuple[int, int, bytes]]] = {}
             for voice, end in zip(part.voices, ends, strict=True):
                 if voice.pending or voice.decoded:
                     self._decode(voice, bank, end, written)
-            for of in written.values():
+            for size, of in written.items():
                 rows, places, blocks = zip(*of, strict=True)
-                bank.write(np.array(rows), np.array(places), np.stack(blocks))
+                samples = np.frombuffer(b"".join(blocks), np.int16).reshape(-1, size)
+                bank.write(np.array(rows), np.array(places), samples)
         bank.begin(now)
         columns, concealer = bank.columns, self.concealers[part.bank_rate]
         narrow = out.shape[1] != bank.n
@@ -458,7 +450,7 @@ class Reception:
         out[near] = frames
 
     def _decode(
-        self, voice: Voice, bank: PlayoutBank, end: int, written: dict[int, list[tuple[int, int, I16]]]
+        self, voice: Voice, bank: PlayoutBank, end: int, written: dict[int, list[tuple[int, int, bytes]]]
     ) -> None:
         """Decode what is due until position `end`, in order; what is missing before something that is there is
         recovered out of it, or concealed. `written`: (bank row, position, samples) by number of samples, to which what
@@ -466,8 +458,9 @@ class Reception:
         pending = voice.pending
         head = end - bank.n
         at = max(voice.decoded, head - bank.n) if voice.decoded else min(pending)
-        for place in [place for place in pending if place < at]:
-            del pending[place]
+        if at not in pending or len(pending) > 1:
+            for place in [place for place in pending if place < at]:
+                del pending[place]
         while at < end:
             found = pending.pop(at, None)
             if found is not None:
@@ -495,7 +488,7 @@ class Reception:
                     continue
                 bank.columns.concealed[voice.bank_row] += len(samples)
             # A codec's array is its own until it is called again.
-            written.setdefault(len(samples), []).append((voice.bank_row, at, samples.copy()))
+            written.setdefault(len(samples), []).append((voice.bank_row, at, samples.tobytes()))
             at += len(samples)
             if found is not None:
                 voice.heard_until = at

@@ -130,8 +130,8 @@ def play(
     """The next frame of each of these rows of a bank into `out` (k, n), where it is whole and nothing is to be adapted;
     `near` lists the others by their index, untouched. How many they are.
 
-    `numbers`: the rows in the stream table, for `noisy`. Of the bank: `frames` (rows * RING, n), the `longest` delay. Of
-    the concealment: `ages`, not 0 while it goes on, `history` (rows * HISTORY, n), which frame of a row is the `oldest`.
+    `numbers`: the rows in the stream table, for `noisy`. Of the bank: `frames` (rows * RING, n), the `longest` delay.
+    Of the concealment: `ages`, not 0 while it goes on; `history` (rows * HISTORY, n), and a row's `oldest` frame in it.
     """
     n = out.shape[1]
     kept = len(history) // len(oldest)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from media.room import Room
 
 MAX_OVERRIDES = 16  # events that wait for their packet: a burst of end packets, no more
+WEIGHTS = {"g722": 4, "opus": 10}  # what a voice costs, in voices of table codecs
 MAX_PENDING = 50  # payloads of a stateful codec that wait for their moment: a second
 
 
@@ -61,6 +62,7 @@ class Voice:
         "source",
         "stream",
         "watched",
+        "weighed",
     )
 
     def __init__(self, stream: int, peer: Peer, settings: StreamSettings) -> None:
@@ -72,6 +74,7 @@ class Voice:
         self.room: Room | None = None
         self.phase: Phase | None = None
         self.partner: Voice | None = None  # the other one in a room of two
+        self.weighed = 0  # its weight when it came into the phase
         self.rate = 0  # of the bus, Hz
         self.source = 0
         self.heard = 1.0
@@ -118,6 +121,12 @@ class Voice:
     def decodes(self) -> bool:
         """Whether some of its formats are decoded one by one, in order."""
         return any(is_framed(each) for each in audio_formats(self.settings))
+
+    @property
+    def weight(self) -> int:
+        """What it costs, in voices of table codecs."""
+        wanted = preferred(self.settings)
+        return 1 if wanted is None else WEIGHTS.get(wanted[1].lower(), 1)
 
     @property
     def busy(self) -> bool:

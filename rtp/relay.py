@@ -39,10 +39,7 @@ from rtp.relay_loop import (
     LENGTH,
     MAX_DROPOUT,
     MAX_MISORDER,
-    N_HEARD,
     N_ODD,
-    N_OUT,
-    N_UNMAPPED,
     NEAR,
     ODD,
     SLOT_OUT,
@@ -192,17 +189,18 @@ class Relay:
                 table.address_words,
             )
         if counts[N_ODD]:
-            self._look_at(slots, lanes.listed(ODD, N_ODD).copy(), now, outgoing)
+            self._look_at(slots, lanes.first(ODD, int(counts[N_ODD])).copy(), now, outgoing)
         _, sent, heard, unmapped = counts.tolist()
         if sent:
-            outgoing.slots = lanes.listed(SLOT_OUT, N_OUT)
-            outgoing.targets = lanes.listed(TARGET, N_OUT)
-            outgoing.lengths = lanes.listed(LENGTH, N_OUT)
+            outgoing.slots = lanes.first(SLOT_OUT, sent)
+            outgoing.targets = lanes.first(TARGET, sent)
+            outgoing.lengths = lanes.first(LENGTH, sent)
         if heard:
             lists = (HEARD_SLOT, HEARD_ROW, HEARD_HEAD, HEARD_STAMP, HEARD_LENGTH)
-            outgoing.heard = Heard(*[lanes.listed(lane, N_HEARD) for lane in lists])
+            outgoing.heard = Heard(*[lanes.first(lane, heard) for lane in lists])
         if unmapped:
-            rows, types = (lanes.listed(lane, N_UNMAPPED)[:MAX_UNMAPPED] for lane in (UNMAPPED_ROW, UNMAPPED_TYPE))
+            told = min(unmapped, MAX_UNMAPPED)
+            rows, types = lanes.first(UNMAPPED_ROW, told), lanes.first(UNMAPPED_TYPE, told)
             outgoing.unmapped = list(zip(rows.tolist(), types.tolist(), strict=True))
         return outgoing
 
@@ -225,10 +223,8 @@ class Relay:
     def _screen(self, slots: Slots) -> None:
         """Find rows, and open what is authentic of secure ones; the rest of them is dead."""
         lanes, count = self._lanes, slots.count
-        keys, values = self._table.keys.columns()
         secrets, addresses = self._keys.secrets, self._table.address_words
-        find(count, lanes.table, slots.sources, slots.sockets, keys, values, secrets, addresses)
-        del keys, values  # a row may move
+        find(count, lanes.table, slots.sources, slots.sockets, *self._table.keys.columns(), secrets, addresses)
         rows = lanes.rows[:count]
         first, _, ssrc = _words(slots)
         dead = self.secure.screen(slots, self._source_keys(slots), rows, first, ssrc)
@@ -244,7 +240,7 @@ class Relay:
         # Padding, extension and contributing sources are sound by now; such packets can be regular, too.
         lanes.counts[N_ODD] = 0
         self._take(slots, odd, NEAR, now)
-        odd = lanes.listed(ODD, N_ODD).copy()
+        odd = lanes.first(ODD, int(lanes.counts[N_ODD])).copy()
         admitted = self._admissions(slots, odd, rows, first & 0xFFFF, stamp, ssrc, now)
         if admitted.size:
             self._take(slots, admitted, TAKEN, now)

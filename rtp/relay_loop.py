@@ -250,20 +250,17 @@ class Lanes:
     """What the loop leaves for a batch of up to `capacity` packets: a line of `table` for each column, by ROW...
     UNMAPPED_TYPE, and how many are filled of what is listed, by N_ODD..."""
 
-    __slots__ = ("capacity", "counts", "index", "table")
+    __slots__ = ("_lanes", "capacity", "counts", "index", "rows", "table")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.table: I64 = np.zeros((LANES, capacity), np.int64)
         self.counts: I64 = np.zeros(COUNTS, np.int64)
         self.index: I64 = np.arange(capacity)
-
-    @property
-    def rows(self) -> I64:
+        self._lanes: list[I64] = list(self.table)
+        self.rows = self._lanes[ROW]
         """By slot."""
-        rows: I64 = self.table[ROW]
-        return rows
 
-    def listed(self, lane: int, count: int) -> I64:
-        """What a list holds; the next batch writes over it."""
-        return self.table[lane, : int(self.counts[count])]
+    def first(self, lane: int, count: int) -> I64:
+        """The first of a list; the next batch writes over them."""
+        return self._lanes[lane][:count]

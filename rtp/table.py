@@ -38,9 +38,10 @@ class KeyTable:
     fraction of numpy's time; numpy reads them where they lie.
     """
 
-    __slots__ = ("_keys", "_values")
+    __slots__ = ("_columns", "_keys", "_values")
 
     def __init__(self) -> None:
+        self._columns: tuple[U64, I64] | None = None
         # The sentinel is what a search beyond the last key finds; no source has it for a key.
         self._keys = array("Q", [_LAST_KEY])
         self._values = array("q", [0])
@@ -49,15 +50,17 @@ class KeyTable:
         return len(self._keys) - 1
 
     def columns(self) -> tuple[U64, I64]:
-        """The keys, sorted, the last one beyond all that are there, and their values: to be dropped before the next
-        insert or delete."""
-        return np.frombuffer(self._keys, np.uint64), np.frombuffer(self._values, np.int64)
+        """The keys, sorted, the last one beyond all that are there, and their values: nobody may hold them over an insert
+        or a delete."""
+        if self._columns is None:
+            self._columns = np.frombuffer(self._keys, np.uint64), np.frombuffer(self._values, np.int64)
+        return self._columns
 
     def lookup(self, keys: U64) -> I64:
         """The value of each key, 0 for those that are not there."""
-        column = np.frombuffer(self._keys, np.uint64)
+        column, values = self.columns()
         at = column.searchsorted(keys)
-        found: I64 = np.frombuffer(self._values, np.int64).take(at)
+        found: I64 = values.take(at)
         found *= column.take(at) == keys
         return found
 
@@ -67,12 +70,14 @@ class KeyTable:
 
     def insert(self, key: int, value: int) -> None:
         """Add a key that is not there; the caller has looked."""
+        self._columns = None  # an array that is looked at can't grow
         at = bisect_left(self._keys, key)
         self._keys.insert(at, key)
         self._values.insert(at, value)
 
     def delete(self, key: int) -> None:
         """Remove a key if it is there."""
+        self._columns = None
         at = bisect_left(self._keys, key)
         if self._keys[at] == key != _LAST_KEY:
             del self._keys[at]

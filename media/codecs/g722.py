@@ -7,7 +7,6 @@ before it, so after a loss the decoder needs some milliseconds to be where the e
 
 from __future__ import annotations
 
-from array import array
 from typing import Final
 
 import numpy as np
@@ -52,7 +51,7 @@ class G722Codec:
         """`frame`: an even number of samples at 16000 Hz, since two make an octet."""
         if len(frame) % self._per_octet:
             raise ValueError(f"G.722 takes pairs of samples, not {len(frame)}")
-        payload: bytes = self._codec.encode(array("h", frame.tobytes()))
+        payload: bytes = self._codec.encode(frame)
         return payload
 
     def samples(self, payload: bytes) -> int:

@@ -75,8 +75,8 @@ BUDGETS = (
     Budget("conf100", 1, 500.0, False, "c_mixer", _mixing(100)),
     Budget("moh_silent", 300, 200.0, False, "c_mixer", _mixing(0, silent=True)),
     Budget("moh_sending", 300, 400.0, False, "c_mixer", _mixing(0)),
-    Budget("transcode_g722", 40, 30.0, True, "codec alone", _codec(G722)),
-    Budget("transcode_opus", 40, 120.0, True, "codec alone", _codec(OPUS)),
+    Budget("transcode_g722", 100, 30.0, True, "codec alone", _codec(G722)),
+    Budget("transcode_opus", 100, 120.0, True, "codec alone", _codec(OPUS)),
     Budget("recorded_relay", 200, 15.0, True, "c_relay without", _relay),
 )
 

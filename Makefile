@@ -38,6 +38,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@sh tests/make_venv.sh $(PYTHON) $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install -qqq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# The media engine's loops are compiled when they are first imported (rtp/compiled.py): here, and not at the start.
+	@$(BIN)/python -c "import media.engine"
 	@touch $@
 
 # What only measurements of speech quality need, and has to be compiled.
@@ -54,4 +56,4 @@ fmt: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf */__pycache__ $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

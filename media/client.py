@@ -38,11 +38,13 @@ MIXER_TICK_SECONDS = 0.005  # one of the mixer's phases
 HELD_UP_SECONDS = 0.1  # ticks that are later are left out: nobody wants to hear them any more
 LATENESS_MS = 64
 LATE_MS = 5  # a frame that leaves so long after its moment is counted as late
+PUT_OFF_SECONDS = 0.0035
 MAX_BATCHES = 4  # taken in a tick: whatever floods in, the next tick and everything else in the loop has its turn
 FEW_PACKETS = 128  # in a batch: below, what a batch costs is mostly its own
 TICK_SECONDS = 0.006  # packets are collected for so long under load: the delay it adds at most
 MIN_TICK_SECONDS = 0.001  # for everything else in the loop
 BUSY_SECONDS = 0.006  # batches closer together than this are load
+PIECE_SECONDS = 0.02  # between pieces of what could not be done at once
 MIND_SECONDS = 0.25  # reports, silences and idle ports are looked after so often
 SHRINK_SECONDS = 10.0
 
@@ -145,8 +147,9 @@ class EngineDriver:
         self._ticker: asyncio.Handle | None = None
         self._due = 0.0  # when the next tick of the mixer is
         self._tick = 0
+        self._put_off = False  # the latest tick has collected nothing
         self._collected = 0  # packets of the last batch
-        self.lateness: npt.NDArray[np.int64] = np.zeros(LATENESS_MS, np.int64)
+        self.lateness = [0] * LATENESS_MS
         """Packets that the mixer made, by the milliseconds after their moment that they had left; the last: or more."""
         self.skipped = 0
         """Ticks of the mixer that were left out, the process having been held up for too long."""
@@ -182,7 +185,7 @@ class EngineDriver:
         """Packets dropped that were no stream's, by cause; what the mixer could not decode, and was too late with."""
         mixer = {
             **self._engine.mixer.reception.counters,
-            "frames_late": int(self.lateness[LATE_MS:].sum()),
+            "frames_late": sum(self.lateness[LATE_MS:]),
             "ticks_skipped": self.skipped,
         }
         return self._engine.counters | self._engine.srtp.counters | self._sockets.counters | mixer
@@ -329,16 +332,21 @@ class EngineDriver:
                 late = int((time.monotonic() - due) * 1000)
                 self.lateness[min(max(late, 0), LATENESS_MS - 1)] += made
             if crowded:
-                # What is made leaves first, at its moment; what has come by now is for the mix after.
-                self._collect_all(time.monotonic())
+                # What is made leaves first, at its moment; what has come by now is for the mix after. A tick that is
+                # late already leaves it to the next one, so that a stumble is made up for and not handed on.
+                now = time.monotonic()
+                self._put_off = now - due > PUT_OFF_SECONDS and not self._put_off
+                if not self._put_off:
+                    self._collect_all(now)
         finally:
             # Whatever goes wrong in a tick, the next one comes. Waking up is dear: what has nothing to do is left out.
-            steps = 1
-            while not crowded and steps < PHASES and mixer.rests(self._tick + steps):
-                steps += 1
+            steps = mixer.next_step(self._tick)
+            idle = not steps
+            if crowded or idle:
+                steps = 1
             self._tick += steps
             self._due = due + steps * MIXER_TICK_SECONDS
-            if mixer.idle:
+            if idle:
                 self._ticker = None
                 loop.add_reader(self._sockets.fileno(), self._ready)
             else:
@@ -366,6 +374,9 @@ class EngineDriver:
         self._minder = loop.call_later(MIND_SECONDS, self._mind)
         now = time.monotonic()
         reports = self._engine.tick(now)
+        if self._engine.behind:
+            self._minder.cancel()
+            self._minder = loop.call_later(PIECE_SECONDS, self._mind)
         if reports.count:
             table, rows = self._engine.table, reports.rows[: reports.count]
             self._sockets.send(

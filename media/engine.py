@@ -42,7 +42,7 @@ from media.commands import (
 from media.mixer import Mixer
 from media.outbound import Packets
 from media.quality import QualityWatch
-from media.reports import Reporter, Reports
+from media.reports import REPORTS_PER_TICK, Reporter, Reports
 from media.studio import NO_STUDIO, Studio
 from media.voice import is_framed, is_table, preferred
 from rtp import rtcp, rtcp_xr
@@ -121,6 +121,8 @@ class MediaEngine:
         heard = cast("list[AudioEvent]", self.events)
         self.mixer = Mixer(self.table, heard, studio, self._needs_changed, wall - now)
         self.mixer.listening.inband = self._inband
+        self.behind = False
+        """The latest `tick` has left something to do."""
         self.quality = QualityWatch(self.table, self.mixer.reception, self.latch.peers, heard, now)
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0)
@@ -355,12 +357,15 @@ class MediaEngine:
     # -- deadlines
 
     def tick(self, now: float) -> Reports:
-        """What time brings: silences in `events`, RTCP that is due in the reports returned. A few times a second."""
+        """What time brings: silences in `events`, RTCP that is due in the reports returned. A few times a second, and
+        soon again where it is `behind`: everything is done in pieces, so that no packet waits for long."""
         if now - self._silence_checked >= SILENCE_CHECK_SECONDS:
             self._silence_checked = now
             self._find_silent(now)
-            self.quality.tick(now)
-        return self._reports.tick(now)
+        unrated = self.quality.tick(now)
+        reports = self._reports.tick(now)
+        self.behind = unrated or reports.count == REPORTS_PER_TICK
+        return reports
 
     # -- below: commands
 

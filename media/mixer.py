@@ -48,6 +48,7 @@ from rtp.telephone_event import EventReceiver, EventSender
 
 PHASES = 4
 FRAME_SECONDS = 0.02
+EXPIRE_FRAMES = 5  # lost ends of digits, and files, are looked after so often
 PAUSE_SECONDS = 0.5  # of a "," among digits
 MIN_TONE_MS = 80  # an in-band digit that stands for an event lasts so long at least: detectors want 40 to 70
 PHASE_FILL = 320
@@ -189,14 +190,19 @@ class Mixer:
         """Packets of voices, before they are rewritten for others."""
         self.reception.heard(slots, heard, now)
 
-    def rests(self, index: int) -> bool:
-        """Whether tick number `index` has nothing to do."""
-        return self.phases[index % PHASES].idle
-
     @property
     def idle(self) -> bool:
         """Whether ticks have nothing to do."""
-        return not self.voices and all(phase.idle for phase in self.phases)
+        return not self.next_step(0)
+
+    def next_step(self, index: int) -> int:
+        """How many ticks after tick number `index` there is something to do, PHASES at most; 0: never."""
+        phases = self.phases
+        for step in range(1, PHASES + 1):
+            phase = phases[(index + step) % PHASES]
+            if phase.voices or phase.recordings:
+                return step
+        return 0
 
     def tick(self, index: int, now: float) -> list[Packets]:
         """Tick number `index`, 5 ms after the one before: the phase whose turn it is. What comes back lies in buffers
@@ -206,7 +212,7 @@ class Mixer:
         if begins:
             self.studio.music.tick(index // PHASES)
         packets = self.phases[index % PHASES].tick(index // PHASES, now)
-        if begins:
+        if begins and frame % EXPIRE_FRAMES == 0:
             self.expire(now)
         if self._ended:
             self._plays_ended()

@@ -51,9 +51,9 @@ def mix(sources: Any, totals: int, ends: Any, rows: Any, gains: Any, total: Any,
                 signals[number - totals, sample] = np.int16(min(max(total[sample], -_LOUDEST), _LOUDEST))
 
 
-@compiled("void(u1[:, ::1], i8, i8, i8[::1], i8[::1], i8, i8, f8, i8[:, ::1], f8[:, ::1])")
+@compiled("void(u4[:, ::1], i8, i8, i8[::1], i8[::1], i8, i8, f8, i8[:, ::1], f8[:, ::1])")
 def _header(
-    data: Any,
+    words: Any,
     place: int,
     row: int,
     heads: Any,
@@ -70,45 +70,47 @@ def _header(
     whole[_OWN_TOP, row] = seq
     whole[_OWN_STAMP, row] = stamp
     real[_OWN_AT, row] = now
-    put_word(data, place, 0, heads[place] | marks[place] | seq)
-    put_word(data, place, 4, stamp)
-    put_word(data, place, 8, whole[_OWN_SSRC, row])
+    put_word(words, place, 0, heads[place] | marks[place] | seq)
+    put_word(words, place, 1, stamp)
+    put_word(words, place, 2, whole[_OWN_SSRC, row])
     marks[place] = 0
     whole[_SENT, row] += 1
     whole[_SENT_OCTETS, row] += octets
 
 
-@compiled("void(u1[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, f8, i8[:, ::1], f8[:, ::1])")
+@compiled("void(u4[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, f8, i8[:, ::1], f8[:, ::1])")
 def headers(
-    data: Any, rows: Any, heads: Any, marks: Any, octets: Any, step: int, now: float, whole: Any, real: Any
+    words: Any, rows: Any, heads: Any, marks: Any, octets: Any, step: int, now: float, whole: Any, real: Any
 ) -> None:
     """The headers of one packet for each of these rows of the stream table; so many octets of payload are in each."""
     for place in range(len(rows)):
-        _header(data, place, rows[place], heads, marks, octets[place], step, now, whole, real)
+        _header(words, place, rows[place], heads, marks, octets[place], step, now, whole, real)
 
 
-@compiled("void(i2[:, ::1], i8, u1[:, ::1], i8, i8)")
-def _encode(signals: Any, signal: int, data: Any, place: int, kind: int) -> None:
-    samples = signals.shape[1]
-    for sample in range(samples):
-        value = np.int64(signals[signal, sample]) & 0xFFFF
-        if kind == PCMU:
-            data[place, HEADER + sample] = _MU[value]
-        elif kind == PCMA:
-            data[place, HEADER + sample] = _A[value]
-        else:
-            data[place, HEADER + 2 * sample] = value >> 8
-            data[place, HEADER + 2 * sample + 1] = value & 0xFF
+@compiled("void(i2[::1], i8, u1[::1])")
+def _encode(signal: Any, kind: int, payload: Any) -> None:
+    if kind == PCMU:
+        for sample in range(len(signal)):
+            payload[sample] = _MU[np.int64(signal[sample]) & 0xFFFF]
+    elif kind == PCMA:
+        for sample in range(len(signal)):
+            payload[sample] = _A[np.int64(signal[sample]) & 0xFFFF]
+    else:
+        for sample in range(len(signal)):
+            payload[2 * sample] = np.int64(signal[sample]) >> 8 & 0xFF
+            payload[2 * sample + 1] = np.int64(signal[sample]) & 0xFF
 
 
 @compiled(
-    "void(i2[:, ::1], i8[::1], i8, u1[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, f8, i8[:, ::1], f8[:, ::1])"
+    "void(i2[:, ::1], i8[::1], i8, u1[:, ::1], u4[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, f8, i8[:, ::1],"
+    " f8[:, ::1])"
 )
 def table_packets(
     signals: Any,
     which: Any,
     kind: int,
     data: Any,
+    words: Any,
     rows: Any,
     heads: Any,
     marks: Any,
@@ -119,17 +121,20 @@ def table_packets(
     real: Any,
 ) -> None:
     """A packet for each of these rows of the stream table, of the signal that `which` says, in a table codec; a signal
-    is encoded once. `made`, as long as the signals, is for notes."""
+    is encoded once. `data` and `words` are the packets as octets and words, `made`, as long as the signals, is for
+    notes."""
     octets = 2 * signals.shape[1] if kind == L16 else signals.shape[1]
     for signal in range(len(made)):
         made[signal] = -1
     for place in range(len(rows)):
         signal = which[place]
         before = made[signal]
+        payload = data[place, HEADER : HEADER + octets]
         if before < 0:
             made[signal] = place
-            _encode(signals, signal, data, place, kind)
+            _encode(signals[signal], kind, payload)
         else:
-            for octet in range(HEADER, HEADER + octets):
-                data[place, octet] = data[before, octet]
-        _header(data, place, rows[place], heads, marks, octets, step, now, whole, real)
+            same = data[before, HEADER : HEADER + octets]
+            for octet in range(len(payload)):
+                payload[octet] = same[octet]
+        _header(words, place, rows[place], heads, marks, octets, step, now, whole, real)

@@ -74,13 +74,14 @@ class Override(NamedTuple):
 class _Buffer:
     """Packets of a fixed set of rows, written again each tick."""
 
-    __slots__ = ("_table", "at", "data", "heads", "index", "lengths", "marks", "rows", "step", "words")
+    __slots__ = ("_table", "at", "data", "heads", "index", "lengths", "marks", "native", "rows", "step", "words")
 
     def __init__(self, table: StreamTable, listeners: Sequence[Listener], octets: int, clock: int) -> None:
         count = len(listeners)
         stride = -(-(HEADER + octets + SRTP_ROOM) // 4) * 4
         self.data: U8 = np.zeros((count, stride), np.uint8)
         self.words = self.data.view(">u4")
+        self.native = self.data.view(np.uint32)
         self.rows: I64 = np.array([each.row for each in listeners], np.int64)
         self.index = {each.row: place for place, each in enumerate(listeners)}
         self.at: I64 = np.arange(count)
@@ -106,7 +107,7 @@ class _Buffer:
     def headers(self, octets: I64, now: float) -> None:
         """Sequence, timestamp and statistics of one packet for each row, with so many octets of payload."""
         table = self._table
-        headers(self.data, self.rows, self.heads, self.marks, octets, self.step, now, table.whole, table.real)
+        headers(self.native, self.rows, self.heads, self.marks, octets, self.step, now, table.whole, table.real)
 
     def mark(self, places: I64 | list[int]) -> None:
         """The next packets of these begin a talkspurt (RFC 3551 4.1)."""
@@ -160,6 +161,7 @@ class TableSender:
             self._which,
             self._kind,
             buffer.data,
+            buffer.native,
             buffer.rows,
             buffer.heads,
             buffer.marks,

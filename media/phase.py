@@ -91,10 +91,6 @@ class Phase:
         self._running: frozenset[int] = frozenset()
         self._paced: dict[int, PacedSender] = {}
 
-    @property
-    def idle(self) -> bool:
-        return not (self.voices or self.recordings)
-
     # -- every tick
 
     def tick(self, index: int, now: float) -> list[Packets]:

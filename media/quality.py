@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 I64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
+MOST_AT_ONCE = 256  # streams rated at a time, half a millisecond of work
 _G113 = {name.lower(): codec for name, codec in emodel.CODECS.items()}
 
 
@@ -53,6 +54,7 @@ class QualityWatch:
         self._peers = peers
         self._events = events
         self._measured = now
+        self._due: list[int] = []  # rows that are still to be rated in this round
 
     def open(self, row: int) -> None:
         """A new stream."""
@@ -64,18 +66,24 @@ class QualityWatch:
         audio = (each for each in settings.formats if each[1].lower() not in ("telephone-event", "cn"))
         self._relayed.recode(row, impairment(next(audio, (0, "PCMU", 8000))), float(settings.ptime))
 
-    def tick(self, now: float) -> None:
-        """To be called once a second or so."""
-        if now - self._measured < INTERVAL_SECONDS:
-            return
-        self._measured = now
-        self._add(*self._relayed.measure((self._table.ssrc >= 0).nonzero()[0]))
+    def tick(self, now: float) -> bool:
+        """To be called some times a second; whether some of what is due was left for the next call. A round over all
+        streams begins every INTERVAL_SECONDS; a call rates MOST_AT_ONCE of them."""
+        if not self._due:
+            if now - self._measured < INTERVAL_SECONDS:
+                return False
+            self._measured = now
+            self._due = (self._table.ssrc >= 0).nonzero()[0].tolist()
+        rows, self._due = self._due[:MOST_AT_ONCE], self._due[MOST_AT_ONCE:]
+        self._add(*self._relayed.measure(np.array(rows, np.int64)))
         by_rate: dict[int, list[Voice]] = {}
-        for voice in self._reception.voices.values():
-            if voice.bank is not None:
+        for row in rows:
+            voice = self._reception.voices.get(row)
+            if voice is not None and voice.bank is not None:
                 by_rate.setdefault(voice.bank.rate, []).append(voice)
         for rate, voices in by_rate.items():
             self._add(*self._measure_voices(rate, voices))
+        return bool(self._due)
 
     def finish(self, row: int) -> None:
         """A stream is about to be closed, or to go somewhere else: what was heard since the last interval counts."""

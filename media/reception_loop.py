@@ -24,23 +24,30 @@ _HEAD, _BUSY = WHOLE["head"], WHOLE["busy"]
 _MU, _A = DECODE["PCMU"], DECODE["PCMA"]
 
 
-@compiled("void(u1[:, ::1], i8, i8, i8, i8, i2[:, ::1], i8, i8)")
-def _decode(data: Any, slot: int, begin: int, kind: int, count: int, ring: Any, row: int, position: int) -> None:
-    """`count` samples of a payload into a row of the ring."""
-    size = ring.shape[1]
-    at = position % size
-    for sample in range(count):
-        if kind == PCMU:
-            ring[row, at] = _MU[data[slot, begin + sample]]
-        elif kind == PCMA:
-            ring[row, at] = _A[data[slot, begin + sample]]
-        else:
-            octet = begin + 2 * sample
-            value = np.int16(np.int64(data[slot, octet]) << 8 | np.int64(data[slot, octet + 1]))
-            ring[row, at] = max(value, np.int16(_LOUDEST))
-        at += 1
-        if at == size:
-            at = 0
+@compiled("void(u1[::1], i8, i2[::1])")
+def _decode(payload: Any, kind: int, out: Any) -> None:
+    """A payload, or a part of it, into samples."""
+    if kind == PCMU:
+        for sample in range(len(out)):
+            out[sample] = _MU[payload[sample]]
+    elif kind == PCMA:
+        for sample in range(len(out)):
+            out[sample] = _A[payload[sample]]
+    else:
+        for sample in range(len(out)):
+            value = np.int16(np.int64(payload[2 * sample]) << 8 | np.int64(payload[2 * sample + 1]))
+            out[sample] = max(value, np.int16(_LOUDEST))
+
+
+@compiled("void(u1[::1], i8, i8, i2[::1], i8)")
+def _write(payload: Any, kind: int, count: int, ring: Any, position: int) -> None:
+    """`count` samples of a payload into a row of the ring, over its end where need be."""
+    begin = position % len(ring)
+    first = min(count, len(ring) - begin)
+    _decode(payload, kind, ring[begin : begin + first])
+    if first < count:
+        octets = 2 * first if kind == L16 else first
+        _decode(payload[octets:], kind, ring[: count - first])
 
 
 @compiled(
@@ -103,7 +110,7 @@ def heard(
             odd[left] = index
             left += 1
         else:
-            _decode(data, slots[index], HEADER, kind, count, ring, bank_row, position)
+            _write(data[slots[index], HEADER : HEADER + octets], kind, count, ring[bank_row], position)
     return left
 
 
@@ -133,27 +140,28 @@ def play(
     `numbers`: the rows in the stream table, for `noisy`. Of the bank: `frames` (rows * RING, n), the `longest` delay.
     Of the concealment: `ages`, not 0 while it goes on; `history` (rows * HISTORY, n), and a row's `oldest` frame in it.
     """
-    n = out.shape[1]
     kept = len(history) // len(oldest)
     left = 0
     for index in range(len(rows)):
         row = rows[index]
         head = whole[_HEAD, row]
         at = (head & RING_MASK) + row * RING
+        frame = frames[at]
         least = np.int16(0)
-        for sample in range(n):
-            least = min(least, frames[at, sample])
+        for sample in range(len(frame)):
+            least = min(least, frame[sample])
         plain = least != MISSING and whole[_BUSY, row] == 0 and delay[row] <= longest
         if not plain or ages[row] != 0 or noisy[numbers[index]] != 0:
             near[left] = index
             left += 1
             continue
         past = row * kept + oldest[row]
-        for sample in range(n):
-            value = frames[at, sample]
-            out[index, sample] = value
-            history[past, sample] = value
-            frames[at, sample] = MISSING
+        target, kept_frame = out[index], history[past]
+        for sample in range(len(frame)):
+            value = frame[sample]
+            target[sample] = value
+            kept_frame[sample] = value
+            frame[sample] = MISSING
         oldest[row] = oldest[row] + 1 if oldest[row] + 1 < kept else 0
         whole[_HEAD, row] = head + 1
         due[row] = now + FRAME_SECONDS

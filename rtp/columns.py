@@ -20,7 +20,7 @@ U64 = npt.NDArray[np.uint64]
 class Slots:
     """`capacity` packets and where each came from.
 
-    data     (capacity, SLOT) octets          words    the same as big-endian 32-bit words
+    data     (capacity, SLOT) octets          words    the same as big-endian 32-bit words, native as this machine's
     names    (capacity, SOCKADDR) sockaddrs   sources  the same as little-endian 64-bit words
     lengths  octets received                  sockets  index of the socket it came by
     control  it came by an RTCP socket
@@ -35,6 +35,7 @@ class Slots:
         "data",
         "lengths",
         "names",
+        "native",
         "sockets",
         "sources",
         "words",
@@ -44,6 +45,7 @@ class Slots:
         self.capacity = capacity
         self.data = np.zeros((capacity, SLOT), np.uint8)
         self.words = self.data.view(">u4")
+        self.native: npt.NDArray[np.uint32] = self.data.view(np.uint32)
         self.names = np.zeros((capacity, SOCKADDR), np.uint8)
         self.sources: U64 = self.names.view("<u8")
         self.lengths = np.zeros(capacity, np.int64)

@@ -37,14 +37,16 @@ def compiled(signature: str) -> Callable[[_Function], _Function]:
 
     def compile_(function: _Function) -> _Function:
         digest = _digest(function)
+        directory = _directory(function) / digest
         settings: Any = numba.config
         before = settings.CACHE_DIR
-        settings.CACHE_DIR = str(_directory(function) / digest)
+        settings.CACHE_DIR = str(directory)
         try:
-            made = _njit(signature, function, cache=True)
-        except RuntimeError:
-            # Nowhere to keep it: it works all the same, and is compiled at each start.
-            made = _njit(signature, function, cache=False)
+            # Where nothing can be kept it works all the same, and is compiled at each start. numba alone would look for
+            # another place then, in which nothing tells what a kernel depends on.
+            made: Any = numba.njit(signature, cache=_can_keep(directory), boundscheck=True, error_model="numpy")(
+                function
+            )
         finally:
             settings.CACHE_DIR = before
         _digests[id(made)] = digest
@@ -54,16 +56,20 @@ def compiled(signature: str) -> Callable[[_Function], _Function]:
     return compile_
 
 
-def _njit(signature: str, function: Callable[..., Any], cache: bool) -> Any:
-    return numba.njit(signature, cache=cache, boundscheck=True, error_model="numpy")(function)
-
-
 def _directory(function: Callable[..., Any]) -> Path:
     """Where compiled kernels are kept: beside the source, else in the user's cache."""
     beside = Path(inspect.getfile(function)).parent / "__pycache__"
     if os.access(beside if beside.exists() else beside.parent, os.W_OK):
         return beside / "kernels"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "softswitch" / "kernels"
+
+
+def _can_keep(directory: Path) -> bool:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK)
 
 
 def _digest(function: Callable[..., Any]) -> str:

@@ -1,4 +1,4 @@
-"""Big-endian words in rows of octets, for compiled loops."""
+"""Words in network order, for compiled loops."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from rtp.compiled import compiled
 __all__ = ["put_word", "word"]
 
 
-@compiled("i8(u1[:, ::1], i8, i8)")
-def word(data: Any, row: int, at: int) -> int:
-    """The 32-bit word (network order) whose first octet is `data[row, at]`."""
-    high = np.int64(data[row, at]) << 24 | np.int64(data[row, at + 1]) << 16
-    return int(high | np.int64(data[row, at + 2]) << 8 | np.int64(data[row, at + 3]))
+@compiled("i8(u4[:, ::1], i8, i8)")
+def word(words: Any, row: int, at: int) -> int:
+    """A 32-bit word in network order; `words` are those of this (little-endian) machine."""
+    value = np.int64(words[row, at])
+    return int((value & 0xFF) << 24 | (value & 0xFF00) << 8 | (value >> 8 & 0xFF00) | value >> 24)
 
 
-@compiled("void(u1[:, ::1], i8, i8, i8)")
-def put_word(data: Any, row: int, at: int, value: int) -> None:
+@compiled("void(u4[:, ::1], i8, i8, i8)")
+def put_word(words: Any, row: int, at: int, value: int) -> None:
     """Write the lower 32 bits of `value`."""
-    data[row, at] = value >> 24 & 0xFF
-    data[row, at + 1] = value >> 16 & 0xFF
-    data[row, at + 2] = value >> 8 & 0xFF
-    data[row, at + 3] = value & 0xFF
+    swapped = (value & 0xFF) << 24 | (value & 0xFF00) << 8 | (value >> 8 & 0xFF00) | (value >> 24 & 0xFF)
+    words[row, at] = np.uint32(swapped)

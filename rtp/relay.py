@@ -174,7 +174,7 @@ class Relay:
         else:
             sweep(
                 count,
-                slots.data,
+                slots.native,
                 slots.lengths,
                 now,
                 lanes.table,
@@ -210,7 +210,7 @@ class Relay:
         take(
             at,
             asked,
-            slots.data,
+            slots.native,
             slots.lengths,
             now,
             lanes.table,

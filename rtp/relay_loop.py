@@ -114,12 +114,12 @@ def nearest32(value: int) -> int:
     return ((value + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
-@compiled("void(i8, i8, i8, u1[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[:, ::1], f8[:, ::1], u2[:, ::1])")
+@compiled("void(i8, i8, i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[:, ::1], f8[:, ::1], u2[:, ::1])")
 def _relay(
     slot: int,
     row: int,
     ahead: int,
-    data: Any,
+    words: Any,
     lengths: Any,
     now: float,
     lanes: Any,
@@ -129,7 +129,7 @@ def _relay(
     payload: Any,
 ) -> None:
     """Count a packet that is `ahead` of the highest sequence number, and pass it on."""
-    first, stamp = word(data, slot, 0), word(data, slot, 4)
+    first, stamp = word(words, slot, 0), word(words, slot, 1)
     octets = lengths[slot] - HEADER
     kind = first >> 16 & 0x7F
     mapped = np.int64(payload[row, kind])
@@ -166,9 +166,9 @@ def _relay(
     to = whole[_TARGET, row]
     if to == NOBODY:
         return
-    put_word(data, slot, 0, first & 0xFF800000 | (mapped & 0x7F) << 16 | (first + whole[_SEQ_SHIFT, to]) & 0xFFFF)
-    put_word(data, slot, 4, stamp + whole[_TIME_SHIFT, to])
-    put_word(data, slot, 8, whole[_OWN_SSRC, to])
+    put_word(words, slot, 0, first & 0xFF800000 | (mapped & 0x7F) << 16 | (first + whole[_SEQ_SHIFT, to]) & 0xFFFF)
+    put_word(words, slot, 1, stamp + whole[_TIME_SHIFT, to])
+    put_word(words, slot, 2, whole[_OWN_SSRC, to])
     whole[_SENT, to] += 1
     whole[_SENT_OCTETS, to] += octets
     at = counts[N_OUT]
@@ -179,12 +179,12 @@ def _relay(
 
 
 @compiled(
-    "void(i8[::1], i8, u1[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[:, ::1], f8[:, ::1], u2[:, ::1])",
+    "void(i8[::1], i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[:, ::1], f8[:, ::1], u2[:, ::1])",
 )
 def take(
     at: Any,
     asked: int,
-    data: Any,
+    words: Any,
     lengths: Any,
     now: float,
     lanes: Any,
@@ -199,26 +199,26 @@ def take(
         row = lanes[ROW, slot]
         if row == DEAD:
             continue
-        ahead = nearest16(word(data, slot, 0) - whole[_TOP, row])
+        ahead = nearest16(word(words, slot, 0) - whole[_TOP, row])
         regular = True
         if asked != TAKEN:
-            regular = word(data, slot, 8) == whole[_EXPECT, row] and -MAX_MISORDER < ahead <= MAX_DROPOUT
+            regular = word(words, slot, 2) == whole[_EXPECT, row] and -MAX_MISORDER < ahead <= MAX_DROPOUT
         if asked == ALL:
-            regular = regular and data[slot, 0] == 0x80 and HEADER <= lengths[slot] < SLOT
+            regular = regular and words[slot, 0] & 0xFF == 0x80 and HEADER <= lengths[slot] < SLOT
         if regular:
-            _relay(slot, row, ahead, data, lengths, now, lanes, counts, whole, real, payload)
+            _relay(slot, row, ahead, words, lengths, now, lanes, counts, whole, real, payload)
         else:
             lanes[ODD, counts[N_ODD]] = slot
             counts[N_ODD] += 1
 
 
 @compiled(
-    "void(i8, u1[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[:, ::1], f8[:, ::1], u2[:, ::1],"
+    "void(i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[:, ::1], f8[:, ::1], u2[:, ::1],"
     " u8[:, ::1], u8[::1], u8[::1], i8[::1], u8[::1], u8[:, ::1])"
 )
 def sweep(
     count: int,
-    data: Any,
+    words: Any,
     lengths: Any,
     now: float,
     lanes: Any,
@@ -237,10 +237,10 @@ def sweep(
     for slot in range(count):
         row = _row_of(slot, names, sockets, keys, values, secrets, addresses)
         lanes[ROW, slot] = row
-        ahead = nearest16(word(data, slot, 0) - whole[_TOP, row])
-        regular = word(data, slot, 8) == whole[_EXPECT, row] and -MAX_MISORDER < ahead <= MAX_DROPOUT
-        if regular and data[slot, 0] == 0x80 and HEADER <= lengths[slot] < SLOT:
-            _relay(slot, row, ahead, data, lengths, now, lanes, counts, whole, real, payload)
+        ahead = nearest16(word(words, slot, 0) - whole[_TOP, row])
+        regular = word(words, slot, 2) == whole[_EXPECT, row] and -MAX_MISORDER < ahead <= MAX_DROPOUT
+        if regular and words[slot, 0] & 0xFF == 0x80 and HEADER <= lengths[slot] < SLOT:
+            _relay(slot, row, ahead, words, lengths, now, lanes, counts, whole, real, payload)
         else:
             lanes[ODD, counts[N_ODD]] = slot
             counts[N_ODD] += 1

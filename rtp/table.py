@@ -50,8 +50,8 @@ class KeyTable:
         return len(self._keys) - 1
 
     def columns(self) -> tuple[U64, I64]:
-        """The keys, sorted, the last one beyond all that are there, and their values: nobody may hold them over an insert
-        or a delete."""
+        """The keys, sorted, the last one beyond all that are there, and their values: nobody may hold them over an
+        insert or a delete."""
         if self._columns is None:
             self._columns = np.frombuffer(self._keys, np.uint64), np.frombuffer(self._values, np.int64)
         return self._columns

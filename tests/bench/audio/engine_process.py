@@ -10,6 +10,7 @@ counted begins anew; on SIGTERM it prints "lateness" with the driver's histogram
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -25,6 +26,7 @@ from media.commands import Format, MediaAddress, MediaSettings, StreamFailed, St
 from media.record_files import RecordingSettings
 from media.shell import StudioSettings
 from media.sound_settings import SoundSettings, SpeechSettings
+from media.worker import GC_THRESHOLDS
 from tests.bench.audio.payloads import G722, OPUS, PCMU, SETS, SILENT
 from tests.bench.relay.secure import keys
 
@@ -133,14 +135,18 @@ class Bench:
             self.case.arrange(media, range(unit * size, (unit + 1) * size), time.monotonic())
             if unit % SPREAD == 0:
                 await asyncio.sleep(0.001)
+        # As the worker does once it stands.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         print("ready", flush=True)
         await stopped.wait()
-        print("lateness", *media.lateness.tolist())
+        print("lateness", *media.lateness)
         print("skipped", media.skipped, flush=True)
         media.stop()
 
     def anew(self) -> None:
-        self.media.lateness[:] = 0
+        self.media.lateness[:] = [0] * len(self.media.lateness)
         self.media.skipped = 0
 
 

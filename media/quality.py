@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 I64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
-MOST_AT_ONCE = 256  # streams rated at a time, half a millisecond of work
+MOST_AT_ONCE = 96  # streams rated at a time, less than half a millisecond of work
 _G113 = {name.lower(): codec for name, codec in emodel.CODECS.items()}
 
 

@@ -17,7 +17,7 @@ from rtp.srtp import Srtp
 from rtp.table import StreamTable
 
 REPORT_SECONDS = 5.0  # RFC 3550 6.2: Tmin, the mean interval; each one is drawn from half to one and a half of it
-REPORTS_PER_TICK = 48  # written at a time, less than half a millisecond of work; what is due beyond waits
+REPORTS_PER_TICK = 32  # written at a time, less than half a millisecond of work; what is due beyond waits
 REPORT_OCTETS = 192  # room for SR, one block, SDES with our CNAME (20 octets), VoIP metrics, and the trailer of SRTCP
 MAX_DELAY = 65536.0  # seconds since the peer's report: what DLSR can tell
 

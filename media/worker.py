@@ -20,7 +20,7 @@ from typing import cast
 import msgspec
 import structlog
 
-from media.client import EngineDriver
+from media.driver import EngineDriver
 from media.line import LINK_SILENCE, WorkerEnd, WorkerLink
 from media.sessions import Sessions
 from media.shell import StudioSettings

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from rtp.address import FAMILY_V4, SOCKADDR, family_of
 from rtp.batch_loop import lay_out, note
-from rtp.columns import SLOT, Slots
+from rtp.columns import SLOT, SLOTS, Slots
 
 RECEIVE_BUFFER = 4 << 20  # octets asked for per socket: a second of 200 streams while the process is held up
 SEND_BUFFER = 1 << 20
@@ -73,6 +73,8 @@ class BatchSockets:
 
     def __init__(self, slots: Slots) -> None:
         self.counters = {"send_failed": 0, "send_full": 0, "receive_failed": 0}
+        self.more = False
+        """The latest `receive` left something, as far as is known."""
         self._slots = slots
         self._epoll = select.epoll()
         self._sockets: list[socket.socket | None] = [None]  # index 0 stays empty: an unset column is 0
@@ -168,14 +170,16 @@ class BatchSockets:
             self.close(index)
         self._epoll.close()
 
-    def receive(self) -> int:
-        """Drain what is ready into the slots, up to their number, each socket its share; how many there are.
+    def receive(self, limit: int = SLOTS) -> int:
+        """Drain what is ready into the slots, up to their number or `limit`, each socket its share; how many there are.
+        `more` tells whether some socket had its whole share, or none.
 
         The kernel lists ready sockets in turn, so that one with more than its share does not keep others from theirs.
         """
         slots = self._slots
         slots.count = slots.count_v4 = 0
-        capacity = slots.capacity
+        capacity = min(limit, slots.capacity)
+        self.more = False
         ready = self._epoll.poll(0, capacity)
         if not ready:
             return 0
@@ -198,6 +202,8 @@ class BatchSockets:
                     self.counters["receive_failed"] += 1
             listed[place] = index
             counts[place] = got
+            if got == room:
+                self.more = True
             at += got
         slots.count = slots.count_v4 = at
         if self._any_v6:

@@ -18,11 +18,10 @@ import signal
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from media.client import InProcessMedia
 from media.workers import MediaWorkers, end_workers
 from sip.aio.addresses import LocalAddresses, SipListen
 from sip.aio.dns import DnsClient
@@ -40,6 +39,9 @@ from softswitch.settings.models import Settings
 from softswitch.settings.secrets import ensure_secrets
 from softswitch.store import Store, StoreError
 from softswitch.switch import Switch
+
+if TYPE_CHECKING:
+    from media.in_process import InProcessMedia
 
 log = structlog.get_logger("softswitch")
 
@@ -176,6 +178,9 @@ class App:
     def _make_media(self, settings: Settings) -> InProcessMedia | MediaWorkers:
         local, remote = wiring.media_workers(settings, self._log_json)
         if not local.terms and not remote:
+            # Where workers carry the audio, nothing of an engine is loaded here.
+            from media.in_process import InProcessMedia
+
             return InProcessMedia(wiring.engine_settings(settings), self._media_has_events, wiring.studio(settings))
         return MediaWorkers(local, remote, wiring.adoption(settings), self._media_has_events)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from media.client import InProcessMedia
 from media.workers import MediaWorkers, WorkerReport
 from softswitch.call_media import State
 from softswitch.contact import Contact
@@ -26,6 +25,7 @@ from softswitch.runtime import Active
 from softswitch.store.records import CdrRecord, LegRecord
 
 if TYPE_CHECKING:
+    from media.in_process import InProcessMedia
     from softswitch.trunk_registration import RegistrationStatus
     from softswitch.trunks import TrunkStatus
 
@@ -148,12 +148,12 @@ def media_report(media: InProcessMedia | MediaWorkers) -> MediaReport:
     report = MediaReport(
         rows=media.streams, ports=media.ports, packets_in=media.packets_in, packets_out=media.packets_out
     )
-    if isinstance(media, InProcessMedia):
-        report.dropped = dict(media.counters)
-    else:
+    if isinstance(media, MediaWorkers):
         report.dropped = media.dropped
         report.adopted = media.adopted
         report.workers = [_worker(each) for each in media.report()]
+    else:
+        report.dropped = dict(media.counters)
     return report
 
 

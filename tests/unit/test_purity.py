@@ -27,8 +27,8 @@ FORBIDDEN = {
     "uvloop",
 }
 
-# docs/architecture.md: "sip (bar sip/aio), rtp (bar rtp/batch.py), media (bar client, unix, worker and workers),
-# the call model, dialplan and settings".
+# docs/architecture.md: "sip (bar sip/aio), rtp (bar batch and compiled), media (bar driver, in_process,
+# metronome, ...), the call model, dialplan and settings".
 PURE = [
     "sip/*.py",
     "rtp/*.py",
@@ -51,7 +51,10 @@ PURE = [
 # The shells.
 IMPURE = {
     "rtp/batch.py",
-    "media/client.py",
+    "rtp/compiled.py",
+    "media/driver.py",
+    "media/in_process.py",
+    "media/metronome.py",
     "media/prompt_files.py",
     "media/record_files.py",
     "media/shell.py",

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import uvloop
 
 from media.audio_commands import Music, Play, PlayEnded, RecordingFailed, SetRoom, StartRecording
-from media.client import InProcessMedia
 from media.commands import Format, MediaAddress, MediaSettings, StreamFailed, StreamSettings, StreamSilent
+from media.in_process import InProcessMedia
 from media.record_files import RecordingSettings
 from media.shell import StudioSettings
 from media.sound_settings import SoundSettings, SpeechSettings

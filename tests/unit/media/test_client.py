@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 import uvloop
 
-from media.client import InProcessMedia, MediaClient
+from media.client import MediaClient
 from media.commands import (
     MediaAddress,
     MediaSettings,
@@ -25,6 +25,7 @@ from media.commands import (
     StreamSettings,
     StreamSilent,
 )
+from media.in_process import InProcessMedia
 from rtp import rtcp
 
 PCMU = ((0, "PCMU", 8000), (101, "telephone-event", 8000))
@@ -197,7 +198,7 @@ async def test_behind_nat_the_source_is_learned_and_then_kept(phones: list[Phone
 
 async def test_rfc3550_reports_are_sent_and_read(phones: list[Phone], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("media.reports.REPORT_SECONDS", 0.1)
-    monkeypatch.setattr("media.client.MIND_SECONDS", 0.02)
+    monkeypatch.setattr("media.driver.MIND_SECONDS", 0.02)
     media = InProcessMedia(settings_of(), lambda: None)
     media.start()
     a = Phone()
@@ -231,7 +232,7 @@ async def until(condition: Callable[[], bool], seconds: float = 2.0) -> None:
 
 async def test_silence_is_told(phones: list[Phone], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("media.engine.SILENCE_CHECK_SECONDS", 0.02)
-    monkeypatch.setattr("media.client.MIND_SECONDS", 0.02)
+    monkeypatch.setattr("media.driver.MIND_SECONDS", 0.02)
     told = asyncio.Event()
     media = InProcessMedia(settings_of(), told.set)
     media.start()
@@ -402,8 +403,8 @@ async def test_ten_thousand_aborted_opens_leak_nothing(media: InProcessMedia) ->
 
 async def test_idle_extra_ports_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtp.ports.IDLE_PORT_SECONDS", 0.0)
-    monkeypatch.setattr("media.client.MIND_SECONDS", 0.01)
-    monkeypatch.setattr("media.client.SHRINK_SECONDS", 0.01)
+    monkeypatch.setattr("media.driver.MIND_SECONDS", 0.01)
+    monkeypatch.setattr("media.in_process.SHRINK_SECONDS", 0.01)
     media = InProcessMedia(settings_of(), lambda: None)
     media.start()
     remote = MediaAddress("127.0.0.1", 4000, 4001)

@@ -40,6 +40,7 @@ from softswitch.trunk_registration import TrunkRegistrationConfig
 from softswitch.trunks import GatewayConfig, TrunkConfig
 from softswitch.vocabulary import Party
 
+MOST_AUTO_WORKERS = 4  # each relays some thousand calls, and takes some 200 MB
 _RELIABLE = {"no": False, "supported": None, "required": True}
 
 
@@ -109,11 +110,17 @@ def studio(settings: Settings) -> StudioSettings:
     return StudioSettings(sounds=settings.media.sounds, recordings=settings.media.recordings)
 
 
+def _workers_by_cores(settings: Settings) -> int:
+    """How many media processes `auto` is: other programs of a machine want a core, too, the signalling process first of
+    all; each needs a pair of ports; and beyond some, memory is all that more of them would take."""
+    ports = settings.media.rtp_ports
+    return max(1, min(len(os.sched_getaffinity(0)) - 1, MOST_AUTO_WORKERS, (ports.high - ports.low + 1) // 2))
+
+
 def media_workers(settings: Settings, log_json: bool = False) -> tuple[LocalWorkers, tuple[RemoteWorker, ...]]:
     """Processes of the media engine; both empty where it runs in this one."""
     media = settings.media
-    # Other programs of a machine want a core, too, the signalling process first of all.
-    count = max(1, len(os.sched_getaffinity(0)) - 1) if media.workers == "auto" else media.workers
+    count = _workers_by_cores(settings) if media.workers == "auto" else media.workers
     log_options = ("--log-level", settings.server.log_level, *(("--log-json",) if log_json else ()))
     engine_options = ("--studio", studio(settings).model_dump_json(), *(("--rtcp-xr",) if media.rtcp_xr else ()))
     local = LocalWorkers(

@@ -91,8 +91,8 @@ class MediaSettings(Section):
     """Whether our RTCP tells the other end how it sounds here (RFC 3611, VoIP metrics). What others tell is always
     read."""
     workers: Workers = 0
-    """Media processes beside the signalling process; `auto`: one less than there are cores, at least one; 0: RTP is
-    relayed by the signalling process itself, where no `remote_workers` are given."""
+    """Media processes beside the signalling process; `auto`: one less than there are cores, from 1 to 4; 0: audio is
+    carried by the signalling process itself, where no `remote_workers` are given."""
     remote_workers: Annotated[tuple[RemoteWorker, ...], Field(max_length=64)] = ()
     """Media processes of other machines, used beside the local ones."""
     orphan_time: Duration = Field(60.0, ge=1, le=86400)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from softswitch import wiring
 from tests.virtual.network import settings
 
@@ -113,10 +115,16 @@ def test_extended_reports_are_told_of_wherever_the_engine_runs() -> None:
     assert "--rtcp-xr" not in wiring.media_workers(given)[0].command
 
 
-def test_workers_by_the_number_of_cores_and_none_at_all() -> None:
-    local, far = wiring.media_workers(settings(media={"workers": "auto"}))
-    assert len(local.terms) >= 1
+@pytest.mark.parametrize(("cores", "pairs", "workers"), [(1, 64, 1), (2, 64, 1), (4, 64, 3), (64, 64, 4), (8, 2, 2)])
+def test_workers_by_the_number_of_cores(cores: int, pairs: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(cores)))
+    media = {"workers": "auto", "rtp_ports": f"10000-{9999 + 2 * pairs}", "shared_ports": min(16, pairs)}
+    local, far = wiring.media_workers(settings(media=media))
+    assert len(local.terms) == workers
     assert far == ()
+
+
+def test_no_workers_unless_asked_for() -> None:
     assert wiring.media_workers(settings())[0].terms == ()
 
 

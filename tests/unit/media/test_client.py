@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 import uvloop
 
+from media.audio_commands import SetRoom
 from media.client import MediaClient
 from media.commands import (
     MediaAddress,
@@ -28,6 +29,7 @@ from media.commands import (
 from media.in_process import InProcessMedia
 from rtp import rtcp
 
+FLOOD = 3000  # packets: more than a tick takes
 PCMU = ((0, "PCMU", 8000), (101, "telephone-event", 8000))
 
 
@@ -142,6 +144,26 @@ async def test_two_phones_hear_each_other(media: InProcessMedia, phones: list[Ph
     assert stats[1].ssrcs == (0xAAAA,)
     assert stats[2].octets_received == 5 * 160
     assert media.streams == 0
+
+
+async def test_a_flood_is_taken_in_pieces_and_a_conference_goes_on(media: InProcessMedia, phones: list[Phone]) -> None:
+    phones += [Phone() for _ in range(5)]
+    for stream, phone in enumerate(phones, 1):
+        connect(media, stream, phone)
+    begun = time.monotonic()
+    media.bridge(1, 2, begun)
+    media.audio(SetRoom(9, (3, 4, 5)), begun)
+    for n in range(FLOOD):
+        phones[0].send(rtp(n, 160 * n, 0xAAAA))
+    frames = 0
+    while media.stats(1).packets_received < FLOOD:
+        assert time.monotonic() - begun < 10
+        await phones[2].receive()
+        frames += 1
+    elapsed = time.monotonic() - begun
+    assert frames == pytest.approx(elapsed / 0.02, abs=5)
+    assert media.stats(2).packets_sent == FLOOD
+    assert media.skipped == 0
 
 
 async def test_ipv4_and_ipv6_hear_each_other(media: InProcessMedia, phones: list[Phone]) -> None:

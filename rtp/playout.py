@@ -255,7 +255,8 @@ class PlayoutBank:
             long = rows[over]
             excess = np.ceil((c.delay[long] - self._max_delay) / n).astype(np.int64)
             c.spare[long] = np.maximum(c.spare[long], excess)
-        absent = np.count_nonzero(frames == _MISSING, axis=1)
+        holes = frames == _MISSING
+        absent = _counted(holes)
         begin = c.begin[rows]
         playing = head >= begin
         inserted = playing & (c.pending[rows] > 0)
@@ -265,22 +266,24 @@ class PlayoutBank:
             calm |= (absent == 0) & _silent(frames)
             waited = c.tick - c.changed[rows]
             inserted &= calm | (waited >= INSERT_TICKS)
-            self._insert(rows[inserted], head[inserted], frames[inserted])
+            if _count(inserted):
+                self._insert(rows[inserted], head[inserted], frames[inserted])
             hurried = (c.delay[rows] > self._max_delay) & (c.top[rows] - head * n > self._max_delay)
             ready = np.where(hurried, waited >= HURRY_TICKS, waited >= FORCE_TICKS)
             ready |= (absent == n) | (calm & (waited >= CALM_TICKS))
             dropped &= ready & ~inserted
             # What came late since the window was judged needs the delay as it is; no excuse while it is too long.
             dropped &= hurried | (c.lows[c.bucket, rows] >= n + self._margin)
-            self._drop(rows, head, frames, absent, dropped)
-            absent = np.count_nonzero(frames == _MISSING, axis=1)
+            if _count(dropped):
+                self._drop(rows, head, frames, absent, dropped)
+                holes = frames == _MISSING
+                absent = _counted(holes)
         absent[inserted] = n
         self._account(rows, head, absent, playing, inserted)
         missing = playing & (absent > 0)
-        holes = frames == _MISSING
         holes[inserted] = True
-        frames[holes] = 0
-        return frames, missing, playing, holes[missing]
+        frames *= ~holes
+        return frames, missing, playing, holes if _count(missing) == len(rows) else holes[missing]
 
     def _insert(self, rows: I64, head: I64, frames: I16) -> None:
         """Stand still for a tick: put back what was read."""
@@ -296,8 +299,6 @@ class PlayoutBank:
         """Read a second frame; `frames` and `head` become those of the last one read."""
         c, n = self.columns, self.n
         at = np.flatnonzero(which)
-        if not at.size:
-            return
         index = (head[at] + 1 & RING_MASK) + rows[at] * RING
         following = c.frames[index]
         gone = absent[at] == n
@@ -338,6 +339,13 @@ class PlayoutBank:
         c.begin[rows[idles]] = FAR
         c.run[rows] = run
         c.busy[rows] = ~playing | idles | (run > 0) | (c.pending[rows] > 0) | (c.spare[rows] > 0)
+
+
+def _counted(holes: Bool) -> I64:
+    """How many are true in each line."""
+    # Of shorts: several times as fast as numpy's own count along an axis.
+    counted: I64 = np.add.reduce(holes, axis=1, dtype=np.int16).astype(np.int64)
+    return counted
 
 
 def _silent(frames: npt.NDArray[np.int16]) -> Bool:

@@ -126,6 +126,45 @@ def test_rows_do_not_touch_one_another() -> None:
             assert (frames[0] == alone[1600:1760]).all()
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_many_rows_are_concealed_as_each_is_alone(rate: int) -> None:
+    """Losses of one sample to eight frames, on frames' borders and within them; rows in another order every tick."""
+    rng = np.random.default_rng(rate)
+    n, count, ticks = rate // 50, 12, 60
+    signals = np.stack([voiced(ticks / 50, rate, 70.0 + 11 * row, 300.0 * (row + 1)) for row in range(count)])
+    lost = np.zeros(signals.shape, np.bool_)
+    for row in range(count):
+        at = 0
+        while at < ticks * n:
+            at += int(rng.integers(1, 4 * n))
+            length = int(rng.choice([1, n // 4, n, int(rng.integers(1, 8 * n))]))
+            lost[row, at : at + length] = True
+            at += length
+    concealer = Concealer(rate)
+    numbers = rng.permutation(50)[:count]
+    for number in numbers:
+        concealer.reset(int(number))
+    played = np.zeros_like(signals)
+    for at in range(0, ticks * n, n):
+        order = rng.permutation(count)
+        holes = lost[order, at : at + n]
+        frames = np.where(holes, 0, signals[order, at : at + n]).astype(np.int16)
+        missing = holes.any(axis=1)
+        concealer.conceal(numbers[order], frames, missing, holes[missing])
+        concealer.heard(numbers[order], frames)
+        played[order, at : at + n] = frames
+    for row in range(count):
+        assert (played[row] == heard(signals[row], lost[row], rate)).all()
+    assert (played != np.where(lost, 0, signals)).any(axis=1).all()
+
+
+def test_an_erasure_without_end_stays_silent_and_what_follows_is_heard() -> None:
+    signal = voiced(4.0)
+    played = heard(signal, gone(signal, (1600, 24000)))
+    assert not played[1600 + 480 : 24000].any()
+    assert (played[24080:] == signal[24080:]).all()
+
+
 def test_a_row_begun_anew_remembers_nothing() -> None:
     signal = voiced(0.1)
     concealer = Concealer(8000)

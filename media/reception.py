@@ -237,6 +237,13 @@ class Reception:
         bank = self.banks[8000]
         per_sample = _OCTETS_PER_SAMPLE[kind]
         self._check_banks(numbers, types)
+        taken = self._types[numbers] == types
+        if not taken.all():
+            # Of voices that rest, or are no more.
+            at, begins, octets = at[taken], begins[taken], octets[taken]
+            numbers, types, heads, stamps = numbers[taken], types[taken], heads[taken], stamps[taken]
+            if not at.size:
+                return
         size, begin = int(octets[0]), int(begins[0])
         if np.count_nonzero(octets != size) or np.count_nonzero(begins != begin):
             # Packets of several lengths: those of one at a time.
@@ -348,9 +355,9 @@ class Reception:
     def _choose_bank(self, voice: Voice, payload_type: int) -> None:
         """Take the voice's audio into the bank that this payload type is decoded for."""
         voice.payload_type = payload_type
-        self._types[voice.number] = payload_type
         if voice.resting:
             return
+        self._types[voice.number] = payload_type
         known = (each for each in audio_formats(voice.settings) if each[0] == payload_type)
         chosen = next(known, (0, "PCMU", 8000))
         clock = chosen[2]
@@ -387,6 +394,7 @@ class Reception:
         if voice.bank is not None:
             voice.bank.free(voice.bank_row)
             voice.bank = None
+        self._types[voice.number] = -1  # what comes is looked at: the row may be another's
         voice.pending.clear()
         voice.decoded = 0
 

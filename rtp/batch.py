@@ -242,22 +242,26 @@ class BatchSockets:
         sent = 0
         capacity = self._slots.capacity
         for begin in range(0, len(at), capacity):
-            runs = lay_out(
-                begin,
-                min(len(at), begin + capacity),
-                data,
-                at,
-                lengths,
-                rows,
-                sockets,
-                name_lengths,
-                names_at,
-                self._out_iov,
-                self._out_name,
-                self._out_namelen,
-                self._places,
-                self._runs,
-            )
+            try:
+                runs = lay_out(
+                    begin,
+                    min(len(at), begin + capacity),
+                    data,
+                    at,
+                    lengths,
+                    rows,
+                    sockets,
+                    name_lengths,
+                    names_at,
+                    self._out_iov,
+                    self._out_name,
+                    self._out_namelen,
+                    self._places,
+                    self._runs,
+                )
+            except IndexError:
+                self._places[:] = 0  # as the next call wants it
+                raise
             done = 0
             for index, want in zip(*self._runs[:, :runs].tolist(), strict=True):
                 sent += self._send_by(self._fds[index], done, want)

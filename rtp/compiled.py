@@ -20,13 +20,15 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from types import CodeType, ModuleType
+from typing import Any, Final, TypeVar
 
 import numba
 import numpy as np
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+_OPTIONS: Final[dict[str, Any]] = {"boundscheck": True, "error_model": "numpy"}
 _digests: dict[int, str] = {}
 """Of every kernel, by the identity of what stands in its place."""
 
@@ -37,16 +39,14 @@ def compiled(signature: str) -> Callable[[_Function], _Function]:
 
     def compile_(function: _Function) -> _Function:
         digest = _digest(function)
-        directory = _directory(function) / digest
+        directory = _directory(function, digest)
         settings: Any = numba.config
         before = settings.CACHE_DIR
-        settings.CACHE_DIR = str(directory)
+        settings.CACHE_DIR = str(directory or "")
         try:
             # Where nothing can be kept it works all the same, and is compiled at each start. numba alone would look for
             # another place then, in which nothing tells what a kernel depends on.
-            made: Any = numba.njit(signature, cache=_can_keep(directory), boundscheck=True, error_model="numpy")(
-                function
-            )
+            made: Any = numba.njit(signature, cache=_can_keep(directory), **_OPTIONS)(function)
         finally:
             settings.CACHE_DIR = before
         _digests[id(made)] = digest
@@ -56,15 +56,21 @@ def compiled(signature: str) -> Callable[[_Function], _Function]:
     return compile_
 
 
-def _directory(function: Callable[..., Any]) -> Path:
-    """Where compiled kernels are kept: beside the source, else in the user's cache."""
+def _directory(function: Callable[..., Any], digest: str) -> Path | None:
+    """Where a compiled kernel is kept: beside the source, else in the user's cache; None: nowhere."""
     beside = Path(inspect.getfile(function)).parent / "__pycache__"
     if os.access(beside if beside.exists() else beside.parent, os.W_OK):
-        return beside / "kernels"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "softswitch" / "kernels"
+        return beside / "kernels" / digest
+    cache = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(cache) if cache else Path.home() / ".cache") / "softswitch" / "kernels" / digest
+    except RuntimeError:
+        return None  # a user without a home
 
 
-def _can_keep(directory: Path) -> bool:
+def _can_keep(directory: Path | None) -> bool:
+    if directory is None:
+        return False
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -74,26 +80,33 @@ def _can_keep(directory: Path) -> bool:
 
 def _digest(function: Callable[..., Any]) -> str:
     """Of everything that the machine code depends on, the machine itself and numba apart: numba looks after those."""
-    code = hashlib.sha256(inspect.getsource(function).encode())
+    digest = hashlib.sha256(f"{inspect.getsource(function)}\n{_OPTIONS}".encode())
     for name in sorted(_names(function.__code__)):
-        if name not in function.__globals__:
-            continue
-        value = function.__globals__[name]
-        if id(value) in _digests:
-            told = _digests[id(value)]
-        elif isinstance(value, np.ndarray):
-            told = f"{value.dtype.str} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
-        elif isinstance(value, int | float):
-            told = repr(value)
-        else:
-            continue  # numpy itself
-        code.update(f"\n{name} = {told}".encode())
-    return code.hexdigest()[:20]
+        if name in function.__globals__:
+            digest.update(f"\n{name} = {_told(name, function.__globals__[name])}".encode())
+    return digest.hexdigest()[:20]
 
 
-def _names(code: Any) -> set[str]:
+def _told(name: str, value: object) -> str:
+    """A global in words. TypeError for what a kernel can't depend on without our noticing changes."""
+    if id(value) in _digests:
+        return _digests[id(value)]
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype.str} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    if isinstance(value, np.generic):
+        return f"{value.dtype.str} {value!r}"
+    if isinstance(value, tuple):
+        return f"({', '.join(_told(name, each) for each in value)})"
+    if isinstance(value, ModuleType):
+        return value.__name__
+    if isinstance(value, int | float):
+        return repr(value)
+    raise TypeError(f"a kernel names {name}, which is neither a number, an array, a module nor a kernel: {value!r}")
+
+
+def _names(code: CodeType) -> set[str]:
     found = set(code.co_names)
     for constant in code.co_consts:
-        if inspect.iscode(constant):
+        if isinstance(constant, CodeType):
             found |= _names(constant)
     return found

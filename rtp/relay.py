@@ -167,7 +167,7 @@ class Relay:
             self._lanes = Lanes(slots.capacity)
         table, lanes = self._table, self._lanes
         counts = lanes.counts
-        counts[:] = 0
+        lanes.begin(table.capacity)
         if self.secure.srtp.receives:
             self._screen(slots)
             self._take(slots, lanes.index[:count], ALL, now)
@@ -179,6 +179,8 @@ class Relay:
                 now,
                 lanes.table,
                 counts,
+                lanes.held,
+                lanes.batch,
                 table.whole,
                 table.real,
                 table.payload,
@@ -215,6 +217,8 @@ class Relay:
             now,
             lanes.table,
             lanes.counts,
+            lanes.held,
+            lanes.batch,
             table.whole,
             table.real,
             table.payload,

@@ -178,8 +178,18 @@ def _relay(
     lanes[LENGTH, at] = lengths[slot]
 
 
+@compiled("void(i8, i8, u4[:, ::1], i8[:, ::1], i8[::1], i8[::1], i8)")
+def _leave(slot: int, row: int, words: Any, lanes: Any, counts: Any, held: Any, batch: int) -> None:
+    """Leave a packet to `rtp.relay`, and with it what follows of its row in this batch: nothing overtakes it."""
+    lanes[ODD, counts[N_ODD]] = slot
+    counts[N_ODD] += 1
+    # RFC 5761 4: payload types 64-95 with the marker bit are the RTCP packet types 192-223. No audio waits for those.
+    if word(words, slot, 0) & 0xC0E00000 != 0x80C00000:
+        held[row] = batch
+
+
 @compiled(
-    "void(i8[::1], i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[:, ::1], f8[:, ::1], u2[:, ::1])",
+    "void(i8[::1], i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], u2[:, ::1])"
 )
 def take(
     at: Any,
@@ -189,15 +199,21 @@ def take(
     now: float,
     lanes: Any,
     counts: Any,
+    held: Any,
+    batch: int,
     whole: Any,
     real: Any,
     payload: Any,
 ) -> None:
     """Relay the packets at these slots, whose rows are in their lane, in order; those that are not what is `asked` for
-    (ALL, NEAR, or TAKEN: nothing is asked) go to the lane of the odd ones."""
+    (ALL, NEAR, or TAKEN: nothing is asked) go to the lane of the odd ones. `held` by row: the latest batch in which a
+    packet of its was odd."""
     for slot in at:
         row = lanes[ROW, slot]
         if row == DEAD:
+            continue
+        if asked == ALL and held[row] == batch and row != NOBODY:
+            _leave(slot, row, words, lanes, counts, held, batch)
             continue
         ahead = nearest16(word(words, slot, 0) - whole[_TOP, row])
         regular = True
@@ -208,12 +224,11 @@ def take(
         if regular:
             _relay(slot, row, ahead, words, lengths, now, lanes, counts, whole, real, payload)
         else:
-            lanes[ODD, counts[N_ODD]] = slot
-            counts[N_ODD] += 1
+            _leave(slot, row, words, lanes, counts, held, batch)
 
 
 @compiled(
-    "void(i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[:, ::1], f8[:, ::1], u2[:, ::1],"
+    "void(i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], u2[:, ::1],"
     " u8[:, ::1], u8[::1], u8[::1], i8[::1], u8[::1], u8[:, ::1])"
 )
 def sweep(
@@ -223,6 +238,8 @@ def sweep(
     now: float,
     lanes: Any,
     counts: Any,
+    held: Any,
+    batch: int,
     whole: Any,
     real: Any,
     payload: Any,
@@ -237,20 +254,22 @@ def sweep(
     for slot in range(count):
         row = _row_of(slot, names, sockets, keys, values, secrets, addresses)
         lanes[ROW, slot] = row
+        if held[row] == batch and row != NOBODY:
+            _leave(slot, row, words, lanes, counts, held, batch)
+            continue
         ahead = nearest16(word(words, slot, 0) - whole[_TOP, row])
         regular = word(words, slot, 2) == whole[_EXPECT, row] and -MAX_MISORDER < ahead <= MAX_DROPOUT
         if regular and words[slot, 0] & 0xFF == 0x80 and HEADER <= lengths[slot] < SLOT:
             _relay(slot, row, ahead, words, lengths, now, lanes, counts, whole, real, payload)
         else:
-            lanes[ODD, counts[N_ODD]] = slot
-            counts[N_ODD] += 1
+            _leave(slot, row, words, lanes, counts, held, batch)
 
 
 class Lanes:
     """What the loop leaves for a batch of up to `capacity` packets: a line of `table` for each column, by ROW...
     UNMAPPED_TYPE, and how many are filled of what is listed, by N_ODD..."""
 
-    __slots__ = ("_lanes", "capacity", "counts", "index", "rows", "table")
+    __slots__ = ("_lanes", "batch", "capacity", "counts", "held", "index", "rows", "table")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -260,6 +279,15 @@ class Lanes:
         self._lanes: list[I64] = list(self.table)
         self.rows = self._lanes[ROW]
         """By slot."""
+        self.held: I64 = np.zeros(0, np.int64)
+        self.batch = 0
+
+    def begin(self, rows: int) -> None:
+        """Another batch, for a stream table of so many rows."""
+        self.counts[:] = 0
+        self.batch += 1
+        if len(self.held) < rows:
+            self.held = np.zeros(rows, np.int64)
 
     def first(self, lane: int, count: int) -> I64:
         """The first of a list; the next batch writes over them."""

@@ -103,6 +103,20 @@ def test_a_crowded_socket_leaves_others_their_share(sockets: tuple[BatchSockets,
     sender.close()
 
 
+def test_a_row_that_is_not_there_is_an_error_and_leaves_nothing_behind(sockets: tuple[BatchSockets, Slots]) -> None:
+    batch, slots = sockets
+    index, _ = bound(batch, "127.0.0.1")
+    receiver = endpoint("127.0.0.1")
+    address = sockaddr("127.0.0.1", receiver.getsockname()[1])
+    slots.put(b"packet", address, index)
+    one = np.zeros(1, np.int64)
+    with pytest.raises(IndexError):
+        batch.send(slots.data, one, slots.lengths[:1], one + 5, one + index, 0, one + 16)
+    assert send(batch, slots, [(0, index, address)]) == 1
+    assert receiver.recv(100) == b"packet"
+    receiver.close()
+
+
 def test_oversized_datagrams_fill_their_slot(sockets: tuple[BatchSockets, Slots]) -> None:
     batch, slots = sockets
     _, port = bound(batch, "127.0.0.1")

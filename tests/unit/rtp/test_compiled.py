@@ -14,6 +14,7 @@ from rtp.compiled import compiled
 
 STEP = 3
 TABLE = np.arange(4)
+STATE: list[int] = []
 
 
 @compiled("i8(i8)")
@@ -27,13 +28,14 @@ def picked(column: np.ndarray, at: int) -> int:
 
 
 MODULE = """
+import numpy as np
 from rtp.compiled import compiled
 
 LIMIT = {limit}
 
 @compiled("i8()")
 def inner():
-    return LIMIT
+    return np.int64({named})
 
 @compiled("i8()")
 def limit():
@@ -44,8 +46,8 @@ print(limit(), hits)
 """
 
 
-def run(path: Path, **what: int) -> list[str]:
-    path.write_text(MODULE.format(**what))
+def run(path: Path, limit: str, more: int, named: str = "LIMIT") -> list[str]:
+    path.write_text(MODULE.format(limit=limit, more=more, named=named))
     done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=True, cwd=Path.cwd())
     return done.stdout.split()
 
@@ -71,22 +73,48 @@ def test_other_types_than_the_stated_ones_are_refused() -> None:
         picked(np.array([1.0, 2.0]), 0)
 
 
-def test_what_was_compiled_is_loaded_until_anything_it_depends_on_changes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("form", "named"),
+    [("{}", "LIMIT"), ("{}.0", "LIMIT"), ("np.uint64({})", "LIMIT"), ("np.float32({})", "LIMIT"),
+     ("({}, 9)", "LIMIT[0]"), ("np.array([{}])", "LIMIT[0]")],
+)  # fmt: skip
+def test_what_was_compiled_is_loaded_until_a_constant_of_an_inner_kernel_changes(
+    form: str, named: str, tmp_path: Path
+) -> None:
     path = tmp_path / "kernels_of_a_test.py"
-    assert run(path, limit=1, more=1) == ["2", "0"]
-    assert run(path, limit=1, more=1) == ["2", "2"]
-    # A constant that the inner one names; nothing of the outer one's own text is another.
-    assert run(path, limit=5, more=1) == ["6", "0"]
-    assert run(path, limit=5, more=2)[0] == "7"
+    assert run(path, form.format(1), 1, named) == ["2", "0"]
+    assert run(path, form.format(1), 1, named) == ["2", "2"]
+    # Nothing of the outer kernel's own text is another.
+    assert run(path, form.format(5), 1, named) == ["6", "0"]
 
 
-def test_where_nothing_can_be_kept_it_is_compiled_each_time(tmp_path: Path) -> None:
+def test_the_text_of_a_kernel_counts(tmp_path: Path) -> None:
+    path = tmp_path / "kernels_of_a_test.py"
+    assert run(path, "1", 1)[0] == "2"
+    assert run(path, "1", 2)[0] == "3"
+
+
+def test_what_could_change_unnoticed_is_refused() -> None:
+    global STATE
+    STATE = [1]
+    with pytest.raises(TypeError, match="names STATE"):
+
+        @compiled("i8()")
+        def kernel() -> int:
+            return len(STATE)
+
+
+def test_where_nothing_can_be_kept_it_is_compiled_each_time() -> None:
     """As for a service without a home, installed by another user."""
     script = (
-        "import pathlib, rtp.compiled as c\n"
-        "c._directory = lambda function: pathlib.Path('/dev/null/nowhere')\n"
+        "import os, pathlib, rtp.compiled\n"
+        "os.access = lambda *_: False\n"
+        "def nobody(*_): raise RuntimeError('Could not determine home directory.')\n"
+        "pathlib.Path.home = nobody\n"
+        "os.environ.pop('XDG_CACHE_HOME', None)\n"
         "import rtp.octets, numpy\n"
         "print(rtp.octets.word(numpy.array([[0x03020100]], numpy.uint32), 0, 0))\n"
+        "print(sum(rtp.octets.word.stats.cache_hits.values()))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path.cwd())
-    assert done.stdout.split() == [str(0x00010203)]
+    assert done.stdout.split() == [str(0x00010203), "0"]

@@ -357,7 +357,6 @@ class Reception:
         voice.payload_type = payload_type
         if voice.resting:
             return
-        self._types[voice.number] = payload_type
         known = (each for each in audio_formats(voice.settings) if each[0] == payload_type)
         chosen = next(known, (0, "PCMU", 8000))
         clock = chosen[2]
@@ -365,9 +364,11 @@ class Reception:
         bank = self.banks[rate]
         quality, codec = self.qualities[rate], impairment(chosen)
         if voice.bank is bank and voice.clock == clock:
+            self._types[voice.number] = payload_type
             quality.recode(voice.bank_row, codec)
             return
         self._leave_bank(voice)
+        self._types[voice.number] = payload_type
         voice.bank, voice.clock = bank, clock
         voice.bank_row = bank.take()
         bank.open(voice.bank_row, clock)

@@ -46,7 +46,7 @@ from rtp.relay import Heard
 from rtp.table import EARS_AUDIO, StreamTable
 from rtp.telephone_event import EventReceiver, EventSender
 
-PHASES = 4
+PHASES = 8
 FRAME_SECONDS = 0.02
 EXPIRE_FRAMES = 5  # lost ends of digits, and files, are looked after so often
 PAUSE_SECONDS = 0.5  # of a "," among digits
@@ -54,7 +54,7 @@ MIN_TONE_MS = 80  # an in-band digit that stands for an event lasts so long at l
 PHASE_FILL = 320
 """Voices in a phase before the next one is begun: a phase costs the process a wake-up, for one or for many. So many are
 2 ms of work; one whose codec is dear counts for several (`Voice.weight`)."""
-FILL_ORDER = (0, 2, 1, 3)  # as far apart as can be
+FILL_ORDER = (0, 4, 2, 6, 1, 5, 3, 7)  # as far apart as can be
 
 F32 = npt.NDArray[np.float32]
 I16 = npt.NDArray[np.int16]
@@ -205,7 +205,7 @@ class Mixer:
         return 0
 
     def tick(self, index: int, now: float) -> list[Packets]:
-        """Tick number `index`, 5 ms after the one before: the phase whose turn it is. What comes back lies in buffers
+        """Tick number `index`, 2.5 ms after the one before: the phase whose turn it is. What comes back lies in buffers
         that the phase's next tick writes again."""
         frame = index // PHASES
         begins, self._frame = frame != self._frame, frame

@@ -1,6 +1,6 @@
-"""A quarter of all rooms, worked on together every 20 ms: play out, listen, mix, encode. Pure.
+"""An eighth of all rooms, worked on together every 20 ms: play out, listen, mix, encode. Pure.
 
-Four phases share the 20 ms, 5 ms apart, so that no frame waits for all the others. A phase's rooms are compiled into
+Eight phases share the 20 ms, 2.5 ms apart, so that no frame waits for all the others. A phase's rooms are compiled into
 one plan a bus rate when something changes; a tick then is a fixed row of numpy operations for all of its voices:
 
     jitter buffers -> frames -> sources (silence | voices | players | music | totals) -> signals -> packets

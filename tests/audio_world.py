@@ -40,7 +40,7 @@ OPUS: Format = (96, "opus", 48000)
 EVENTS: Format = (101, "telephone-event", 8000)
 EVENTS_48: Format = (110, "telephone-event", 48000)
 HOST = "192.0.2.1"
-TICK = 0.005
+TICK = 0.0025
 LEVEL = 8000  # of what phones say, peak
 MUSIC_HERTZ = 2300.0
 CODEC_RATES = {"G722": 16000, "opus": 48000}
@@ -306,7 +306,7 @@ class World:
             due = self._due.get(phone.stream, 1)
             if self.tick < due:
                 continue
-            self._due[phone.stream] = self.tick + phone.ptime // 5
+            self._due[phone.stream] = self.tick + round(phone.ptime / 1000 / TICK)
             if phone.talks and self.engine.has(phone.stream):
                 packet = phone.packet()
                 whole = len(packet) > 12

@@ -340,7 +340,7 @@ def test_a_relayed_bridge_is_mixed_while_something_plays_and_relayed_again(
     world = World(studio())
     ann, ben = world.phone(formats[0], 500.0), world.phone(formats[1], 700.0)
     world.engine.bridge(1, 2)
-    world.run(1.0 + at * TICK)
+    world.run(1.0 + at * 2 * TICK)
     relayed = formats[0] == formats[1]
     assert bool(world.engine.mixer.voices) != relayed
     world.do(Play(1, (Tone("1500", seconds=2.0),), stream=1))
@@ -362,7 +362,7 @@ def test_a_call_waiting_tone_is_heard_over_the_call(at: int) -> None:
     world = World(studio())
     ann, ben = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0)
     world.engine.bridge(1, 2)
-    world.run(0.5 + at * TICK)
+    world.run(0.5 + at * 2 * TICK)
     world.do(Play(1, (Tone("1500", seconds=0.8),), stream=1, over=True, gain=0.25))
     world.run(0.8)
     hears(ann, ben, among=(ann, ben))

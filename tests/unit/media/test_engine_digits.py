@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from audio_world import EVENTS, EVENTS_48, G722, OPUS, PCMA, PCMU, Phone, World, studio, tone_level, tones_code
+from audio_world import EVENTS, EVENTS_48, G722, OPUS, PCMA, PCMU, TICK, Phone, World, studio, tone_level, tones_code
 
 from media.audio_commands import Detect, Play, SendDigits, SetRoom, Tone
 from media.commands import Format
@@ -32,7 +32,7 @@ def test_digits_sent_are_seen_once_by_the_other_side(partner: Format, at: int) -
     world = World(studio())
     ann, ben = world.phone(PCMU, 500.0), world.phone(partner, 700.0)
     world.engine.bridge(1, 2)
-    world.run(0.5 + at * 0.005)
+    world.run(0.5 + at * 2 * TICK)
     world.do(SendDigits(1, "12,#"))
     world.run(2.5)
     assert received(ann) == "12#"

@@ -125,7 +125,7 @@ def test_music_is_heard_by_all_at_the_same_moment_and_read_once() -> None:
     payloads = [[each.payload for each in phone.packets[5:40]] for phone in phones]
     assert payloads[0] == payloads[1] == payloads[2]
     world.do(StopPlay(1), StopPlay(2), StopPlay(3))
-    world.run(4 * TICK)
+    world.run(8 * TICK)
     assert sorted(world.ended) == [(1, "stopped"), (2, "stopped"), (3, "stopped")]
     assert world.engine.mixer.idle
 

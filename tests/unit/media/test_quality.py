@@ -11,6 +11,7 @@ import pytest
 from media.audio_commands import Quality, SetVolume
 from media.commands import Format, MediaAddress, StreamClosed, StreamSettings, StreamStats
 from media.engine import MediaEngine
+from media.mixer import FRAME_SECONDS, PHASES
 from media.quality import impairment
 from rtp import emodel, rtcp, rtcp_xr
 from rtp.address import FAMILY_V4, sockaddr
@@ -46,10 +47,10 @@ class Calls:
                     self.slots.put(head + bytes(160), sockaddr("192.0.2.1", 4000 + 2 * stream), 1)
             self.sent += 1
             self.engine.packets(self.slots, self.now)
-            for _ in range(4):
+            for _ in range(PHASES):
                 self.engine.mix(self.tick, self.now)
                 self.tick += 1
-                self.now += 0.005
+                self.now += FRAME_SECONDS / PHASES
             if self.sent % 12 == 0:
                 reports = self.engine.tick(self.now)
                 for at in range(reports.count):

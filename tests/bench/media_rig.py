@@ -135,7 +135,7 @@ class Rig:
         silent: bool = False,
         said: Path | None = None,
     ) -> Run:
-        """`mark`: it counts anew where the measured seconds begin; `said`: payloads other than the usual ones."""
+        """`mark`: it is told where the measured seconds begin and end; `said`: payloads other than the usual ones."""
         generator = self.program("audio/load_generator.c")
         shape = [str(self.first_port), str(seconds), str(WARM_SECONDS), str(said or self.payloads), str(int(stamped))]
         with running(command) as (process, streams, told):
@@ -152,6 +152,8 @@ class Rig:
                 os.kill(process.pid, signal.SIGUSR1)
             end = _expect(load.stdout.readline(), r"end sent (\d+) received (\d+) cpu_us (\d+) lag_us (\d+)")
             cpu = cpu_seconds(process.pid) - before
+            if mark:
+                os.kill(process.pid, signal.SIGUSR1)
             rest = load.stdout.read()
             load.wait()
             if process.poll() is not None:

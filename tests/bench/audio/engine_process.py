@@ -3,8 +3,9 @@
 usage: engine_process CASE UNITS FIRST_PORT DIRECTORY
 
 Streams are arranged as the case says, for UNITS calls, conferences or listeners; stream i's peer is where
-audio/load_generator.c has it. Prints "PORT SET" for each, as the load reads it, then "ready". On SIGUSR1 what was
-counted begins anew; on SIGTERM it prints "lateness" with the driver's histogram, and "skipped N", and ends.
+audio/load_generator.c has it. Prints "PORT SET" for each, as the load reads it, then "ready". On SIGUSR1 the
+measured seconds begin, on the next one they end; on SIGTERM it prints "lateness" with the histogram of them, and
+"skipped N", and ends.
 """
 
 from __future__ import annotations
@@ -98,6 +99,8 @@ class Bench:
         )
         settings = MediaSettings(rtp_ports=RTP_PORTS, shared_ports=SHARED_PORTS, hosts=("127.0.0.1",))
         self.media = InProcessMedia(settings, self.told, studio)
+        self.lateness: list[int] = []
+        self.skipped = 0
 
     def told(self) -> None:
         """What went wrong spoils the figures."""
@@ -126,7 +129,7 @@ class Bench:
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stopped.set)
-        loop.add_signal_handler(signal.SIGUSR1, self.anew)
+        loop.add_signal_handler(signal.SIGUSR1, self.mark)
         media, size = self.media, len(self.case.formats)
         media.start()
         for stream in range(self.units * size):
@@ -141,11 +144,13 @@ class Bench:
         gc.set_threshold(*GC_THRESHOLDS)
         print("ready", flush=True)
         await stopped.wait()
-        print("lateness", *media.lateness)
-        print("skipped", media.skipped, flush=True)
+        print("lateness", *self.lateness)
+        print("skipped", self.skipped, flush=True)
         media.stop()
 
-    def anew(self) -> None:
+    def mark(self) -> None:
+        """Take what has been counted since the last mark, and count anew."""
+        self.lateness, self.skipped = list(self.media.lateness), self.media.skipped
         self.media.lateness[:] = [0] * len(self.media.lateness)
         self.media.skipped = 0
 

@@ -27,7 +27,8 @@ CALLS = 1000
 BUSY = 0.8  # of the core
 NEAR = 0.05  # is near enough
 SEARCHES = 4  # runs that only look for the number of conferences
-ATTEMPTS = 16
+ATTEMPTS = 20
+RECENT = 3  # runs that tell what a conference costs now
 FIRST_CONFERENCES = 400
 MOST_CONFERENCES = 3000
 TICK_US = 5000
@@ -40,20 +41,19 @@ BUDGET_P999_MS = 15.0
 def runs_at_load(rig: Rig, seconds: float) -> list[tuple[int, Run]]:
     """Runs in which the engine was busy for `BUSY` of the time, each with its number of conferences. The machine's own
     speed moves from one run to the next: one that missed says how many the next should have."""
-    count, found = FIRST_CONFERENCES, []
+    count = FIRST_CONFERENCES
+    found: list[tuple[int, Run]] = []
+    costs: list[float] = []
     for attempt in range(ATTEMPTS):
         run = rig.engine("conf3", count, seconds if attempt >= SEARCHES else SEARCH_SECONDS)
         busy = run.cpu / run.seconds
-        near = abs(busy - BUSY) < NEAR
-        if near and attempt >= SEARCHES:
+        costs.append(busy / count)
+        if abs(busy - BUSY) < NEAR and attempt >= SEARCHES:
             found.append((count, run))
             if len(found) == RUNS:
                 break
-        if not near:
-            # Not the whole way: ticks cost something without a conference, too.
-            pace = 0.5 if attempt >= SEARCHES else 0.8
-            wanted = round(count * min(BUSY / max(busy, 0.05), 3.0) ** pace)
-            count = max(1, min(MOST_CONFERENCES, wanted))
+        else:
+            count = max(1, min(MOST_CONFERENCES, round(BUSY / statistics.median(costs[-RECENT:]))))
     return found
 
 

@@ -433,6 +433,7 @@ class Reception:
             columns.due,
             columns.delay,
             bank.longest,
+            columns.tick,
             columns.frames,
             concealer.ages,
             concealer.frames,

@@ -9,7 +9,17 @@ import numpy as np
 
 from media.codecs.table import DECODE
 from rtp.compiled import compiled
-from rtp.playout_columns import FRAME_SECONDS, MISSING, RING, RING_MASK, WHOLE
+from rtp.playout_columns import (
+    CALM_TICKS,
+    FORCE_TICKS,
+    FRAME_SECONDS,
+    HURRY_TICKS,
+    MISSING,
+    RING,
+    RING_MASK,
+    SILENT_RMS,
+    WHOLE,
+)
 from rtp.playout_loop import ODD, regular
 from rtp.relay_loop import HEADER
 from rtp.table import WHOLE as STREAMS
@@ -20,7 +30,8 @@ TABLE_KINDS = {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}
 
 _LOUDEST = -32767  # MISSING stands for "nothing there"
 _SSRC = STREAMS["ssrc"]
-_HEAD, _BUSY = WHOLE["head"], WHOLE["busy"]
+_HEAD, _BUSY, _BEGIN, _TOP = WHOLE["head"], WHOLE["busy"], WHOLE["begin"], WHOLE["top"]
+_RUN, _PENDING, _SPARE, _CHANGED = WHOLE["run"], WHOLE["pending"], WHOLE["spare"], WHOLE["changed"]
 _MU, _A = DECODE["PCMU"], DECODE["PCMA"]
 
 
@@ -114,8 +125,34 @@ def heard(
     return left
 
 
+@compiled("b1(i2[::1])")
+def _silent(frame: Any) -> bool:
+    energy = 0.0
+    for sample in range(len(frame)):
+        energy += np.float64(frame[sample]) * np.float64(frame[sample])
+    return bool(energy < SILENT_RMS * SILENT_RMS * len(frame))
+
+
+@compiled("b1(i8[:, ::1], f8[::1], i8, i2[::1], f8, i8)")
+def _waits(whole: Any, delay: Any, row: int, frame: Any, longest: float, tick: int) -> bool:
+    """Whether nothing is to be done about a row that plays whole frames, though it is noted as busy: frames are spare,
+    but this is not the moment to drop one (`rtp.playout`)."""
+    head = whole[_HEAD, row]
+    if whole[_BEGIN, row] > head or whole[_PENDING, row] > 0 or whole[_RUN, row] > 0:
+        return False
+    if whole[_SPARE, row] == 0:
+        whole[_BUSY, row] = 0
+        return True
+    n = len(frame)
+    waited = tick - whole[_CHANGED, row]
+    most = longest - n
+    if delay[row] > most and whole[_TOP, row] - head * n > most:
+        return bool(waited < HURRY_TICKS)
+    return bool(waited < CALM_TICKS or (waited < FORCE_TICKS and not _silent(frame)))
+
+
 @compiled(
-    "i8(i8[::1], i8[::1], u1[::1], i8[:, ::1], f8[::1], f8[::1], f8, i2[:, ::1], i8[::1], i2[:, ::1], i8[::1],"
+    "i8(i8[::1], i8[::1], u1[::1], i8[:, ::1], f8[::1], f8[::1], f8, i8, i2[:, ::1], i8[::1], i2[:, ::1], i8[::1],"
     " f4[:, ::1], i8[::1], f8)"
 )
 def play(
@@ -126,6 +163,7 @@ def play(
     due: Any,
     delay: Any,
     longest: float,
+    tick: int,
     frames: Any,
     ages: Any,
     history: Any,
@@ -137,7 +175,8 @@ def play(
     """The next frame of each of these rows of a bank into `out` (k, n), where it is whole and nothing is to be adapted;
     `near` lists the others by their index, untouched. How many they are.
 
-    `numbers`: the rows in the stream table, for `noisy`. Of the bank: `frames` (rows * RING, n), the `longest` delay.
+    `numbers`: the rows in the stream table, for `noisy`. Of the bank: `frames` (rows * RING, n), the `longest` delay,
+    its `tick`.
     Of the concealment: `ages`, not 0 while it goes on; `history` (rows * HISTORY, n), and a row's `oldest` frame in it.
     """
     kept = len(history) // len(oldest)
@@ -150,7 +189,9 @@ def play(
         least = np.int16(0)
         for sample in range(len(frame)):
             least = min(least, frame[sample])
-        plain = least != MISSING and whole[_BUSY, row] == 0 and delay[row] <= longest
+        plain = least != MISSING and delay[row] <= longest
+        if plain and whole[_BUSY, row] != 0:
+            plain = _waits(whole, delay, row, frame, longest, tick)
         if not plain or ages[row] != 0 or noisy[numbers[index]] != 0:
             near[left] = index
             left += 1

@@ -27,15 +27,19 @@ from rtp.playout_arrival import MARGIN_SECONDS, MAX_DELAY_SECONDS, Arrivals
 from rtp.playout_bursts import losses
 from rtp.playout_columns import (
     BUCKETS,
+    CALM_TICKS,
     F64,
     FAR,
+    FORCE_TICKS,
     FRAME_SECONDS,
+    HURRY_TICKS,
     I16,
     I64,
     INITIAL_ROWS,
     MISSING,
     RING,
     RING_MASK,
+    SILENT_RMS,
     Bool,
     PlayoutColumns,
 )
@@ -43,10 +47,6 @@ from rtp.playout_columns import (
 ROLL_TICKS = 100  # a part of the window: 2 s, the whole window 8 s
 IDLE_FRAMES = 10  # missing in a row with nothing behind them: concealment has been silent for long
 INSERT_TICKS = 4  # between insertions in speech: 25 % slower is hardly noticed
-CALM_TICKS = 10  # between drops of silent frames
-FORCE_TICKS = 500  # a drop that has waited so long for silence is made anyway
-HURRY_TICKS = 2  # between drops while the delay is above its maximum
-SILENT_RMS = 130.0  # -48 dBov: below any speech, above the noise of a line
 
 _MISSING = np.array(MISSING, np.int16)
 _LOUDEST = np.array(-32767, np.int16)

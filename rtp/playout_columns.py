@@ -23,6 +23,10 @@ RING_MASK = RING - 1
 MISSING = -32768  # a sample that was not received; G.711 never decodes to it, other decoders are clipped to -32767
 BUCKETS = 4  # the window in which lateness is remembered, in parts
 FAR = 1 << 60  # beyond every position
+CALM_TICKS = 10  # between drops of silent frames
+FORCE_TICKS = 500  # a drop that has waited so long for silence is made anyway
+HURRY_TICKS = 2  # between drops while the delay is above its maximum
+SILENT_RMS = 130.0  # -48 dBov: below any speech, above the noise of a line
 INITIAL_ROWS = 16  # doubled whenever all are taken
 
 

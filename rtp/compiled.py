@@ -6,7 +6,7 @@ one piece, and it says packet by packet what is done.
 
 Kernels are plain functions of numbers and arrays, with their types given, so that nothing is compiled in the middle of
 a call. The result is kept on disk, in the package or, where that can't be written, in the user's cache: the first
-start after an installation or a change compiles (half a minute; `make setup` has done it), later ones load. Indexes
+start after an installation or a change compiles (20 seconds; `make setup` has done it), later ones load. Indexes
 are checked: what a peer sends can't make a loop write beside its columns.
 
 numba's own cache notices a change of the kernel's file only. Here its directory bears a digest of everything the code

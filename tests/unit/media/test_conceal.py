@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from media.conceal import Concealer
+from media.conceal_loop import MOST_SEARCHES
 
 Samples = npt.NDArray[np.int16]
 
@@ -156,6 +157,25 @@ def test_many_rows_are_concealed_as_each_is_alone(rate: int) -> None:
     for row in range(count):
         assert (played[row] == heard(signals[row], lost[row], rate)).all()
     assert (played != np.where(lost, 0, signals)).any(axis=1).all()
+
+
+def test_where_everybody_loses_a_frame_the_last_pitches_do() -> None:
+    """What is sought in a call is bounded; the rows beyond are concealed all the same."""
+    count, n = MOST_SEARCHES + 40, 160
+    concealer = Concealer(8000)
+    rows = np.arange(count)
+    voice = (8000 * np.sin(2 * np.pi * 125 * np.arange(10 * n) / 8000)).astype(np.int16)
+    for row in rows.tolist():
+        concealer.reset(row)
+    for k in range(9):
+        heard = np.tile(voice[k * n : k * n + n], (count, 1))
+        concealer.heard(rows, heard)
+    lost = np.zeros((count, n), np.int16)
+    concealer.conceal(rows, lost, np.ones(count, np.bool_), np.ones((count, n), np.bool_))
+    energy = (lost.astype(float) ** 2).mean(axis=1)
+    assert np.abs(lost[: MOST_SEARCHES - 1] - lost[0]).max() <= 1
+    assert (lost[MOST_SEARCHES:] != lost[0]).any()
+    assert energy[MOST_SEARCHES:].min() > 0.25 * energy[0]
 
 
 def test_an_erasure_without_end_stays_silent_and_what_follows_is_heard() -> None:

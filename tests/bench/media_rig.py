@@ -95,8 +95,9 @@ class Rig:
             self._programs[source] = binary
         return self._programs[source]
 
-    def engine(self, case: str, units: int, seconds: float, stamped: bool = False) -> Run:
-        """The engine with so many units of a case (audio/engine_process.py)."""
+    def engine(self, case: str, units: int, seconds: float, stamped: bool = False, warm: float = WARM_SECONDS) -> Run:
+        """The engine with so many units of a case (audio/engine_process.py), measured when so many seconds have passed
+        since all began at once."""
         with tempfile.TemporaryDirectory(dir=self.directory) as where:
             arguments = [case, str(units), str(self.first_port), where]
             command = [sys.executable, "-m", "tests.bench.audio.engine_process", *arguments]
@@ -104,9 +105,9 @@ class Rig:
             if suite:
                 said = Path(where) / "sealed"
                 streams = units * len(CASES[case].formats)
-                rounds = round((WARM_SECONDS + seconds) * payloads.FRAMES_PER_SECOND) + 1
+                rounds = round((warm + seconds) * payloads.FRAMES_PER_SECOND) + 1
                 payloads.write(said, sealed(suite, streams, rounds))
-            return self._run(command, seconds, stamped, mark=True, said=said)
+            return self._run(command, seconds, stamped, mark=True, said=said, warm=warm)
 
     def relay_reference(self, calls: int, seconds: float, stamped: bool = False) -> Run:
         """The relay in C."""
@@ -134,10 +135,11 @@ class Rig:
         mark: bool = False,
         silent: bool = False,
         said: Path | None = None,
+        warm: float = WARM_SECONDS,
     ) -> Run:
         """`mark`: it is told where the measured seconds begin and end; `said`: payloads other than the usual ones."""
         generator = self.program("audio/load_generator.c")
-        shape = [str(self.first_port), str(seconds), str(WARM_SECONDS), str(said or self.payloads), str(int(stamped))]
+        shape = [str(self.first_port), str(seconds), str(warm), str(said or self.payloads), str(int(stamped))]
         with running(command) as (process, streams, told):
             load = subprocess.Popen(
                 pinned(LOAD_CORE, [str(generator), *shape]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -173,7 +173,7 @@ class Relay:
             self._take(slots, lanes.index[:count], ALL, now)
         else:
             sweep(
-                count,
+                lanes.index[:count],
                 slots.native,
                 slots.lengths,
                 now,

@@ -228,11 +228,11 @@ def take(
 
 
 @compiled(
-    "void(i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], u2[:, ::1],"
+    "void(i8[::1], u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], u2[:, ::1],"
     " u8[:, ::1], u8[::1], u8[::1], i8[::1], u8[::1], u8[:, ::1])"
 )
 def sweep(
-    count: int,
+    at: Any,
     words: Any,
     lengths: Any,
     now: float,
@@ -250,19 +250,9 @@ def sweep(
     secrets: Any,
     addresses: Any,
 ) -> None:
-    """Find the rows of the first `count` slots, and relay what is regular."""
-    for slot in range(count):
-        row = _row_of(slot, names, sockets, keys, values, secrets, addresses)
-        lanes[ROW, slot] = row
-        if held[row] == batch and row != NOBODY:
-            _leave(slot, row, words, lanes, counts, held, batch)
-            continue
-        ahead = nearest16(word(words, slot, 0) - whole[_TOP, row])
-        regular = word(words, slot, 2) == whole[_EXPECT, row] and -MAX_MISORDER < ahead <= MAX_DROPOUT
-        if regular and words[slot, 0] & 0xFF == 0x80 and HEADER <= lengths[slot] < SLOT:
-            _relay(slot, row, ahead, words, lengths, now, lanes, counts, whole, real, payload)
-        else:
-            _leave(slot, row, words, lanes, counts, held, batch)
+    """Find the rows of these slots, the first ones in order, and relay what is regular."""
+    find(len(at), lanes, names, sockets, keys, values, secrets, addresses)
+    take(at, ALL, words, lengths, now, lanes, counts, held, batch, whole, real, payload)
 
 
 class Lanes:

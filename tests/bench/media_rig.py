@@ -24,7 +24,7 @@ from tests.bench.rig import LOAD_CORE, SWITCH_CORE, cpu_seconds, free_ports, pin
 
 WARM_SECONDS = 1.0
 MISSING = 0.01  # of the packets that should come back
-TICK_US = 6000  # as media.client.TICK_SECONDS
+TICK_US = 6000  # as media.driver.TICK_SECONDS
 FLAT = 0.5  # of the packets may be pauses between sounds; more, and what was measured was no audio
 HERE = Path(__file__).parent
 

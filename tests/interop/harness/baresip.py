@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -203,12 +204,11 @@ class Phone:
 
     def _read(self) -> None:
         assert self._socket is not None
-        self._socket.settimeout(0.001)
-        try:
-            while data := self._socket.recv(65536):
-                self._received += data
-        except TimeoutError:
-            pass  # nothing more for now
+        while select.select([self._socket], [], [], 0.001)[0]:
+            data = self._socket.recv(65536)
+            if not data:
+                break  # the telephone is gone
+            self._received += data
         while b":" in self._received:
             length, _, rest = self._received.partition(b":")
             if len(rest) <= int(length):

@@ -1,23 +1,35 @@
 """UDP sockets read and written many packets at a time: recvmmsg and sendmmsg of libc on preallocated columns.
 
-The only file of `rtp` that does I/O. Every iovec, msghdr and sockaddr is prepared once; a wake-up asks the
-kernel which sockets are ready, and drains them into one `Slots`.
+The only file of `rtp` that does I/O, by the loops of rtp/batch_loop.py. Every iovec, msghdr and sockaddr is prepared
+once; a wake-up asks the kernel which sockets are ready, and drains them into one `Slots`.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import resource
 import select
 import socket
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from rtp.address import FAMILY_V4, SOCKADDR, family_of
-from rtp.batch_loop import lay_out, note
+from rtp.batch_loop import (
+    COUNT,
+    COUNT_V4,
+    EVENT_WORDS,
+    FAILED,
+    FULL,
+    MORE,
+    MSGHDR_OCTETS,
+    REFUSED,
+    SENT,
+    deliver,
+    drain,
+)
 from rtp.columns import SLOT, SLOTS, Slots
 
 RECEIVE_BUFFER = 4 << 20  # octets asked for per socket: a second of 200 streams while the process is held up
@@ -33,21 +45,16 @@ _MMSGHDR = np.dtype(
         "names": ["name", "namelen", "iov", "iovlen", "control", "controllen", "flags", "len"],
         "formats": ["u8", "u4", "u8", "u8", "u8", "u8", "i4", "u4"],
         "offsets": [0, 8, 16, 24, 32, 40, 48, 56],
-        "itemsize": 64,
+        "itemsize": MSGHDR_OCTETS,
     }
 )
-_MSGHDR_OCTETS = 64
 _IOVEC_OCTETS = 16
 
+_FEW = 64  # places in a new column
+
 I64 = npt.NDArray[np.int64]
-
-# PyDLL keeps the interpreter's lock: the calls never block, and giving the lock away could cost a switch interval.
-_libc = ctypes.PyDLL(None, use_errno=True)
-_recvmmsg = _libc.recvmmsg
-_recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
-_sendmmsg = _libc.sendmmsg
-_sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
-
+Bool = npt.NDArray[np.bool_]
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 SPARE_DESCRIPTORS = 1024  # for everything else in the process: signalling, files, databases
 
@@ -78,11 +85,13 @@ class BatchSockets:
         self._slots = slots
         self._epoll = select.epoll()
         self._sockets: list[socket.socket | None] = [None]  # index 0 stays empty: an unset column is 0
-        self._fds: list[int] = [-1]
-        self._index_of: dict[int, int] = {}
-        self._controls: npt.NDArray[np.bool_] = np.zeros(64, np.bool_)
-        self._v6: list[bool] = [False]
+        # By a socket's index: its descriptor, whether it is one of IPv6, whether RTCP comes by it.
+        self._descriptors: I64 = np.full(_FEW, -1, np.int64)
+        self._six: Bool = np.zeros(_FEW, np.bool_)
+        self._controls: Bool = np.zeros(_FEW, np.bool_)
+        self._indexes: I64 = np.zeros(_FEW, np.int64)  # by descriptor
         self._any_v6 = False
+        self._open = 0
         self._free: list[int] = []
         capacity = slots.capacity
         self._in = np.zeros(capacity, _MMSGHDR)
@@ -100,9 +109,10 @@ class BatchSockets:
         self._out["iov"] = self._out_iov.ctypes.data + place * np.uint64(_IOVEC_OCTETS)
         self._out["iovlen"] = 1
         self._out_at: int = self._out.ctypes.data
+        self._events = np.zeros((capacity, EVENT_WORDS), np.uint32)
+        self._received: I64 = np.zeros(4, np.int64)
+        self._sent: I64 = np.zeros(3, np.int64)
         # Views made once: a field of a record array costs more than the arithmetic on it.
-        self._ready: I64 = np.zeros(capacity, np.int64)
-        self._counts: I64 = np.zeros(capacity, np.int64)
         self._places: I64 = np.zeros(MAX_SOCKETS + 1, np.int64)
         self._runs: I64 = np.zeros((2, capacity), np.int64)
         self._in_length = self._in["len"]
@@ -115,12 +125,12 @@ class BatchSockets:
         return self._epoll.fileno()
 
     def __len__(self) -> int:
-        return len(self._index_of)
+        return self._open
 
     def open(self, host: str, port: int, control: bool) -> int:
         """Bind a socket; its index. `control`: what comes by it is RTCP. Raises OSError."""
         family = socket.AF_INET if family_of(host) == FAMILY_V4 else socket.AF_INET6
-        if len(self._index_of) >= MAX_SOCKETS - 1:
+        if self._open >= MAX_SOCKETS - 1:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         new = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
@@ -142,16 +152,17 @@ class BatchSockets:
         else:
             index = len(self._sockets)
             self._sockets.append(None)
-            self._fds.append(-1)
-            if index == len(self._controls):
-                self._controls = np.concatenate((self._controls, np.zeros(index, np.bool_)))
-            self._v6.append(False)
+        descriptor = new.fileno()
+        self._indexes = _long_enough(self._indexes, descriptor, 0)
+        self._descriptors = _long_enough(self._descriptors, index, -1)
+        self._six, self._controls = _long_enough(self._six, index, 0), _long_enough(self._controls, index, 0)
         self._sockets[index] = new
-        self._fds[index] = new.fileno()
+        self._indexes[descriptor] = index
+        self._descriptors[index] = descriptor
         self._controls[index] = control
-        self._v6[index] = family == socket.AF_INET6
-        self._any_v6 = self._any_v6 or self._v6[index]
-        self._index_of[new.fileno()] = index
+        self._six[index] = family == socket.AF_INET6
+        self._any_v6 = self._any_v6 or family == socket.AF_INET6
+        self._open += 1
         return index
 
     def close(self, index: int) -> None:
@@ -159,14 +170,14 @@ class BatchSockets:
         if closing is None:
             return
         self._epoll.unregister(closing.fileno())
-        del self._index_of[closing.fileno()]
         closing.close()
         self._sockets[index] = None
-        self._fds[index] = -1
+        self._descriptors[index] = -1
+        self._open -= 1
         self._free.append(index)
 
     def close_all(self) -> None:
-        for index in list(self._index_of.values()):
+        for index in range(1, len(self._sockets)):
             self.close(index)
         self._epoll.close()
 
@@ -176,54 +187,29 @@ class BatchSockets:
 
         The kernel lists ready sockets in turn, so that one with more than its share does not keep others from theirs.
         """
-        slots = self._slots
-        slots.count = slots.count_v4 = 0
-        capacity = min(limit, slots.capacity)
-        self.more = False
-        ready = self._epoll.poll(0, capacity)
-        if not ready:
-            return 0
-        indexes = [self._index_of[fd] for fd, _ in ready]
-        if self._any_v6:
-            indexes.sort(key=self._v6.__getitem__)
-        share = max(MIN_SHARE, capacity // len(ready))
-        at = 0
-        fds, base = self._fds, self._in_at
-        listed, counts = self._ready, self._counts
-        for place, index in enumerate(indexes):
-            room = capacity - at
-            if room > share:
-                room = share
-            got: int = _recvmmsg(fds[index], base + at * _MSGHDR_OCTETS, room, 0, None) if room else 0
-            if got < 0:
-                got = 0
-                # An ICMP error or a spurious wake-up: nothing was read.
-                if ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
-                    self.counters["receive_failed"] += 1
-            listed[place] = index
-            counts[place] = got
-            if got == room:
-                self.more = True
-            at += got
-        slots.count = slots.count_v4 = at
-        if self._any_v6:
-            four = [place for place, index in enumerate(indexes) if not self._v6[index]]
-            slots.count_v4 = int(counts[four].sum())
-        if at:
-            note(
-                len(indexes),
-                listed,
-                counts,
-                self._in_length,
-                self._controls,
-                slots.lengths,
-                slots.sockets,
-                slots.control,
-            )
-            if self._any_v6:
-                # The kernel wrote how long each name is: a slot that held an IPv4 one has room for IPv6 again.
-                self._in_namelen[:at] = SOCKADDR
-        return at
+        slots, told = self._slots, self._received
+        drain(
+            self._epoll.fileno(),
+            min(limit, slots.capacity),
+            MIN_SHARE,
+            self._events,
+            self._indexes,
+            self._descriptors,
+            self._six,
+            self._controls,
+            self._any_v6,
+            self._in_at,
+            self._in_length,
+            self._in_namelen,
+            slots.lengths,
+            slots.sockets,
+            slots.control,
+            told,
+        )
+        slots.count, slots.count_v4 = int(told[COUNT]), int(told[COUNT_V4])
+        self.more = bool(told[MORE])
+        self.counters["receive_failed"] += int(told[FAILED])
+        return slots.count
 
     def send(
         self,
@@ -239,11 +225,11 @@ class BatchSockets:
         SOCKADDR times the row behind address `names_at` and is as long as `name_lengths` says; to one of no length
         nothing is sent. How many the kernel took; what it refuses is counted.
         """
-        sent = 0
-        capacity = self._slots.capacity
+        capacity, told = self._slots.capacity, self._sent
+        told[:] = 0
         for begin in range(0, len(at), capacity):
             try:
-                runs = lay_out(
+                deliver(
                     begin,
                     min(len(at), begin + capacity),
                     data,
@@ -258,36 +244,20 @@ class BatchSockets:
                     self._out_namelen,
                     self._places,
                     self._runs,
+                    self._descriptors,
+                    self._out_at,
+                    told,
                 )
             except IndexError:
                 self._places[:] = 0  # as the next call wants it
                 raise
-            done = 0
-            for index, want in zip(*self._runs[:, :runs].tolist(), strict=True):
-                sent += self._send_by(self._fds[index], done, want)
-                done += want
-        return sent
+        self.counters["send_full"] += int(told[FULL])
+        self.counters["send_failed"] += int(told[REFUSED])
+        return int(told[SENT])
 
-    def _send_by(self, fd: int, start: int, count: int) -> int:
-        """Send `count` prepared messages by one socket. A message that the kernel refuses is skipped."""
-        sent = 0
-        while count:
-            got: int = _sendmmsg(fd, self._out_at + start * _MSGHDR_OCTETS, count, 0)
-            if got == count:
-                return sent + got
-            if got > 0:
-                sent += got
-                start += got
-                count -= got
-                continue
-            problem = ctypes.get_errno()
-            if problem == errno.EINTR:
-                continue
-            if problem in (errno.EAGAIN, errno.ENOBUFS):
-                # The socket's buffer is full: audio that waits is of no use to anybody.
-                self.counters["send_full"] += count
-                return sent
-            self.counters["send_failed"] += 1
-            start += 1
-            count -= 1
-        return sent
+
+def _long_enough(column: npt.NDArray[_Kind], index: int, fill: int) -> npt.NDArray[_Kind]:
+    """The column, or a longer one that has this index, too."""
+    if index < len(column):
+        return column
+    return np.concatenate((column, np.full(max(len(column), index + 1 - len(column)), fill, column.dtype)))

@@ -21,16 +21,18 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core import sigutils
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _OPTIONS: Final[dict[str, Any]] = {"boundscheck": True, "error_model": "numpy"}
 _digests: dict[int, str] = {}
 """Of every kernel, by the identity of what stands in its place."""
+_externals: list[Callable[..., Any]] = []  # kept, so that no other object gets the identity of one
 
 
 def compiled(signature: str) -> Callable[[_Function], _Function]:
@@ -54,6 +56,16 @@ def compiled(signature: str) -> Callable[[_Function], _Function]:
         return kept
 
     return compile_
+
+
+def external(symbol: str, signature: str) -> Callable[..., Any]:
+    """A function of the C library, for kernels to call with numbers where it takes addresses."""
+    read, types = cast("Any", sigutils), cast("Any", numba.types)
+    arguments, result = read.normalize_signature(signature)
+    found: Callable[..., Any] = types.ExternalFunction(symbol, result(*arguments))
+    _digests[id(found)] = f"{symbol} {signature}"
+    _externals.append(found)
+    return found
 
 
 def _directory(function: Callable[..., Any], digest: str) -> Path | None:

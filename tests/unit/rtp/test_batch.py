@@ -180,6 +180,33 @@ def test_indexes_of_closed_sockets_are_used_again(sockets: tuple[BatchSockets, S
     assert index != 0
 
 
+def test_nothing_leaves_by_a_socket_that_is_closed(sockets: tuple[BatchSockets, Slots]) -> None:
+    batch, slots = sockets
+    opened = [bound(batch, "127.0.0.1")[0] for _ in range(70)]
+    batch.close(opened[-1])
+    a = endpoint("127.0.0.1")
+    to = sockaddr("127.0.0.1", a.getsockname()[1])
+    slots.put(b"packet", to, 1)
+    assert send(batch, slots, [(0, opened[-1], to), (0, 100, to), (0, opened[0], to)]) == 1
+    assert batch.counters["send_failed"] == 2
+    assert a.recv(100) == b"packet"
+    a.close()
+
+
+def test_what_is_left_behind_is_told(sockets: tuple[BatchSockets, Slots]) -> None:
+    batch, slots = sockets
+    (first, port), (second, port_second) = (bound(batch, "127.0.0.1") for _ in range(2))
+    sender = endpoint("127.0.0.1")
+    for n in range(5):
+        sender.sendto(bytes([n]), ("127.0.0.1", port))
+    sender.sendto(b"other", ("127.0.0.1", port_second))
+    assert batch.receive(3) == 3
+    assert batch.more
+    assert [batch.receive(20), batch.more] == [3, False]
+    assert sorted(slots.sockets[:3].tolist()) == [first, first, second]
+    sender.close()
+
+
 def test_a_port_that_is_taken_is_an_error_and_leaks_nothing(sockets: tuple[BatchSockets, Slots]) -> None:
     batch, _ = sockets
     taken = endpoint("127.0.0.1")

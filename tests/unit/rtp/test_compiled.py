@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtp.batch_loop import note
-from rtp.compiled import compiled
+from rtp.compiled import compiled, external
+from rtp.playout_columns import PlayoutColumns
+from rtp.playout_loop import arrive
 
 STEP = 3
 TABLE = np.arange(4)
@@ -25,6 +27,14 @@ def stepped(number: int) -> int:
 @compiled("i8(i8[::1], i8)")
 def picked(column: np.ndarray, at: int) -> int:
     return column[at] + TABLE[at] + stepped(0)
+
+
+_getpid = external("getpid", "i4()")
+
+
+@compiled("i8()")
+def asked() -> int:
+    return int(_getpid())
 
 
 MODULE = """
@@ -62,10 +72,16 @@ def test_what_lies_beside_a_column_is_never_touched(at: int) -> None:
         picked(np.array([10, 20]), at)
 
 
-def test_a_kernel_of_the_relay_refuses_more_than_there_is_room_for() -> None:
-    slots, one, received = np.zeros(2, np.int64), np.zeros(1, np.int64), np.zeros(8, np.uint32)
+def test_a_kernel_of_the_jitter_buffer_refuses_rows_that_are_not_there() -> None:
+    columns, one, out = PlayoutColumns(8000, 2), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    bank = columns.whole, columns.lows, columns.delay, columns.due, 0, 160, 0.0, out, out
+    assert arrive(one, one, one, one + 160, *bank) == 1
     with pytest.raises(IndexError):
-        note(1, one, one + 3, received, np.zeros(1, bool), slots, slots.view(np.uint64), np.zeros(2, bool))
+        arrive(one + 2, one, one, one + 160, *bank)
+
+
+def test_functions_of_the_c_library_are_called() -> None:
+    assert asked() == os.getpid()
 
 
 def test_other_types_than_the_stated_ones_are_refused() -> None:

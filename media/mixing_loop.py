@@ -6,49 +6,54 @@ from typing import Any
 
 import numpy as np
 
-from media.codecs.table import ENCODE
-from media.reception_loop import L16, PCMA, PCMU
+from media.codecs.table_loop import L16, encode
 from rtp.compiled import compiled
 from rtp.octets import put_word
 from rtp.relay_loop import HEADER
 from rtp.table import REAL, WHOLE
 
-_MU, _A = ENCODE["PCMU"], ENCODE["PCMA"]
 _OWN_TOP, _OWN_STAMP, _OWN_SSRC = WHOLE["own_top"], WHOLE["own_stamp"], WHOLE["own_ssrc"]
 _SENT, _SENT_OCTETS = WHOLE["sent"], WHOLE["sent_octets"]
 _OWN_AT = REAL["own_at"]
 _LOUDEST = np.float32(32767.0)  # -32768 stands for "nothing there" elsewhere
 
 
+@compiled("void(f4[::1], f4, f4[::1])")
+def _add(source: Any, gain: float, out: Any) -> None:
+    # Of two lengths the lesser one: no index is to be checked then, and samples are added in rows of sixteen.
+    for sample in range(min(len(source), len(out))):
+        out[sample] += source[sample] * gain
+
+
 @compiled("void(f4[:, ::1], i8, i8, i8[::1], f4[::1], f4[::1])")
 def _add_up(sources: Any, begin: int, end: int, rows: Any, gains: Any, out: Any) -> None:
     """The rows listed from `begin` to `end`, each at its gain."""
-    samples = len(out)
-    for sample in range(samples):
+    for sample in range(len(out)):
         out[sample] = 0.0
     for index in range(begin, end):
-        row, gain = rows[index], gains[index]
-        for sample in range(samples):
-            out[sample] += sources[row, sample] * gain
+        _add(sources[rows[index]], gains[index], out)
+
+
+@compiled("void(f4[::1], i2[::1])")
+def _round(real: Any, whole: Any) -> None:
+    for sample in range(min(len(real), len(whole))):
+        whole[sample] = np.int16(min(max(real[sample], -_LOUDEST), _LOUDEST))
 
 
 @compiled("void(f4[:, ::1], i8, i8[::1], i8[::1], f4[::1], f4[::1], i2[:, ::1])")
 def mix(sources: Any, totals: int, ends: Any, rows: Any, gains: Any, total: Any, signals: Any) -> None:
     """Sums of `sources`, one behind the other in `rows` and `gains`, sum k up to `ends[k]`: first `totals` that are
-    written behind the sources they are made of, then the signals."""
+    written behind the sources they are made of, then the signals. `total` is for notes."""
     begin = 0
-    samples = len(total)
     behind = len(sources) - totals
     for number in range(len(ends)):
         end = ends[number]
-        _add_up(sources, begin, end, rows, gains, total)
-        begin = end
         if number < totals:
-            for sample in range(samples):
-                sources[behind + number, sample] = total[sample]
+            _add_up(sources, begin, end, rows, gains, sources[behind + number])
         else:
-            for sample in range(samples):
-                signals[number - totals, sample] = np.int16(min(max(total[sample], -_LOUDEST), _LOUDEST))
+            _add_up(sources, begin, end, rows, gains, total)
+            _round(total, signals[number - totals])
+        begin = end
 
 
 @compiled("void(u4[:, ::1], i8, i8, i8[::1], i8[::1], i8, i8, f8, i8[:, ::1], f8[:, ::1])")
@@ -87,20 +92,6 @@ def headers(
         _header(words, place, rows[place], heads, marks, octets[place], step, now, whole, real)
 
 
-@compiled("void(i2[::1], i8, u1[::1])")
-def _encode(signal: Any, kind: int, payload: Any) -> None:
-    if kind == PCMU:
-        for sample in range(len(signal)):
-            payload[sample] = _MU[np.int64(signal[sample]) & 0xFFFF]
-    elif kind == PCMA:
-        for sample in range(len(signal)):
-            payload[sample] = _A[np.int64(signal[sample]) & 0xFFFF]
-    else:
-        for sample in range(len(signal)):
-            payload[2 * sample] = np.int64(signal[sample]) >> 8 & 0xFF
-            payload[2 * sample + 1] = np.int64(signal[sample]) & 0xFF
-
-
 @compiled(
     "void(i2[:, ::1], i8[::1], i8, u1[:, ::1], u4[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, f8, i8[:, ::1],"
     " f8[:, ::1])"
@@ -132,9 +123,9 @@ def table_packets(
         payload = data[place, HEADER : HEADER + octets]
         if before < 0:
             made[signal] = place
-            _encode(signals[signal], kind, payload)
+            encode(signals[signal], kind, payload)
         else:
             same = data[before, HEADER : HEADER + octets]
-            for octet in range(len(payload)):
+            for octet in range(min(len(payload), len(same))):
                 payload[octet] = same[octet]
         _header(words, place, rows[place], heads, marks, octets, step, now, whole, real)

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from media.codecs.framed import FramedCodec
 from media.codecs.table import OCTETS
+from media.codecs.table_loop import TABLE_KINDS
 from media.mixing_loop import headers, table_packets
-from media.reception_loop import TABLE_KINDS
 from rtp.relay_loop import HEADER
 from rtp.table import NEVER, StreamTable
 

@@ -15,10 +15,11 @@ import numpy.typing as npt
 from media.codecs import comfort_noise, framed, table
 from media.codecs.comfort_noise import NoiseSource
 from media.codecs.framed import CodecError, FramedCodec
+from media.codecs.table_loop import L16, PCMA, PCMU, TABLE_KINDS
 from media.commands import StreamSettings
 from media.conceal import Concealer
 from media.quality import impairment
-from media.reception_loop import EVENT, FRAMED, L16, NOISE, NONE, PCMA, PCMU, TABLE_KINDS, heard, play
+from media.reception_loop import EVENT, FRAMED, NOISE, NONE, heard, play
 from media.resample import Doubler
 from media.voice import MAX_PENDING, Part, Voice, audio_formats, is_framed
 from rtp.columns import Slots

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from media.codecs.table import DECODE
+from media.codecs.table_loop import L16, PCMA, PCMU, decode
 from rtp.compiled import compiled
 from rtp.playout_columns import (
     CALM_TICKS,
@@ -24,30 +24,12 @@ from rtp.playout_loop import ODD, regular
 from rtp.relay_loop import HEADER
 from rtp.table import WHOLE as STREAMS
 
-# What a payload type of a voice is.
-NONE, PCMU, PCMA, L16, FRAMED, EVENT, NOISE = range(7)
-TABLE_KINDS = {"PCMU": PCMU, "PCMA": PCMA, "L16": L16}
+# What a payload type of a voice is, if no codec of media/codecs/table_loop.py.
+NONE, FRAMED, EVENT, NOISE = 0, 4, 5, 6
 
-_LOUDEST = -32767  # MISSING stands for "nothing there"
 _SSRC = STREAMS["ssrc"]
 _HEAD, _BUSY, _BEGIN, _TOP = WHOLE["head"], WHOLE["busy"], WHOLE["begin"], WHOLE["top"]
 _RUN, _PENDING, _SPARE, _CHANGED = WHOLE["run"], WHOLE["pending"], WHOLE["spare"], WHOLE["changed"]
-_MU, _A = DECODE["PCMU"], DECODE["PCMA"]
-
-
-@compiled("void(u1[::1], i8, i2[::1])")
-def _decode(payload: Any, kind: int, out: Any) -> None:
-    """A payload, or a part of it, into samples."""
-    if kind == PCMU:
-        for sample in range(len(out)):
-            out[sample] = _MU[payload[sample]]
-    elif kind == PCMA:
-        for sample in range(len(out)):
-            out[sample] = _A[payload[sample]]
-    else:
-        for sample in range(len(out)):
-            value = np.int16(np.int64(payload[2 * sample]) << 8 | np.int64(payload[2 * sample + 1]))
-            out[sample] = max(value, np.int16(_LOUDEST))
 
 
 @compiled("void(u1[::1], i8, i8, i2[::1], i8)")
@@ -55,10 +37,10 @@ def _write(payload: Any, kind: int, count: int, ring: Any, position: int) -> Non
     """`count` samples of a payload into a row of the ring, over its end where need be."""
     begin = position % len(ring)
     first = min(count, len(ring) - begin)
-    _decode(payload, kind, ring[begin : begin + first])
+    decode(payload, kind, ring[begin : begin + first])
     if first < count:
         octets = 2 * first if kind == L16 else first
-        _decode(payload[octets:], kind, ring[: count - first])
+        decode(payload[octets:], kind, ring[: count - first])
 
 
 @compiled(
@@ -127,9 +109,9 @@ def heard(
 
 @compiled("b1(i2[::1])")
 def _silent(frame: Any) -> bool:
-    energy = 0.0
+    energy = 0
     for sample in range(len(frame)):
-        energy += np.float64(frame[sample]) * np.float64(frame[sample])
+        energy += int(np.int32(frame[sample]) * np.int32(frame[sample]))
     return bool(energy < SILENT_RMS * SILENT_RMS * len(frame))
 
 
@@ -198,7 +180,7 @@ def play(
             continue
         past = row * kept + oldest[row]
         target, kept_frame = out[index], history[past]
-        for sample in range(len(frame)):
+        for sample in range(min(len(frame), len(target), len(kept_frame))):
             value = frame[sample]
             target[sample] = value
             kept_frame[sample] = value

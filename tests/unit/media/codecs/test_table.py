@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from media.codecs import table
+from media.codecs import table, table_loop
 
 SAMPLES = np.arange(-32768, 32768).astype(np.int16)[None]
 OCTETS = np.arange(256, dtype=np.uint8)[None]
@@ -165,3 +165,29 @@ def test_silence_decodes_to_silence(name: str) -> None:
     quiet = np.full((1, 160 * table.OCTETS[name]), table.SILENCE[name], np.uint8)
     assert np.abs(table.decode(name, quiet)).max() <= 8  # the A-law has no zero
     assert table.encode(name, np.zeros((1, 4), np.int16))[0, 0] == table.SILENCE[name]
+
+
+@pytest.mark.parametrize("name", ["PCMU", "PCMA", "L16"])
+@pytest.mark.parametrize("size", [65536, 160, 161, 7, 1, 0])
+def test_what_loops_work_out_is_what_the_tables_say(name: str, size: int) -> None:
+    kind, per_sample = table_loop.TABLE_KINDS[name], table.OCTETS[name]
+    samples = SAMPLES[0, -size:] if size else SAMPLES[0, :0]
+    octets = np.zeros(size * per_sample, np.uint8)
+    table_loop.encode(samples, kind, octets)
+    assert np.array_equal(octets, table.encode(name, samples[None])[0])
+    data = octets if name == "L16" else np.resize(OCTETS[0], size)
+    decoded = np.zeros(size, np.int16)
+    table_loop.decode(data, kind, decoded)
+    # "Nothing there" in a jitter buffer is no sample of theirs.
+    assert np.array_equal(decoded, np.maximum(table.decode(name, data[None])[0], -32767))
+
+
+@pytest.mark.parametrize("name", ["PCMU", "PCMA", "L16"])
+def test_loops_stay_inside_the_shorter_of_two_buffers(name: str) -> None:
+    kind, per_sample = table_loop.TABLE_KINDS[name], table.OCTETS[name]
+    octets = np.full(30 * per_sample, 7, np.uint8)
+    table_loop.encode(SAMPLES[0, :100], kind, octets[: 20 * per_sample])
+    assert octets[20 * per_sample :].tolist() == [7] * (10 * per_sample)
+    samples = np.full(30, 7, np.int16)
+    table_loop.decode(octets, kind, samples[:20])
+    assert samples[20:].tolist() == [7] * 10

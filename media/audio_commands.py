@@ -272,4 +272,13 @@ class Quality(msgspec.Struct, frozen=True, gc=False, tag=True):
     jitter_ms: float
 
 
-AudioEvent = PlayEnded | Digit | Talking | Heard | RecordingStarted | RecordingEnded | RecordingFailed | Quality
+class MusicFailed(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Something is wrong with a class of hold music: whoever listens to it hears something else."""
+
+    name: str
+    why: str
+
+
+AudioEvent = (
+    PlayEnded | Digit | Talking | Heard | RecordingStarted | RecordingEnded | RecordingFailed | Quality | MusicFailed
+)

@@ -66,7 +66,9 @@ class EngineDriver:
         self._families = [family_of(host) for host in self._hosts]
         self._slots = Slots()
         self._sockets = BatchSockets(self._slots)
-        self._early: deque[Callable[[], None]] = deque()  # what threads had to say before there was a loop
+        # Threads of the studio speak before there is a loop to hear them, and while the rest of this is made.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._early: deque[Callable[[], None]] = deque()
         self._stopped = False
         self._studio = None if studio is None else OpenStudio(studio, self._post)
         opened = NO_STUDIO if self._studio is None else self._studio.studio
@@ -74,7 +76,6 @@ class EngineDriver:
         self.events: list[MediaEvent] = self._engine.events
         # Indexes of the RTP and RTCP sockets of each host, by RTP port.
         self._bound: dict[int, list[tuple[int, int]]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._minder: asyncio.TimerHandle | None = None
         self._told = False
@@ -359,6 +360,9 @@ class EngineDriver:
             )
         if not self._ticking:
             self._engine.mixer.expire(now)
+        if self._studio is not None and self._studio.music.events:
+            self.events += self._studio.music.events
+            self._studio.music.events.clear()
         self._minded(now)
         self._tell()
 

@@ -26,7 +26,7 @@ from enum import Enum, auto
 
 import msgspec
 
-from media.audio_commands import Digit, PlayEnded, RecordingEnded, RecordingFailed, RecordingStarted
+from media.audio_commands import Digit, MusicFailed, PlayEnded, RecordingEnded, RecordingFailed, RecordingStarted
 from media.commands import StreamClosed, StreamFailed, StreamLatched
 from media.wire import (
     MAX_FRAME,
@@ -73,6 +73,7 @@ ESSENTIAL = (
     PortFailed,
     PlayEnded,
     Digit,
+    MusicFailed,
     RecordingStarted,
     RecordingEnded,
     RecordingFailed,

@@ -13,11 +13,11 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from media.audio_commands import File, Play, PlayEnded, Source, Tone
+from media.audio_commands import File, MusicFailed, Play, PlayEnded, Source, Tone
 from media.playable import I16, Playable, Ready, SourceError, frozen
 from media.player import Player
 from media.prompts import MELODY
@@ -31,13 +31,6 @@ IDLE_FRAMES = 250  # a reader that was not asked for so long is closed
 SWEEP_FRAMES = 50
 MAX_SKIP = 50  # frames left out to catch up; after a longer pause the programme goes on where it was
 MAX_UNKNOWN = 256  # names of classes that do not exist, each told of once
-
-
-class MusicProblem(NamedTuple):
-    """For the log: what is wrong with a class; its listeners hear something else."""
-
-    name: str
-    why: str
 
 
 class MusicSounds(Protocol):
@@ -191,12 +184,12 @@ class _Listening:
 class MusicLibrary:
     """All classes. The engine calls `tick` with the number of the frame before anything is read of it.
 
-    events: problems, for whoever logs them, who empties the list.
+    events: what is wrong with classes, for whoever tells it, who empties the list.
     """
 
     def __init__(self, sounds: MusicSounds, classes: Mapping[str, MusicClassSettings], rng: Random) -> None:
         self.index = 0
-        self.events: list[MusicProblem] = []
+        self.events: list[MusicFailed] = []
         self._sounds = sounds
         self._rng = rng
         self._unknown: set[str] = set()
@@ -227,7 +220,7 @@ class MusicLibrary:
             if programme.settings is None or str(programme.settings.directory) != directory:
                 return  # another reload came meanwhile
             if isinstance(result, SourceError):
-                self.events.append(MusicProblem(programme.name, f"{result}; the built-in melody is played instead"))
+                self.events.append(MusicFailed(programme.name, f"{result}; the built-in melody is played instead"))
                 result = []
             self._listed(programme, result)
 
@@ -282,7 +275,7 @@ class MusicLibrary:
             self._unknown.add(name)
             known = ", ".join(sorted(self._programmes))
             why = f"there is no such class of hold music, {DEFAULT!r} is played; classes: {known}"
-            self.events.append(MusicProblem(name, why))
+            self.events.append(MusicFailed(name, why))
         return self._programmes[DEFAULT]
 
     def _begin(self, programme: _Programme, rate: int, index: int) -> _Reader:
@@ -310,7 +303,7 @@ class MusicLibrary:
         if programme.melodic:
             why += "; no file of this class can be played, the built-in melody is played instead"
         if programme.melodic or path not in programme.told:
-            self.events.append(MusicProblem(programme.name, why))
+            self.events.append(MusicFailed(programme.name, why))
         programme.told.add(path)
         if programme.melodic:
             for reader in programme.readers.values():

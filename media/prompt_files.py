@@ -11,7 +11,7 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePath
 from typing import Protocol
 
@@ -19,12 +19,15 @@ import av
 import numpy as np
 import soundfile
 import soxr
+import structlog
 
 from media.playable import EMPTY, F32, I16, SourceError, to_int16
 from media.prompts import EXTENSIONS, Found, Submit, candidates, checked_name
 from media.sound_settings import SoundSettings
 from media.speech import SpeechLibrary
 from media.tones import FULL_SCALE_DBM0
+
+log = structlog.get_logger("media")
 
 BLOCK_SECONDS = 0.5  # decoded at a time
 LOW_SECONDS = 1.5  # a stream with less ahead is filled up
@@ -406,11 +409,11 @@ class SoundThreads:
 
     def submit(self, job: Callable[[], None]) -> None:
         if not self._closed:
-            self._files.submit(job)
+            self._files.submit(job).add_done_callback(_told)
 
     def submit_speech(self, job: Callable[[], None]) -> None:
         if not self._closed:
-            self._speech.submit(job)
+            self._speech.submit(job).add_done_callback(_told)
 
     def post(self, call: Callable[[], None]) -> None:
         self._post(call)
@@ -420,3 +423,10 @@ class SoundThreads:
         self._closed = True
         self._files.shutdown(wait=True, cancel_futures=True)
         self._speech.shutdown(wait=True, cancel_futures=True)
+
+
+def _told(job: Future[None]) -> None:
+    """A fault of ours on a thread, of which nobody else would hear."""
+    problem = None if job.cancelled() else job.exception()
+    if problem is not None:
+        log.error("internal error", where="sounds", exc_info=problem)

@@ -21,6 +21,7 @@ import structlog
 from media.audio_commands import (
     Digit,
     Heard,
+    MusicFailed,
     PlayEnded,
     Quality,
     RecordingEnded,
@@ -232,6 +233,8 @@ class Runtime:
                 self._media_says(stream, DigitDialled(stream, digit, duration, source), now)
             case PlayEnded() | RecordingStarted() | RecordingEnded() | RecordingFailed():
                 self._audio_event(event, now)
+            case MusicFailed(name=name, why=why):
+                log.error("hold music", name=name, why=why)
             case Talking() | Heard() | Quality():
                 log.debug("heard", what=event)
             case _:

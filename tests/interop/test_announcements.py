@@ -19,14 +19,18 @@ F64 = npt.NDArray[np.float64]
 
 SILENT = Tone(500.0, -90.0)
 CHIME = Tone(800.0, -15.0)
-NOTHING = ("nothing played",)
+JAZZ = Tone(600.0, -18.0)
+NOTHING = ("nothing played", "hold music")
 ROUTES = (
     '{to: "*50", answer_and_play: [{tone: busy, country: de, seconds: 1.2}, {silence: 500ms}, {file: chime}]}',
     '{to: "*51", answer_and_play: [{say: "{caller}"}, {silence: 700ms}, {speech: "Good morning"}, {file: chime}]}',
     '{to: "*52", answer_and_music: default}',
     '{to: "*53", answer_and_play: [{file: chime}, {file: missing}, {file: chime}]}',
     '{to: "*54", answer_and_play: [{file: garbage}]}',
+    '{to: "*55", answer_and_music: jazz}',
+    '{to: "*56", answer_and_music: empty}',
 )
+MUSIC = "sounds: {music: {jazz: {directory: jazz}, empty: {directory: empty}}}"
 
 
 class Caller:
@@ -64,11 +68,14 @@ def level(samples: F64, begin: float, seconds: float, tone: Tone) -> float:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_callers_hear(tmp_path: Path, workers: int) -> None:
-    extra = FOR_SIPP + f"media: {{workers: {workers}}}\n"
+    extra = FOR_SIPP + f"media: {{workers: {workers}, {MUSIC}}}\n"
     switch = Switch(tmp_path, routes_of_own=ROUTES, extra=extra, expected_errors=NOTHING)
     prompts = switch.config / "prompts"
     prompts.mkdir(exist_ok=True)
     write_tone(prompts / "chime.wav", CHIME, 1.0, 16000)
+    for name in ("jazz", "empty"):
+        (switch.config / name).mkdir()
+    write_tone(switch.config / "jazz" / "piece.wav", JAZZ, 1.5, 8000)
     (prompts / "garbage.wav").write_bytes(b"RIFF but no sound" * 20)
     with switch, Phone(tmp_path, "101", switch.password("101"), switch.address, SILENT) as anna:
         caller = Caller(switch, anna)
@@ -79,18 +86,27 @@ def test_what_callers_hear(tmp_path: Path, workers: int) -> None:
         [(begin, length)] = loud(samples := caller.hear("*53"))
         assert level(samples, begin, min(length, 1.0), CHIME) == pytest.approx(CHIME.level, abs=1.0)
         assert loud(caller.hear("*54")) == []
-        records = wait_for(lambda: len(found := switch.cdrs()) == 5 and found[::-1], "five records")
+        [(begin, length)] = loud(samples := caller.hear("*55", hang_up_after=3.0))
+        assert length > 2.5, "its one file is played again and again"
+        assert level(samples, begin, length, JAZZ) == pytest.approx(JAZZ.level, abs=1.0)
+        check_music(caller.hear("*56", hang_up_after=3.0))
+        records = wait_for(lambda: len(found := switch.cdrs()) == 7 and found[::-1], "seven records")
     assert [(record["dialled"], record["cause"], record["ended_by"]) for record in records] == [
         ("*50", "16", "switch"),
         ("*51", "16", "switch"),
         ("*52", "16", "caller"),
         ("*53", "41", "media"),
         ("*54", "41", "media"),
+        ("*55", "16", "caller"),
+        ("*56", "16", "caller"),
     ]
     lines = [json.loads(line) for line in switch.log().splitlines() if "nothing played" in line]
-    assert [line["contact"] for line in lines] == [record["contact"] for record in records[3:]]
+    assert [line["contact"] for line in lines] == [record["contact"] for record in records[3:5]]
     assert "sound file 'missing' was not found" in lines[0]["why"]
     assert "garbage.wav: can't be decoded" in lines[1]["why"]
+    [line] = [json.loads(line) for line in switch.log().splitlines() if '"hold music"' in line]
+    assert line["name"] == "empty"
+    assert "the built-in melody is played instead" in line["why"]
 
 
 def check_tone_and_file(samples: F64) -> None:

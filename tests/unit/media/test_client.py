@@ -10,11 +10,12 @@ import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import uvloop
 
-from media.audio_commands import SetRoom
+from media.audio_commands import MusicFailed, SetRoom
 from media.client import MediaClient
 from media.commands import (
     MediaAddress,
@@ -27,6 +28,9 @@ from media.commands import (
     StreamSilent,
 )
 from media.in_process import InProcessMedia
+from media.record_files import RecordingSettings
+from media.shell import OpenStudio, StudioSettings
+from media.sound_settings import SoundSettings
 from rtp import rtcp
 
 FLOOD = 3000  # packets: more than a tick takes
@@ -455,6 +459,29 @@ def test_the_engine_runs_under_uvloop() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert len(runner.run(call())) == 172
+
+
+async def test_what_threads_say_before_all_is_made_is_heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A directory of music may be read before the engine stands."""
+    said: list[str] = []
+
+    class Hasty(OpenStudio):
+        def __init__(self, settings: StudioSettings, post: Callable[[Callable[[], None]], object]) -> None:
+            post(lambda: said.append("early"))
+            super().__init__(settings, post)
+            self.music.events.append(MusicFailed("sales", "no file"))
+
+    monkeypatch.setattr("media.driver.OpenStudio", Hasty)
+    monkeypatch.setattr("media.driver.MIND_SECONDS", 0.01)
+    studio = StudioSettings(sounds=SoundSettings(), recordings=RecordingSettings(directory=tmp_path))
+    told = asyncio.Event()
+    media = InProcessMedia(settings_of(), told.set, studio)
+    assert said == []
+    media.start()
+    await asyncio.wait_for(told.wait(), 5)
+    assert said == ["early"]
+    assert media.events == [MusicFailed("sales", "no file")]
+    media.stop()
 
 
 async def test_events_are_delivered_after_the_command(phones: list[Phone]) -> None:

@@ -8,10 +8,12 @@ import msgspec
 
 from media.codec import parameters
 
-BITRATES: Final[dict[int, tuple[int, int]]] = {8000: (18000, 24000), 16000: (24000, 32000), 48000: (32000, 40000)}
+BITRATES: Final[dict[int, tuple[int, int]]] = {8000: (24000, 30000), 16000: (24000, 32000), 48000: (32000, 40000)}
 """Bits per second by bus rate: without FEC, and with it. RFC 7587 section 3.1.1 has 8 to 12 kbit/s for narrowband
 speech, 16 to 20 for wideband, 28 to 40 for fullband. More here, as bits are cheaper than the time of a higher
-complexity, and FEC has to have room: libopus leaves it out where the rate is too low (8000 Hz: below about 22000)."""
+complexity, and FEC has to have room: libopus leaves it out where the rate is too low (8000 Hz: below about 22000).
+Speech of four voices at 8000 Hz comes to a PESQ of 4.45 to 4.49 at 24 kbit/s, 4.39 to 4.45 at 18; a steady tone, which
+is no speech to it, has side tones of -37 dB at worst, -32 at 18."""
 COMPLEXITY: Final = 1
 """0 to 10. Speech of four synthetic voices at 16000 Hz and 24 kbit/s with FEC: PESQ 3.2 at 1, 3.3 at 2 and 3.6 at 4,
 where a frame takes 2.7 and 3.6 times as long; 32 kbit/s at 1 is 3.7."""

@@ -24,6 +24,7 @@ from media.resample import Doubler
 from media.voice import MAX_PENDING, Part, Voice, audio_formats, is_framed
 from rtp.columns import Slots
 from rtp.playout import PlayoutBank
+from rtp.playout_frame import HOLED, WHOLE_FRAME
 from rtp.quality import StreamQuality
 from rtp.relay import Heard
 from rtp.relay_loop import HEADER
@@ -158,9 +159,10 @@ class Reception:
             columns.lows,
             columns.delay,
             columns.due,
+            columns.frames,
             columns.samples,
             columns.bucket,
-            columns.n,
+            self.banks[8000].max_delay,
             now,
             self._odd,
         )
@@ -431,33 +433,38 @@ class Reception:
             part.numbers,
             self._noisy,
             columns.whole,
-            columns.due,
+            columns.lows,
             columns.delay,
-            bank.longest,
-            columns.tick,
+            columns.due,
             columns.frames,
+            columns.bucket,
+            columns.tick,
+            bank.max_delay,
             concealer.ages,
             concealer.frames,
             concealer.oldest,
             target,
             part.near,
+            part.read,
+            part.states,
+            part.holes,
             now,
         )
         if left:
-            self._play_closely(part, part.near[:left], target, now)
+            self._play_closely(part, left, target)
         if narrow:
             out[:] = self._doubler.up(part.numbers, target)
 
-    def _play_closely(self, part: Part, near: I64, out: F32, now: float) -> None:
-        """The frames of these voices of a part, with something to conceal, to adapt or to fill."""
-        rows = part.rows[near]
-        played = self.banks[part.bank_rate].play(rows, now)
-        frames = played.frames
+    def _play_closely(self, part: Part, count: int, out: F32) -> None:
+        """The frames of the voices that `near` lists: something is to be concealed, or to be filled."""
+        near, frames = part.near[:count], part.read[:count]
+        rows, states = part.rows[near], part.states[:count]
+        missing = states == HOLED
         concealer = self.concealers[part.bank_rate]
-        concealer.conceal(rows, frames, played.missing, played.holes)
+        concealer.conceal(rows, frames, missing, part.holes[:count][missing])
         concealer.heard(rows, frames)
         if self._noises:
-            self._fill_with_noise(part.numbers[near], frames, played.missing | ~played.started)
+            self._fill_with_noise(part.numbers[near], frames, states != WHOLE_FRAME)
         out[near] = frames
 
     def _decode(

@@ -9,18 +9,9 @@ import numpy as np
 
 from media.codecs.table_loop import L16, PCMA, PCMU, decode
 from rtp.compiled import compiled
-from rtp.playout_columns import (
-    CALM_TICKS,
-    FORCE_TICKS,
-    FRAME_SECONDS,
-    HURRY_TICKS,
-    MISSING,
-    RING,
-    RING_MASK,
-    SILENT_RMS,
-    WHOLE,
-)
-from rtp.playout_loop import ODD, regular
+from rtp.playout_arrival import MAX_PACKET_FRAMES, arrive
+from rtp.playout_columns import FRAME_SECONDS, MISSING, RING, RING_MASK, WHOLE
+from rtp.playout_frame import HOLED, next_frame
 from rtp.relay_loop import HEADER
 from rtp.table import WHOLE as STREAMS
 
@@ -28,25 +19,28 @@ from rtp.table import WHOLE as STREAMS
 NONE, FRAMED, EVENT, NOISE = 0, 4, 5, 6
 
 _SSRC = STREAMS["ssrc"]
-_HEAD, _BUSY, _BEGIN, _TOP = WHOLE["head"], WHOLE["busy"], WHOLE["begin"], WHOLE["top"]
-_RUN, _PENDING, _SPARE, _CHANGED = WHOLE["run"], WHOLE["pending"], WHOLE["spare"], WHOLE["changed"]
+_HEAD, _BUSY = WHOLE["head"], WHOLE["busy"]
 
 
-@compiled("void(u1[::1], i8, i8, i2[::1], i8)")
-def _write(payload: Any, kind: int, count: int, ring: Any, position: int) -> None:
-    """`count` samples of a payload into a row of the ring, over its end where need be."""
-    begin = position % len(ring)
-    first = min(count, len(ring) - begin)
-    decode(payload, kind, ring[begin : begin + first])
-    if first < count:
-        octets = 2 * first if kind == L16 else first
-        decode(payload[octets:], kind, ring[: count - first])
+@compiled("void(u1[::1], i8, i8, i2[::1], i8, i8)")
+def _write(payload: Any, kind: int, count: int, ring: Any, position: int, head: int) -> None:
+    """`count` samples of a payload into a row of the ring, over its end where need be; those that were due before
+    `head` are left out."""
+    late = max(0, head - position)
+    if late >= count:
+        return
+    width = 2 if kind == L16 else 1
+    begin = (position + late) % len(ring)
+    first = min(count - late, len(ring) - begin)
+    decode(payload[late * width :], kind, ring[begin : begin + first])
+    if first < count - late:
+        decode(payload[(late + first) * width :], kind, ring[: count - late - first])
 
 
 @compiled(
     "i8(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], u1[:, ::1], i8[:, ::1],"
     " u1[:, ::1], i8[::1], i8[::1], i8[::1], u1[::1],"
-    " i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i2[:, ::1], i8, i8, f8, i8[::1])"
+    " i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i2[:, ::1], i2[:, ::1], i8, i8, f8, i8[::1])"
 )
 def heard(
     slots: Any,
@@ -65,127 +59,138 @@ def heard(
     lows: Any,
     delay: Any,
     due: Any,
+    frames: Any,
     ring: Any,
     bucket: int,
-    n: int,
+    max_delay: int,
     now: float,
     odd: Any,
 ) -> int:
-    """Take the packets (`rtp.relay.Heard`) that are table-coded, in sequence, of the type and source of those before;
-    `odd` lists the others by their index, those of no kind left out. How many they are.
+    """Take the packets (`rtp.relay.Heard`) that are table-coded, of the type and source of those before; `odd` lists
+    the others by their index, those of no kind left out. How many they are.
 
     By row of the stream table (`streams`): `kinds` by payload type, `sources` the SSRC and `types` the payload type of
-    what came last, `noisy` not 0 where comfort noise is to be thought of. Then the columns of the bank of 8000 Hz and
-    its ring (rows, RING * n).
+    what came last, `noisy` not 0 where comfort noise is to be thought of. Then the columns of the bank of 8000 Hz, its
+    ring by frame (rows * RING, n) and by row (rows, RING * n).
     """
+    n = frames.shape[1]
     left = 0
     for index in range(len(rows)):
-        row = rows[index]
-        kind_number = heads[index] >> 16 & 0x7F
+        row, head = rows[index], heads[index]
+        kind_number = head >> 16 & 0x7F
         kind = int(kinds[row, kind_number])
         if kind == NONE:
             continue
-        position = ODD
         octets = lengths[index] - HEADER
         count = octets >> 1 if kind == L16 else octets
         if (
-            kind in (PCMU, PCMA, L16)
-            and heads[index] >> 24 == 0x80
-            and sources[row] == streams[_SSRC, row]
-            and types[row] == kind_number
-            and noisy[row] == 0
+            kind not in (PCMU, PCMA, L16)
+            or head >> 24 != 0x80
+            or sources[row] != streams[_SSRC, row]
+            or types[row] != kind_number
+            or noisy[row] != 0
+            or not 0 < count <= MAX_PACKET_FRAMES * n
         ):
-            bank_row = bank_rows[row]
-            position = regular(
-                whole, lows, delay, due, bucket, n, bank_row, stamps[index], heads[index] & 0xFFFF, count, now
-            )
-        if position == ODD:
             odd[left] = index
             left += 1
-        else:
-            _write(data[slots[index], HEADER : HEADER + octets], kind, count, ring[bank_row], position)
+            continue
+        bank_row = bank_rows[row]
+        position = arrive(
+            whole,
+            lows,
+            delay,
+            due,
+            frames,
+            bucket,
+            max_delay,
+            bank_row,
+            stamps[index],
+            head & 0xFFFF,
+            head & 0x800000 != 0,
+            count,
+            now,
+        )
+        if position >= 0:
+            payload = data[slots[index], HEADER : HEADER + octets]
+            _write(payload, kind, count, ring[bank_row], position, whole[_HEAD, bank_row] * n)
     return left
 
 
+@compiled("void(i2[::1], f4[::1], i2[::1])")
+def _hear(frame: Any, target: Any, kept: Any) -> None:
+    """A frame goes to the mix, and into the history."""
+    for sample in range(min(len(frame), len(target), len(kept))):
+        value = frame[sample]
+        target[sample] = value
+        kept[sample] = value
+
+
 @compiled("b1(i2[::1])")
-def _silent(frame: Any) -> bool:
-    energy = 0
+def _complete(frame: Any) -> bool:
+    least = np.int16(0)
     for sample in range(len(frame)):
-        energy += int(np.int32(frame[sample]) * np.int32(frame[sample]))
-    return bool(energy < SILENT_RMS * SILENT_RMS * len(frame))
-
-
-@compiled("b1(i8[:, ::1], f8[::1], i8, i2[::1], f8, i8)")
-def _waits(whole: Any, delay: Any, row: int, frame: Any, longest: float, tick: int) -> bool:
-    """Whether nothing is to be done about a row that plays whole frames, though it is noted as busy: frames are spare,
-    but this is not the moment to drop one (`rtp.playout`)."""
-    head = whole[_HEAD, row]
-    if whole[_BEGIN, row] > head or whole[_PENDING, row] > 0 or whole[_RUN, row] > 0:
-        return False
-    if whole[_SPARE, row] == 0:
-        whole[_BUSY, row] = 0
-        return True
-    n = len(frame)
-    waited = tick - whole[_CHANGED, row]
-    most = longest - n
-    if delay[row] > most and whole[_TOP, row] - head * n > most:
-        return bool(waited < HURRY_TICKS)
-    return bool(waited < CALM_TICKS or (waited < FORCE_TICKS and not _silent(frame)))
+        least = min(least, frame[sample])
+    return bool(least != MISSING)
 
 
 @compiled(
-    "i8(i8[::1], i8[::1], u1[::1], i8[:, ::1], f8[::1], f8[::1], f8, i8, i2[:, ::1], i8[::1], i2[:, ::1], i8[::1],"
-    " f4[:, ::1], i8[::1], f8)"
+    "i8(i8[::1], i8[::1], u1[::1], i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i2[:, ::1], i8, i8, i8,"
+    " i8[::1], i2[:, ::1], i8[::1], f4[:, ::1], i8[::1], i2[:, ::1], i8[::1], b1[:, ::1], f8)"
 )
 def play(
     rows: Any,
     numbers: Any,
     noisy: Any,
     whole: Any,
-    due: Any,
+    lows: Any,
     delay: Any,
-    longest: float,
-    tick: int,
+    due: Any,
     frames: Any,
+    bucket: int,
+    tick: int,
+    max_delay: int,
     ages: Any,
     history: Any,
     oldest: Any,
     out: Any,
     near: Any,
+    read: Any,
+    states: Any,
+    holes: Any,
     now: float,
 ) -> int:
-    """The next frame of each of these rows of a bank into `out` (k, n), where it is whole and nothing is to be adapted;
-    `near` lists the others by their index, untouched. How many they are.
+    """The next frame of each of these rows of a bank into `out` (k, n), where nothing is to be concealed or filled;
+    `near` lists the others by their index. How many they are; of those, in their order, `read` (k, n) are the frames,
+    `states` what they are (`rtp.playout_frame`), and `holes` (k, n) which samples are missing.
 
-    `numbers`: the rows in the stream table, for `noisy`. Of the bank: `frames` (rows * RING, n), the `longest` delay,
-    its `tick`.
+    `numbers`: the rows in the stream table, for `noisy`. Then the columns of the bank, its ring by frame
+    (rows * RING, n), the bucket that is being filled, its tick and its largest delay.
     Of the concealment: `ages`, not 0 while it goes on; `history` (rows * HISTORY, n), and a row's `oldest` frame in it.
     """
     kept = len(history) // len(oldest)
+    n = frames.shape[1]
     left = 0
     for index in range(len(rows)):
         row = rows[index]
         head = whole[_HEAD, row]
-        at = (head & RING_MASK) + row * RING
-        frame = frames[at]
-        least = np.int16(0)
-        for sample in range(len(frame)):
-            least = min(least, frame[sample])
-        plain = least != MISSING and delay[row] <= longest
-        if plain and whole[_BUSY, row] != 0:
-            plain = _waits(whole, delay, row, frame, longest, tick)
-        if not plain or ages[row] != 0 or noisy[numbers[index]] != 0:
-            near[left] = index
-            left += 1
-            continue
-        past = row * kept + oldest[row]
-        target, kept_frame = out[index], history[past]
-        for sample in range(min(len(frame), len(target), len(kept_frame))):
-            value = frame[sample]
-            target[sample] = value
-            kept_frame[sample] = value
-            frame[sample] = MISSING
+        stored = frames[(head & RING_MASK) + row * RING]
+        past = history[row * kept + oldest[row]]
+        quiet = ages[row] == 0 and noisy[numbers[index]] == 0
+        if quiet and whole[_BUSY, row] == 0 and delay[row] <= max_delay + n and _complete(stored):
+            # Nearly all.
+            _hear(stored, out[index], past)
+            for sample in range(len(stored)):
+                stored[sample] = MISSING
+            whole[_HEAD, row] = head + 1
+            due[row] = now + FRAME_SECONDS
+        else:
+            states[left] = next_frame(
+                whole, lows, delay, due, frames, bucket, tick, max_delay, row, now, read[left], holes[left]
+            )
+            if not quiet or states[left] == HOLED:
+                near[left] = index
+                left += 1
+                continue
+            _hear(read[left], out[index], past)
         oldest[row] = oldest[row] + 1 if oldest[row] + 1 < kept else 0
-        whole[_HEAD, row] = head + 1
-        due[row] = now + FRAME_SECONDS
     return left

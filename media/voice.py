@@ -162,9 +162,23 @@ class Voice:
 
 class Part:
     """Voices of one phase whose audio comes out of one bank, as columns. `framed`: payloads wait to be decoded.
-    `frames` (k, n) is what came out last, where that is not the bus itself; `near` is for notes of whoever plays."""
+    `frames` (k, n) is what came out last, where that is not the bus itself; `near`, `read`, `states` and `holes` are
+    for notes of whoever plays."""
 
-    __slots__ = ("bank_rate", "begin", "end", "framed", "frames", "near", "numbers", "rows", "voices")
+    __slots__ = (
+        "bank_rate",
+        "begin",
+        "end",
+        "framed",
+        "frames",
+        "holes",
+        "near",
+        "numbers",
+        "read",
+        "rows",
+        "states",
+        "voices",
+    )
 
     def __init__(self, voices: list[Voice], begin: int) -> None:
         bank = voices[0].bank
@@ -177,6 +191,9 @@ class Part:
         self.begin, self.end = begin, begin + len(voices)
         self.frames = np.zeros((len(voices), bank.n), np.float32)
         self.near = np.zeros(len(voices), np.int64)
+        self.read = np.zeros((len(voices), bank.n), np.int16)
+        self.states = np.zeros(len(voices), np.int64)
+        self.holes = np.zeros((len(voices), bank.n), np.bool_)
 
 
 def is_table(format_: Format) -> bool:

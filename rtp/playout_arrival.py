@@ -1,6 +1,6 @@
-"""When packets are played: timestamps to positions, and the delay that lets them come in time.
+"""When packets are played: timestamps to positions, and the delay that lets them come in time. Compiled.
 
-    packet -> regular: the next in sequence, its samples follow the last ones, not yet due -- nearly all: playout_loop
+    packet -> the next in sequence, its samples follow the last ones, not yet due -- nearly all --> `arrive` is done
        |
     duplicate? -> dropped                  no samples in it (DTMF event, comfort noise)? -> counted in sequence only
        |
@@ -17,317 +17,374 @@ differences count, clocks that drift against each other need no estimate: slack 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from rtp.playout_columns import FAR, I64, MISSING, RING, Bool, PlayoutColumns
-from rtp.playout_loop import MAX_PACKET_FRAMES, SMOOTHING, arrive
+from rtp.compiled import compiled
+from rtp.playout_columns import BUCKETS, FAR, MISSING, RING, WHOLE
+from rtp.relay_loop import nearest16, nearest32
 
 MAX_DELAY_SECONDS = 0.2
-MARGIN_SECONDS = 0.01  # slack that is kept: arrivals are seen in batches 5 ms apart
+MARGIN_PARTS = 2  # slack that is kept, as a part of a frame: 10 ms, as arrivals are seen in batches 5 ms apart
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a larger gap in sequence is a leap
 MAX_MISORDER = 100  # RFC 3550 A.1: later than that is a leap, too
 SEEN = 64  # sequence numbers in which duplicates are found: what comes even later is none that could be played
-MAX_PER_BATCH = 64  # packets of one row looked at in a batch: as much as the ring holds
+MAX_PACKET_FRAMES = 6  # 120 ms, the longest packet of Opus (RFC 7587 4.2)
 BEHIND_SECONDS = 1  # later than that: the timeline is in doubt, not the network
 AHEAD_FRAMES = 5  # a gap of more, to a packet that is not due for longer than the largest delay, is a jump
 GROWTH = 2  # frames that one late packet lets the delay grow by: an outlier does not cost more
 LATE_RUN = 4  # packets late one after another, though the delay may grow no more: the timeline has moved
+SMOOTHING = 1 / 16
+DROPPED = -1
 
-_HALF = np.array(0x80000000)
-_STAMP = np.array(0xFFFFFFFF)
-_NONE: I64 = np.zeros(0, np.int64)
-_count = np.count_nonzero
+_RECEIVED, _LATE, _STRANGE, _DUPLICATE = WHOLE["received"], WHOLE["late"], WHOLE["strange"], WHOLE["duplicate"]
+_EXPECTED_BEFORE, _RESYNCS = WHOLE["expected_before"], WHOLE["resyncs"]
+_INSERTED, _CONCEALED, _EMPTIED = WHOLE["inserted"], WHOLE["concealed"], WHOLE["emptied"]
+_SEQ_TOP, _SEQ_BASE, _SEEN = WHOLE["seq_top"], WHOLE["seq_base"], WHOLE["seen"]
+_MULTIPLY, _DIVIDE, _STAMP, _SHIFT = WHOLE["multiply"], WHOLE["divide"], WHOLE["stamp"], WHOLE["shift"]
+_TOP, _PACKET, _HEAD, _BEGIN = WHOLE["top"], WHOLE["packet"], WHOLE["head"], WHOLE["begin"]
+_QUIET, _FLOOR, _RENEW = WHOLE["quiet"], WHOLE["floor"], WHOLE["renew"]
+_ODD_STAMP, _ODD_SEQ = WHOLE["odd_stamp"], WHOLE["odd_seq"]
+_LATE_SEQ, _LATE_RUN = WHOLE["late_seq"], WHOLE["late_run"]
+_RUN, _PENDING, _SPARE, _BUSY = WHOLE["run"], WHOLE["pending"], WHOLE["spare"], WHOLE["busy"]
 
 
-class Arrivals:
-    """Arrival of packets in the rows of one bank."""
+@compiled("i8(f8, i8, f8)")
+def _until(due: float, n: int, now: float) -> int:
+    """Samples until a row plays its next frame of `n`: the engine plays rows at different moments of the 20 ms."""
+    return int(np.rint(min(max((due - now) * n * 50.0, 0.0), float(n))))
 
-    __slots__ = ("_c", "_emptied", "_margin", "_max_delay", "_n")
 
-    def __init__(self, columns: PlayoutColumns, max_delay: float) -> None:
-        self._c = columns
-        self._n = columns.n
-        self._max_delay = round(max_delay * columns.rate)
-        self._margin = round(MARGIN_SECONDS * columns.rate)
-        self._emptied = _NONE  # rows whose ring was emptied in the latest round
+@compiled("i8(i8[:, ::1], i8, i8)")
+def _placed_at(whole: Any, row: int, stamp: int) -> int:
+    """Position of an unwrapped timestamp."""
+    return int(stamp * whole[_MULTIPLY, row] // whole[_DIVIDE, row] + whole[_SHIFT, row])
 
-    def arrived(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, now: float) -> I64:
-        """See `PlayoutBank.arrived`."""
-        c = self._c
-        size = len(rows)
-        positions: I64 = np.empty(size, np.int64)
-        odd: I64 = np.empty(size, np.int64)
-        left = arrive(
-            rows, stamps, seqs, counts, c.whole, c.lows, c.delay, c.due, c.bucket, self._n, now, positions, odd
-        )
-        if not left:
-            return positions
-        todo = odd[:left]
-        # How long it is until each row plays, in samples: the engine plays rows at different moments of the 20 ms.
-        until = (c.due[rows] - now) * c.rate
-        phase = np.rint(until.clip(0, self._n)).astype(np.int64)
-        # The first packet of each row is settled in a first round; the second ones follow, and so on.
-        self._emptied = _NONE
-        for _ in range(MAX_PER_BATCH):
-            first = self._first(rows[todo])
-            at = todo[first]
-            positions[at] = self._examine(rows[at], stamps[at], seqs[at], marks[at], counts[at], phase[at])
-            if self._emptied.size:
-                # What came before in this batch is yet to be written: it was of the timeline that is gone.
-                gone = np.isin(rows, self._emptied)
-                gone[at] = False
-                positions[gone] = -1
-                self._emptied = _NONE
-            todo = todo[~first]
-            if not todo.size:
-                return positions
-        np.add.at(c.strange, rows[todo], 1)
-        positions[todo] = -1
-        return positions
 
-    def _first(self, rows: I64) -> Bool:
-        """Which packets are the first of their row."""
-        mark, index = self._c.mark, np.arange(len(rows))
-        mark[rows[::-1]] = index[::-1]
-        first: Bool = mark.take(rows) == index
-        return first
+@compiled("void(i8[:, ::1], i8[:, ::1], f8[::1], i8, i8, i8, i8)")
+def _measure(whole: Any, lows: Any, delay: Any, bucket: int, n: int, row: int, slack: int) -> None:
+    """Take a packet's slack into the window and into the mean delay."""
+    # Frames that will be inserted count as if they were: play stands still for them.
+    slack += whole[_PENDING, row] * n
+    lows[bucket, row] = min(lows[bucket, row], slack)
+    delay[row] += (slack - delay[row]) * SMOOTHING
 
-    # -- those that are not regular
 
-    def _examine(self, rows: I64, stamps: I64, seqs: I64, marks: Bool, counts: I64, phase: I64) -> I64:
-        """Packets that need a decision, one a row. Their positions, -1: dropped."""
-        c, n = self._c, self._n
-        ahead = ((seqs - c.seq_top[rows] + 0x8000) & 0xFFFF) - 0x8000
-        before = c.stamp[rows]
-        stamp = before + ((stamps - before + _HALF) & _STAMP) - _HALF
-        newer, fresh = self._sequence(rows, seqs, ahead)
-        positions: I64 = np.full(len(rows), -1)
-        timed = fresh & (counts > 0)
-        unfit = timed & (counts > MAX_PACKET_FRAMES * n)
-        c.strange[rows[unfit]] += 1
-        timed &= ~unfit
+@compiled("void(i8[:, ::1], f8[::1], i8, i8)")
+def _shifted(lows: Any, delay: Any, row: int, by: int) -> None:
+    """The delay has changed by so many samples: what was measured before is as if it had been so then."""
+    delay[row] += by
+    for bucket in range(BUCKETS):
+        if lows[bucket, row] < FAR // 2:
+            lows[bucket, row] += by
 
-        position = self._scaled(rows, stamp) + c.shift[rows]
-        head = c.head[rows] * n
-        top = c.top[rows]
-        slack = position - head
-        idle = c.begin[rows] == FAR
-        late = slack < 0
-        sane = (slack >= -BEHIND_SECONDS * c.rate) & (position + counts <= head + RING * n)
-        sane &= (slack <= self._max_delay + MAX_PACKET_FRAMES * n) | (position <= top + AHEAD_FRAMES * n)
-        # A talk spurt: nothing is playing, or its first packet says so and nothing is left of the one before.
-        spurt = newer & (idle | (marks & (position >= top) & (top <= head)))
-        anew = (c.renew[rows] != 0) | (spurt & (late | ~sane))
-        odd = timed & ~sane & ~anew
-        if _count(odd):
-            # The next packet in sequence that says itself that it begins anew is believed; else it takes two. An older
-            # one moves nothing: what followed it is waiting already, and would be heard before it.
-            believed = newer & ((marks & (ahead == 1)) | self._agrees(rows, stamps, seqs))
-            anew |= odd & believed
-            c.strange[rows[odd & ~believed]] += 1
-            self._doubt(rows, stamps, seqs, odd & ~believed & newer)
-            timed &= ~(odd & ~believed)
-        anew &= timed
-        timed &= ~anew
-        # What was sent before the packet that moved the timeline must not mix with what still plays of the old one.
-        stale = timed & (position < c.floor[rows])
-        c.late[rows[stale]] += 1
-        timed &= ~stale
-        at = np.flatnonzero(timed & late)
-        if at.size:
-            positions[at] = self._late(
-                rows[at], seqs[at], position[at], counts[at], slack[at], phase[at], newer[at], anew, at
-            )
-        at = np.flatnonzero(timed & ~late)
-        if at.size:
-            self._in_time(rows[at], stamp[at], position[at], counts[at], slack[at], (ahead == 1)[at], phase[at])
-            positions[at] = position[at]
-        at = np.flatnonzero(timed & late & (positions >= 0))
-        if at.size:
-            self._follow(rows[at], stamp[at], position[at], counts[at])
-        at = np.flatnonzero(anew)
-        if at.size:
-            positions[at] = self._place(rows[at], stamp[at], counts[at], phase[at])
-        return positions
 
-    def _sequence(self, rows: I64, seqs: I64, ahead: I64) -> tuple[Bool, Bool]:
-        """Count packets in their sequence (RFC 3550 A.1): which are newer than all before, which are no duplicates.
+@compiled("void(i8[:, ::1], i8, i8, i8, i8, i8)")
+def _follow(whole: Any, n: int, row: int, stamp: int, position: int, count: int) -> None:
+    """A packet has its place."""
+    if position + count > whole[_TOP, row]:
+        whole[_STAMP, row] = stamp
+        whole[_TOP, row] = position + count
+    whole[_PACKET, row] = count
+    whole[_BEGIN, row] = min(whole[_BEGIN, row], position // n)
 
-        `ahead` is set to 1 for nobody: what begins a sequence is no sequel.
-        """
-        c = self._c
-        top = c.seq_top[rows]
-        none = top < 0
-        leap = ~none & ((ahead > MAX_DROPOUT) | (ahead < -MAX_MISORDER))
-        begins = none | leap
-        at = rows[leap]
-        c.expected_before[at] += c.seq_top[at] - c.seq_base[at] + 1
-        at = rows[begins]
+
+@compiled("UniTuple(b1, 3)(i8[:, ::1], i8, i8)")
+def _sequence(whole: Any, row: int, seq: int) -> tuple[bool, bool, bool]:
+    """Count a packet in its sequence (RFC 3550 A.1): whether it is newer than all before, whether it is no duplicate,
+    and whether it is the very next one. What begins a sequence is no sequel."""
+    top = whole[_SEQ_TOP, row]
+    ahead = nearest16(seq - top)
+    leap = top >= 0 and (ahead > MAX_DROPOUT or ahead < -MAX_MISORDER)
+    if leap:
+        whole[_EXPECTED_BEFORE, row] += top - whole[_SEQ_BASE, row] + 1
+    begins = top < 0 or leap
+    fresh = True
+    if begins:
         # A cycle up, so that packets from before the first one have numbers, too.
-        c.seq_top[at] = c.seq_base[at] = seqs[begins] + 0x10000
-        c.seen[at] = 1
-        ahead[begins] = 0
-        newer = begins | (ahead > 0)
-        at = np.flatnonzero(ahead > 0)
-        if at.size:
-            by = ahead[at]
-            c.seq_top[rows[at]] = top[at] + by
-            c.seen[rows[at]] = np.where(by < SEEN, c.seen[rows[at]] << np.minimum(by, SEEN - 1), 0) | 1
-        fresh = np.ones(len(rows), np.bool_)
-        at = np.flatnonzero((ahead <= 0) & ~begins)
-        if at.size:
-            back = -ahead[at]
-            bit = np.where(back < SEEN, 1 << np.minimum(back, SEEN - 1), 0)
-            seen = c.seen[rows[at]]
-            # Further behind than is remembered it might have been received before: it counts as if it had been.
-            new = (bit != 0) & (seen & bit == 0)
-            fresh[at] = new
-            c.seen[rows[at]] = seen | bit
+        whole[_SEQ_TOP, row] = whole[_SEQ_BASE, row] = seq + 0x10000
+        whole[_SEEN, row] = 1
+    elif ahead > 0:
+        whole[_SEQ_TOP, row] = top + ahead
+        whole[_SEEN, row] = (whole[_SEEN, row] << ahead if ahead < SEEN else 0) | 1
+    else:
+        bit = 1 << -ahead if -ahead < SEEN else 0
+        # Further behind than is remembered it might have been received before: it counts as if it had been.
+        fresh = bit != 0 and whole[_SEEN, row] & bit == 0
+        whole[_SEEN, row] |= bit
+        if fresh:
             # A packet from before the first one: it was expected all the same.
-            first = rows[at[new]]
-            c.seq_base[first] = np.minimum(c.seq_base[first], (top[at] - back)[new])
-        c.received[rows] += fresh
-        c.duplicate[rows] += ~fresh
-        return newer & fresh, fresh
+            whole[_SEQ_BASE, row] = min(whole[_SEQ_BASE, row], top + ahead)
+    whole[_RECEIVED if fresh else _DUPLICATE, row] += 1
+    return fresh and (begins or ahead > 0), fresh, not begins and ahead == 1
 
-    def _agrees(self, rows: I64, stamps: I64, seqs: I64) -> Bool:
-        """Which packets confirm the one that was not believed: the next in sequence, less than a second from it."""
-        c = self._c
-        apart = ((stamps - c.odd_stamp[rows] + _HALF) & _STAMP) - _HALF
-        second = c.divide[rows] * c.rate // c.multiply[rows]
-        agrees: Bool = (c.odd_seq[rows] == (seqs - 1) & 0xFFFF) & (np.abs(apart) < second)
-        return agrees
 
-    def _doubt(self, rows: I64, stamps: I64, seqs: I64, which: Bool) -> None:
-        c = self._c
-        rows = rows[which]
-        c.odd_stamp[rows] = stamps[which]
-        c.odd_seq[rows] = seqs[which]
+@compiled("b1(i8[:, ::1], i8, i8, i8, i8)")
+def _confirms(whole: Any, n: int, row: int, stamp: int, seq: int) -> bool:
+    """Whether a packet confirms the one that was not believed: the next in sequence, less than a second from it."""
+    second = whole[_DIVIDE, row] * n * 50 // whole[_MULTIPLY, row]
+    return bool(whole[_ODD_SEQ, row] == seq - 1 & 0xFFFF and abs(nearest32(stamp - whole[_ODD_STAMP, row])) < second)
 
-    def _in_time(self, rows: I64, stamp: I64, position: I64, counts: I64, slack: I64, sequel: Bool, phase: I64) -> None:
-        """Packets whose samples are not due yet, not just behind the last ones."""
-        c = self._c
+
+@compiled("b1(i8[:, ::1], i8[:, ::1], f8[::1], i8, i8, i8, i8, i8, i8, i8, i8, b1)")
+def _late(
+    whole: Any,
+    lows: Any,
+    delay: Any,
+    bucket: int,
+    n: int,
+    max_delay: int,
+    row: int,
+    seq: int,
+    position: int,
+    count: int,
+    until: int,
+    newer: bool,
+) -> bool:
+    """A packet whose first sample was due before it came: whether it is of use all the same. Where the timeline has
+    moved, `renew` asks for a new one."""
+    slack = position - whole[_HEAD, row] * n
+    behind = -(slack // n)  # frames, rounded up
+    room = max(int(np.floor((max_delay - delay[row]) / n)), 0)
+    playing = whole[_BEGIN, row] <= whole[_HEAD, row]
+    grown = wanted = 0
+    # Nothing but concealment was heard since the packet was due: that was an insertion, and play goes on with it.
+    back = playing and whole[_RUN, row] >= behind and behind <= room
+    if back:
+        grown = behind
+        whole[_HEAD, row] -= grown
+        whole[_RUN, row] -= grown
+        whole[_INSERTED, row] += grown
+        whole[_CONCEALED, row] += grown * n
+    elif playing:
+        # Frames are to be inserted for those that follow; those that are to be inserted anyway count.
+        wanted = -((slack + until + whole[_PENDING, row] * n) // n)
+        wanted = min(max(wanted, 0), room, GROWTH)
+        whole[_PENDING, row] += wanted
+    whole[_BUSY, row] = 1
+    _shifted(lows, delay, row, (grown + wanted) * n)
+    _measure(whole, lows, delay, bucket, n, row, slack + grown * n + until)
+    if back or position + count > whole[_HEAD, row] * n:
+        whole[_LATE_RUN, row] = 0
+        whole[_LATE_SEQ, row] = -1
+        return True
+    whole[_LATE_RUN, row] = whole[_LATE_RUN, row] + 1 if whole[_LATE_SEQ, row] == seq - 1 & 0xFFFF else 1
+    whole[_LATE_SEQ, row] = seq
+    if newer and whole[_LATE_RUN, row] >= LATE_RUN:
+        whole[_RENEW, row] = 1
+    else:
+        whole[_LATE, row] += 1
+    return False
+
+
+@compiled("i8(i8[:, ::1], i8[:, ::1], f8[::1], i2[:, ::1], i8, i8, i8, i8, i8, i8)")
+def _place(
+    whole: Any,
+    lows: Any,
+    delay: Any,
+    frames: Any,
+    bucket: int,
+    max_delay: int,
+    row: int,
+    stamp: int,
+    count: int,
+    until: int,
+) -> int:
+    """A new position: behind what is waiting to be played, or as late as the jitter known so far demands, the first
+    packet after 20 to 40 ms. On frame boundaries: 20 ms packets stay whole."""
+    n = frames.shape[1]
+    low = lows[0, row]
+    for each in range(1, BUCKETS):
+        low = min(low, lows[each, row])
+    spread = delay[row] - low if low < FAR // 2 else 0.0
+    wait = min(max(spread + n // MARGIN_PARTS, float(n)), float(max(max_delay, n)))
+    head = whole[_HEAD, row]
+    place = (head + int(np.ceil((wait - until) / n))) * n
+    behind = -(-whole[_TOP, row] // n) * n
+    whole[_FLOOR, row] = whole[_TOP, row]
+    if behind > place:
+        if behind - head * n + until <= max_delay:
+            place = behind
+        else:
+            ring = frames[row * RING : (row + 1) * RING]
+            ring[:] = MISSING
+            whole[_EMPTIED, row] += 1
+            whole[_FLOOR, row] = 0
+    if whole[_SHIFT, row] != FAR:
+        whole[_RESYNCS, row] += 1
+    whole[_SHIFT, row] = place - stamp * whole[_MULTIPLY, row] // whole[_DIVIDE, row]
+    whole[_STAMP, row] = stamp
+    whole[_TOP, row] = place + count
+    whole[_PACKET, row] = count
+    whole[_QUIET, row] = place
+    whole[_BEGIN, row] = min(whole[_BEGIN, row], place // n)
+    slack = place - head * n + until
+    _shifted(lows, delay, row, int(slack - delay[row]))
+    delay[row] = slack
+    lows[bucket, row] = min(lows[bucket, row], slack)
+    for column in (_RENEW, _PENDING, _SPARE, _RUN, _LATE_RUN):
+        whole[column, row] = 0
+    whole[_ODD_SEQ, row] = -1
+    whole[_LATE_SEQ, row] = -1
+    whole[_BUSY, row] = 1
+    return int(place)
+
+
+@compiled("i8(i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i2[:, ::1], i8, i8, i8, i8, i8, b1, i8, f8)")
+def _decide(
+    whole: Any,
+    lows: Any,
+    delay: Any,
+    due: Any,
+    frames: Any,
+    bucket: int,
+    max_delay: int,
+    row: int,
+    stamp: int,
+    seq: int,
+    mark: bool,
+    count: int,
+    now: float,
+) -> int:
+    """The position of a packet of which nothing is known, DROPPED: it has none."""
+    n = frames.shape[1]
+    until = _until(due[row], n, now)
+    unwrapped = whole[_STAMP, row] + nearest32(stamp - whole[_STAMP, row])
+    newer, fresh, sequel = _sequence(whole, row, seq)
+    if not fresh or count < 1:
+        return DROPPED
+    if count > MAX_PACKET_FRAMES * n:
+        whole[_STRANGE, row] += 1
+        return DROPPED
+    position = _placed_at(whole, row, unwrapped)
+    head, top = whole[_HEAD, row] * n, whole[_TOP, row]
+    slack = position - head
+    sane = (
+        slack >= -BEHIND_SECONDS * n * 50
+        and position + count <= head + RING * n
+        and (slack <= max_delay + MAX_PACKET_FRAMES * n or position <= top + AHEAD_FRAMES * n)
+    )
+    # A talk spurt: nothing is playing, or its first packet says so and nothing is left of the one before.
+    spurt = newer and (whole[_BEGIN, row] == FAR or (mark and position >= top and top <= head))
+    anew = whole[_RENEW, row] != 0 or (spurt and (slack < 0 or not sane))
+    if not sane and not anew:
+        # The next packet in sequence that says itself that it begins anew is believed; else it takes two. An older one
+        # moves nothing: what followed it is waiting already, and would be heard before it.
+        anew = newer and ((mark and sequel) or _confirms(whole, n, row, stamp, seq))
+        if not anew:
+            whole[_STRANGE, row] += 1
+            if newer:
+                whole[_ODD_STAMP, row] = stamp
+                whole[_ODD_SEQ, row] = seq
+            return DROPPED
+    if not anew and position < whole[_FLOOR, row]:
+        # What was sent before the packet that moved the timeline must not mix with what still plays of the old one.
+        whole[_LATE, row] += 1
+        return DROPPED
+    if not anew and slack < 0:
+        if _late(whole, lows, delay, bucket, n, max_delay, row, seq, position, count, until, newer):
+            _follow(whole, n, row, unwrapped, position, count)
+            return int(position)
+        anew = whole[_RENEW, row] != 0
+        if not anew:
+            return DROPPED
+    if anew:
+        return int(_place(whole, lows, delay, frames, bucket, max_delay, row, unwrapped, count, until))
+    if sequel and position > top:
         # Nothing is missing in the sequence: what is missing in time was never sent.
-        pause = sequel & (position > c.top[rows])
-        at = rows[pause]
-        c.quiet[at] = position[pause]
-        c.run[at] = 0
-        self._follow(rows, stamp, position, counts)
-        self._measure(rows, slack, phase)
+        whole[_QUIET, row] = position
+        whole[_RUN, row] = 0
+    _follow(whole, n, row, unwrapped, position, count)
+    _measure(whole, lows, delay, bucket, n, row, slack + until)
+    return int(position)
 
-    def _follow(self, rows: I64, stamp: I64, position: I64, counts: I64) -> None:
-        c = self._c
-        further = position + counts > c.top[rows]
-        c.stamp[rows[further]] = stamp[further]
-        c.top[rows[further]] = (position + counts)[further]
-        c.packet[rows] = counts
-        c.begin[rows] = np.minimum(c.begin[rows], position // self._n)
 
-    def _late(
-        self,
-        rows: I64,
-        seqs: I64,
-        position: I64,
-        counts: I64,
-        slack: I64,
-        phase: I64,
-        newer: Bool,
-        anew: Bool,
-        at: I64,
-    ) -> I64:
-        """Packets whose first sample was due before they came; `anew[at]` is set for those to be placed anew."""
-        c, n = self._c, self._n
-        behind = -(slack // n)  # frames, rounded up
-        room = np.maximum((self._max_delay - c.delay[rows]) // n, 0).astype(np.int64)
-        playing = c.begin[rows] <= c.head[rows]
-        # Nothing but concealment was heard since the packet was due: that was an insertion, and play goes on with it.
-        back = playing & (c.run[rows] >= behind) & (behind <= room)
-        grown = np.where(back, behind, 0)
-        c.head[rows] -= grown
-        c.run[rows] -= grown
-        c.inserted[rows] += grown
-        c.concealed[rows] += grown * n
-        # Otherwise frames are to be inserted for those that follow; those that are to be inserted anyway count.
-        ahead = slack + phase + c.pending[rows] * n
-        wanted = np.where(playing & ~back, -(ahead // n), 0)
-        wanted = np.clip(wanted, 0, np.minimum(room, GROWTH))
-        c.pending[rows] += wanted
-        c.busy[rows] = 1
-        self._shifted(rows, (grown + wanted) * n)
-        self._measure(rows, slack + grown * n, phase)
-        taken: Bool = back | (position + counts > c.head[rows] * n)
-        lost = ~taken
-        sequel = c.late_seq[rows] == (seqs - 1) & 0xFFFF
-        run = np.where(lost, np.where(sequel, c.late_run[rows], 0) + 1, 0)
-        c.late_run[rows] = run
-        c.late_seq[rows] = np.where(lost, seqs, -1)
-        moved = newer & (run >= LATE_RUN)
-        anew[at[moved]] = True
-        c.late[rows[lost & ~moved]] += 1
-        return np.where(taken & ~moved, position, -1)
+@compiled("i8(i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i2[:, ::1], i8, i8, i8, i8, i8, b1, i8, f8)")
+def arrive(
+    whole: Any,
+    lows: Any,
+    delay: Any,
+    due: Any,
+    frames: Any,
+    bucket: int,
+    max_delay: int,
+    row: int,
+    stamp: int,
+    seq: int,
+    mark: bool,
+    count: int,
+    now: float,
+) -> int:
+    """A packet of `count` samples has come for a row: the position of its first one, DROPPED: it is not to be written.
 
-    def _shifted(self, rows: I64, by: I64) -> None:
-        """The delay has changed by so many samples: what was measured before is as if it had been so then."""
-        c = self._c
-        c.delay[rows] += by
-        lows = c.lows[:, rows]
-        c.lows[:, rows] = np.where(lows < FAR // 2, lows + by, lows)
+    The columns of the bank: `whole`, `lows`, `delay`, `due`, `frames` (rows * RING, n), the `bucket` that is being
+    filled, its largest delay in samples.
+    """
+    n = frames.shape[1]
+    top_seq = whole[_SEQ_TOP, row]
+    before = whole[_STAMP, row]
+    unwrapped = before + nearest32(stamp - before)
+    position = _placed_at(whole, row, unwrapped)
+    slack = position - whole[_HEAD, row] * n
+    if (
+        nearest16(seq - top_seq) != 1
+        or not 0 < count <= MAX_PACKET_FRAMES * n
+        or position != whole[_TOP, row]
+        or not 0 <= slack < (RING - MAX_PACKET_FRAMES) * n
+    ):
+        return int(_decide(whole, lows, delay, due, frames, bucket, max_delay, row, stamp, seq, mark, count, now))
+    # Nearly all: the next in sequence, whose samples follow the last ones and are not due yet.
+    whole[_SEQ_TOP, row] = top_seq + 1
+    whole[_SEEN, row] = whole[_SEEN, row] << 1 | 1
+    whole[_STAMP, row] = unwrapped
+    whole[_TOP, row] = position + count
+    whole[_PACKET, row] = count
+    whole[_RECEIVED, row] += 1
+    _measure(whole, lows, delay, bucket, n, row, slack + _until(due[row], n, now))
+    return int(position)
 
-    def _place(self, rows: I64, stamp: I64, counts: I64, phase: I64) -> I64:
-        """New positions: behind what is waiting to be played, or as late as the jitter known so far demands, the
-        first packet after 20 to 40 ms. On frame boundaries: 20 ms packets stay whole."""
-        c, n = self._c, self._n
-        low = c.lows[:, rows].min(axis=0)
-        spread = np.where(low < FAR // 2, c.delay[rows] - low, 0.0)
-        delay = np.clip(spread + self._margin, n, max(self._max_delay, n))
-        head = c.head[rows]
-        place = (head + np.ceil((delay - phase) / n).astype(np.int64)) * n
-        behind = -(-c.top[rows] // n) * n
-        waiting = behind > place
-        joins = waiting & (behind - head * n + phase <= self._max_delay)
-        emptied = rows[waiting & ~joins]
-        if emptied.size:
-            c.ring[emptied] = MISSING
-            c.emptied[emptied] += 1
-            self._emptied = emptied
-        c.floor[rows] = np.where(waiting & ~joins, 0, c.top[rows])
-        place = np.where(joins, behind, place)
-        again = c.resyncs[rows] + (c.shift[rows] != FAR)
-        c.resyncs[rows] = again
-        c.shift[rows] = place - self._scaled(rows, stamp)
-        c.stamp[rows] = stamp
-        c.top[rows] = place + counts
-        c.packet[rows] = counts
-        c.quiet[rows] = place
-        c.begin[rows] = np.minimum(c.begin[rows], place // n)
-        slack = place - head * n + phase
-        self._shifted(rows, (slack - c.delay[rows]).astype(np.int64))
-        c.delay[rows] = slack
-        c.lows[c.bucket, rows] = np.minimum(c.lows[c.bucket, rows], slack)
-        for column in (c.renew, c.pending, c.spare, c.run, c.late_run):
-            column[rows] = 0
-        c.odd_seq[rows] = -1
-        c.late_seq[rows] = -1
-        c.busy[rows] = 1
-        return place
 
-    def _scaled(self, rows: I64, stamp: I64) -> I64:
-        """Timestamps in samples at the bank's rate. A new array where it may be written to."""
-        c = self._c
-        scaled: I64 = stamp.copy()
-        if c.scaled:
-            scaled *= c.multiply.take(rows)
-            scaled //= c.divide.take(rows)
-        return scaled
-
-    def _measure(self, rows: I64, slack: I64, phase: I64) -> None:
-        """Take packets that came in time into the window and into the mean delay."""
-        c = self._c
-        # Frames that will be inserted count as if they were: play stands still for them.
-        slack = slack + c.pending.take(rows) * self._n
-        slack += phase
-        low = c.lows[c.bucket]
-        low[rows] = np.minimum(low.take(rows), slack)
-        delay = c.delay.take(rows)
-        delay += (slack - delay) * SMOOTHING
-        c.delay[rows] = delay
+@compiled(
+    "void(i8[:], i8[:], i8[:], b1[:], i8[:], i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i2[:, ::1], i8, i8, f8, i8[::1])"
+)
+def arrive_all(
+    rows: Any,
+    stamps: Any,
+    seqs: Any,
+    marks: Any,
+    counts: Any,
+    whole: Any,
+    lows: Any,
+    delay: Any,
+    due: Any,
+    frames: Any,
+    bucket: int,
+    max_delay: int,
+    now: float,
+    positions: Any,
+) -> None:
+    """Packets in order of arrival, to be written when all have their `positions`."""
+    for index in range(len(rows)):
+        row = rows[index]
+        emptied = whole[_EMPTIED, row]
+        positions[index] = arrive(
+            whole,
+            lows,
+            delay,
+            due,
+            frames,
+            bucket,
+            max_delay,
+            row,
+            stamps[index],
+            seqs[index],
+            marks[index],
+            counts[index],
+            now,
+        )
+        if whole[_EMPTIED, row] != emptied:
+            # What came before in this batch is yet to be written: it was of the timeline that is gone.
+            for earlier in range(index):
+                if rows[earlier] == row:
+                    positions[earlier] = DROPPED

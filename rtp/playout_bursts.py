@@ -7,28 +7,38 @@ discarded packet". Here its unit is the frame of 20 ms. What is not in a burst i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rtp.playout_columns import F64, I64, PlayoutColumns
+from rtp.compiled import compiled
+from rtp.playout_columns import F64, I64, WHOLE, PlayoutColumns
 
 GMIN = 16  # RFC 3611 4.7.2, the recommended value
 
 
-def losses(c: PlayoutColumns, rows: I64, start: I64, run: I64) -> None:
-    """Runs of `run` missing frames that began at frame `start` are over, one a row."""
-    c.missed[rows] += run
-    c.bursts[rows] += 1
-    since = start - c.lost_at[rows]
-    apart = (since >= GMIN) | (c.cluster[rows] == 0)
-    ended = rows[apart & (c.cluster_missed[rows] > 1)]
-    c.burst_count[ended] += 1
-    c.burst_frames[ended] += c.cluster[ended]
-    c.burst_missed[ended] += c.cluster_missed[ended]
-    c.cluster[rows] = np.where(apart, 0, c.cluster[rows] + since) + run
-    c.cluster_missed[rows] = np.where(apart, 0, c.cluster_missed[rows]) + run
-    c.lost_at[rows] = start + run
+_MISSED, _BURSTS, _LOST_AT = WHOLE["missed"], WHOLE["bursts"], WHOLE["lost_at"]
+_BURST_FRAMES, _BURST_MISSED, _BURST_COUNT = WHOLE["burst_frames"], WHOLE["burst_missed"], WHOLE["burst_count"]
+_CLUSTER, _CLUSTER_MISSED = WHOLE["cluster"], WHOLE["cluster_missed"]
+
+
+@compiled("void(i8[:, ::1], i8, i8, i8)")
+def lost(whole: Any, row: int, start: int, run: int) -> None:
+    """A run of `run` missing frames that began at frame `start` is over; `whole`: `PlayoutColumns`."""
+    whole[_MISSED, row] += run
+    whole[_BURSTS, row] += 1
+    since = start - whole[_LOST_AT, row]
+    if since >= GMIN or whole[_CLUSTER, row] == 0:
+        if whole[_CLUSTER_MISSED, row] > 1:
+            whole[_BURST_COUNT, row] += 1
+            whole[_BURST_FRAMES, row] += whole[_CLUSTER, row]
+            whole[_BURST_MISSED, row] += whole[_CLUSTER_MISSED, row]
+        whole[_CLUSTER, row] = whole[_CLUSTER_MISSED, row] = 0
+    else:
+        whole[_CLUSTER, row] += since
+    whole[_CLUSTER, row] += run
+    whole[_CLUSTER_MISSED, row] += run
+    whole[_LOST_AT, row] = start + run
 
 
 class Bursts(NamedTuple):

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from rtp.compiled import compiled, external
+from rtp.playout_arrival import arrive_all
 from rtp.playout_columns import PlayoutColumns
-from rtp.playout_loop import arrive
 
 STEP = 3
 TABLE = np.arange(4)
@@ -73,11 +73,12 @@ def test_what_lies_beside_a_column_is_never_touched(at: int) -> None:
 
 
 def test_a_kernel_of_the_jitter_buffer_refuses_rows_that_are_not_there() -> None:
-    columns, one, out = PlayoutColumns(8000, 2), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    bank = columns.whole, columns.lows, columns.delay, columns.due, 0, 160, 0.0, out, out
-    assert arrive(one, one, one, one + 160, *bank) == 1
+    columns, one, marks = PlayoutColumns(8000, 2), np.zeros(1, np.int64), np.zeros(1, np.bool_)
+    bank = columns.whole, columns.lows, columns.delay, columns.due, columns.frames, 0, 1600, 0.0, one.copy()
+    arrive_all(one, one, one, marks, one + 160, *bank)
+    assert columns.received[0] == 1
     with pytest.raises(IndexError):
-        arrive(one + 2, one, one, one + 160, *bank)
+        arrive_all(one + 2, one, one, marks, one + 160, *bank)
 
 
 def test_functions_of_the_c_library_are_called() -> None:

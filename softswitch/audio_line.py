@@ -110,6 +110,9 @@ class AudioLine:
         if isinstance(event, RecordingFailed):
             known = {"contact": contact, "path": event.path}
             log.error("recording failed", **{key: text for key, text in known.items() if text}, why=event.why)
+        elif not contact:
+            # Of a process before this one, or too late: no call record names the file.
+            log.warning("recording of no call here ended", path=event.path, seconds=event.seconds)
         return contact
 
     def _play_ended(self, event: PlayEnded) -> str:

@@ -120,7 +120,14 @@ def test_nothing_empty_is_logged() -> None:
         record(audio, 1, RecordingForm())
         audio.owner(RecordingFailed(1, "", "disk full"))
         audio.owner(RecordingFailed(99, "/r/of-a-process-before.wav", "disk full"))
+        audio.owner(RecordingEnded(98, "/r/of-it-too.wav", 61.0))
     assert [each for each in logs if each["log_level"] != "debug"] == [
         {"event": "recording failed", "log_level": "error", "contact": "c1", "why": "disk full"},
         {"event": "recording failed", "log_level": "error", "path": "/r/of-a-process-before.wav", "why": "disk full"},
+        {
+            "event": "recording of no call here ended",
+            "log_level": "warning",
+            "path": "/r/of-it-too.wav",
+            "seconds": 61.0,
+        },
     ]

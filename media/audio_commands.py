@@ -11,6 +11,25 @@ from typing import Literal
 
 import msgspec
 
+# ---- labels
+
+Label = tuple[tuple[str, str], ...]
+"""What the record beside a recording says of somebody or something, as (name, text) pairs; nothing here reads it."""
+
+StreamLabels = tuple[tuple[int, Label], ...]
+"""(stream, who that is)."""
+
+LABEL_PAIRS = 8
+LABEL_TEXT = 128
+"""Bounds of a label, in characters: display names come from anybody."""
+
+
+def label(**texts: str) -> Label:
+    """A label within the bounds, of what is not empty; what is no Unicode text becomes question marks."""
+    pairs = [(name, text[:LABEL_TEXT].encode("utf-8", "replace").decode()) for name, text in texts.items() if text]
+    return tuple(pairs[:LABEL_PAIRS])
+
+
 # ---- what can be played
 
 
@@ -132,7 +151,8 @@ class SendDigits(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 class StartRecording(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Record streams into one file whose name is generated. `channels`: (stream, channel), 0 left and 1 right; several
-    streams on one channel are mixed. The file is as long as the recording lasts, whatever streams come and go."""
+    streams on one channel are mixed. The file is as long as the recording lasts, whatever streams come and go. `label`
+    and `labels` say what is recorded and who the streams are, for the record beside the file."""
 
     recording: int
     contact: str
@@ -140,13 +160,17 @@ class StartRecording(msgspec.Struct, frozen=True, gc=False, tag=True):
     stereo: bool = True
     format: Literal["wav", "opus"] = "wav"
     rate: int = 8000
+    label: Label = ()
+    labels: StreamLabels = ()
 
 
 class SetRecordingChannels(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Who is on which channel from now on (a transfer, a conference); streams left out are no longer recorded."""
+    """Who is on which channel from now on (a transfer, a conference); streams left out are no longer recorded. Streams
+    without a label keep theirs."""
 
     recording: int
     channels: tuple[tuple[int, int], ...]
+    labels: StreamLabels = ()
 
 
 class PauseRecording(msgspec.Struct, frozen=True, gc=False, tag=True):

@@ -33,6 +33,7 @@ from media.audio_commands import (
     PlayEnded,
     RecordingEnded,
     RecordingFailed,
+    RecordingStarted,
     SetRecordingChannels,
     SetRoom,
     StartRecording,
@@ -103,7 +104,7 @@ class Placement:
         self._groups: dict[str, tuple[Worker, set[int]]] = {}
         self._rooms: dict[int, Worker] = {}
         self._plays: dict[int, Worker] = {}
-        self._recordings: dict[int, Worker] = {}
+        self._recordings: dict[int, tuple[Worker, str]] = {}  # and the path, once it is told
         self._shrunk = 0.0
 
     # -- commands
@@ -202,11 +203,13 @@ class Placement:
                 if worker is None:
                     self._tell(RecordingFailed(recording, "", "its streams are on no media worker"))
                     return
-                self._recordings[recording] = worker
-            case SetRecordingChannels(recording=recording) | PauseRecording(recording=recording):
-                worker = self._recordings.get(recording)
-            case StopRecording(recording=recording):
-                worker = self._recordings.get(recording)
+                self._recordings[recording] = (worker, "")
+            case (
+                SetRecordingChannels(recording=recording)
+                | PauseRecording(recording=recording)
+                | StopRecording(recording=recording)
+            ):
+                worker, _ = self._recordings.get(recording, (None, ""))
             case _:
                 worker = self._worker_of(command.stream)
         if worker is not None:
@@ -258,9 +261,9 @@ class Placement:
         for play in [play for play, on in self._plays.items() if on is worker]:
             del self._plays[play]
             self._tell(PlayEnded(play, "failed", f"media worker {worker.terms.name} lost: {why}"))
-        for recording in [recording for recording, on in self._recordings.items() if on is worker]:
+        for recording, path in [(each, path) for each, (on, path) in self._recordings.items() if on is worker]:
             del self._recordings[recording]
-            self._tell(RecordingFailed(recording, "", f"media worker {worker.terms.name} lost: {why}"))
+            self._tell(RecordingFailed(recording, path, f"media worker {worker.terms.name} lost: {why}"))
         for room in [room for room, on in self._rooms.items() if on is worker]:
             del self._rooms[room]
         worker.begin(self._new_end(worker.terms))
@@ -396,6 +399,9 @@ class Placement:
         match event:
             case PlayEnded(play=play):
                 self._plays.pop(play, None)
+            case RecordingStarted(recording=recording):
+                if recording in self._recordings:
+                    self._recordings[recording] = (worker, event.path)
             case RecordingEnded(recording=recording) | RecordingFailed(recording=recording):
                 self._recordings.pop(recording, None)
             case StreamFailed(stream=stream):
@@ -505,11 +511,16 @@ class Placement:
                     other.pool.unusable(port)
 
     def _adopt_audio(self, worker: Worker, parts: list[Inventory]) -> None:
-        for room in itertools.chain.from_iterable(part.rooms for part in parts):
-            worker.adopted[False, room.room] = set(room.members) & worker.streams.keys()
+        """Rooms and recordings end with the last of their streams; those of which no stream was adopted at once."""
+        found = [(False, room.room, room.members) for part in parts for room in part.rooms]
         for recording in itertools.chain.from_iterable(part.recordings for part in parts):
-            streams = {stream for stream, _ in recording.channels}
-            worker.adopted[True, recording.recording] = streams & worker.streams.keys()
+            found.append((True, recording.recording, tuple([stream for stream, _ in recording.channels])))
+        for is_recording, number, streams in found:
+            left = {stream for stream in streams if stream in worker.streams and not worker.streams[stream].closing}
+            if left:
+                worker.adopted[is_recording, number] = left
+            else:
+                self._send(worker, StopRecording(number) if is_recording else CloseRoom(number))
 
     def _unheard(self, placed: Placed) -> bool:
         """Whether neither an adopted stream nor its partner is to be heard."""

@@ -4,8 +4,9 @@
     thread:  <root>/2026/11/26/20261126T140300Z-<contact>-<random>.wav, and .json beside it
     loop:    <- told: started, ended, failed, by way of `post`
 
-Names are generated. Of what comes over the line only hexadecimal digits and hyphens of the contact's id get into one;
-directories below the root are opened one by one, none through a symbolic link, and files only where none was.
+Names are generated. Of what comes over the line only hexadecimal digits and hyphens of the contact's id get into one
+(`media.record_directory`). Before anything else the thread tells of what a writer before it has left unfinished
+(`media.record_orphans`).
 
 Nothing is fsynced each second: what a `kill -9` leaves is safe in the kernel; a power cut loses what the kernel had not
 written back yet, half a minute as a rule. `RecordingSettings.fsync` syncs a file at its end.
@@ -13,12 +14,11 @@ written back yet, half a minute as a rule. `RecordingSettings.fsync` syncs a fil
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -28,23 +28,23 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
+from media.record_directory import NEW, lock, mark, names, opened, replace, unmark, write_at
 from media.record_formats import AudioFormat, OggOpus, Wav
+from media.record_orphans import settle
+from media.record_sidecar import sidecar
 from media.recorder import STALL_SECONDS, Description, News, Told
+
+log = structlog.get_logger("recordings")
 
 Samples = npt.NDArray[np.int16]
 
-CONTACT_CHARACTERS: Final = frozenset("0123456789abcdef-")
-CONTACT_IN_NAME: Final = 64
-CONTACT_IN_DESCRIPTION: Final = 256
 RANDOM_OCTETS: Final = 8
 MAX_FILES: Final = 4096  # open ones and those a hanging disk keeps from ending
 MEGABYTE: Final = 1_000_000
 SAMPLE_OCTETS: Final = 2
-
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class RecordingSettings(BaseModel):
@@ -71,13 +71,6 @@ class RecordingSettings(BaseModel):
         128, ge=1, le=65536, description="Audio (MB) that may wait in memory for a slow disk; beyond, recordings fail."
     )
     fsync: bool = Field(False, description="Have each recording on the disk itself before it is told to be whole.")
-
-
-def names(wall: float, contact: str, token: str) -> tuple[tuple[str, ...], str]:
-    """Directories below the root, and the file's name without its ending."""
-    moment = datetime.fromtimestamp(wall, UTC)
-    known = "".join(c for c in contact[:CONTACT_IN_NAME] if c in CONTACT_CHARACTERS)
-    return (f"{moment:%Y}", f"{moment:%m}", f"{moment:%d}"), f"{moment:%Y%m%dT%H%M%SZ}-{known or '0'}-{token}"
 
 
 # A block to write; a last description: close; None: see what there is to do.
@@ -139,6 +132,11 @@ class RecordingFiles:
     # -- the thread's side
 
     def _run(self) -> None:
+        try:
+            settle(self.settings.directory)
+        except Exception:
+            # A fault of ours in what is old must not cost what is new.
+            log.error("unfinished recordings not looked for", exc_info=True)
         while (item := self._queue.get()) is not None:
             file, work = item
             file.work(work)
@@ -172,6 +170,7 @@ class _File:
     __slots__ = (
         "_day",
         "_descriptor",
+        "_file",
         "_files",
         "_format",
         "_limit",
@@ -194,7 +193,8 @@ class _File:
         self.described = False
         self.abandoned: Description | None = None
         self._day, self._name = names(description.wall, description.contact, secrets.token_hex(RANDOM_OCTETS))
-        self.path = str(Path(files.settings.directory, *self._day, f"{self._name}.{description.format}"))
+        self._file = f"{self._name}.{description.format}"
+        self.path = str(Path(files.settings.directory, *self._day, self._file))
         self._limit = int(STALL_SECONDS * description.rate * description.channels * SAMPLE_OCTETS)
         self._taken = self._settled = 0
         self._state: Literal["waiting", "open", "over"] = "waiting"
@@ -252,14 +252,17 @@ class _File:
                 self._settled += work.nbytes
 
     def _begin(self) -> None:
-        with self._opened_day(create=True) as day:
+        root = self._files.settings.directory
+        with opened(root, self._day, create=True) as day:
             system = os.fstatvfs(day)
             free, least = system.f_bavail * system.f_frsize // MEGABYTE, self._files.settings.minimum_free_mb
             if free < least:
                 raise OSError(errno.ENOSPC, f"only {free} MB are free, less than the {least} of minimum_free_mb")
             self._format = self._files.new_format(self.description)
-            self._descriptor = os.open(f"{self._name}.{self._format.ending}", _NEW, 0o600, dir_fd=day)
+            self._descriptor = os.open(self._file, NEW, 0o600, dir_fd=day)
             self._state = "open"
+            lock(self._descriptor)
+            mark(root, self._file)
             self._put(self._format.head())
         self.described = False
         self._describe(self.description)
@@ -276,9 +279,10 @@ class _File:
         self._renew(self._format)
         if self._files.settings.fsync:
             os.fsync(self._descriptor)
-        descriptor, self._descriptor = self._descriptor, -1
-        os.close(descriptor)
+        # The lock goes with the descriptor: whoever has it next must find what became of the file.
         self._describe(description)
+        unmark(self._files.settings.directory, self._file)
+        self._close()
         self._over("ended")
 
     def _fail(self, description: Description, why: str) -> None:
@@ -286,21 +290,33 @@ class _File:
         seconds = self._settled // (description.channels * SAMPLE_OCTETS) / description.rate
         description = msgspec.structs.replace(description, state="failed", why=why, seconds=seconds)
         try:
-            if self._descriptor >= 0:
-                descriptor, self._descriptor = self._descriptor, -1
-                try:
-                    os.ftruncate(descriptor, self._size)
-                finally:
-                    os.close(descriptor)
-            if self._state == "open" and not self._size:
-                with self._opened_day() as day:
-                    os.unlink(Path(self.path).name, dir_fd=day)
-            elif self._state == "open":
-                self._describe(description)
+            try:
+                self._keep_what_is_whole(description)
+            finally:
+                self._close()
         except OSError as error:
             # The disk is in trouble and that is being told; what it refuses besides belongs to the same news.
             why += f"; nor could it be ended properly: {error.strerror or error}"
         self._over("failed", why)
+
+    def _keep_what_is_whole(self, description: Description) -> None:
+        """What can't be described stays marked, and is settled at the next start."""
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, self._size)
+        if self._state == "waiting":
+            return
+        root = self._files.settings.directory
+        if self._size:
+            self._describe(description)
+        else:
+            with opened(root, self._day) as day:
+                os.unlink(self._file, dir_fd=day)
+        unmark(root, self._file)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _over(self, what: News, why: str = "") -> None:
         self._state = "over"
@@ -313,76 +329,20 @@ class _File:
 
     def _put(self, octets: bytes) -> None:
         """At the end of the file; `_size` moves when all of it is there."""
-        _write_at(self._descriptor, octets, self._size)
+        write_at(self._descriptor, octets, self._size)
         self._size += len(octets)
 
     def _renew(self, format: AudioFormat) -> None:
         head = format.renewed()
         if head:
-            _write_at(self._descriptor, head, 0)
+            write_at(self._descriptor, head, 0)
 
     def _describe(self, description: Description) -> None:
-        """The sidecar takes its predecessor's place at once, so that there is a whole one at any time."""
-        octets = _sidecar(description, Path(self.path).name)
-        new, name = f"{self._name}.json.new", f"{self._name}.json"
+        started = datetime.fromtimestamp(description.wall, UTC).isoformat(timespec="milliseconds")
+        octets = sidecar(description, self._file, started)
+        name = f"{self._name}.json"
         try:
-            with self._opened_day() as day:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(new, dir_fd=day)  # what an earlier failure left
-                descriptor = os.open(new, _NEW, 0o600, dir_fd=day)
-                try:
-                    _write_at(descriptor, octets, 0)
-                finally:
-                    os.close(descriptor)
-                os.rename(new, name, src_dir_fd=day, dst_dir_fd=day)
+            with opened(self._files.settings.directory, self._day) as day:
+                replace(day, name, octets)
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror} (writing {name} beside it)") from error
-
-    @contextlib.contextmanager
-    def _opened_day(self, create: bool = False) -> Iterator[int]:
-        """The descriptor of the file's directory. The root may be a link, which is the operator's; nothing below it."""
-        root = self._files.settings.directory
-        if create:
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(root, _DIRECTORY)
-        try:
-            for part in self._day:
-                if create:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(part, 0o700, dir_fd=descriptor)
-                inner = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = inner
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
-
-def _write_at(descriptor: int, octets: bytes, offset: int) -> None:
-    view = memoryview(octets)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        if not written:
-            raise OSError(errno.EIO, "nothing more is written")
-        view, offset = view[written:], offset + written
-
-
-def _sidecar(description: Description, name: str) -> bytes:
-    d = description
-    content = {
-        "file": name,
-        "state": d.state,
-        "contact": d.contact[:CONTACT_IN_DESCRIPTION],
-        "recording": d.recording,
-        "started": datetime.fromtimestamp(d.wall, UTC).isoformat(timespec="milliseconds"),
-        "seconds": d.seconds,
-        "format": d.format,
-        "rate": d.rate,
-        "channels": d.channels,
-        "streams": d.streams,
-        "timeline": [{"at": entry.at, "stream": entry.stream, "channel": entry.channel} for entry in d.timeline],
-        "pauses": d.pauses,
-    }
-    if d.why:
-        content["why"] = d.why
-    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"

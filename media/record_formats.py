@@ -167,6 +167,34 @@ class OggOpus:
         return head + struct.pack("<I", ogg_checksum(head + bytes(4) + rest)) + rest
 
 
+def seconds_of(head: bytes, tail: bytes, size: int) -> float:
+    """How much of a file of ours can be played, whenever its writer died. `head` and `tail`: its first and last octets,
+    `size` its length; 0.0 where neither format can be made out."""
+    if head[8:12] == b"WAVE" and len(head) >= WAV_HEADER:
+        a_second = _number(head, 64, 4)
+        octets = _number(head, 28, 8) if head[:4] == b"RF64" else _number(head, 76, 4)
+        return min(octets, size - WAV_HEADER) / a_second if a_second else 0.0
+    if head[:4] == b"OggS" and head[28:36] == b"OpusHead":
+        return max(0, _last_granule(tail) - _number(head, 38, 2)) / OPUS_CLOCK
+    return 0.0
+
+
+def _number(octets: bytes, at: int, length: int) -> int:
+    return int.from_bytes(octets[at : at + length], "little")
+
+
+def _last_granule(tail: bytes) -> int:
+    """The position that the last whole page tells; 0: there is none. RFC 3533 section 6."""
+    at = len(tail)
+    while (at := tail.rfind(b"OggS", 0, at)) >= 0:
+        lacing = tail[at + 27 : at + 27 + tail[at + 26]] if at + 26 < len(tail) else b""
+        page = tail[at : at + 27 + len(lacing) + sum(lacing)]
+        whole = bool(lacing) and len(page) == 27 + len(lacing) + sum(lacing)
+        if whole and ogg_checksum(page[:22] + bytes(4) + page[26:]) == _number(page, 22, 4):
+            return _number(page, 6, 8)
+    return 0
+
+
 _MIRRORED: Final = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 

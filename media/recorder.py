@@ -23,12 +23,14 @@ import numpy.typing as npt
 
 from media.audio_commands import (
     AudioEvent,
+    Label,
     RecordingEnded,
     RecordingFailed,
     RecordingStarted,
     StartRecording,
-    TimelineEntry,
+    StreamLabels,
 )
+from media.recording_timeline import MAX_ENTRIES, Channels, Stretch, Timeline
 
 I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
@@ -39,13 +41,10 @@ Samples = npt.NDArray[np.int16]
 RATES: Final = (8000, 16000, 48000)
 TICKS: Final = 50  # frames of 20 ms in a block: a second, what a crash costs
 STALL_SECONDS: Final = 10.0  # a disk that hangs for so long fails its recordings
-MAX_ENTRIES: Final = 4096  # of a timeline, and pauses: a contact that changes more often is not believed
 INITIAL_ROWS: Final = 16  # doubled whenever all are taken; 32 kB each at 8000 Hz
 
 LEAST: Final = -32768
 MOST: Final = 32767
-
-OFF: Final = -1  # TimelineEntry.channel of a stream that is no longer recorded
 
 # Constants as arrays of no dimension: numpy takes a Python number for one at the price of half an operation.
 _CHANNELS = np.array(2)
@@ -59,7 +58,7 @@ State = Literal["recording", "ended", "failed"]
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """What lies beside a recording as JSON. `wall`: Unix time of its first sample. Times are seconds of the file; a
-    pause that has not ended yet ends at None."""
+    pause or stretch that has not ended yet ends at None."""
 
     contact: str
     recording: int
@@ -69,8 +68,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     format: Literal["wav", "opus"]
     state: State = "recording"
     seconds: float = 0.0
-    streams: tuple[int, ...] = ()
-    timeline: tuple[TimelineEntry, ...] = ()
+    label: Label = ()
+    stretches: tuple[Stretch, ...] = ()
     pauses: tuple[tuple[float, float | None], ...] = ()
     why: str = ""
 
@@ -114,7 +113,6 @@ class _Recording:
         "due",
         "failed",
         "file",
-        "on",
         "paused_at",
         "pauses",
         "row",
@@ -130,30 +128,11 @@ class _Recording:
         self.channels = 2 if command.stereo else 1
         self.file: AudioFile | None = None
         self.failed = False
-        self.on: dict[int, tuple[int, ...]] = {}
-        self.timeline: list[TimelineEntry] = []
+        self.timeline = Timeline(self.channels)
         self.pauses: list[tuple[float, float | None]] = []
         self.paused_at: float | None = None
         self.seconds: float | None = None  # how long it became, once it is stopped
         self.due = 0.0  # when it must have ended, once it is stopped
-
-    def place(self, channels: tuple[tuple[int, int], ...], at: float) -> bool:
-        """Who is on which channel from second `at` on; whether that is another than before."""
-        now: dict[int, tuple[int, ...]] = {}
-        for stream, channel in channels:
-            now[stream] = tuple(sorted({*now.get(stream, ()), channel & (self.channels - 1)}))
-        if now == self.on:
-            return False
-        changes = [TimelineEntry(at, stream, OFF) for stream in self.on if stream not in now]
-        changes += [
-            TimelineEntry(at, stream, channel)
-            for stream, places in now.items()
-            if self.on.get(stream) != places
-            for channel in places
-        ]
-        self.on = now
-        self.timeline += changes[: MAX_ENTRIES - len(self.timeline)]
-        return True
 
     def pause(self, paused: bool, at: float) -> None:
         if paused:
@@ -176,8 +155,8 @@ class _Recording:
             format=self.command.format,
             state=state,
             seconds=at,
-            streams=tuple(sorted({entry.stream for entry in self.timeline})),
-            timeline=tuple(self.timeline),
+            label=self.command.label,
+            stretches=self.timeline.stretches(None if state == "recording" else at),
             pauses=pauses,
             why=why,
         )
@@ -252,7 +231,7 @@ class Recordings:
         self._stereo[row] = command.stereo
         self._idle[row] = self._filled[row] = (0, not command.stereo)
         self._deaf[row] = False
-        state.place(command.channels, 0.0)
+        state.timeline.place(command.channels, command.labels, 0.0)
         why = self._files.refuses()
         if why:
             self._fail(state, why)
@@ -261,10 +240,10 @@ class Recordings:
             state.file = self._files.open(description, partial(self._told, state))
         return row
 
-    def channels(self, recording: int, channels: tuple[tuple[int, int], ...]) -> None:
+    def channels(self, recording: int, channels: Channels, labels: StreamLabels = ()) -> None:
         """Who is on which channel from now on: for the timeline; `add` is told by its columns."""
         state = self._live.get(recording)
-        if state is not None and state.place(channels, self._at(state.row)):
+        if state is not None and state.timeline.place(channels, labels, self._at(state.row)):
             self._describe(state)
 
     def pause(self, recording: int, paused: bool) -> None:
@@ -400,7 +379,7 @@ class Recordings:
             self._ending.remove(state)
             seconds = self._seconds(state)
             pauses = tuple((begin, end) for begin, end in state.pauses if end is not None)
-            self.events.append(RecordingEnded(recording, path, seconds, tuple(state.timeline), pauses))
+            self.events.append(RecordingEnded(recording, path, seconds, tuple(state.timeline.entries), pauses))
 
     def _fail(self, state: _Recording, why: str) -> None:
         state.failed = True

@@ -44,7 +44,7 @@ class RecordingDesk:
         known = self._live.get(command.recording)
         if known is not None:
             self._live[command.recording] = (known[0], command.channels)
-            self._banks[known[0]].channels(command.recording, command.channels)
+            self._banks[known[0]].channels(command.recording, command.channels, command.labels)
 
     def pause(self, command: PauseRecording) -> None:
         known = self._live.get(command.recording)

@@ -10,6 +10,8 @@ import errno
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from media.audio_commands import (
     AudioCommand,
     CloseRoom,
@@ -225,7 +227,8 @@ class Sessions:
                 self._recordings[recording] = command
             case SetRecordingChannels(recording=recording, channels=channels):
                 if (before := self._recordings.get(recording)) is not None:
-                    self._recordings[recording] = StartRecording(
-                        recording, before.contact, channels, before.stereo, before.format, before.rate
-                    )
+                    # A stream without a label keeps the one that it had.
+                    labels = {**dict(before.labels), **dict(command.labels)}
+                    kept = tuple([(stream, labels[stream]) for stream, _ in channels if stream in labels])
+                    self._recordings[recording] = msgspec.structs.replace(before, channels=channels, labels=kept)
         self._engine.audio(command, now)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from media.audio_commands import RecordingFailed
 from media.workers import MediaWorkers, end_workers
 from sip.aio.addresses import LocalAddresses, SipListen
 from sip.aio.dns import DnsClient
@@ -29,7 +30,7 @@ from sip.aio.driver import Driver, ListenError
 from sip.binding import BindingRecord
 from sip.ids import Ids
 from softswitch import wiring
-from softswitch.call_recording import ACTIONS, RecordingRefused
+from softswitch.call_recording import ACTIONS, RecordingEvent, RecordingRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer
@@ -47,6 +48,9 @@ log = structlog.get_logger("softswitch")
 
 BYE_GRACE = 2.0
 """Seconds for the BYEs of hung-up calls to be answered before the sockets close."""
+
+RECORDING_WORD = 5.0
+"""Seconds that `softswitch record start` waits for the engine's word; its own patience ends later."""
 
 POLL = 0.1
 """Seconds between two looks at whether the drain is over."""
@@ -263,16 +267,39 @@ class App:
             media=media_report(self._media),
         )
 
-    def _record_command(self, args: dict[str, Any]) -> Any:
+    async def _record_command(self, args: dict[str, Any]) -> Any:
         action, call = args.get("action"), args.get("call")
         if action not in ACTIONS or not isinstance(call, str):
             raise ControlRefused(f"expected 'action' ({', '.join(ACTIONS)}) and 'call'")
+        runtime = self._switch.runtime
         try:
-            contact = self._switch.runtime.record(call, action, self._loop.time())
+            contact, begun = runtime.record(call, action, self._loop.time())
         except RecordingRefused as refused:
             raise ControlRefused(str(refused)) from refused
+        if not begun:
+            self._driver.drain()
+            return {"contact": contact}
+        return {"contact": contact, "path": await self._begun(begun, contact)}
+
+    async def _begun(self, recording: int, contact: str) -> str:
+        """The path of a recording once the engine has begun it. Raises ControlRefused."""
+        word: asyncio.Future[RecordingEvent] = self._loop.create_future()
+        audio = self._switch.runtime.audio
+        audio.await_word(recording, lambda event: None if word.done() else word.set_result(event))
         self._driver.drain()
-        return {"contact": contact}
+        try:
+            async with asyncio.timeout(RECORDING_WORD):
+                event = await word
+        except TimeoutError:
+            raise ControlRefused(
+                f"call {contact}: the media engine has not said within {RECORDING_WORD:g} s that it records: "
+                "the disk hangs, or the media worker does"
+            ) from None
+        finally:
+            audio.await_no_more(recording)
+        if isinstance(event, RecordingFailed):
+            raise ControlRefused(f"call {contact} is not recorded: {event.why}")
+        return event.path
 
     def _reload_command(self, _args: dict[str, Any]) -> Any:
         try:

@@ -13,6 +13,7 @@ import structlog
 
 from media.audio_commands import (
     AudioCommand,
+    Label,
     Play,
     PlayEnded,
     RecordingFailed,
@@ -21,7 +22,9 @@ from media.audio_commands import (
 )
 from media.client import MediaClient
 from softswitch.call_recording import RecordingEvent
+from softswitch.contact import Contact
 from softswitch.rooms import Rooms
+from softswitch.vocabulary import Record
 
 log = structlog.get_logger("calls")
 
@@ -37,12 +40,13 @@ class RecordingForm(msgspec.Struct, frozen=True, kw_only=True):
 class AudioLine:
     """Plays, recordings and conferences that are under way. `new_id` gives ids that none of them, and no leg, has."""
 
-    __slots__ = ("_media", "_plays", "_recordings", "rooms")
+    __slots__ = ("_awaited", "_media", "_plays", "_recordings", "rooms")
 
     def __init__(self, media: MediaClient, new_id: Callable[[], int]) -> None:
         self._media = media
         self._plays = _Owned()  # those whose end matters to their call
         self._recordings = _Owned()  # those of which the last word is still to come
+        self._awaited: dict[int, Callable[[RecordingEvent], None]] = {}
         self.rooms = Rooms(new_id)
 
     def __len__(self) -> int:
@@ -57,13 +61,28 @@ class AudioLine:
             self._plays.add(command.play, contact)
         self._media.audio(command, now)
 
-    def record(
-        self, recording: int, channels: tuple[tuple[int, int], ...], form: RecordingForm, contact: str, now: float
-    ) -> None:
-        """Begin a recording; its end is told to that contact."""
-        self._recordings.add(recording, contact)
-        command = StartRecording(recording, contact, channels, stereo=form.stereo, format=form.format, rate=form.rate)
+    def record(self, effect: Record, form: RecordingForm, contact: Contact, label: Label, now: float) -> None:
+        """Begin a recording, whose end is told to that contact. `label`: what is written of the contact beside it."""
+        self._recordings.add(effect.recording, contact.id)
+        command = StartRecording(
+            effect.recording,
+            contact.id,
+            effect.channels,
+            stereo=form.stereo,
+            format=form.format,
+            rate=form.rate,
+            label=label,
+            labels=effect.labels,
+        )
         self._media.audio(command, now)
+
+    def await_word(self, recording: int, told: Callable[[RecordingEvent], None]) -> None:
+        """Have the engine's first word about a recording told besides, once."""
+        self._awaited[recording] = told
+
+    def await_no_more(self, recording: int) -> None:
+        """Nobody waits for it any more."""
+        self._awaited.pop(recording, None)
 
     def enter(self, name: str, stream: int, now: float) -> None:
         """Put a stream into a conference."""
@@ -81,15 +100,29 @@ class AudioLine:
         """The contact that an event is for, "" for none; what has ended is forgotten. Failures are logged: the call
         that they happen in goes on."""
         if isinstance(event, PlayEnded):
-            contact = self._plays.remove(event.play)
-            if event.how == "failed":
-                log.error("nothing played", contact=contact, why=event.why)
-            return contact
+            return self._play_ended(event)
+        told = self._awaited.pop(event.recording, None)
+        if told is not None:
+            told(event)
         if isinstance(event, RecordingStarted):
             return self._recordings.owner(event.recording)
         contact = self._recordings.remove(event.recording)
         if isinstance(event, RecordingFailed):
-            log.error("recording failed", contact=contact, path=event.path, why=event.why)
+            known = {"contact": contact, "path": event.path}
+            log.error("recording failed", **{key: text for key, text in known.items() if text}, why=event.why)
+        elif not contact:
+            # Of a process before this one, or too late: no call record names the file.
+            log.warning("recording of no call here ended", path=event.path, seconds=event.seconds)
+        return contact
+
+    def _play_ended(self, event: PlayEnded) -> str:
+        contact = self._plays.remove(event.play)
+        if event.how == "failed":
+            if contact:
+                log.error("nothing played", contact=contact, why=event.why)
+            else:
+                # A conference's beep, or a call that is over: nobody waits for it.
+                log.debug("nothing played", play=event.play, why=event.why)
         return contact
 
     def recording(self, contact: str) -> bool:

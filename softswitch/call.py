@@ -29,7 +29,7 @@ from typing import assert_never
 
 import msgspec
 
-from media.audio_commands import PlayEnded
+from media.audio_commands import PlayEnded, StreamLabels
 from media.negotiate import (
     AudioOffer,
     AudioPolicy,
@@ -51,6 +51,7 @@ from softswitch.causes import Cause, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import Announce, Confer, Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
 from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target
+from softswitch.recording_labels import leg_label
 from softswitch.vocabulary import (
     Accept,
     Answered,
@@ -195,7 +196,7 @@ class Call(LoneCaller):
         """`start`, `pause`, `resume` or `stop` the recording of a call in progress. Raises `RecordingRefused`."""
         if self.state is not State.TALKING:
             raise RecordingRefused("nobody talks to another in this call")
-        self._effects += self._recorder.command(action, self._recorded())
+        self._effects += self._recorder.command(action, *self._recorded())
         return self._take()
 
     @property
@@ -456,7 +457,7 @@ class Call(LoneCaller):
         self.state = State.TALKING
         self._join(leg)
         self._mark_answered(now, "talk")
-        self._effects += self._recorder.begin(self._recording_rule(leg), self._recorded())
+        self._effects += self._recorder.begin(self._recording_rule(leg), *self._recorded())
 
     def _recording_rule(self, leg: int) -> str:
         setup, endpoint = self.setup, self._out[leg].endpoint
@@ -466,22 +467,26 @@ class Call(LoneCaller):
         ]
         return rule_of(self._plan.record if self._plan is not None else "", ends)
 
-    def _recorded(self) -> Channels:
+    def _recorded(self) -> tuple[Channels, StreamLabels]:
         """Who is on which channel: the customer on the first, who is at the trunk's side, or else has called."""
         assert self.b is not None
-        by_trunk = self.setup.kind != "trunk" and self._out[self.b].endpoint.kind == "trunk"
+        setup, endpoint = self.setup, self._out[self.b].endpoint
+        by_trunk = setup.kind != "trunk" and endpoint.kind == "trunk"
         customer, agent = (self.b, self.a) if by_trunk else (self.a, self.b)
-        return ((customer, 0), (agent, 1))
+        number, name = endpoint.dialled or endpoint.name, self._directory.display_name(endpoint)
+        caller = leg_label("caller", setup.kind, setup.endpoint, setup.caller.number, setup.caller.name)
+        called = leg_label("called", endpoint.kind, endpoint.name, number, name)
+        return ((customer, 0), (agent, 1)), ((self.a, caller), (self.b, called))
 
     def _join(self, leg: int) -> None:
         super()._join(leg)
         if leg == self.b:
-            self._effects += self._recorder.follow(self._recorded())
+            self._effects += self._recorder.follow(*self._recorded())
 
     def _moved(self, leg: int, session: AudioSession, now: float) -> None:
         super()._moved(leg, session, now)
         if not self._moving and self.state is State.TALKING:
-            self._effects += self._recorder.again(self._recorded())
+            self._effects += self._recorder.again(*self._recorded())
 
     def _digit_dialled(self, event: DigitDialled) -> None:
         """A digit of one leg, where the media does not bring it to the other."""

@@ -32,6 +32,9 @@ class Directory(Protocol):
     def record(self, kind: str, name: str) -> str:
         """Whether an endpoint wants its calls recorded: "never", "always", "on-demand", "" (it does not say)."""
 
+    def display_name(self, endpoint: Endpoint) -> str:
+        """What an extension is called where it calls others; "" for a trunk, and where none is set."""
+
     def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
         """An endpoint has taken the call, which costs the payer from now on."""
 

@@ -21,6 +21,7 @@ from media.audio_commands import (
     RecordingStarted,
     SetRecordingChannels,
     StopRecording,
+    StreamLabels,
 )
 from softswitch.contact import Contact, RecordingNote
 from softswitch.vocabulary import AnyEffect, Audio, Record
@@ -53,7 +54,7 @@ def rule_of(route: str, ends: Iterable[tuple[str, str]]) -> str:
 
 
 class CallRecorder:
-    """One call's recordings, one at a time. Methods return what to do."""
+    """One call's recordings, one at a time. Methods return what to do. `labels`: who the streams of `channels` are."""
 
     __slots__ = ("_broken", "_channels", "_contact", "_new_id", "paused", "recording", "rule")
 
@@ -67,25 +68,25 @@ class CallRecorder:
         """The one that runs; 0: none."""
         self.paused = False
 
-    def begin(self, rule: str, channels: Channels) -> list[AnyEffect]:
+    def begin(self, rule: str, channels: Channels, labels: StreamLabels = ()) -> list[AnyEffect]:
         """The call is answered."""
         self.rule = rule
-        return self._start(channels) if rule == ALWAYS else []
+        return self._start(channels, labels) if rule == ALWAYS else []
 
-    def follow(self, channels: Channels) -> list[AnyEffect]:
+    def follow(self, channels: Channels, labels: StreamLabels = ()) -> list[AnyEffect]:
         """Legs may have changed."""
         if not self.recording or channels == self._channels:
             return []
         self._channels = channels
-        return [Audio(SetRecordingChannels(self.recording, channels))]
+        return [Audio(SetRecordingChannels(self.recording, channels, labels))]
 
-    def again(self, channels: Channels) -> list[AnyEffect]:
+    def again(self, channels: Channels, labels: StreamLabels = ()) -> list[AnyEffect]:
         """The streams are at another media process: a recording that failed with the first goes on in another file, and
         one that was paused is paused."""
         if not self._broken:
             return []
         paused = self.paused
-        effects = self._start(channels)
+        effects = self._start(channels, labels)
         if paused:
             self.paused = True
             effects.append(Audio(PauseRecording(self.recording, True)))
@@ -97,7 +98,7 @@ class CallRecorder:
         self._broken = False
         return self._stop() if self.recording else []
 
-    def command(self, action: str, channels: Channels) -> list[AnyEffect]:
+    def command(self, action: str, channels: Channels, labels: StreamLabels = ()) -> list[AnyEffect]:
         """`start`, `pause`, `resume` or `stop` on demand. Raises `RecordingRefused`."""
         if self.rule == NEVER:
             raise RecordingRefused(
@@ -106,7 +107,7 @@ class CallRecorder:
         if action == "start":
             if self.recording:
                 raise RecordingRefused("this call is recorded already")
-            return self._start(channels)
+            return self._start(channels, labels)
         if not self.recording:
             # Should it go on at another media process, then as is wished now.
             self._broken = self._broken and action != "stop"
@@ -142,12 +143,12 @@ class CallRecorder:
             self._broken = isinstance(event, RecordingFailed)
             self.paused = self.paused and self._broken
 
-    def _start(self, channels: Channels) -> list[AnyEffect]:
+    def _start(self, channels: Channels, labels: StreamLabels) -> list[AnyEffect]:
         self.recording = self._new_id()
         self._broken = self.paused = False
         self._channels = channels
         self._contact.recordings.append(RecordingNote(self.recording))
-        return [Record(self.recording, channels)]
+        return [Record(self.recording, channels, labels)]
 
     def _stop(self) -> list[AnyEffect]:
         stopped, self.recording = self.recording, 0

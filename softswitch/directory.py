@@ -168,6 +168,11 @@ class PhoneBook:
         entry = entries.trunks.get(name) if kind == "trunk" else entries.extensions.get(name)
         return entry.record if entry is not None else ""
 
+    def display_name(self, endpoint: Endpoint) -> str:
+        """What an extension is called where it calls others; "" for a trunk, and where none is set."""
+        entry = self._entries.extensions.get(endpoint.name) if endpoint.kind == "extension" else None
+        return entry.caller.name if entry is not None else ""
+
     def _extension(self, number: str, contact: str, now: float) -> Target:
         entry = self._entries.extensions.get(number)
         if entry is None:

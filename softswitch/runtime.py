@@ -59,6 +59,7 @@ from softswitch.call_recording import RecordingEvent, RecordingRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
+from softswitch.recording_labels import call_label
 from softswitch.sip_leg import SessionEvent, SipLeg, warning
 from softswitch.toll import TollGuard
 from softswitch.vocabulary import (
@@ -240,13 +241,16 @@ class Runtime:
             case _:
                 assert_never(event)
 
-    def record(self, call: str, action: str, now: float) -> str:
+    def record(self, call: str, action: str, now: float) -> tuple[str, int]:
         """`start`, `pause`, `resume` or `stop` the recording of a call, named by its contact's id or by the name of one
-        of its ends. The contact's id; raises `RecordingRefused`."""
+        of its ends. The contact's id and, of a `start`, the recording's, of which the engine's word is still to come
+        (`audio.await_word`), else 0. Raises `RecordingRefused`."""
         active = self._find(call)
-        self._execute(active, active.call.record(action), now)
+        effects = active.call.record(action)
+        self._execute(active, effects, now)
         self._work(now)
-        return active.call.contact.id
+        begun = next((effect.recording for effect in effects if isinstance(effect, Record)), 0)
+        return active.call.contact.id, begun
 
     def _find(self, call: str) -> Active:
         active = self.calls.get(call)
@@ -545,7 +549,8 @@ class Runtime:
             self.audio.enter(effect.name, effect.leg, now)
 
     def _record_streams(self, active: Active, effect: Record, now: float) -> None:
-        self.audio.record(effect.recording, effect.channels, self.settings.recordings, active.call.contact.id, now)
+        contact = active.call.contact
+        self.audio.record(effect, self.settings.recordings, contact, call_label(contact), now)
 
     def _audio(self, active: Active, effect: Audio, now: float) -> None:
         self.audio.command(effect.command, active.call.contact.id, now)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import msgspec
 
-from media.audio_commands import AudioCommand
+from media.audio_commands import AudioCommand, StreamLabels
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession
 from media.sdp import PayloadType
 
@@ -294,10 +294,11 @@ class EnterRoom(LegEffect, gc=False):
 
 
 class Record(Effect, gc=False):
-    """Begin a recording of (leg, channel), in the form that the settings say."""
+    """Begin a recording of (leg, channel), in the form that the settings say. `labels`: who the legs are."""
 
     recording: int
     channels: tuple[tuple[int, int], ...]
+    labels: StreamLabels = ()
 
 
 class Audio(Effect, gc=False):

@@ -29,6 +29,9 @@ STDOUT = "-"
 PRIVATE = 0o600
 """Who called whom is nobody else's business: a new export is for its owner."""
 
+MAX_PATHS = 1024
+"""Characters of the paths of one call's recordings: one that was cut is of no use."""
+
 COLUMNS = (
     Column("started", 1),
     Column("caller", 2, least=14),
@@ -207,8 +210,21 @@ def _row(record: CdrRecord) -> Sequence[Text]:
         cell(f"{why} ({record.status})" if record.status else why),
         cell(heard(record.caller) if spoke else ""),
         cell(heard(record.callee) if spoke else ""),
-        cell(f"failed: {record.recording_failed}", "bold red") if record.recording_failed else cell(record.recording),
+        recordings(record),
     )
+
+
+def recordings(record: CdrRecord) -> Text:
+    """The files, as much as there is of them, and why one is not whole."""
+    from rich.text import Text
+
+    from softswitch.cli.printable import cell, printable
+
+    files = Text(printable(record.recording, MAX_PATHS))
+    if not record.recording_failed:
+        return files
+    failed = cell(f"failed: {record.recording_failed}", "bold red")
+    return Text("; ").join([files, failed]) if record.recording else failed
 
 
 def heard(quality: Quality | None) -> str:

@@ -36,5 +36,6 @@ def record(
         answer = ask(control_socket(config), "record", action=action, call=call)
     except ControlError as error:
         raise fail(error) from None
-    contact = answer.get("contact", "") if isinstance(answer, dict) else ""
-    typer.echo(printable(f"{DONE[action]}: call {contact}", 1000))
+    told = answer if isinstance(answer, dict) else {}
+    file = f", to {told['path']}" if told.get("path") else ""
+    typer.echo(printable(f"{DONE[action]}: call {told.get('contact', '')}{file}", 2000))

@@ -110,7 +110,15 @@ def test_a_call_with_hold_and_pause_is_one_file(tmp_path: Path, workers: int, co
     assert seconds == pytest.approx(float(record["billsec"]), abs=0.2)
     assert (content["state"], content["file"], content["contact"]) == ("ended", path.name, call.contact)
     assert (content["seconds"], content["rate"], content["channels"]) == (seconds, RATE, 2)
-    assert [(entry["at"], entry["channel"]) for entry in content["timeline"]] == [(0.0, 0), (0.0, 1)]
+    assert [(each["channel"], each["from"], each["to"]) for each in content["stretches"]] == [
+        (0, 0.0, seconds),
+        (1, 0.0, seconds),
+    ]
+    assert [(each["who"]["role"], each["who"]["extension"]) for each in content["stretches"]] == [
+        ("caller", "101"),
+        ("called", "102"),
+    ]
+    assert (content["call"]["caller"], content["call"]["dialled"]) == ("101", "102")
     [(begin, end)] = content["pauses"]
     assert (begin, end) == pytest.approx((paused_at, resumed_at), abs=0.2)
     assert not samples[:, round(begin * RATE) + FRAME : round(end * RATE) - FRAME].any()
@@ -122,6 +130,30 @@ def test_a_call_with_hold_and_pause_is_one_file(tmp_path: Path, workers: int, co
             part = there[round((first + EDGE) * 50) : round((last - EDGE) * 50)]
             assert part.mean() > 0.9, (tone, first, last)
         assert not there[round((hold[0] + EDGE) * 50) : round((hold[1] - EDGE) * 50)].any()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_cannot_be_begun_is_said(tmp_path: Path, workers: int) -> None:
+    """`softswitch record start` waits for the engine's word."""
+    extra = FOR_SIPP + 'extensions:\n  "101": {record: on-demand}\n'
+    no_room = f"media: {{workers: {workers}, recordings: {{minimum_free_mb: 1000000000000}}}}\n"
+    switch = Switch(tmp_path, extra=extra + no_room, expected_errors=("recording failed",))
+    with (
+        switch,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, LOW) as anna,
+        Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH) as ben,
+    ):
+        anna.call("102")
+        anna.wait_event("CALL_ESTABLISHED")
+        ben.wait_event("CALL_ESTABLISHED")
+        switch.wait_calls(1)
+        refused = switch.run("record", "start", "101", "--config", str(switch.config), expect=1)
+        assert "is not recorded: only" in refused.stderr
+        assert "minimum_free_mb" in refused.stderr
+        assert switch.status().calls[0].recording == ""
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
 
 
 @pytest.mark.parametrize("codecs", [("PCMA", "PCMA"), ("G722", "PCMA")])
@@ -156,7 +188,9 @@ def test_what_was_recorded_outlives_the_media_process(tmp_path: Path, codecs: tu
     for each, length in ((samples, seconds), (rest, rest.shape[1] / RATE)):
         assert_apart(each)
         assert min(seconds_heard(each)) > length - 0.3
-    assert described(first)["state"] == "recording"
+    # The next process has told of it.
+    assert described(first)["state"] == "interrupted"
+    assert described(first)["seconds"] == pytest.approx(seconds, abs=0.001)
     assert described(last)["state"] == "ended"
     assert record["recording"] == f"{first}, {last}"
     assert "media worker media-0 lost" in record["recording_failed"]

@@ -16,6 +16,8 @@ import pytest
 import soundfile
 from harness.recordings import LEFT, LEVEL, RIGHT
 
+from media.record_orphans import settle
+
 PROGRAM = Path(__file__).parent / "harness" / "recordings.py"
 LOST = 1.1  # seconds that a kill may cost
 KILLED_AT = 3.3
@@ -64,13 +66,17 @@ def test_a_killed_process_leaves_files_that_play(tmp_path: Path, format: str) ->
     assert process.returncode == -signal.SIGKILL
     files = sorted(tmp_path.rglob(f"*.{format}"))
     assert len(files) == 60
+    states = {json.loads(path.with_suffix(".json").read_text())["state"] for path in files}
+    assert states == {"recording"}
+    settled = {Path(path): seconds for path, seconds in settle(tmp_path)}
     for path in files:
         samples = read_by_libsndfile(path)
         assert recorded - LOST <= samples.shape[1] / 8000 <= recorded + 0.03
         assert_channels_apart(samples)
         content = json.loads(path.with_suffix(".json").read_text())
-        assert content["state"] == "recording"
-        assert [entry["channel"] for entry in content["timeline"]] == [0, 1]
+        assert content["state"] == "interrupted"
+        assert content["seconds"] == settled[path] == pytest.approx(samples.shape[1] / 8000, abs=0.001)
+        assert [stretch["channel"] for stretch in content["stretches"]] == [0, 1]
     for path in files[::10]:
         assert seconds_by_ffmpeg(path) == pytest.approx(read_by_libsndfile(path).shape[1] / 8000, abs=0.01)
         if format == "wav":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -69,7 +70,17 @@ def test_always_from_the_answer_to_the_end(who: str) -> None:
     a, b = world.legs()
     command = started(world)
     [contact] = world.runtime.calls
-    assert command == StartRecording(command.recording, contact, ((a, 0), (b, 1)), True, "opus", 16000)
+    assert (command.contact, command.channels) == (contact, ((a, 0), (b, 1)))
+    assert (command.stereo, command.format, command.rate) == (True, "opus", 16000)
+    about = dict(command.label)
+    assert about.pop("started") == datetime.fromtimestamp(
+        world.runtime.calls[contact].call.contact.wall, UTC
+    ).isoformat(timespec="milliseconds")
+    assert about == {"caller": "101", "caller_name": "Phone 101", "dialled": "102"}
+    assert {stream: dict(who) for stream, who in command.labels} == {
+        a: {"role": "caller", "number": "101", "name": "Phone 101", "extension": "101"},
+        b: {"role": "called", "number": "102", "name": "Phone 102", "extension": "102"},
+    }
     tell(world, RecordingStarted(command.recording, "/var/rec/1.opus"))
     world.run(5.0)
     assert world.media.asked(StopRecording) == []
@@ -105,6 +116,7 @@ def test_the_trunks_side_is_the_customer() -> None:
     ann, _ = by_trunk(world)
     a, b = world.legs()
     assert started(world).channels == ((b, 0), (a, 1))
+    assert dict(dict(started(world).labels)[b]) == {"role": "called", "number": "123", "trunk": "north"}
     ann.do(ann.called_session().hangup)
     world.assert_over()
 
@@ -118,6 +130,8 @@ def test_the_trunks_side_is_the_customer_when_it_calls() -> None:
     world.run(0.5)
     a, b = world.legs()
     assert started(world).channels == ((a, 0), (b, 1))
+    who = dict(dict(started(world).labels)[a])
+    assert (who["role"], who["trunk"]) == ("caller", "south")
     gateway.do(session.hangup)
     world.assert_over()
 
@@ -167,13 +181,16 @@ def test_on_demand() -> None:
         with pytest.raises(RecordingRefused, match="not recorded"):
             runtime.record("102", action, world.now)
     [contact] = runtime.calls
-    assert runtime.record("102", "start", world.now) == contact
+    told: list[Any] = []
+    assert runtime.record("102", "start", world.now) == (contact, started(world).recording)
     recording = started(world).recording
+    runtime.audio.await_word(recording, told.append)
     tell(world, RecordingStarted(recording, "/r/1.wav"))
+    assert told == [RecordingStarted(recording, "/r/1.wav")]
     assert row(world).recording == "on"
     with pytest.raises(RecordingRefused, match="recorded already"):
         runtime.record(contact, "start", world.now)
-    runtime.record(contact, "pause", world.now)
+    assert runtime.record(contact, "pause", world.now) == (contact, 0)
     assert row(world).recording == "paused"
     with pytest.raises(RecordingRefused, match="paused already"):
         runtime.record(contact, "pause", world.now)
@@ -240,7 +257,10 @@ def test_a_recording_that_fails_ends_no_call_and_may_be_tried_again() -> None:
     assert len(world.media.bridges) == 2
     world.runtime.record("101", "start", world.now)
     again = world.media.asked(StartRecording)[-1].recording
+    told: list[Any] = []
+    world.runtime.audio.await_word(again, told.append)
     tell(world, RecordingFailed(again, "", "disk full"))
+    assert told == [RecordingFailed(again, "", "disk full")]
     ann.do(session.hangup)
     world.run(0.5)
     assert world.media.asked(StopRecording) == []

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from media.audio_commands import CloseRoom, Play, PlayEnded, RecordingFailed, SetRoom, StartRecording, StopPlay, Tone
+from media.audio_commands import (
+    CloseRoom,
+    Play,
+    PlayEnded,
+    RecordingFailed,
+    RecordingStarted,
+    SetRecordingChannels,
+    SetRoom,
+    StartRecording,
+    StopPlay,
+    StopRecording,
+    Tone,
+    label,
+)
 from media.audio_commands import File as SoundFile
 from media.commands import (
     MediaAddress,
@@ -407,6 +420,46 @@ def test_plays_and_recordings_of_a_dead_worker_end() -> None:
     media.audio(StartRecording(9, "c", ((1, 0),)), 0.0)
     media.kill(0)
     assert [type(event) for event in media.events] == [StreamLost, StreamLost, PlayEnded, RecordingFailed]
+
+
+def test_a_recording_that_is_lost_says_where_its_file_is() -> None:
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "one")
+    for recording in (9, 10):
+        media.audio(StartRecording(recording, "c", ((1, 0),)), 0.0)
+    engine(media, 0).events.append(RecordingStarted(9, "/r/9.wav"))
+    media.virtual[0].tell()  # type: ignore[union-attr]
+    media.carry()
+    media.audio(SetRecordingChannels(9, ((2, 1),)), 0.0)
+    media.kill(0)
+    failed = [event for event in media.events if isinstance(event, RecordingFailed)]
+    assert [(event.recording, event.path) for event in failed] == [(9, "/r/9.wav"), (10, "")]
+
+
+def test_rooms_and_recordings_without_an_adopted_stream_end_at_once() -> None:
+    """Their streams were closed, or never set up: nothing would ever end them."""
+    first = VirtualWorkers(1, account_worker)
+    pair(first, 1, "call")
+    first.open(21, "192.0.2.9", None, False, "h", 0.0, "was just being set up")
+    first.audio(SetRoom(7, (21,)), 0.0)
+    first.audio(StartRecording(8, "contact", ((21, 0),)), 0.0)
+    first.audio(StartRecording(9, "contact", ((1, 0), (2, 1))), 0.0)
+    second = successor(first)
+    assert engine(second, 0).audios[-2:] == [CloseRoom(7), StopRecording(8)]
+    second.mind(100_000.0)
+    assert engine(second, 0).audios[-1] == StopRecording(9)
+
+
+def test_labels_outlive_the_signalling_process() -> None:
+    first = VirtualWorkers(1, account_worker)
+    pair(first, 1, "call")
+    ann, ben = label(number="101"), label(number="102")
+    first.audio(StartRecording(8, "contact", ((1, 0),), label=ben, labels=((1, ann),)), 0.0)
+    first.audio(SetRecordingChannels(8, ((1, 0), (2, 1)), ((2, ben),)), 0.0)
+    [virtual] = first.vanish()
+    assert virtual is not None
+    [kept] = [recording for part in virtual.inventory() for recording in part.recordings]
+    assert kept == StartRecording(8, "contact", ((1, 0), (2, 1)), label=ben, labels=((1, ann), (2, ben)))
 
 
 def test_a_worker_of_another_machine_tells_its_own_addresses() -> None:

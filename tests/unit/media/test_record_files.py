@@ -20,14 +20,18 @@ import soundfile
 from pydantic import ValidationError
 
 from media import record_files
-from media.audio_commands import AudioEvent, RecordingEnded, RecordingFailed, RecordingStarted, StartRecording
-from media.record_files import MAX_FILES, RecordingFiles, RecordingSettings, names
+from media.audio_commands import AudioEvent, RecordingEnded, RecordingFailed, RecordingStarted, StartRecording, label
+from media.record_directory import names
+from media.record_files import MAX_FILES, RecordingFiles, RecordingSettings
+from media.record_orphans import settle
 from media.recorder import STALL_SECONDS, TICKS, Recordings
 
 RATE = 8000
 N = RATE // TICKS
 WALL = 1_795_701_780.25  # 2026-11-26 14:03:00.25 UTC
 CONTACT = "0192f3c4-5e6f-7a8b-9c0d-1e2f3a4b5c6d"
+CALL = label(caller="101", dialled="102")
+ANN, BEN = label(role="caller", number="101"), label(role="called", name="Ben")
 DEADLINE = 20.0  # seconds that a test waits for the thread, at most
 Samples = npt.NDArray[np.int16]
 
@@ -43,7 +47,16 @@ class Rig:
 
     def start(self, recording: int = 1, contact: str = CONTACT, stereo: bool = True, format: str = "wav") -> None:
         channels = ((11, 0), (12, 1))
-        command = StartRecording(recording, contact, channels, stereo=stereo, format=format)  # type: ignore[arg-type]
+        command = StartRecording(
+            recording,
+            contact,
+            channels,
+            stereo,
+            format,
+            RATE,
+            CALL,
+            ((11, ANN), (12, BEN)),  # type: ignore[arg-type]
+        )
         self.bank.start(recording, command, 0.0, WALL)
 
     def ticks(self, left: Samples, right: Samples | None = None, recording: int = 1) -> None:
@@ -166,18 +179,21 @@ def test_what_lies_beside_it(rig: Rig) -> None:
         "file": Path(started.path).name,
         "state": "recording",
         "contact": CONTACT,
+        "call": {"caller": "101", "dialled": "102"},
         "recording": 1,
         "started": "2026-11-26T14:03:00.250+00:00",
         "seconds": 0.0,
         "format": "wav",
         "rate": 8000,
         "channels": 2,
-        "streams": [11, 12],
-        "timeline": [{"at": 0.0, "stream": 11, "channel": 0}, {"at": 0.0, "stream": 12, "channel": 1}],
+        "stretches": [
+            {"channel": 0, "from": 0.0, "to": None, "stream": 11, "who": dict(ANN)},
+            {"channel": 1, "from": 0.0, "to": None, "stream": 12, "who": dict(BEN)},
+        ],
         "pauses": [],
     }
     rig.ticks(tone(400, 1.5))
-    rig.bank.channels(1, ((11, 0), (13, 1)))
+    rig.bank.channels(1, ((11, 0), (13, 1)), ((13, label(number="103")),))
     rig.bank.pause(1, True)
     rig.ticks(tone(400, 0.5))
     rig.bank.stop(1, 0.0)
@@ -185,12 +201,10 @@ def test_what_lies_beside_it(rig: Rig) -> None:
     content = beside(started.path)
     assert content["state"] == "ended"
     assert content["seconds"] == 2.0
-    assert content["streams"] == [11, 12, 13]
-    assert content["timeline"] == [
-        {"at": 0.0, "stream": 11, "channel": 0},
-        {"at": 0.0, "stream": 12, "channel": 1},
-        {"at": 1.5, "stream": 12, "channel": -1},
-        {"at": 1.5, "stream": 13, "channel": 1},
+    assert content["stretches"] == [
+        {"channel": 0, "from": 0.0, "to": 2.0, "stream": 11, "who": dict(ANN)},
+        {"channel": 1, "from": 0.0, "to": 1.5, "stream": 12, "who": dict(BEN)},
+        {"channel": 1, "from": 1.5, "to": 2.0, "stream": 13, "who": {"number": "103"}},
     ]
     assert content["pauses"] == [[1.5, 2.0]]
     assert sorted(p.suffix for p in Path(started.path).parent.iterdir()) == [".json", ".wav"]
@@ -383,6 +397,9 @@ def test_a_disk_without_room_for_a_description(rig: Rig, monkeypatch: pytest.Mon
     assert failed.why.startswith(f"{os.strerror(errno.ENOSPC)} (writing {Path(failed.path).stem}.json beside it)")
     assert soundfile.info(failed.path).frames == RATE
     assert beside(failed.path)["state"] == "recording"
+    monkeypatch.undo()
+    assert settle(rig.settings.directory) == [(failed.path, 1.0)], "told at the next start"
+    assert beside(failed.path)["state"] == "interrupted"
 
 
 def test_nothing_is_left_of_a_file_that_could_not_be_begun(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

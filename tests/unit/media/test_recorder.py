@@ -8,13 +8,17 @@ import pytest
 from kept_recordings import KeptFile, KeptFiles
 
 from media.audio_commands import (
+    LABEL_PAIRS,
+    LABEL_TEXT,
     RecordingEnded,
     RecordingFailed,
     RecordingStarted,
     StartRecording,
     TimelineEntry,
+    label,
 )
-from media.recorder import INITIAL_ROWS, MAX_ENTRIES, OFF, STALL_SECONDS, TICKS, Recordings
+from media.recorder import INITIAL_ROWS, STALL_SECONDS, TICKS, Recordings
+from media.recording_timeline import MAX_ENTRIES, OFF
 
 RATE = 8000
 N = RATE // TICKS
@@ -122,7 +126,7 @@ def test_mono_is_the_sum_of_both() -> None:
     assert strength(file.samples[0], 400) == pytest.approx(8000, rel=0.01)
     assert strength(file.samples[0], 1000) == pytest.approx(8000, rel=0.01)
     assert file.descriptions[0].channels == 1
-    assert {entry.channel for entry in file.descriptions[0].timeline} == {0}
+    assert {each.channel for each in file.descriptions[0].stretches} == {0}
 
 
 def test_a_sum_is_saturated_once_whatever_the_order() -> None:
@@ -194,7 +198,11 @@ def test_hold_and_transfer_leave_one_file() -> None:
         TimelineEntry(2.0, AGENT, OFF),
         TimelineEntry(2.0, SECOND, 1),
     )
-    assert file.descriptions[-1].streams == (CUSTOMER, AGENT, SECOND)
+    assert [(s.channel, s.stream, s.begin, s.end) for s in file.descriptions[-1].stretches] == [
+        (0, CUSTOMER, 0.0, 3.0),
+        (1, AGENT, 0.0, 2.0),
+        (1, SECOND, 2.0, 3.0),
+    ]
 
 
 def test_the_timeline_tells_changes_alone() -> None:
@@ -204,8 +212,46 @@ def test_the_timeline_tells_changes_alone() -> None:
     assert len(file.descriptions) == 1
     bank.tick()
     bank.recordings.channels(1, ((AGENT, 0), (CUSTOMER, 0), (AGENT, 1)))
-    assert file.descriptions[-1].timeline[2:] == (TimelineEntry(0.02, AGENT, 0), TimelineEntry(0.02, AGENT, 1))
+    assert [(s.channel, s.stream, s.begin, s.end) for s in file.descriptions[-1].stretches] == [
+        (0, CUSTOMER, 0.0, None),
+        (1, AGENT, 0.0, None),
+        (0, AGENT, 0.02, None),
+    ]
     assert file.descriptions[-1].state == "recording"
+    bank.stop()
+    file.told("ended", "")
+    (ended,) = bank.recordings.events
+    assert isinstance(ended, RecordingEnded)
+    assert ended.timeline[2:] == (TimelineEntry(0.02, AGENT, 0), TimelineEntry(0.02, AGENT, 1))
+
+
+def test_labels_say_who_is_on_a_channel() -> None:
+    """A stream without a label keeps the one that it has; another label is another stretch."""
+    bank = Bank()
+    ann, ben, cem = label(number="101"), label(number="102", name="Ben"), label(number="103")
+    channels = ((CUSTOMER, 0), (AGENT, 1))
+    call = label(dialled="102")
+    command = StartRecording(1, "c0ffee", channels, label=call, labels=((CUSTOMER, ann), (AGENT, ben)))
+    bank.recordings.start(1, command, bank.now, 0.0)
+    [file] = bank.files.files
+    for labels in ((), ((AGENT, ben),), ((AGENT, cem),)):
+        bank.recordings.channels(1, channels, labels)
+        for _ in range(50):
+            bank.tick()
+    bank.stop()
+    assert len(file.descriptions) == 3, "begin, another label, end"
+    assert file.descriptions[-1].label == call
+    assert [(s.stream, s.begin, s.end, s.label) for s in file.descriptions[-1].stretches] == [
+        (CUSTOMER, 0.0, 3.0, ann),
+        (AGENT, 0.0, 2.0, ben),
+        (AGENT, 2.0, 3.0, cem),
+    ]
+
+
+def test_a_label_is_bounded_and_text() -> None:
+    long = label(name="x" * 1000, number="\udc80\ud800ok", empty="")
+    assert long == (("name", "x" * LABEL_TEXT), ("number", "??ok"))
+    assert len(label(**{f"n{n}": "x" for n in range(100)})) == LABEL_PAIRS
 
 
 def test_the_timeline_is_bounded() -> None:
@@ -213,7 +259,14 @@ def test_the_timeline_is_bounded() -> None:
     file = bank.start()
     for change in range(MAX_ENTRIES):
         bank.recordings.channels(1, ((CUSTOMER, change & 1), (change, 0)))
-    assert len(file.descriptions[-1].timeline) == MAX_ENTRIES
+        bank.tick()
+        del file.descriptions[:-1]
+    bank.stop()
+    file.told("ended", "")
+    (ended,) = bank.recordings.events
+    assert isinstance(ended, RecordingEnded)
+    assert len(ended.timeline) == MAX_ENTRIES
+    assert MAX_ENTRIES <= len(file.descriptions[-1].stretches) <= MAX_ENTRIES + 2
 
 
 def test_a_pause_is_exactly_silent_and_nothing_of_it_is_kept() -> None:

@@ -100,6 +100,9 @@ class Book:
     def record(self, kind: str, name: str) -> str:
         return self.records.get(name, "")
 
+    def display_name(self, endpoint: Endpoint) -> str:
+        return f"Phone {endpoint.name}" if endpoint.kind == "extension" else ""
+
     def context_of(self, extension: str) -> str:
         return "internal"
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from softswitch.cli import cdr
-from softswitch.cli.cdr import heard, moment, show
+from softswitch.cli.cdr import heard, moment, recordings, show
 from softswitch.settings.loader import load
 from softswitch.store import CdrRecord, LegRecord, Quality, Store
 
@@ -213,3 +213,15 @@ def test_quality_in_words() -> None:
     assert heard(Quality(0.005, 12.0, 48.4)) == "0.5 % 12 ms 48 ms"
     assert heard(Quality(0.0, None, None)) == "0.0 %"
     assert heard(None) == "silent"
+
+
+def test_the_files_of_a_recording_that_failed_are_shown_too() -> None:
+    """What was written before plays; its path is not cut."""
+    whole = CdrRecord("c", 1.0, 2.0, recording="/r/1.wav")
+    assert recordings(whole).plain == "/r/1.wav"
+    first, second = (f"/var/lib/recordings/{'x' * 120}/{n}.wav" for n in (1, 2))
+    lost = CdrRecord("c", 1.0, 2.0, recording=f"{first}, {second}", recording_failed="media worker media-0 lost")
+    assert recordings(lost).plain == f"{first}, {second}; failed: media worker media-0 lost"
+    refused = CdrRecord("c", 1.0, 2.0, recording_failed="only 3 MB are free")
+    assert recordings(refused).plain == "failed: only 3 MB are free"
+    assert recordings(CdrRecord("c", 1.0, 2.0)).plain == ""

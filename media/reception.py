@@ -143,7 +143,7 @@ class Reception:
         """Take packets of voices; those of rows without one are left out."""
         if self._streams.capacity > len(self._kinds):
             self._grow()
-        if len(packets.rows) > len(self._odd):
+        if packets.size > len(self._odd):
             self._odd = np.zeros(slots.capacity, np.int64)
         columns = self.banks[8000].columns
         left = heard(
@@ -167,10 +167,10 @@ class Reception:
             self._odd,
         )
         if left:
-            self._look_at(slots, Heard(*[column[self._odd[:left]] for column in packets]), now)
+            self._look_at(slots, packets.lanes[:, self._odd[:left]], now)
 
-    def _look_at(self, slots: Slots, packets: Heard, now: float) -> None:
-        """Packets of other codecs, out of sequence, of another source or type than those before."""
+    def _look_at(self, slots: Slots, packets: I64, now: float) -> None:
+        """Packets of other codecs, of another source or type than those before; columns as `Heard` has them."""
         at, rows, heads, stamps, lengths = packets
         numbers = rows
         types = heads >> 16 & 0x7F

@@ -12,7 +12,7 @@ from rtp.compiled import compiled
 from rtp.playout_arrival import MAX_PACKET_FRAMES, arrive
 from rtp.playout_columns import FRAME_SECONDS, MISSING, RING, RING_MASK, WHOLE
 from rtp.playout_frame import HOLED, next_frame
-from rtp.relay_loop import HEADER
+from rtp.relay_loop import AT_HEAD, AT_LENGTH, AT_ROW, AT_SLOT, AT_STAMP, HEADER
 from rtp.table import WHOLE as STREAMS
 
 # What a payload type of a voice is, if no codec of media/codecs/table_loop.py.
@@ -38,16 +38,13 @@ def _write(payload: Any, kind: int, count: int, ring: Any, position: int, head: 
 
 
 @compiled(
-    "i8(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], u1[:, ::1], i8[:, ::1],"
+    "i8(i8[:, ::1], i8, u1[:, ::1], i8[:, ::1],"
     " u1[:, ::1], i8[::1], i8[::1], i8[::1], u1[::1],"
     " i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i2[:, ::1], i2[:, ::1], i8, i8, f8, i8[::1])"
 )
 def heard(
-    slots: Any,
-    rows: Any,
-    heads: Any,
-    stamps: Any,
-    lengths: Any,
+    lanes: Any,
+    count: int,
     data: Any,
     streams: Any,
     kinds: Any,
@@ -66,8 +63,8 @@ def heard(
     now: float,
     odd: Any,
 ) -> int:
-    """Take the packets (`rtp.relay.Heard`) that are table-coded, of the type and source of those before; `odd` lists
-    the others by their index, those of no kind left out. How many they are.
+    """Take of `count` packets (`rtp.relay.Heard`) those that are table-coded, of the type and source of those before;
+    `odd` lists the others by their index, those of no kind left out. How many they are.
 
     By row of the stream table (`streams`): `kinds` by payload type, `sources` the SSRC and `types` the payload type of
     what came last, `noisy` not 0 where comfort noise is to be thought of. Then the columns of the bank of 8000 Hz, its
@@ -75,21 +72,21 @@ def heard(
     """
     n = frames.shape[1]
     left = 0
-    for index in range(len(rows)):
-        row, head = rows[index], heads[index]
+    for index in range(count):
+        row, head = lanes[AT_ROW, index], lanes[AT_HEAD, index]
         kind_number = head >> 16 & 0x7F
         kind = int(kinds[row, kind_number])
         if kind == NONE:
             continue
-        octets = lengths[index] - HEADER
-        count = octets >> 1 if kind == L16 else octets
+        octets = lanes[AT_LENGTH, index] - HEADER
+        samples = octets >> 1 if kind == L16 else octets
         if (
             kind not in (PCMU, PCMA, L16)
             or head >> 24 != 0x80
             or sources[row] != streams[_SSRC, row]
             or types[row] != kind_number
             or noisy[row] != 0
-            or not 0 < count <= MAX_PACKET_FRAMES * n
+            or not 0 < samples <= MAX_PACKET_FRAMES * n
         ):
             odd[left] = index
             left += 1
@@ -104,15 +101,15 @@ def heard(
             bucket,
             max_delay,
             bank_row,
-            stamps[index],
+            lanes[AT_STAMP, index],
             head & 0xFFFF,
             head & 0x800000 != 0,
-            count,
+            samples,
             now,
         )
         if position >= 0:
-            payload = data[slots[index], HEADER : HEADER + octets]
-            _write(payload, kind, count, ring[bank_row], position, whole[_HEAD, bank_row] * n)
+            payload = data[lanes[AT_SLOT, index], HEADER : HEADER + octets]
+            _write(payload, kind, samples, ring[bank_row], position, whole[_HEAD, bank_row] * n)
     return left
 
 

@@ -31,11 +31,6 @@ from rtp.relay_loop import (
     ALL,
     DEAD,
     HEADER,
-    HEARD_HEAD,
-    HEARD_LENGTH,
-    HEARD_ROW,
-    HEARD_SLOT,
-    HEARD_STAMP,
     LENGTH,
     MAX_DROPOUT,
     MAX_MISORDER,
@@ -71,14 +66,12 @@ _NONE: I64 = np.zeros(0, np.int64)
 
 
 class Heard(NamedTuple):
-    """Packets of rows that have ears, a column each, those of a row in the order of their arrival."""
+    """Packets of rows that have ears, those of a row in the order of their arrival."""
 
-    slots: I64
-    rows: I64
-    heads: I64
-    """First word as it came: marker, payload type, sequence number."""
-    stamps: I64
-    lengths: I64
+    lanes: I64
+    """Slot, row of the stream table, first word as it came (marker, payload type, sequence number), timestamp and
+    length, a line each (`rtp.relay_loop` AT_SLOT... AT_LENGTH), one column for each packet and more behind them."""
+    size: int
 
 
 class Outgoing:
@@ -173,7 +166,8 @@ class Relay:
             self._take(slots, lanes.index[:count], ALL, now)
         else:
             sweep(
-                lanes.index[:count],
+                lanes.index,
+                count,
                 slots.native,
                 slots.lengths,
                 now,
@@ -198,8 +192,7 @@ class Relay:
             outgoing.targets = lanes.first(TARGET, sent)
             outgoing.lengths = lanes.first(LENGTH, sent)
         if heard:
-            lists = (HEARD_SLOT, HEARD_ROW, HEARD_HEAD, HEARD_STAMP, HEARD_LENGTH)
-            outgoing.heard = Heard(*[lanes.first(lane, heard) for lane in lists])
+            outgoing.heard = Heard(lanes.heard, heard)
         if unmapped:
             told = min(unmapped, MAX_UNMAPPED)
             rows, types = lanes.first(UNMAPPED_ROW, told), lanes.first(UNMAPPED_TYPE, told)

@@ -31,6 +31,8 @@ TAKEN = 2
 ROW, ODD, SLOT_OUT, TARGET, LENGTH, HEARD_SLOT, HEARD_ROW, HEARD_HEAD, HEARD_STAMP, HEARD_LENGTH = range(10)
 UNMAPPED_ROW, UNMAPPED_TYPE = 10, 11
 LANES = 12
+AT_SLOT, AT_ROW, AT_HEAD, AT_STAMP, AT_LENGTH = range(5)
+"""Lines of what is heard, which are those of HEARD_SLOT... HEARD_LENGTH among all lanes."""
 
 N_ODD, N_OUT, N_HEARD, N_UNMAPPED = range(4)
 COUNTS = 4
@@ -228,11 +230,12 @@ def take(
 
 
 @compiled(
-    "void(i8[::1], u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], u2[:, ::1],"
+    "void(i8[::1], i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], u2[:, ::1],"
     " u8[:, ::1], u8[::1], u8[::1], i8[::1], u8[::1], u8[:, ::1])"
 )
 def sweep(
     at: Any,
+    count: int,
     words: Any,
     lengths: Any,
     now: float,
@@ -250,16 +253,16 @@ def sweep(
     secrets: Any,
     addresses: Any,
 ) -> None:
-    """Find the rows of these slots, the first ones in order, and relay what is regular."""
-    find(len(at), lanes, names, sockets, keys, values, secrets, addresses)
-    take(at, ALL, words, lengths, now, lanes, counts, held, batch, whole, real, payload)
+    """Find the rows of `count` slots, the first ones in order, and relay what is regular."""
+    find(count, lanes, names, sockets, keys, values, secrets, addresses)
+    take(at[:count], ALL, words, lengths, now, lanes, counts, held, batch, whole, real, payload)
 
 
 class Lanes:
     """What the loop leaves for a batch of up to `capacity` packets: a line of `table` for each column, by ROW...
     UNMAPPED_TYPE, and how many are filled of what is listed, by N_ODD..."""
 
-    __slots__ = ("_lanes", "batch", "capacity", "counts", "held", "index", "rows", "table")
+    __slots__ = ("_lanes", "batch", "capacity", "counts", "heard", "held", "index", "rows", "table")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -267,6 +270,7 @@ class Lanes:
         self.counts: I64 = np.zeros(COUNTS, np.int64)
         self.index: I64 = np.arange(capacity)
         self._lanes: list[I64] = list(self.table)
+        self.heard: I64 = self.table[HEARD_SLOT : HEARD_LENGTH + 1]
         self.rows = self._lanes[ROW]
         """By slot."""
         self.held: I64 = np.zeros(0, np.int64)

@@ -187,12 +187,15 @@ class Placement:
                 worker = self._together(members)
                 if worker is not None:
                     self._rooms[room] = worker
+                    # Those that went with a worker, and are not open again yet, are none of this one's streams.
+                    there = tuple([stream for stream in members if self._worker_of(stream) is worker])
+                    command = msgspec.structs.replace(command, members=there)
             case CloseRoom(room=room):
                 worker = self._rooms.pop(room, None)
             case Play(play=play):
                 worker = self._rooms.get(command.room) if command.room else self._worker_of(command.stream)
                 if worker is None:
-                    self._tell(PlayEnded(play, "failed", "its stream or room is on no media worker"))
+                    self._tell(PlayEnded(play, "lost", "its stream or room is on no media worker"))
                     return
                 self._plays[play] = worker
             case StopPlay(play=play):
@@ -257,7 +260,7 @@ class Placement:
             self._is_gone(worker, stream, why)
         for play in [play for play, on in self._plays.items() if on is worker]:
             del self._plays[play]
-            self._tell(PlayEnded(play, "failed", f"media worker {worker.terms.name} lost: {why}"))
+            self._tell(PlayEnded(play, "lost", f"media worker {worker.terms.name} lost: {why}"))
         for recording in [recording for recording, on in self._recordings.items() if on is worker]:
             del self._recordings[recording]
             self._tell(RecordingFailed(recording, "", f"media worker {worker.terms.name} lost: {why}"))
@@ -505,11 +508,19 @@ class Placement:
                     other.pool.unusable(port)
 
     def _adopt_audio(self, worker: Worker, parts: list[Inventory]) -> None:
+        # What has lost all its streams ends at once: a room that lived on elsewhere may come back under its number.
         for room in itertools.chain.from_iterable(part.rooms for part in parts):
-            worker.adopted[False, room.room] = set(room.members) & worker.streams.keys()
+            members = set(room.members) & worker.streams.keys()
+            if members:
+                worker.adopted[False, room.room] = members
+            else:
+                self._send(worker, CloseRoom(room.room))
         for recording in itertools.chain.from_iterable(part.recordings for part in parts):
-            streams = {stream for stream, _ in recording.channels}
-            worker.adopted[True, recording.recording] = streams & worker.streams.keys()
+            streams = {stream for stream, _ in recording.channels} & worker.streams.keys()
+            if streams:
+                worker.adopted[True, recording.recording] = streams
+            else:
+                self._send(worker, StopRecording(recording.recording))
 
     def _unheard(self, placed: Placed) -> bool:
         """Whether neither an adopted stream nor its partner is to be heard."""

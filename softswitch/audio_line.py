@@ -66,7 +66,7 @@ class AudioLine:
         self._media.audio(command, now)
 
     def enter(self, name: str, stream: int, now: float) -> None:
-        """Put a stream into a conference."""
+        """Put a stream into a conference, or back into the one that it is in."""
         for command in self.rooms.enter(name, stream):
             self._media.audio(command, now)
 
@@ -84,6 +84,8 @@ class AudioLine:
             contact = self._plays.remove(event.play)
             if event.how == "failed":
                 log.error("nothing played", contact=contact, why=event.why)
+            elif event.how == "lost":
+                log.info("play lost", contact=contact, why=event.why)
             return contact
         if isinstance(event, RecordingStarted):
             return self._recordings.owner(event.recording)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -100,7 +101,7 @@ def test_an_announcement_goes_on_at_its_second(tmp_path: Path, workers: int) -> 
         kill_the_worker(switch, 1)
         anna.wait_event("CALL_CLOSED", 25)
         switch.wait_calls(0)
-        [record] = wait_for(lambda: switch.cdrs(), "a record")
+        [record] = wait_for(switch.cdrs, "a record")
         assert (record["cause"], record["ended_by"]) == ("16", "switch")
         files = sorted(anna.ear.glob("*-dec.wav"))
     samples = np.concatenate([read_wave(file) for file in files])
@@ -110,7 +111,7 @@ def test_an_announcement_goes_on_at_its_second(tmp_path: Path, workers: int) -> 
     # Nothing is left out, and all in its order; only what was heard last may be heard twice.
     order = [step for step in heard if step >= 0]
     assert sorted(set(order)) == list(range(len(STEPS)))
-    assert sum(later < before for before, later in zip(order, order[1:], strict=False)) <= 1
+    assert sum(later < before for before, later in itertools.pairwise(order)) <= 1
     assert all(8 <= count <= 14 for count in tenths.values()), tenths
     assert 115 <= sum(tenths.values()) <= 124
 

@@ -132,6 +132,9 @@ class Play(msgspec.Struct, frozen=True, gc=False, tag=True):
     over: bool = False
     """Mix it with what is heard anyway; else that is left out while it plays."""
     gain: float = 1.0
+    start: float = 0.0
+    """Seconds of it to leave out, whole sources among them; of a loop, of its first pass. What has no end of its own
+    (music) is never over before it."""
 
 
 class StopPlay(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -216,10 +219,11 @@ AudioCommand = (
 
 class PlayEnded(msgspec.Struct, frozen=True, gc=False, tag=True):
     """`done`: played to the end; `stopped`: by command, or its stream or room is gone; `failed`: `why` says what is
-    wrong with which source, and nothing more of this play is heard."""
+    wrong with which source, and nothing more of this play is heard; `lost`: the process that its stream or room was on
+    is gone, and `StreamLost` was told before."""
 
     play: int
-    how: Literal["done", "stopped", "failed"]
+    how: Literal["done", "stopped", "failed", "lost"]
     why: str = ""
 
 

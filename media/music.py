@@ -114,7 +114,7 @@ class _Reader:
         self._ended()
 
     def _queue(self, place: int, seconds: float = 0.0) -> None:
-        self.player.play(Play(place, (self._programme.source(place),)), start=seconds)
+        self.player.play(Play(place, (self._programme.source(place),), start=seconds))
 
     def _ended(self) -> None:
         """Queue another file for each that ended, whatever way."""

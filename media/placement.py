@@ -188,12 +188,15 @@ class Placement:
                 worker = self._together(members)
                 if worker is not None:
                     self._rooms[room] = worker
+                    # Those that went with a worker, and are not open again yet, are none of this one's streams.
+                    there = tuple([stream for stream in members if self._worker_of(stream) is worker])
+                    command = msgspec.structs.replace(command, members=there)
             case CloseRoom(room=room):
                 worker = self._rooms.pop(room, None)
             case Play(play=play):
                 worker = self._rooms.get(command.room) if command.room else self._worker_of(command.stream)
                 if worker is None:
-                    self._tell(PlayEnded(play, "failed", "its stream or room is on no media worker"))
+                    self._tell(PlayEnded(play, "lost", "its stream or room is on no media worker"))
                     return
                 self._plays[play] = worker
             case StopPlay(play=play):
@@ -260,7 +263,7 @@ class Placement:
             self._is_gone(worker, stream, why)
         for play in [play for play, on in self._plays.items() if on is worker]:
             del self._plays[play]
-            self._tell(PlayEnded(play, "failed", f"media worker {worker.terms.name} lost: {why}"))
+            self._tell(PlayEnded(play, "lost", f"media worker {worker.terms.name} lost: {why}"))
         for recording, path in [(each, path) for each, (on, path) in self._recordings.items() if on is worker]:
             del self._recordings[recording]
             self._tell(RecordingFailed(recording, path, f"media worker {worker.terms.name} lost: {why}"))
@@ -511,7 +514,8 @@ class Placement:
                     other.pool.unusable(port)
 
     def _adopt_audio(self, worker: Worker, parts: list[Inventory]) -> None:
-        """Rooms and recordings end with the last of their streams; those of which no stream was adopted at once."""
+        """Rooms and recordings end with the last of their streams; those of which no stream was adopted at once: a room
+        that lived on elsewhere may come back under its number."""
         found = [(False, room.room, room.members) for part in parts for room in part.rooms]
         for recording in itertools.chain.from_iterable(part.recordings for part in parts):
             found.append((True, recording.recording, tuple([stream for stream, _ in recording.channels])))

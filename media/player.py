@@ -30,14 +30,15 @@ CATCH_UP_SECONDS = 0.1  # a source goes on at another rate so much later; it is 
 
 
 class _Queued:
-    """A play: `heard` tells whether its current pass gave any sample."""
+    """A play: `heard` tells whether its current pass gave any sample, or left some out; `start` how many seconds its
+    next source is to leave out."""
 
     __slots__ = ("command", "heard", "language", "start")
 
-    def __init__(self, command: Play, language: str, start: float) -> None:
+    def __init__(self, command: Play, language: str) -> None:
         self.command = command
         self.language = language
-        self.start = start
+        self.start = max(0.0, command.start)
         self.heard = False
 
 
@@ -55,6 +56,11 @@ class _Step:
     @property
     def closes(self) -> bool:
         return self.index >= len(self.play.command.sources)
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether the play's start lies in this source or behind it is not known yet."""
+        return self.start > 0 and self.result is None and not self.closes
 
 
 class Player:
@@ -93,9 +99,8 @@ class Player:
 
     # -- commands
 
-    def play(self, command: Play, language: str = "", start: float = 0.0) -> None:
-        """Queue it; a play that is queued already is not taken twice. `language` of its files and phrases; `start`:
-        seconds of its first source to leave out."""
+    def play(self, command: Play, language: str = "") -> None:
+        """Queue it; a play that is queued already is not taken twice. `language` of its files and phrases."""
         if command.interrupt:
             self.stop_all("interrupted by another play")
         if any(queued.command.play == command.play for queued in self._plays):
@@ -104,7 +109,7 @@ class Player:
             why = f"{MAX_QUEUED} plays are queued already: stop some, or play with interrupt"
             self.events.append(PlayEnded(command.play, "failed", why))
             return
-        queued = _Queued(command, language, start)
+        queued = _Queued(command, language)
         self._plays.append(queued)
         if self._next is None:
             self._next = (queued, 0)
@@ -265,9 +270,9 @@ class Player:
             self._line.popleft()
 
     def _fill(self) -> None:
-        while self._next is not None and len(self._line) <= AHEAD:
+        while self._next is not None and len(self._line) <= AHEAD and not (self._line and self._line[-1].unmeasured):
             queued, index = self._next
-            step = _Step(queued, index, queued.start if index == 0 else 0.0)
+            step = _Step(queued, index, queued.start)
             if step.closes:
                 queued.start = 0.0
             self._line.append(step)
@@ -294,7 +299,18 @@ class Player:
                 result.close()
             return
         step.result = result
+        if step.start > 0 and step is self._line[-1]:
+            self._measured(step, result)
         self._settle()
+
+    @staticmethod
+    def _measured(step: _Step, result: Playable | SourceError) -> None:
+        """A source was opened behind its first seconds: how much is left to be left out of the next one."""
+        queued = step.play
+        queued.start = 0.0
+        if not isinstance(result, SourceError) and result.ended and not result.why:
+            queued.start = max(0.0, step.start - result.at_seconds)
+            queued.heard = queued.heard or result.at_seconds > 0
 
     def _end(self, queued: _Queued, how: str, why: str) -> None:
         """Take a play out, wherever it stands, and tell."""

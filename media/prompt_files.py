@@ -192,6 +192,9 @@ class FileStream:
         self.ended = False
         self.starved = False
         self.why = ""
+        if decoder.seconds is not None and start >= decoder.seconds:
+            self._start = decoder.seconds
+            self.ended = True
         self._fill()  # the thread that opened it
 
     @property

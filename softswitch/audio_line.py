@@ -85,7 +85,7 @@ class AudioLine:
         self._awaited.pop(recording, None)
 
     def enter(self, name: str, stream: int, now: float) -> None:
-        """Put a stream into a conference."""
+        """Put a stream into a conference, or back into the one that it is in."""
         for command in self.rooms.enter(name, stream):
             self._media.audio(command, now)
 
@@ -117,12 +117,13 @@ class AudioLine:
 
     def _play_ended(self, event: PlayEnded) -> str:
         contact = self._plays.remove(event.play)
-        if event.how == "failed":
-            if contact:
-                log.error("nothing played", contact=contact, why=event.why)
-            else:
-                # A conference's beep, or a call that is over: nobody waits for it.
-                log.debug("nothing played", play=event.play, why=event.why)
+        if event.how in ("failed", "lost") and not contact:
+            # A conference's beep, or a call that is over: nobody waits for it.
+            log.debug("nothing played", play=event.play, why=event.why)
+        elif event.how == "failed":
+            log.error("nothing played", contact=contact, why=event.why)
+        elif event.how == "lost":
+            log.info("play lost", contact=contact, why=event.why)
         return contact
 
     def recording(self, contact: str) -> bool:

@@ -129,6 +129,7 @@ class Call(LoneCaller):
         self._ringing = 0  # the provisional status A was told last
         self._a_codecs = None
         self._play = 0
+        self._heard = self._heard_at = 0.0
         self._service = None
         self._a_answered = False
         self._refit = False  # A must be re-offered: early media and answer differ in codec
@@ -212,7 +213,7 @@ class Call(LoneCaller):
             for leg in self._hunt.timed_out():
                 self._release(leg, Cause.NO_ANSWER, now)
             self._next_stage(now)
-        elif name == MOVE_TIMER and self.state in (State.TALKING, State.ECHO):
+        elif name == MOVE_TIMER and (self.state is State.TALKING or self._alone):
             self._move_on(now)
         elif name == MEND_TIMER and self.state is State.TALKING:
             session = self._session_of(self._to_mend)
@@ -517,7 +518,7 @@ class Call(LoneCaller):
             self._talk(self.b, now)
             self._carry_answer(self.a, event.session, now)
         elif self.state in ALONE:
-            self._confirmed_alone()
+            self._confirmed_alone(now)
         elif self._refit and self.b is not None and self._offer is not None:
             self._refit = False
             session = self._out[self.b].session

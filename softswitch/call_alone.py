@@ -4,12 +4,16 @@
     ANNOUNCING   a player plays to it; when that has ended the call is over
     CONFERRING   it is in a room, with whoever is in there
 
+When its stream is lost and open anew (`softswitch.call_media`), echo and room are there again at once, so that it hears
+them as soon as its far end sends to the new address. What plays goes on when the far end has told that it does: at the
+second until which it was played, as the clock here has it.
+
 What the engine plays and mixes it must be able to encode and decode: codecs that it only relays are for the echo alone.
 """
 
 from __future__ import annotations
 
-from media.audio_commands import Play, PlayEnded, Silence
+from media.audio_commands import Play, PlayEnded, Silence, Source
 from media.codec import is_audio, transcodable
 from media.negotiate import AudioOffer, own_answer, own_offer
 from media.sdp import NoCommonCodec, PayloadType
@@ -23,15 +27,21 @@ LAST_HEARD = Silence(0.2)
 """What an announcement ends with: when the call is over its last packets are still on their way, or in the caller's
 jitter buffer, and a telephone throws those away. Packets of silence push them through buffers that go by packets."""
 
+HEARD_TWICE = 0.2
+"""Seconds of an announcement that are played again where it was broken off: what was being opened, was on its way or in
+the caller's jitter buffer is not in what the clock says."""
+
 
 class LoneCaller(LegMedia):
     """The part of a `Call` that serves a caller without calling anybody."""
 
-    __slots__ = ("_a_codecs", "_play", "_service")
+    __slots__ = ("_a_codecs", "_heard", "_heard_at", "_play", "_service")
 
     _a_codecs: tuple[PayloadType, ...] | None  # what A's offer was answered with
-    _play: int  # the play after which the call is over
-    _service: AnyEffect | None  # what A was answered for
+    _play: int  # the play after which the call is over; 0: none is under way
+    _heard: float  # seconds of the announcement that were over when that play began
+    _heard_at: float  # when it did
+    _service: AnyEffect | tuple[Source, ...] | None  # what A was answered for: an effect, or what is played
 
     def _new_id(self) -> int:
         """An id that no leg, play or recording has."""
@@ -51,15 +61,13 @@ class LoneCaller(LegMedia):
 
     def _announce(self, decision: Announce, now: float) -> None:
         """Answer and play; `PlayEnded` ends the call."""
-        self._play = self._new_id()
-        play = Play(self._play, (*decision.sources, LAST_HEARD), stream=self.a)
-        self._serve(State.ANNOUNCING, "announcement", Audio(play), now)
+        self._serve(State.ANNOUNCING, "announcement", (*decision.sources, LAST_HEARD), now)
 
     def _confer(self, decision: Confer, now: float) -> None:
         """Answer and join the conference; its room is left with the end of the leg."""
         self._serve(State.CONFERRING, "conference", EnterRoom(self.a, decision.name), now)
 
-    def _serve(self, state: State, segment: str, service: AnyEffect, now: float) -> None:
+    def _serve(self, state: State, segment: str, service: AnyEffect | tuple[Source, ...], now: float) -> None:
         heard = state is not State.ECHO
         try:
             if self._a_codecs is not None:
@@ -79,12 +87,31 @@ class LoneCaller(LegMedia):
         self._a_codecs = codecs
         self._mark_answered(now, segment)
         if self._offer is not None:
+            self._begin_service(now)
+
+    def _confirmed_alone(self, now: float) -> None:
+        """A has answered the offer in our 200: now it can be heard."""
+        if self._offer is None:
+            self._begin_service(now)
+
+    def _begin_service(self, now: float) -> None:
+        service = self._service
+        if isinstance(service, tuple):
+            self._play = self._new_id()
+            self._heard_at = now
+            self._effects.append(Audio(Play(self._play, service, stream=self.a, start=self._heard)))
+        elif service is not None:
             self._effects.append(service)
 
-    def _confirmed_alone(self) -> None:
-        """A has answered the offer in our 200: now it can be heard."""
-        if self._offer is None and self._service is not None:
-            self._effects.append(self._service)
+    def _service_lost(self, now: float) -> None:
+        if self._play:
+            self._play = 0  # what is said of it now is of no interest
+            self._heard += max(0.0, now - self._heard_at - HEARD_TWICE)
+
+    def _serve_again(self, now: float, answered: bool) -> None:
+        plays = self.state is State.ANNOUNCING
+        if answered == plays:
+            self._begin_service(now)
 
     def _reoffer_alone(self, offer: AudioOffer | None) -> None:
         """A wants other media, and there is nobody else to ask."""
@@ -106,6 +133,9 @@ class LoneCaller(LegMedia):
 
     def _play_ended(self, event: PlayEnded, now: float) -> None:
         if event.play != self._play or self.state is not State.ANNOUNCING:
+            return
+        if event.how in ("lost", "stopped"):
+            # Nobody stops it: its stream is gone, which is told apart from this, and says how the call goes on.
             return
         failed = event.how == "failed"
         cause = Cause.TEMPORARY_FAILURE if failed else Cause.NORMAL_CLEARING

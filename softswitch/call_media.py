@@ -10,7 +10,8 @@
 So the other leg is asked for other codecs only where that makes a relay of what else would be decoded, and two legs
 that are transcoded are relayed again as soon as one of them offers what the other sends, without asking that one.
 
-    stream of X lost  --MoveMedia--> X, then bridged as before; X refuses, or nobody takes the stream: the call ends
+    stream of X lost  --MoveMedia--> X, then bridged as before; X refuses, or nobody takes the stream: the call ends.
+                      A caller whom the switch itself answers is served again instead (`softswitch.call_alone`)
 
 One carried offer at a time: a second one meets 491 (RFC 3261 14.2), and its peer asks again.
 """
@@ -158,6 +159,14 @@ class LegMedia:
 
     def _reoffer_alone(self, offer: AudioOffer | None) -> None:
         """A, whom the switch itself has answered, wants other media."""
+        raise NotImplementedError
+
+    def _service_lost(self, now: float) -> None:
+        """What the switch itself does for A has ended with its media process."""
+        raise NotImplementedError
+
+    def _serve_again(self, now: float, answered: bool) -> None:
+        """A's stream is open anew; `answered`: A sends to it."""
         raise NotImplementedError
 
     @property
@@ -356,34 +365,37 @@ class LegMedia:
     # ---- lost streams -----------------------------------------------------------------------------------
 
     def _media_lost(self, event: MediaLost, now: float) -> None:
-        """A leg's stream is gone. A call that is talked on gets another; one that is not yet is given up."""
+        """A leg's stream is gone. A call that is answered gets another; one that is not yet is given up."""
+        answered = self.state is State.TALKING or self._alone
         established = event.leg in (self.a, self.b) and self._session_of(event.leg) is not None
-        if self.state not in (State.TALKING, State.ECHO) or not established:
+        if not answered or not established:
             self._stranded(now)
             return
         if not self._moving:
             self._move_until = now + MOVE_WITHIN
-        self._move(event.leg)
+        if self._alone:
+            self._service_lost(now)
+        self._move(event.leg, now)
 
-    def _move(self, leg: int) -> None:
+    def _move(self, leg: int, now: float) -> None:
         session = self._session_of(leg)
         if session is None:
             return
         self._moving[leg] = True
         self._listening.discard(leg)
         self._effects.append(MoveMedia(leg, session.codecs + session.dtmf, session.direction))
-        self._join_again()
+        self._join_again(now)
 
     def _moved(self, leg: int, session: AudioSession, now: float) -> None:
         """The far end sends to the new address."""
         del self._moving[leg]
-        self._join_again()
+        self._join_again(now, answered=True)
         if self._carried is None and self.state is State.TALKING:
             self._carry_answer(leg, session, now)
 
-    def _join_again(self) -> None:
-        if self.state is State.ECHO:
-            self._effects.append(EchoMedia(self.a))
+    def _join_again(self, now: float, answered: bool = False) -> None:
+        if self._alone:
+            self._serve_again(now, answered)
         elif self.b is not None:
             self._effects.append(Bridge(self.a, self.b))
             self._listen(self.b)
@@ -401,7 +413,7 @@ class LegMedia:
             self._stranded(now)
             return
         for leg in waiting:
-            self._move(leg)
+            self._move(leg, now)
 
     def _stranded(self, now: float) -> None:
         self._end_all(Cause.TEMPORARY_FAILURE, now, by="media", text="media worker lost", status=503)

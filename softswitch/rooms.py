@@ -22,6 +22,9 @@ class Room:
         self.id = room
         self.members: list[int] = []
 
+    def stated(self) -> SetRoom:
+        return SetRoom(self.id, tuple(self.members))
+
 
 class Rooms:
     """All conferences. `new_id` gives ids that no other room or play has."""
@@ -41,8 +44,17 @@ class Rooms:
         room = self._by_name.get(name)
         return tuple(room.members) if room is not None else ()
 
+    def conference(self, stream: int) -> str:
+        """The name of the conference that a stream is in, "" for none."""
+        room = self._by_member.get(stream)
+        return room.name if room is not None else ""
+
     def enter(self, name: str, stream: int) -> list[AudioCommand]:
-        """A stream joins, and everybody hears a beep."""
+        """A stream joins, and everybody hears a beep. One that is in it already was lost with its media process, and is
+        back: the room is stated anew, and nobody is told."""
+        there = self._by_member.get(stream)
+        if there is not None:
+            return [there.stated()]
         room = self._by_name.get(name)
         if room is None:
             room = self._by_name[name] = Room(name, self._new_id())
@@ -63,6 +75,6 @@ class Rooms:
 
     def _changed(self, room: Room) -> list[AudioCommand]:
         return [
-            SetRoom(room.id, tuple(room.members)),
+            room.stated(),
             Play(self._new_id(), (BEEP,), room=room.id, over=True),
         ]

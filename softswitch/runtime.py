@@ -318,7 +318,7 @@ class Runtime:
     def _group(self, setup: Setup, contact: str) -> str:
         """Whose streams must be where this call's are: those of the conference that it leads to, or only its own."""
         conference = self._book.conference(setup)
-        return f"conference {conference}" if conference else contact
+        return conference_group(conference) if conference else contact
 
     def _begin(
         self,
@@ -492,8 +492,11 @@ class Runtime:
         if leg.id in self._lost:
             remote = leg.agreed.remote if leg.agreed is not None else None
             host, contact_id = leg.signalled_host, active.call.contact.id
+            # Whoever was in its conference meets there again: the first one's place is everybody's.
+            conference = self.audio.rooms.conference(leg.id)
+            group = conference_group(conference) if conference else contact_id
             try:
-                leg.local = self._media.open(leg.id, host, remote, leg.nat, leg.origin.host, now, contact_id)
+                leg.local = self._media.open(leg.id, host, remote, leg.nat, leg.origin.host, now, group)
             except NoMediaPorts as full:
                 log.debug("no place for a lost stream yet", contact=contact_id, stream=leg.id, why=str(full))
                 self._tell(active, NotMoved(leg.id))
@@ -545,7 +548,7 @@ class Runtime:
             self.counters["digits not passed on"] += 1
 
     def _enter_room(self, active: Active, effect: EnterRoom, now: float) -> None:
-        if effect.leg in self.legs:
+        if effect.leg in self.legs and effect.leg not in self._lost:
             self.audio.enter(effect.name, effect.leg, now)
 
     def _record_streams(self, active: Active, effect: Record, now: float) -> None:
@@ -661,6 +664,11 @@ class Runtime:
         self.audio.forget(contact.id)
         self._limits.release(contact.id)
         self._record(contact)
+
+
+def conference_group(name: str) -> str:
+    """The group of the streams that are in a conference, or may come to it."""
+    return f"conference {name}"
 
 
 def secure(way: Destination) -> bool:

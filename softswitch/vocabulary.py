@@ -288,7 +288,8 @@ class SendDigit(LegEffect, gc=False):
 
 
 class EnterRoom(LegEffect, gc=False):
-    """Put this leg into the conference of that name, which it leaves when it ends."""
+    """Put this leg into the conference of that name, which it leaves when it ends; or back into it, when its stream was
+    lost and is open anew."""
 
     name: str
 

@@ -17,7 +17,9 @@ from media.player import Player
 # A source by name: "<samples>" in milliseconds of a constant that tells which it is, or "bad".
 source = st.one_of(st.integers(0, 90).map(str), st.just("bad"))
 command = st.one_of(
-    st.tuples(st.just("play"), st.lists(source, max_size=4), st.booleans(), st.booleans()),
+    st.tuples(
+        st.just("play"), st.lists(source, max_size=4), st.booleans(), st.booleans(), st.sampled_from([0.0, 0.01, 0.2])
+    ),
     st.tuples(st.just("stop"), st.integers(0, 12)),
     st.tuples(st.just("stop_all")),
     st.tuples(st.just("read"), st.integers(1, 4)),
@@ -64,9 +66,9 @@ def test_every_play_ends_once(commands: list[tuple], seed: int) -> None:  # type
     given_plays = 0
     for what, *arguments in commands:
         if what == "play":
-            names, loop, interrupt = arguments
+            names, loop, interrupt, start = arguments
             sources = tuple(File(name) for name in names)
-            player.play(Play(given_plays, sources, loop=loop, interrupt=interrupt))
+            player.play(Play(given_plays, sources, loop=loop, interrupt=interrupt, start=start))
             given_plays += 1
         elif what == "stop":
             player.stop(arguments[0])

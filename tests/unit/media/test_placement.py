@@ -411,6 +411,7 @@ def test_audio_commands_go_to_the_worker_of_what_they_name() -> None:
     media.audio(Play(20, (Tone("dial"),), room=99), 0.0)
     media.audio(StartRecording(21, "c", ((77, 0),)), 0.0)
     assert [type(event) for event in media.events] == [PlayEnded, RecordingFailed]
+    assert media.events[0].how == "lost"  # type: ignore[union-attr]
 
 
 def test_plays_and_recordings_of_a_dead_worker_end() -> None:
@@ -420,6 +421,41 @@ def test_plays_and_recordings_of_a_dead_worker_end() -> None:
     media.audio(StartRecording(9, "c", ((1, 0),)), 0.0)
     media.kill(0)
     assert [type(event) for event in media.events] == [StreamLost, StreamLost, PlayEnded, RecordingFailed]
+    assert media.events[2].how == "lost"  # type: ignore[union-attr]
+
+
+def test_a_room_is_told_of_those_who_are_open_again_alone() -> None:
+    media = VirtualWorkers(2, account_worker)
+    pair(media, 1, "room")
+    here = 0 if engine(media, 0).streams else 1
+    media.audio(SetRoom(7, (1, 2)), 0.0)
+    media.kill(here)
+    media.audio(SetRoom(7, (1, 2)), 0.0)
+    there = engine(media, 1 - here)
+    assert there.audios == []
+    media.open(2, "192.0.2.9", None, False, "h", 0.0, "room")
+    media.audio(SetRoom(7, (1, 2)), 0.0)
+    media.open(1, "192.0.2.9", None, False, "h", 0.0, "room")
+    media.audio(SetRoom(7, (1, 2)), 0.0)
+    assert there.audios == [SetRoom(7, (2,)), SetRoom(7, (1, 2))]
+
+
+def test_what_is_left_of_a_room_that_lives_on_does_not_close_it_later() -> None:
+    """A worker that could not be reached is back, and so is the room, under its number."""
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "room")
+    pair(media, 11, "call")
+    media.audio(SetRoom(7, (1, 2)), 0.0)
+    media.cut(0)
+    media.lost(media.workers[0], "can't be reached", dead=False)
+    media.connect(0)
+    assert engine(media, 0).audios[1:] == [CloseRoom(7)]
+    pair(media, 1, "room")
+    pair(media, 11, "call")
+    media.audio(SetRoom(7, (1, 2)), 0.0)
+    media.close(11, 0.0)
+    media.close(12, 0.0)
+    assert engine(media, 0).audios[2:] == [SetRoom(7, (1, 2))]
 
 
 def test_a_recording_that_is_lost_says_where_its_file_is() -> None:

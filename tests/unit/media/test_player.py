@@ -278,12 +278,63 @@ def test_over_and_gain_are_those_of_the_current_play() -> None:
 def test_language_and_start_of_a_play() -> None:
     shelf = Shelf({"a": ramp(1000), "b": ramp(1000)})
     player = Player(shelf, 8000)
-    player.play(play(1, "a", "b"), language="de", start=0.1)
+    player.play(Play(1, (File("a"), File("b")), start=0.1), language="de")
     assert shelf.opened == ["de/a", "de/b"]
     assert np.array_equal(player.read(N), ramp(160, 801))  # type: ignore[arg-type]
     assert player.at_seconds == pytest.approx(0.12)
     player.read(N)
     assert player.at_seconds == pytest.approx(0.015)
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize(
+    ("start", "first"),
+    [(0, 1), (99, 100), (100, 1001), (150, 1051), (300, 5001), (449, 5150), (451, 9002), (550, 0)],
+)
+def test_a_start_leaves_whole_sources_out(held: bool, start: int, first: int) -> None:
+    """In samples: sources of 100, 200, 0, 150 and 50."""
+    shelf = Shelf(
+        {"a": ramp(100), "b": ramp(200, 1001), "no": EMPTY, "c": ramp(150, 5001), "d": ramp(50, 9001)}, held=held
+    )
+    player = Player(shelf, 8000)
+    player.play(Play(1, tuple(File(name) for name in ("a", "b", "no", "c", "d")), start=start / 8000))
+    player.play(play(2, "a"))
+    shelf.release()
+    heard = []
+    while (frame := player.read(25)) is not None:
+        heard.append(frame)
+        shelf.release()
+    whole = np.concatenate([ramp(100), ramp(200, 1001), ramp(150, 5001), ramp(50, 9001), ramp(100)])
+    got = np.concatenate(heard)
+    wanted = whole[start if start < 500 else 500 :]
+    assert np.array_equal(got[: len(wanted)], wanted)
+    assert not got[len(wanted) :].any()
+    assert got[0] == first or start >= 500
+    assert player.events == [PlayEnded(1, "done"), PlayEnded(2, "done")]
+
+
+def test_a_start_is_found_at_whatever_rate() -> None:
+    """The bus changes while the sources before it are still being opened."""
+    shelf = Shelf({"a": lambda rate: sine(400, 0.5, rate), "b": lambda rate: sine(1000, 1.0, rate)}, held=True)
+    player = Player(shelf, 8000)
+    player.play(Play(1, (File("a"), File("b")), start=0.75))
+    assert shelf.opened == ["a"], "what comes next begins where this one's end says"
+    player.rate_changed(16000)
+    shelf.release(1)  # of the old rate: nobody wants it any more
+    assert shelf.opened == ["a", "a"]
+    shelf.release(1)
+    assert shelf.opened == ["a", "a", "b"]
+    shelf.release(1)
+    assert player.at_seconds == 0.25
+
+
+def test_a_start_is_of_the_first_pass_of_a_loop() -> None:
+    player = Player(Shelf({"a": ramp(100)}), 8000)
+    player.play(Play(1, (File("a"),), loop=True, start=1.0))
+    assert np.array_equal(player.read(150), np.concatenate([ramp(100), ramp(50)]))  # type: ignore[arg-type]
+    player = Player(Shelf({"a": ramp(100)}), 8000)
+    player.play(Play(1, (File("a"),), loop=True, start=60 / 8000))
+    assert np.array_equal(player.read(150), np.concatenate([ramp(40, 61), ramp(100), ramp(10)]))  # type: ignore[arg-type]
 
 
 def test_starved_stream_is_filled_up_with_silence() -> None:

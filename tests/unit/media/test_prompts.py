@@ -372,7 +372,9 @@ def test_stream_starts_anywhere_and_is_resampled(prompts: Path) -> None:
     assert len(heard) == 11 * 16000
     assert power_at(heard[1000:15000], 400, 16000) == pytest.approx(3.14 - 6.02, abs=0.3)
     assert power_at(heard[17000:], 1000, 16000) == pytest.approx(3.14 - 6.02, abs=0.3)
-    assert sound(library(settings(prompts)), File("long"), 16000, start=90.0).read(10).size == 0
+    behind = sound(library(settings(prompts)), File("long"), 16000, start=90.0)
+    assert (behind.ended, behind.at_seconds) == (True, 80.0)
+    assert behind.read(10).size == 0
 
 
 def test_slow_thread_starves_the_stream_and_nothing_is_lost(prompts: Path) -> None:

@@ -49,6 +49,18 @@ def test_a_room_is_made_with_its_first_member_and_closed_with_its_last() -> None
     assert rooms.members("a") == ()
 
 
+def test_who_is_in_a_room_already_comes_back_without_a_beep() -> None:
+    ids = itertools.count(1)
+    rooms = Rooms(lambda: next(ids))
+    rooms.enter("a", 7)
+    rooms.enter("a", 8)
+    assert rooms.enter("a", 7) == [SetRoom(1, (7, 8))]
+    assert rooms.conference(7) == "a"
+    rooms.leave(7)
+    assert rooms.conference(7) == ""
+    assert kinds(rooms.enter("a", 7)) == ["SetRoom", "Play"]
+
+
 def test_the_end_of_a_play_is_its_contacts() -> None:
     audio, media = line()
     play = Play(1, (File("x"),), stream=5)
@@ -101,12 +113,15 @@ def test_failures_are_logged_and_what_is_over_is_forgotten() -> None:
         record(audio, 2, RecordingForm())
         audio.command(Play(3, (File("x"),), stream=5), "c1", 0.0)
         audio.command(Play(4, (File("x"),), stream=5), "c1", 0.0)
+        audio.command(Play(5, (File("x"),), stream=5), "c1", 0.0)
         audio.owner(RecordingFailed(1, "p", "disk full"))
         audio.owner(PlayEnded(3, "failed", "no such file"))
+        audio.owner(PlayEnded(5, "lost", "media worker lost"))
         audio.forget("c1")
     assert logs == [
         {"event": "recording failed", "log_level": "error", "contact": "c1", "path": "p", "why": "disk full"},
         {"event": "nothing played", "log_level": "error", "contact": "c1", "why": "no such file"},
+        {"event": "play lost", "log_level": "info", "contact": "c1", "why": "media worker lost"},
         {"event": "recording never ended", "log_level": "error", "contact": "c1", "recording": 2},
     ]
     assert len(audio) == 0

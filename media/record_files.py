@@ -73,6 +73,18 @@ class RecordingSettings(BaseModel):
     fsync: bool = Field(False, description="Have each recording on the disk itself before it is told to be whole.")
 
 
+def unwritable(directory: Path) -> str:
+    """Why recordings could not be written below `directory`, "" where they can. Nothing is made."""
+    there = directory
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not os.path.isdir(there):
+        return f"{there} is no directory"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"{there} may not be written to"
+    return ""
+
+
 def names(wall: float, contact: str, token: str) -> tuple[tuple[str, ...], str]:
     """Directories below the root, and the file's name without its ending."""
     moment = datetime.fromtimestamp(wall, UTC)

@@ -29,7 +29,7 @@ def serve(
 
     try:
         made = ensure_secrets(config)
-        level = load(config).settings.server.log_level
+        loaded = load(config)
     except ConfigError as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
@@ -37,7 +37,9 @@ def serve(
     except OSError as error:
         typer.echo(f"{error.filename or config}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
-    set_up_logs(level, log_json)
+    for warning in loaded.warnings:
+        typer.echo(f"{warning} (warning)", err=True)
+    set_up_logs(loaded.settings.server.log_level, log_json)
     for extension, password in made:
         typer.echo(f"extension {extension}: new password {password}")
     if made:

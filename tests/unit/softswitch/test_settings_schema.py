@@ -114,6 +114,8 @@ def test_the_examples_of_the_manual_are_one_valid_configuration(tmp_path: Path) 
     assert len(examples) >= 4
     for n, example in enumerate(examples):
         (tmp_path / f"{n}.yaml").write_text(example)
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "welcome.wav").write_bytes(b"")
     (tmp_path / "more.yaml").write_text("trunks: {second-provider: {gateways: [192.0.2.2]}}\n")
     loaded = load(tmp_path)
     assert loaded.warnings == []

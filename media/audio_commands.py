@@ -16,7 +16,7 @@ import msgspec
 
 class File(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A sound file: a name below the prompt directories (`welcome`, `en/welcome.wav`), or an absolute path that lies
-    below one of them. WAV, FLAC, Ogg."""
+    below one of them. WAV, FLAC, Ogg, Opus, MP3, M4A."""
 
     name: str
 

@@ -43,6 +43,9 @@ COLUMNS = (
     Column("recording", 11, least=20),
 )
 
+MAX_PATHS = 9000
+"""Characters of a recording's path, or of two where it went on in another file: never cut."""
+
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _AGO = re.compile(r"([0-9]{1,6})([smhdw])")
 
@@ -207,7 +210,9 @@ def _row(record: CdrRecord) -> Sequence[Text]:
         cell(f"{why} ({record.status})" if record.status else why),
         cell(heard(record.caller) if spoke else ""),
         cell(heard(record.callee) if spoke else ""),
-        cell(f"failed: {record.recording_failed}", "bold red") if record.recording_failed else cell(record.recording),
+        cell(f"failed: {record.recording_failed}", "bold red")
+        if record.recording_failed
+        else cell(record.recording, longest=MAX_PATHS),
     )
 
 

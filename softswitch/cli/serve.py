@@ -21,6 +21,7 @@ def serve(
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines instead of text.")] = False,
 ) -> None:
     """Run the switch. Ctrl-C or SIGTERM drains: calls go on until a deadline, new ones get 503."""
+    import structlog
     import uvloop
 
     from softswitch.app import App, StartError
@@ -37,9 +38,9 @@ def serve(
     except OSError as error:
         typer.echo(f"{error.filename or config}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
-    for warning in loaded.warnings:
-        typer.echo(f"{warning} (warning)", err=True)
     set_up_logs(loaded.settings.server.log_level, log_json)
+    for warning in loaded.warnings:
+        structlog.get_logger("softswitch").warning("configuration", problem=str(warning))
     for extension, password in made:
         typer.echo(f"extension {extension}: new password {password}")
     if made:

@@ -19,7 +19,7 @@ F64 = npt.NDArray[np.float64]
 
 SILENT = Tone(500.0, -90.0)
 CHIME = Tone(800.0, -15.0)
-NOTHING = ("nothing played", "no sound file 'missing'")
+NOTHING = ("nothing played",)
 ROUTES = (
     '{to: "*50", answer_and_play: [{tone: busy, country: de, seconds: 1.2}, {silence: 500ms}, {file: chime}]}',
     '{to: "*51", answer_and_play: [{say: "{caller}"}, {silence: 700ms}, {speech: "Good morning"}, {file: chime}]}',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ def serve(directory: Path, more: str) -> subprocess.CompletedProcess[str]:
         "extensions: {'101': {password: secret}}\n"
         f"dialplan: {{internal: {{routes: [{{answer_and_play: welcome}}]}}}}\n{more}\n"
     )
-    command = [sys.executable, "-m", "softswitch", "serve", "--config", str(directory)]
+    command = [sys.executable, "-m", "softswitch", "serve", "--log-json", "--config", str(directory)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -24,8 +25,9 @@ def test_recordings_that_can_not_be_written_refuse_the_start(tmp_path: Path) -> 
     *warnings, refused = result.stderr.splitlines()
     assert refused == f"softswitch can't start: media.recordings.directory: {tmp_path}/taken is no directory"
     # What `check` warns of, a start tells too.
-    assert [line.rsplit(" ", 1)[1] for line in warnings] == ["(warning)", "(warning)"]
-    assert sum("no sound file 'welcome'" in line for line in warnings) == 1
+    problems = [json.loads(line)["problem"] for line in warnings]
+    assert len(problems) == 2
+    assert sum("no sound file 'welcome'" in problem for problem in problems) == 1
 
 
 def test_errors_are_told_as_check_tells_them(tmp_path: Path) -> None:

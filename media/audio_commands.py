@@ -35,7 +35,7 @@ def label(**texts: str) -> Label:
 
 class File(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A sound file: a name below the prompt directories (`welcome`, `en/welcome.wav`), or an absolute path that lies
-    below one of them. WAV, FLAC, Ogg."""
+    below one of them. WAV, FLAC, Ogg, Opus, MP3, M4A."""
 
     name: str
 

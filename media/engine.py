@@ -125,7 +125,7 @@ class MediaEngine:
         """The latest `tick` has left something to do."""
         self.quality = QualityWatch(self.table, self.mixer.reception, self.latch.peers, heard, now)
         self.counters = self.relay.counters
-        self.counters.update(bad_rtcp=0, stray_rtcp=0)
+        self.counters.update(bad_rtcp=0, stray_rtcp=0, ended_rtcp=0)
         self._rng = rng
         self._wall = wall - now
         told = self.quality if extended else None
@@ -362,6 +362,7 @@ class MediaEngine:
         if now - self._silence_checked >= SILENCE_CHECK_SECONDS:
             self._silence_checked = now
             self._find_silent(now)
+            self.latch.ended.tick(now)
         unrated = self.quality.tick(now)
         reports = self._reports.tick(now)
         self.behind = unrated or reports.count == REPORTS_PER_TICK
@@ -637,11 +638,15 @@ class MediaEngine:
         try:
             report = rtcp.parse(packet)
         except rtcp.RtcpError:
-            self.counters["bad_rtcp"] += 1
+            # What was sealed can't be opened any more, but for the SSRC in front.
+            ended = not owner and self.latch.ended.reported({int.from_bytes(packet[4:8], "big")}, source)
+            self.counters["ended_rtcp" if ended else "bad_rtcp"] += 1
             return
         state = self._streams[self.latch.peers[owner].stream] if owner else self._reporter(report, source, socket)
         if state is None or (self.table.secure_in[state.peer.row] and not owner):
-            self.counters["stray_rtcp"] += 1
+            about = {report.ssrc, *[block.ssrc for block in report.blocks]}
+            ended = self.latch.ended.reported(about, source)
+            self.counters["ended_rtcp" if ended else "stray_rtcp"] += 1
             return
         row = state.peer.row
         state.reports_received += 1
@@ -658,10 +663,16 @@ class MediaEngine:
             self._extended_came(state, packet, own)
 
     def _reporter(self, report: rtcp.Report, source: bytes, socket: int) -> _Stream | None:
-        """By our SSRC in a block, else by the peer's own."""
+        """By our SSRC in a block, else by the peer's own, else, before its first packet, by where its RTCP is to come
+        from."""
         found = [self._by_ssrc[block.ssrc] for block in report.blocks if block.ssrc in self._by_ssrc]
         if not found:
-            rows = np.flatnonzero(self.table.ssrc == report.ssrc).tolist()
+            table = self.table
+            rows = np.flatnonzero(table.ssrc == report.ssrc).tolist()
+            if not rows:
+                there = (table.control_socket == socket) & (table.control_length > 0) & (table.ssrc < 0)
+                address = np.frombuffer(source, np.uint8)
+                rows = [row for row in np.flatnonzero(there).tolist() if (table.control_address[row] == address).all()]
             found = [self._streams[self.latch.peers[row].stream] for row in rows]
         for state in found:
             peer = state.peer

@@ -1,4 +1,6 @@
-"""Sound files on disk: found, decoded, streamed. I/O: everything here but `FileStream.read` runs on a thread.
+"""Sound files on disk: decoded and streamed; `sound_search` finds them.
+
+I/O: everything here but `FileStream.read` runs on a thread.
 
 `FileStream` is what a long file is played from: the loop reads decoded samples off a queue, and asks for a job to be
 run whenever less than `LOW_SECONDS` are left in it. Between jobs it costs no thread.
@@ -12,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Protocol
 
 import av
@@ -22,7 +24,8 @@ import soxr
 import structlog
 
 from media.playable import EMPTY, F32, I16, SourceError, to_int16
-from media.prompts import EXTENSIONS, Found, Submit, candidates, checked_name
+from media.prompts import Found, Submit
+from media.sound_search import find_sound, found_file, music_files, prompt_roots
 from media.sound_settings import SoundSettings
 from media.speech import SpeechLibrary
 from media.tones import FULL_SCALE_DBM0
@@ -44,7 +47,6 @@ FFMPEG_FORMATS = {
     ".mka": "matroska",
     ".amr": "amr",
 }
-MUSIC_EXTENSIONS = {*EXTENSIONS, *FFMPEG_FORMATS}
 MAX_RATE = 768_000  # Hz; a header that claims more is no sound file
 
 
@@ -284,35 +286,8 @@ class PromptFiles:
         self._speech = speech or SpeechLibrary(settings.speech)
 
     def find(self, names: Sequence[str], language: str) -> list[Found | None]:
-        roots = [Path(os.path.realpath(place)) for place in self._settings.prompt_directories]
-        return [self._find(name, language, roots) for name in names]
-
-    def _find(self, name: str, language: str, roots: list[Path]) -> Found | None:
-        """The first candidate there is. SourceError when it lies, by its name or through links, outside."""
-        path = checked_name(name)
-        if path.is_absolute():
-            if not _below(path, roots):  # whether there is such a file is told to nobody
-                raise self._outside(name)
-            places = [Path(str(path) + suffix) for suffix in ("", *EXTENSIONS)]
-        else:
-            below = candidates(path, language, self._settings.language)
-            places = [root / candidate for root in roots for candidate in below]
-        for place in places:
-            if not os.path.lexists(place):
-                continue
-            if not _below(place, roots):
-                raise self._outside(name)
-            found = found_file(os.path.realpath(place))
-            if found is not None:
-                return found
-        return None
-
-    def _outside(self, name: str) -> SourceError:
-        places = ", ".join(map(str, self._settings.prompt_directories)) or "(none is set)"
-        return SourceError(
-            f"sound file {name!r} lies outside of the prompt directories, as it stands or by a link: put it below "
-            f"one of them: {places}"
-        )
+        roots = prompt_roots(self._settings)
+        return [find_sound(name, language, self._settings, roots) for name in names]
 
     def decode(self, path: str, rate: int, start: float) -> I16 | FileStream:
         decoder = open_decoder(path)
@@ -346,40 +321,7 @@ class PromptFiles:
         return found
 
     def listing(self, directory: str) -> list[str]:
-        try:
-            with os.scandir(directory) as entries:
-                paths = [
-                    entry.path
-                    for entry in entries
-                    if Path(entry.name).suffix.lower() in MUSIC_EXTENSIONS
-                    and not entry.name.startswith(".")
-                    and entry.is_file()
-                ]
-        except OSError as problem:
-            raise SourceError(f"music directory {directory}: {problem.strerror}") from None
-        if not paths:
-            raise SourceError(
-                f"music directory {directory}: no sound file in it ({' '.join(sorted(MUSIC_EXTENSIONS))})"
-            )
-        return sorted(paths)
-
-
-def _below(place: PurePath, roots: list[Path]) -> bool:
-    real = Path(os.path.realpath(place))
-    return any(real.is_relative_to(root) for root in roots)
-
-
-def found_file(path: str) -> Found | None:
-    """None when there is none, or no regular file."""
-    try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as problem:  # a component too long, a loop of links, no permission
-        raise SourceError(f"sound file {path}: {problem.strerror}") from None
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    return Found(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+        return music_files(directory)
 
 
 def levelled(samples: I16, dbm0: float) -> I16:

@@ -73,6 +73,18 @@ class RecordingSettings(BaseModel):
     fsync: bool = Field(False, description="Have each recording on the disk itself before it is told to be whole.")
 
 
+def unwritable(directory: Path) -> str:
+    """Why recordings could not be written below `directory`, "" where they can. Nothing is made."""
+    there = directory
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not os.path.isdir(there):
+        return f"{there} is no directory"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"{there} may not be written to"
+    return ""
+
+
 # A block to write; a last description: close; None: see what there is to do.
 _Work = Samples | Description | None
 

@@ -35,7 +35,7 @@ import msgspec
 
 from media.choice import AudioPolicy
 from media.commands import StreamKey
-from media.sdp import MediaDescription, SdpError
+from media.sdp import INCOMPATIBLE_TRANSPORT, MISCELLANEOUS, MediaDescription, SdpError
 from rtp.srtp import SUITES
 
 PLAIN: Final = "RTP/AVP"
@@ -51,8 +51,6 @@ REFUSED_PROFILE: Final = frozenset({415, 488, 606})
 """Statuses to an INVITE that may mean: no RTP/SAVP here."""
 
 MAX_LINES: Final = 16  # a=crypto lines looked at in a description
-INCOMPATIBLE_TRANSPORT: Final = 302  # RFC 3261 20.43: "one or more transport protocols ... are not available"
-MISCELLANEOUS: Final = 399
 
 _TAG = re.compile(r"[1-9][0-9]{0,8}|0")
 # RFC 4568 9.2: key-info is base64, then a lifetime, then an MKI; 6.1: a lifetime may be a power of two.
@@ -88,7 +86,7 @@ class Crypto(msgspec.Struct, frozen=True, gc=False):
 
 
 class SrtpRefused(SdpError):
-    """An endpoint's policy does not take what its description asks for. `warning`: the code for a Warning header."""
+    """An endpoint's policy does not take what its description asks for."""
 
     def __init__(self, reason: str, warning: int = INCOMPATIBLE_TRANSPORT) -> None:
         super().__init__(488, reason)

@@ -39,6 +39,13 @@ CRYPTO: Final = "crypto:"  # RFC 4568: the attribute that holds SRTP keys
 
 HELD_HOSTS: Final = frozenset({"0.0.0.0", "::"})
 
+# RFC 3261 20.43, codes of the Warning header of a refused description.
+INCOMPATIBLE_TRANSPORT: Final = 302  # "one or more transport protocols ... are not available"
+INCOMPATIBLE_FORMAT: Final = 305  # "one or more media formats ... are not available"
+MISCELLANEOUS: Final = 399
+
+NO_COMMON_CODEC: Final = "No common codec"
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+")
 _PROTO = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+(?:/[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+)*")
 _TIMING = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
@@ -48,7 +55,9 @@ _TYPE = re.compile(r"[a-z]=")
 class SdpError(Exception):
     """The peer's description can't be used. `status` answers its request: 400 malformed, 488 well-formed but
     not acceptable here (RFC 3261 section 21.4.26). `reason` is fit for the reason phrase or a Warning: ASCII,
-    no line ends."""
+    no line ends. `warning`: the code for a Warning header."""
+
+    warning = MISCELLANEOUS
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -59,7 +68,9 @@ class SdpError(Exception):
 class NoCommonCodec(SdpError):
     """Nothing in the offer that the policy, or the other leg, takes."""
 
-    def __init__(self, reason: str = "No common codec") -> None:
+    warning = INCOMPATIBLE_FORMAT
+
+    def __init__(self, reason: str = NO_COMMON_CODEC) -> None:
         super().__init__(488, reason)
 
 

@@ -11,6 +11,32 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from media import say, tones
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?")
+VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,39}")
+"""A name: speech engines would open a path, flite even an address."""
+
+
+def read_language(value: str) -> str:
+    """A language, or "". ValueError."""
+    if value and not LANGUAGE.fullmatch(value):
+        raise ValueError(f"bad language {value[:40]!r}: expected one such as en, de or en-GB")
+    return value
+
+
+def read_voice(value: str) -> str:
+    """The name of a voice, or "". ValueError."""
+    if value and not VOICE.fullmatch(value):
+        raise ValueError(f"bad voice {value[:40]!r}: expected a name of letters, digits, _, + and -, at most 40")
+    return value
+
+
+def read_country(value: str) -> str:
+    """A country whose tones are known, in small letters, or "". ValueError."""
+    code = value.lower()
+    if code and not tones.is_country(code):
+        if re.fullmatch("[a-z]{2}", code):
+            raise ValueError(f"tones of {value!r} are not known: expected one of {', '.join(tones.countries())}")
+        raise ValueError(f"expected a two-letter country code such as de instead of {value[:40]!r}")
+    return code
 
 
 class MusicClassSettings(BaseModel):
@@ -41,6 +67,11 @@ class SpeechSettings(BaseModel):
         description="Where spoken texts are kept, so that each is spoken once; relative to the state directory.",
     )
     cache_mb: int = Field(256, ge=1, le=1_000_000, description="Most that is kept there; the longest unused go first.")
+
+    @field_validator("voice")
+    @classmethod
+    def _is_a_voice(cls, value: str) -> str:
+        return read_voice(value)
 
 
 class SoundSettings(BaseModel):
@@ -75,15 +106,13 @@ class SoundSettings(BaseModel):
     @field_validator("language")
     @classmethod
     def _is_a_language(cls, value: str) -> str:
-        if not LANGUAGE.fullmatch(value):
-            raise ValueError("expected a language as en, de or en-GB")
-        if not say.speaks(value):
-            raise ValueError(f"numbers and dates are spoken in {', '.join(say.languages())} only")
+        if not read_language(value) or not say.speaks(value):
+            raise ValueError(f"language {value[:40]!r}: expected one of {', '.join(say.languages())}")
         return value
 
     @field_validator("tone_country")
     @classmethod
     def _is_a_country(cls, value: str) -> str:
-        if not tones.is_country(value.lower()):
+        if not value:
             raise ValueError(f"expected one of {', '.join(tones.countries())}")
-        return value.lower()
+        return read_country(value)

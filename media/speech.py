@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,9 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 from media.playable import SourceError
-from media.sound_settings import LANGUAGE, SpeechSettings
+from media.sound_settings import LANGUAGE, VOICE, SpeechSettings
 
-VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,39}")  # a name: both programs would open a path, flite even an address
 MAX_ERROR = 200  # characters of a program's complaint that are told
 MIN_OCTETS = 45  # of a WAV file with a sample in it
 
@@ -32,15 +30,27 @@ class SpeechEngine(Protocol):
         """Write the spoken text to `path`, a WAV file. SourceError."""
         ...
 
+    def probe(self, language: str, voice: str) -> None:
+        """SourceError where it does not speak that language, or has no such voice ("": its own)."""
+        ...
 
-def run(command: list[str], text: str, seconds: float, package: str) -> None:
-    """Run a program to its end, the text on its standard input. SourceError: not there, too slow, killed, failed."""
+
+def not_installed(engine: str) -> str:
+    """What to do where there is no program of that name; "" where there is one, or none is wanted."""
+    if engine == "none" or shutil.which(engine) is not None:
+        return ""
+    return (
+        f"{engine} is not installed: apt-get install {engine}, or choose another under speech: engine, or record the "
+        "prompts that are missing"
+    )
+
+
+def run(command: list[str], text: str, seconds: float, asked: str) -> None:
+    """Run a program to its end, the text on its standard input. `asked`: the voice or language, for its failure.
+    SourceError: not there, too slow, killed, failed."""
     program = shutil.which(command[0])
     if program is None:
-        raise SourceError(
-            f"{command[0]} is not installed: apt-get install {package}, or choose another under speech: engine, or "
-            "record the prompts that are missing"
-        )
+        raise SourceError(not_installed(command[0]))
     try:
         done = subprocess.run(  # kills it when the time is over
             [program, *command[1:]],
@@ -60,7 +70,13 @@ def run(command: list[str], text: str, seconds: float, package: str) -> None:
         raise SourceError(f"{command[0]} was killed by {signal.Signals(-done.returncode).name}")
     if done.returncode:
         complaint = " ".join(done.stderr.decode(errors="replace").split())[:MAX_ERROR]
-        raise SourceError(f"{command[0]} failed with status {done.returncode}: {complaint or 'no reason given'}")
+        raise SourceError(
+            f"{command[0]}, asked for {asked}, failed with status {done.returncode}: {complaint or 'no reason given'}"
+        )
+
+
+def _asked(language: str, voice: str) -> str:
+    return f"voice {voice!r}" if voice else f"language {language!r}"
 
 
 class EspeakNg:
@@ -72,8 +88,16 @@ class EspeakNg:
         self._seconds = seconds
 
     def speak(self, text: str, language: str, voice: str, path: str) -> None:
-        chosen = voice or language.replace("_", "-").lower()
-        run([self.name, "--stdin", "-b", "1", "-v", chosen, "-w", path], text, self._seconds, "espeak-ng")
+        command = [self.name, "--stdin", "-b", "1", "-v", self._voice(language, voice), "-w", path]
+        run(command, text, self._seconds, _asked(language, voice))
+
+    def probe(self, language: str, voice: str) -> None:
+        """SourceError where it has no such voice or language, or does not run. Takes about 10 ms."""
+        command = [self.name, "--stdin", "-q", "-v", self._voice(language, voice)]
+        run(command, "", self._seconds, _asked(language, voice))
+
+    def _voice(self, language: str, voice: str) -> str:
+        return voice or language.replace("_", "-").lower()
 
 
 class Flite:
@@ -85,12 +109,16 @@ class Flite:
         self._seconds = seconds
 
     def speak(self, text: str, language: str, voice: str, path: str) -> None:
-        if language.replace("_", "-").partition("-")[0].lower() != "en":
-            raise SourceError(f"flite speaks English only, not {language!r}: set speech: engine: espeak-ng")
+        self.probe(language, voice)
         command = [self.name, "-f", "/dev/stdin", "-o", path]  # a file by name, as it knows no other input
         if voice:
             command += ["-voice", voice]
-        run(command, text, self._seconds, "flite")
+        run(command, text, self._seconds, _asked(language, voice))
+
+    def probe(self, language: str, voice: str) -> None:
+        """SourceError for a language that is not English."""
+        if language.replace("_", "-").partition("-")[0].lower() != "en":
+            raise SourceError(f"flite speaks English only, not {language!r}: set speech: engine: espeak-ng")
 
 
 def engine(settings: SpeechSettings) -> SpeechEngine | None:

@@ -17,6 +17,7 @@ it either (`relay.py`), so a forged source address alone injects nothing.
 from __future__ import annotations
 
 from rtp.address import Keys
+from rtp.ended import Ended
 from rtp.table import KeyTable, StreamTable
 
 RELATCH_SILENCE = 2.0  # seconds; long enough that two live sources can't alternate
@@ -66,13 +67,15 @@ class Peer:
 
 
 class Latch:
-    """The sources of all rows. `moved` collects peers that were locked to a source learned from a packet."""
+    """The sources of all rows. `moved` collects peers that were locked to a source learned from a packet; `ended` knows
+    streams that have just been released."""
 
-    __slots__ = ("_by_host", "_keys", "_table", "hosts", "moved", "peers")
+    __slots__ = ("_by_host", "_keys", "_table", "ended", "hosts", "moved", "peers")
 
     def __init__(self, table: StreamTable, keys: Keys) -> None:
         self._table = table
         self._keys = keys
+        self.ended = Ended()
         self.hosts = KeyTable()
         self._by_host: dict[int, list[Peer]] = {}
         self.peers: dict[int, Peer] = {}
@@ -117,7 +120,9 @@ class Latch:
         return True
 
     def release(self, peer: Peer) -> None:
-        """The stream is closed."""
+        """The stream is closed; its row is not free yet."""
+        table, row = self._table, peer.row
+        self.ended.add(peer.key, peer.address, (int(table.ssrc[row]), int(table.own_ssrc[row])))
         self._forget(peer)
         self.peers.pop(peer.row, None)
 

@@ -103,7 +103,7 @@ class Relay:
     """
 
     def __init__(self, table: StreamTable, latch: Latch, keys: Keys) -> None:
-        self.counters = {"wrong_source": 0, "overload": 0}
+        self.counters = {"wrong_source": 0, "ended": 0, "overload": 0}
         self.relayed = 0
         """Rows whose packets go to another."""
         self._table = table
@@ -279,8 +279,12 @@ class Relay:
             return odd
         at = odd[unknown]
         hosts = hosts_of(self._keys, slots, at, keys)
-        candidates = np.flatnonzero(self._latch.hosts.lookup(hosts)).tolist()
-        self.counters["wrong_source"] += len(at) - len(candidates)
+        known = self._latch.hosts.lookup(hosts) > 0
+        candidates = np.flatnonzero(known).tolist()
+        late = self._latch.ended.sent(keys[at])
+        ended = int(np.count_nonzero(late & ~known))
+        self.counters["ended"] += ended
+        self.counters["wrong_source"] += len(at) - len(candidates) - ended
         self.counters["overload"] += max(0, len(candidates) - MAX_STRANGERS)
         verdicts: dict[int, tuple[int, Peer | None]] = {}
         for index in candidates[:MAX_STRANGERS]:
@@ -291,7 +295,9 @@ class Relay:
                 verdict = self._latch.stranger(int(hosts[index]), slots.source(slot), int(ssrc[slot]), now)
                 verdicts[key] = verdict
             rows[slot], strayed_from = verdict
-            if strayed_from is not None:
+            if not verdict[0] and late[index]:
+                self.counters["ended"] += 1
+            elif strayed_from is not None:
                 strayed_from.strayed += 1
             elif not verdict[0]:
                 self.counters["wrong_source"] += 1

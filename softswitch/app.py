@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from media.audio_commands import RecordingFailed
+from media.record_files import unwritable
 from media.workers import MediaWorkers, end_workers
 from sip.aio.addresses import LocalAddresses, SipListen
 from sip.aio.dns import DnsClient
@@ -121,6 +122,8 @@ class App:
         state = settings.server.state_directory
         # Call records and bindings are for the owner's eyes.
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if settings.media.carried_here and (why := unwritable(settings.media.recordings.directory)):
+            raise StartError(f"media.recordings.directory: {why}")
         self._store = Store(settings.server.database_url)
         self._build(settings)
         opened = self._opened
@@ -318,12 +321,14 @@ class App:
         """Read the configuration again and apply it whole, or raise ConfigError and change nothing.
 
         Extensions that have no password are given one, as at the start. Returns a line for each, without the password,
-        and one for each setting that only a restart applies.
+        one for each setting that only a restart applies, and the warnings.
         """
         notes = self._make_passwords()
-        fresh = load(self._config).settings
+        loaded = load(self._config)
+        fresh = loaded.settings
         now = self._loop.time()
         notes += [f"{name} changed: takes effect at the next start" for name in _restart_only(self._settings, fresh)]
+        notes += [f"{warning} (warning)" for warning in loaded.warnings]
         self._switch.configure(fresh, now)
         self._settings = fresh
         self._announced.clear()

@@ -41,7 +41,7 @@ from media.negotiate import (
     relays,
     transcodes,
 )
-from media.sdp import NoCommonCodec
+from media.sdp import NO_COMMON_CODEC, NoCommonCodec
 from softswitch.call_alone import LoneCaller
 from softswitch.call_digits import DigitPath
 from softswitch.call_directory import Directory
@@ -302,7 +302,7 @@ class Call(LoneCaller):
             try:
                 codecs = relay_offer(self._offer or own_media(self._a_policy), endpoint.policy)
             except NoCommonCodec:
-                waiting.extend(hunt.failed(leg, Failure(Cause.INCOMPATIBLE_DESTINATION, 488)))
+                waiting.extend(hunt.failed(leg, Failure(Cause.INCOMPATIBLE_DESTINATION, 488, text=NO_COMMON_CODEC)))
                 continue
             self._out[leg] = OutLeg(endpoint)
             self.contact.add_leg(
@@ -341,7 +341,8 @@ class Call(LoneCaller):
             if forward is not None:
                 self._divert(forward, self._sole_target, now)
                 return
-        self._give_up(outcome.cause, status_for_caller(outcome.status, outcome.cause), now, outcome.retry_after)
+        status = status_for_caller(outcome.status, outcome.cause)
+        self._give_up(outcome.cause, status, now, outcome.retry_after, outcome.text)
 
     def _divert(self, number: str, extension: str, now: float) -> None:
         """Go on with another number, dialled as by the extension and on its account."""
@@ -434,7 +435,7 @@ class Call(LoneCaller):
             else:
                 codecs = relay_answer(offer, session, policy)
         except NoCommonCodec:
-            self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec", status=488)
+            self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text=NO_COMMON_CODEC, status=488)
             return
         if offer is None:
             self.state = State.OFFERING
@@ -568,7 +569,9 @@ class Call(LoneCaller):
             for other in self._hunt.declined(leg) if event.status >= 600 else ():
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
                 self._hunt.failed(other, Failure(Cause.CALL_REJECTED, event.status))
-            self._try_on(leg, out, Failure(event.cause, event.status, event.retry_after), now, event.by_peer)
+            self._try_on(
+                leg, out, Failure(event.cause, event.status, event.retry_after, event.text), now, event.by_peer
+            )
         elif leg == self.b:
             self.b = None
             self._end_all(event.cause, now, by="callee" if event.by_peer else "switch", text=event.text)
@@ -590,13 +593,13 @@ class Call(LoneCaller):
         elif event.leg in self._out:
             self._release(event.leg, Cause.RESOURCE_UNAVAILABLE, now)
 
-    def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None) -> None:
+    def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None, text: str = "") -> None:
         """Refuse A: nobody took the call."""
         self.state = State.ENDING
         self.contact.end(cause, status, "switch", now)
         if self.a:
             wait = None if retry_after is None else int(retry_after) + 1
-            self._effects.append(Release(self.a, cause, status, retry_after=wait))
+            self._effects.append(Release(self.a, cause, status, text, wait))
 
     def _end_all(self, cause: int, now: float, by: str, text: str = "", status: int = 0) -> None:
         """The contact is over: release every leg that is left."""

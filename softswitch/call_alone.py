@@ -47,7 +47,7 @@ class LoneCaller(LegMedia):
         """An id that no leg, play or recording has."""
         raise NotImplementedError
 
-    def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None) -> None:
+    def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None, text: str = "") -> None:
         """Refuse A."""
         raise NotImplementedError
 
@@ -77,8 +77,8 @@ class LoneCaller(LegMedia):
                     raise NoCommonCodec
             else:
                 codecs = self._own_codecs(self._offer, heard)
-        except NoCommonCodec:
-            self._give_up(Cause.INCOMPATIBLE_DESTINATION, 488, now)
+        except NoCommonCodec as problem:
+            self._give_up(Cause.INCOMPATIBLE_DESTINATION, 488, now, text=problem.reason)
             return
         self.contact.destination = segment
         self.state = state

@@ -36,7 +36,7 @@ from media.negotiate import (
     shares_codec,
     transcodes,
 )
-from media.sdp import NoCommonCodec, PayloadType
+from media.sdp import NO_COMMON_CODEC, NoCommonCodec, PayloadType
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.vocabulary import (
@@ -325,7 +325,7 @@ class LegMedia:
         codecs = _common(session, theirs)
         if not codecs:
             if not self._transcoded(leg, other):
-                self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text="no common codec")
+                self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text=NO_COMMON_CODEC)
                 return
             if flipped(session.direction) == theirs.direction:
                 return

@@ -37,6 +37,8 @@ class Outcome(msgspec.Struct, gc=False, frozen=True):
     cause: int
     status: int
     retry_after: float | None = None
+    text: str = ""
+    """Why, where it was the switch that could not call; for a Warning header."""
 
 
 class Target(msgspec.Struct, gc=False):
@@ -63,6 +65,7 @@ class Failure(msgspec.Struct, gc=False):
     cause: int
     status: int
     retry_after: float | None = None
+    text: str = ""
 
 
 _BUSY = frozenset({Cause.USER_BUSY})
@@ -99,7 +102,7 @@ def outcome_of(failure: Failure) -> Outcome:
         kind = "rejected"
     else:
         kind = "unavailable"
-    return Outcome(kind, cause, failure.status, failure.retry_after)
+    return Outcome(kind, cause, failure.status, failure.retry_after, failure.text)
 
 
 class _Branch:

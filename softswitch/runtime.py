@@ -301,6 +301,8 @@ class Runtime:
             leg.local = self._media.open(leg_id, host, remote, nat, leg.origin.host, now, group)
         except (SdpError, SipError) as error:
             headers = warning(error, self._announce(host)) if isinstance(error, SdpError) else []
+            if error.status == 488:
+                log.warning("call refused", contact=contact_id, source=host, why=error.reason)
             session.reject(error.status, error.reason, headers, now)
             return
         except NoMediaPorts:
@@ -522,6 +524,9 @@ class Runtime:
     def _release(self, active: Active, effect: Release, now: float) -> None:
         leg = self.legs.get(effect.leg)
         if leg is not None:
+            if leg.inbound and effect.status == 488 and effect.text:
+                contact = active.call.contact
+                log.warning("call refused", contact=contact.id, **{contact.kind: contact.endpoint}, why=effect.text)
             leg.release(effect.cause, effect.status, effect.text, effect.retry_after, now)
 
     def _bridge(self, active: Active, effect: Bridge, now: float) -> None:

@@ -27,8 +27,8 @@ from media.negotiate import (
 from media.negotiate import (
     Offered as OfferSent,
 )
-from media.sdes import MISCELLANEOUS, REFUSED_PROFILE, Random, SrtpRefused, keys_allowed
-from media.sdp import Origin, PayloadType, SdpError
+from media.sdes import REFUSED_PROFILE, Random, SrtpRefused, keys_allowed
+from media.sdp import INCOMPATIBLE_FORMAT, MISCELLANEOUS, NO_COMMON_CODEC, Origin, PayloadType, SdpError
 from sip.errors import SipError
 from sip.headers import NameAddr
 from sip.invite import InviteSession, State
@@ -112,9 +112,12 @@ def reason_header(cause: int, text: str = "") -> str:
 
 def warning(error: SdpError, host: str) -> list[tuple[str, str]]:
     """The Warning header (RFC 3261 20.43) that tells why a description is refused; `host` is ours."""
-    code = error.warning if isinstance(error, SrtpRefused) else MISCELLANEOUS
+    return [warning_header(error.warning, error.reason, host)]
+
+
+def warning_header(code: int, text: str, host: str) -> tuple[str, str]:
     agent = f"[{host}]" if ":" in host else host
-    return [("Warning", f'{code} {agent} "{_PRINTABLE.sub("", error.reason)}"')]
+    return "Warning", f'{code} {agent} "{_PRINTABLE.sub("", text)}"'
 
 
 class SipLeg:
@@ -409,6 +412,9 @@ class SipLeg:
             headers = [] if retry_after is None else [("Retry-After", str(retry_after))]
             if cause != Cause.NORMAL_CLEARING:
                 headers.append(("Reason", reason_header(cause, text)))
+            if status == 488 and text:
+                code = INCOMPATIBLE_FORMAT if text == NO_COMMON_CODEC else MISCELLANEOUS
+                headers.append(warning_header(code, text, self.origin.host))
             session.reject(status or 480, None, headers, now)
             return
         session.hangup(now, reason_header(cause, text))

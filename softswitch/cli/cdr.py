@@ -29,9 +29,6 @@ STDOUT = "-"
 PRIVATE = 0o600
 """Who called whom is nobody else's business: a new export is for its owner."""
 
-MAX_PATHS = 1024
-"""Characters of the paths of one call's recordings: one that was cut is of no use."""
-
 COLUMNS = (
     Column("started", 1),
     Column("caller", 2, least=14),
@@ -45,6 +42,9 @@ COLUMNS = (
     Column("callee's audio", 10),
     Column("recording", 11, least=20),
 )
+
+MAX_PATHS = 9000
+"""Characters of a recording's path, or of two where it went on in another file: never cut."""
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _AGO = re.compile(r"([0-9]{1,6})([smhdw])")

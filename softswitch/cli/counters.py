@@ -51,10 +51,12 @@ SIP = {
     "keep-alive": "keep-alives of phones",
 }
 AUDIO = {
-    "wrong_source": "dropped: from a source that belongs to no call",
+    "ended": "dropped: a moment after the end of their call, as is usual",
+    "ended_rtcp": "RTCP dropped: a moment after the end of its call, as is usual",
+    "wrong_source": "dropped: from a source of no call (a few as a call is answered are usual)",
     "overload": "dropped: too many strange packets at one time",
     "bad_rtcp": "RTCP dropped: malformed",
-    "stray_rtcp": "RTCP dropped: of no call",
+    "stray_rtcp": "RTCP dropped: of no call (one before a call is answered is usual)",
     "srtp_auth_failed": "dropped: SRTP that does not authenticate",
     "srtp_replayed": "dropped: SRTP that had come before",
     "bad_payload": "dropped: could not be decoded",

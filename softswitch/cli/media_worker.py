@@ -19,7 +19,7 @@ MIN_SECRET = 16
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("media-worker", hidden=True)(media_worker)
+    app.command("media-worker")(media_worker)
 
 
 def media_worker(
@@ -38,7 +38,8 @@ def media_worker(
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines instead of text.")] = False,
     log_level: Annotated[str, typer.Option(help="Least level that is logged.")] = "info",
 ) -> None:
-    """Carry RTP for a signalling process on this machine (--socket) or another (--listen, --secret-file)."""
+    """Carry audio for a switch on another machine (--listen, --secret-file; media.remote_workers there). Those of its
+    own machine a switch starts by itself (--socket)."""
     import uvloop
 
     from media.worker import MediaWorker, WorkerOptions

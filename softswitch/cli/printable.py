@@ -23,6 +23,6 @@ def _escaped(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def cell(text: str, style: str = "") -> Text:
+def cell(text: str, style: str = "", longest: int = MAX_CELL) -> Text:
     """A table cell: printable, and never read as rich's [markup]."""
-    return Text(printable(text), style=style)
+    return Text(printable(text, longest), style=style)

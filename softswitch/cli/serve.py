@@ -21,6 +21,7 @@ def serve(
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines instead of text.")] = False,
 ) -> None:
     """Run the switch. Ctrl-C or SIGTERM drains: calls go on until a deadline, new ones get 503."""
+    import structlog
     import uvloop
 
     from softswitch.app import App, StartError
@@ -29,7 +30,7 @@ def serve(
 
     try:
         made = ensure_secrets(config)
-        level = load(config).settings.server.log_level
+        loaded = load(config)
     except ConfigError as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
@@ -37,7 +38,9 @@ def serve(
     except OSError as error:
         typer.echo(f"{error.filename or config}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
-    set_up_logs(level, log_json)
+    set_up_logs(loaded.settings.server.log_level, log_json)
+    for warning in loaded.warnings:
+        structlog.get_logger("softswitch").warning("configuration", problem=str(warning))
     for extension, password in made:
         typer.echo(f"extension {extension}: new password {password}")
     if made:

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-# Into a file or pipe, where no terminal says how wide it is: rows stay one line each.
-PIPE_WIDTH = 200
+# Into a file or pipe, where no terminal says how wide it is: rows stay one line each, and whole. None is as wide as
+# this, since a path has 4096 octets at most.
+PIPE_WIDTH = 20_000
 # Blanks between two columns.
 GAP = 2
 

@@ -9,13 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from softswitch.causes import cause_of_status
+from softswitch.dialplan.announcement import SourceList
 from softswitch.dialplan.patterns import MAX_PATTERN, Template, check_replacement, read_pattern, read_regex
 from softswitch.settings.fields import Duration, Name, RecordRule, Section, one_or_many
 
 MAX_TARGETS = 32  # of one dial action; as many branches as the call model rings (softswitch.hunt.MAX_BRANCHES)
 MAX_FALLBACKS = 4  # depth of on_busy inside on_busy ... as written
-MAX_SOURCES = 32  # of one announcement
-MAX_TEXT = 1000  # characters of a text to be spoken
 
 ACTIONS = (
     "dial",
@@ -170,71 +169,6 @@ def _read_goto(value: Any) -> Any:
 
 
 GotoText = Annotated[GotoModel, BeforeValidator(_read_goto, json_schema_input_type=Name | GotoModel)]
-
-
-def _spoken(text: str) -> str:
-    Template(text)
-    return text
-
-
-SpokenText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_spoken)]
-SourceName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
-
-
-class SourceModel(Section):
-    """Something to be played: exactly one of `file`, `tone`, `silence`, `say` and `speech`."""
-
-    file: SourceName | None = None
-    """A sound file below the prompt directories: `welcome`, `en/welcome.wav`."""
-    tone: Name | None = None
-    """A tone: `beep`, `busy`, `congestion`, `ringback`, `special-information`..."""
-    country: Annotated[str, Field(pattern=r"^([A-Za-z]{2})?$")] = ""
-    """With `tone`: the country whose tone it is, `de`; absent, the configured one."""
-    seconds: Duration | None = Field(None, gt=0, le=86400)
-    """With `tone`: how long; absent, as long as the tone itself lasts, which may be for ever."""
-    silence: Duration | None = Field(None, gt=0, le=3600)
-    """Nothing, for that long."""
-    say: SpokenText | None = None
-    """A value spoken from prompts, as `as` says; may hold variables such as {number}."""
-    as_: Literal["digits", "number", "ordinal", "date", "time", "datetime", "money", "letters"] = Field(
-        "digits", alias="as"
-    )
-    """With `say`: what the value is. `2026-11-26` is a date, `14:03` a time, `12.50 EUR` money."""
-    speech: SpokenText | None = None
-    """Text for the text-to-speech engine; may hold variables."""
-    language: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,16}$")] = ""
-    """With `say` and `speech`: the language; absent, the configured one."""
-    voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+.-]{0,64}$")] = ""
-    """With `speech`: the voice."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> SourceModel:
-        kinds = ("file", "tone", "silence", "say", "speech")
-        if sum(getattr(self, name) is not None for name in kinds) != 1:
-            raise ValueError("expected one of 'file', 'tone', 'silence', 'say' and 'speech'")
-        for name, owners in (
-            ("country", ("tone",)),
-            ("seconds", ("tone",)),
-            ("as_", ("say",)),
-            ("language", ("say", "speech")),
-            ("voice", ("speech",)),
-        ):
-            if name in self.model_fields_set and all(getattr(self, owner) is None for owner in owners):
-                words = " and ".join(f"'{owner}'" for owner in owners)
-                raise ValueError(f"'{name.rstrip('_')}' goes with {words} only")
-        return self
-
-
-def _read_source(value: Any) -> Any:
-    return {"file": value} if isinstance(value, str) else value
-
-
-SourceText = Annotated[SourceModel, BeforeValidator(_read_source, json_schema_input_type=SourceName | SourceModel)]
-SourceList = Annotated[
-    tuple[SourceText, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=SourceText | list[SourceText]),
-    Field(min_length=1, max_length=MAX_SOURCES),
-]
 
 
 class Action(Section):

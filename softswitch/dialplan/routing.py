@@ -20,6 +20,7 @@ import msgspec
 
 from media.audio_commands import File, Music, Say, Silence, Source, Speech, Tone
 from softswitch.barring import ACCESS_CODES, ANYTHING
+from softswitch.dialplan.announcement import SourceModel
 from softswitch.dialplan.decision import (
     INVALID_NUMBER,
     NO_ROUTE,
@@ -35,7 +36,7 @@ from softswitch.dialplan.decision import (
     Target,
     TrunkTarget,
 )
-from softswitch.dialplan.models import Action, Context, Route, SourceModel
+from softswitch.dialplan.models import Action, Context, Route
 from softswitch.dialplan.patterns import MAX_NUMBER, Pattern, Template, read_pattern
 
 MAX_GOTOS = 16  # in one decision, fallbacks included: more is a circle

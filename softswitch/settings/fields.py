@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -300,6 +300,13 @@ def _read_codec(value: object) -> object:
     return _CODEC_BY_NAME.get(value.lower(), value) if isinstance(value, str) else value
 
 
+def _each_once(codecs: tuple[str, ...]) -> tuple[str, ...]:
+    repeated = [name for name in codecs if codecs.count(name) > 1]
+    if repeated:
+        raise ValueError(f"{repeated[0]} is listed twice: expected each codec once")
+    return codecs
+
+
 def _read_host(value: object) -> object:
     return read_host(value) if isinstance(value, str) else value
 
@@ -318,6 +325,7 @@ CodecList = Annotated[
     tuple[CodecName, ...],
     BeforeValidator(one_or_many, json_schema_input_type=Codec | list[Codec]),
     Field(min_length=1, max_length=16),
+    AfterValidator(_each_once),
 ]
 Transports = Annotated[
     tuple[TransportName, ...],

@@ -20,6 +20,7 @@ from softswitch.settings.consistency import check_ports, warnings_of
 from softswitch.settings.models import Settings
 from softswitch.settings.references import check_references
 from softswitch.settings.sections import SECTIONS, fill_in, merge_files
+from softswitch.settings.sound_checks import sound_errors, sound_warnings
 from softswitch.settings.validation import problems_of
 from softswitch.settings.yaml_tree import MAX_FILE_BYTES, Mapping, Mark, Problem, plain, read_yaml
 
@@ -60,12 +61,15 @@ def load(directory: Path) -> Loaded:
     malformed = {problem.mark for problem in problems}
     problems += [problem for problem in check_references(tree, unread) if problem.mark not in malformed]
     if settings is not None and not problems:
+        settings = _with_paths(settings, directory)
         problems += check_ports(settings, tree)
+        problems += sound_errors(settings, tree)
     if settings is None or problems:
         # A file of the wrong name may be what is missing.
         raise ConfigError(problems + [each for each in warnings if each.mark.file.endswith(".yml")])
     warnings += warnings_of(settings, tree)
-    return Loaded(_with_paths(settings, directory), warnings)
+    warnings += sound_warnings(settings, tree)
+    return Loaded(settings, warnings)
 
 
 def _read_files(directory: Path, problems: list[Problem], warnings: list[Problem], unread: set[str]) -> list[Mapping]:

@@ -21,6 +21,7 @@ from softswitch.settings.fields import (
     PortRangeText,
     Section,
 )
+from softswitch.settings.validation import at_value
 
 MAX_WORKERS = 64
 
@@ -30,7 +31,7 @@ def _read_workers(value: object) -> int | Literal["auto"]:
         return "auto"
     text = str(value)
     if not (text.isascii() and text.isdigit() and int(text) <= MAX_WORKERS):
-        raise ValueError(f"expected a number of processes from 0 to {MAX_WORKERS}, or auto")
+        raise ValueError(f"expected a number of processes from 0 to {MAX_WORKERS} or auto instead of {text[:40]!r}")
     return int(text)
 
 
@@ -100,9 +101,24 @@ class MediaSettings(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> MediaSettings:
-        pairs = (self.rtp_ports.high - self.rtp_ports.low + 1) // 2
-        if self.shared_ports > pairs:
-            raise ValueError(f"shared_ports is {self.shared_ports}, but rtp_ports holds only {pairs} pairs")
-        if self.workers != "auto" and self.workers > pairs:
-            raise ValueError(f"workers is {self.workers}, but rtp_ports holds only {pairs} pairs: each needs one")
+        low, high = self.rtp_ports
+        pairs = (high - low + 1) // 2
+        workers = 0 if self.workers == "auto" else self.workers
+        short = {"shared_ports": self.shared_ports, "workers": workers}
+        short = {name: wanted for name, wanted in short.items() if wanted > pairs}
+        if short:
+            needed = max(short.values())
+            first = min(low, 65536 - 2 * needed)
+            written = next((key for key in ("rtp_ports", *short) if key in self.model_fields_set), "media")
+            wants = " and ".join(f"{name} is {wanted}" for name, wanted in short.items())
+            raise at_value(
+                f"rtp_ports {low}-{high} holds {pairs} pair{'' if pairs == 1 else 's'}, but {wants}: expected {needed} "
+                f"pairs, such as rtp_ports {first}-{first + 2 * needed - 1}, or a smaller {' and '.join(short)}",
+                written,
+            )
         return self
+
+    @property
+    def carried_here(self) -> bool:
+        """Whether this machine carries audio, plays and records, and not only `remote_workers` do."""
+        return self.workers != 0 or not self.remote_workers

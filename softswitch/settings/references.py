@@ -1,5 +1,5 @@
-"""Names that must exist: contexts, extensions, trunks and classes of numbers that other places speak of,
-includes without circles.
+"""Names that must exist: contexts, extensions, trunks, classes of numbers and of hold music that other places speak
+of, includes without circles.
 
 Works on the tree rather than on the models, so that a wrong reference is told together with wrong values
 elsewhere.
@@ -10,18 +10,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from media.music import DEFAULT as DEFAULT_MUSIC
 from softswitch.settings.barring_models import DEFAULT_CLASSES
 from softswitch.settings.fields import AddressRule, read_address_rule
-from softswitch.settings.validation import unknown_name
+from softswitch.settings.validation import meant, unknown_name
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
 
 DEFAULT_CONTEXT = "internal"  # of extensions, as in the model
-_SECTIONS = {"context": "dialplan", "extension": "extensions", "trunk": "trunks", "class": "barring"}
+_SECTIONS = {
+    "context": "dialplan",
+    "extension": "extensions",
+    "trunk": "trunks",
+    "class": "barring",
+    "class of hold music": "media",
+}
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 
 
 class _Reference(NamedTuple):
-    """A name written somewhere, and what it names: a "context", an "extension", a "trunk" or a "class"."""
+    """A name written somewhere, and what it names: one of the kinds in `_SECTIONS`."""
 
     kind: str
     name: str
@@ -36,11 +43,15 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     contexts, extensions, trunks = (_entries(root.get(name)) for name in ("dialplan", "extensions", "trunks"))
     barring = root.get("barring")
     classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
+    media = root.get("media")
+    sounds = media.get("sounds") if isinstance(media, Mapping) else None
+    music = _entries(sounds.get("music") if isinstance(sounds, Mapping) else None)
     known = {
         "context": list(contexts),
         "extension": list(extensions),
         "trunk": list(trunks),
         "class": [*DEFAULT_CLASSES, *classes],
+        "class of hold music": list(dict.fromkeys((DEFAULT_MUSIC, *music))),
     }
     sets = {kind: frozenset(names) for kind, names in known.items()}
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
@@ -64,6 +75,10 @@ def _unknown(kind: str, name: str, node: Node, known: dict[str, list[str]]) -> s
         return f"{name!r} is a trunk: expected {{trunk: {name}}}"
     if kind == "trunk" and name in known["extension"]:
         return f"{name!r} is an extension: expected {{extension: {name}}}"
+    if kind == "class of hold music":
+        near = meant(name, known[kind])
+        there = ", ".join(known[kind])
+        return f"unknown {kind} {name!r}: {f'did you mean {near[0]!r}? ' if near else ''}expected one of {there}"
     return unknown_name(kind, name, known[kind])
 
 
@@ -119,6 +134,8 @@ def _in_action(node: Node) -> Iterator[_Reference]:
             yield from _named("context", context)
     if "allow" in action:
         yield from _named("class", action["allow"].node)
+    if "answer_and_music" in action:
+        yield from _named("class of hold music", action["answer_and_music"].node)
     for name in _FALLBACKS:
         if name in action:
             yield from _in_action(action[name].node)

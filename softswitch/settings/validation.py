@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from softswitch.dialplan.patterns import VARIABLES
 from softswitch.settings.yaml_tree import Mapping, Node, Problem, Scalar, Sequence, place, place_of_key
@@ -46,7 +47,7 @@ def _may_be_unread(detail: Any, root: Mapping, unread: Collection[str]) -> bool:
     path: tuple[str | int, ...] = detail["loc"]
     if detail["type"] == "missing":
         path = path[:-1]
-    elif detail["type"] != "value_error" or not isinstance(place(root, path)[1], Mapping):
+    elif detail["type"] not in ("value_error", "at_value") or not isinstance(place(root, path)[1], Mapping):
         return False
     if path and path[0] in ("extensions", "trunks"):
         # Mappings are overlaid by those of `defaults` key by key, lists are not.
@@ -57,6 +58,11 @@ def _may_be_unread(detail: Any, root: Mapping, unread: Collection[str]) -> bool:
 def unknown_key(key: str, known: list[str]) -> str:
     """The message for a key that does not exist."""
     return f"unknown key{_suggestion(key, known, 'expected one of ' + ', '.join(sorted(known)))}"
+
+
+def at_value(message: str, *path: str | int) -> PydanticCustomError:
+    """The error of a model whose values don't go together, told at the one of them that `path` leads to."""
+    return PydanticCustomError("at_value", "{message}", {"message": message, "path": path})
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> str:
@@ -90,6 +96,9 @@ def _problem_of(detail: Any, model: type[BaseModel], root: Mapping) -> Problem:
     if kind == "needs_dial":
         mark, key = place_of_key(root, (*path, context["key"]))
         return Problem(mark, key, detail["msg"])
+    if kind == "at_value":
+        mark, node = place(root, (*path, *context["path"]))
+        return Problem(mark, node.key, context["message"])
     mark, node = place(root, path)
     secret = any(part in _SECRET_KEYS for part in path)
     if isinstance(node, Mapping) and (variable := _unquoted_variable(node)):

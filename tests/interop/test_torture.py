@@ -6,9 +6,9 @@ import re
 
 import pytest
 from harness.torture import TortureRuns
-from torture_files import needs_torture
+from torture_files import needs_sender
 
-pytestmark = [pytest.mark.interop, needs_torture]
+pytestmark = [pytest.mark.interop, needs_sender]
 
 
 @pytest.mark.parametrize(("transport", "least"), [("udp", 47), ("tcp", 45)])

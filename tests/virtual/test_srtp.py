@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from media.commands import StreamSettings
 from media.negotiate import AudioPolicy
@@ -329,9 +330,13 @@ def test_threats_29_required_refuses_plain_calls_and_those_without_an_offer_too(
 def test_threats_29_required_is_not_called_and_optional_is_called_without_keys() -> None:
     world = cautious("required")
     ann, ben = world.phone("101"), world.phone("102")
-    ann.dial("102")
-    world.run(0.5)
+    with capture_logs() as lines:
+        ann.dial("102")
+        world.run(0.5)
     assert ann.last(SessionFailed).status == 488
+    assert dict(ann.last(SessionFailed).headers)["Warning"] == f'399 192.0.2.1 "{KEYS_IN_CLEAR}"'
+    [told] = [line for line in lines if line["event"] == "call refused"]
+    assert (told["extension"], told["why"]) == ("101", KEYS_IN_CLEAR)
     assert ben.got("INVITE") == []
     assert world.runtime.counters["legs failed: signalling in the clear"] == 1
     world.assert_over()

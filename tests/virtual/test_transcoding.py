@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from media.commands import StreamSettings
 from sip.invite import InviteSession
@@ -118,12 +119,21 @@ def test_the_called_may_choose_to_be_transcoded() -> None:
     ],
 )
 def test_488_where_either_end_or_the_switch_forbids_it(forbidding: dict[str, Any]) -> None:
+    with capture_logs() as lines:
+        refused_for_want_of_a_codec(forbidding)
+    [told] = [line for line in lines if line["event"] == "call refused"]
+    assert (told["extension"], told["why"]) == ("101", "No common codec")
+
+
+def refused_for_want_of_a_codec(forbidding: dict[str, Any]) -> None:
     ends = {"101": {"codecs": ["PCMU"]}, "102": {"codecs": ["G722"]}}
     world = World(settings(**{"extensions": ends, **forbidding}))
     ann, ben = world.phone("101"), world.phone("102")
     ann.dial("102", ann.sdp((PCMU,)))
     world.run(0.5)
     assert ann.last(SessionFailed).status == 488
+    # RFC 3261 20.43: "305 Incompatible media format"
+    assert dict(ann.last(SessionFailed).headers)["Warning"] == '305 192.0.2.1 "No common codec"'
     assert not ben.got("INVITE")
     world.assert_over()
 
@@ -144,6 +154,8 @@ def test_what_can_not_be_decoded_is_488() -> None:
     ann.dial("102", ann.sdp((G729,)))
     world.run(0.5)
     assert ann.last(SessionFailed).status == 488
+    # RFC 3261 20.43: "305 Incompatible media format"
+    assert dict(ann.last(SessionFailed).headers)["Warning"] == '305 192.0.2.1 "No common codec"'
     assert not ben.got("INVITE")
     world.assert_over()
 

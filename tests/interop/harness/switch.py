@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import shipped
 from harness.namespaces import inside, resolving_by
 from harness.ports import free_ports
 from harness.waiting import wait_for
@@ -93,9 +94,7 @@ class Switch:
             "0.0.0.0:5060": f"0.0.0.0:{switch.port}",
             "10000-10127": f"{switch.first_rtp_port}-{switch.first_rtp_port + RTP_PORTS - 1}",
         }
-        for file in (ROOT / "config").glob("*.yaml"):
-            if file.name == "secrets.yaml":
-                continue  # made by the first start, ignored by git
+        for file in shipped.CONFIG.glob("*.yaml"):
             text = file.read_text()
             for old, new in ports.items():
                 text = text.replace(old, new)

@@ -558,6 +558,45 @@ def test_lsr_and_dlsr_answer_the_peers_sender_report(rig: Rig) -> None:
     assert block.delay == pytest.approx((rig.now - came) * 65536, abs=2)
 
 
+def test_a_report_before_the_first_packet_is_known_by_its_address(rig: Rig) -> None:
+    """Telephones open a way through NAT with an empty report."""
+    rig.pair()
+    report = struct.pack("!BBHI", 0x80, 201, 1, 1)
+    for host, port in ((A, 4001), (A, 4003), (B, 4001)):
+        report_from_peer(rig, report, host=host, port=port)
+    assert rig.engine.stats(1).rtcp_received == 1
+    assert rig.engine.stats(2).rtcp_received == 0
+    assert rig.engine.counters["stray_rtcp"] == 2
+    rig.talk(A, 4000)
+    report_from_peer(rig, struct.pack("!BBHI", 0x80, 201, 1, 0xBAD))
+    assert rig.engine.counters["stray_rtcp"] == 3
+
+
+def test_goodbyes_after_the_end_of_a_call_are_counted_apart(rig: Rig) -> None:
+    """RFC 3550 6.3.7: who leaves sends a BYE; by then the stream is closed, as SIP's BYE comes first."""
+    rig.pair()
+    rig.talk(A, 4000, 2)
+    ours = rig.engine.stats(2).local_ssrc
+    rig.closed(1)
+    rig.closed(2)
+    goodbye = struct.pack("!BBHI", 0x80, 201, 1, 1) + struct.pack("!BBHI", 0x81, 203, 1, 1)
+    report_from_peer(rig, goodbye)
+    report_from_peer(rig, block_about(ours, 0, 0), host=B, port=5001)  # it has never sent RTP
+    report_from_peer(rig, struct.pack("!BBHI", 0x80, 201, 9, 1) + bytes(16))  # sealed, or broken
+    assert rig.talk(A, 4000) == []
+    counters = rig.engine.counters
+    assert (counters["ended_rtcp"], counters["stray_rtcp"], counters["bad_rtcp"]) == (3, 0, 0)
+    assert (counters["ended"], counters["wrong_source"]) == (1, 0)
+    report_from_peer(rig, goodbye, host="203.0.113.9")
+    assert counters["stray_rtcp"] == 1
+    for _ in range(20):
+        rig.now += 1.0
+        rig.reports()
+    report_from_peer(rig, goodbye)
+    rig.talk(A, 4000)
+    assert (counters["ended_rtcp"], counters["stray_rtcp"], counters["wrong_source"]) == (3, 2, 1)
+
+
 @pytest.mark.parametrize(
     ("host", "socket", "packet"),
     [

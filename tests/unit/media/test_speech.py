@@ -144,7 +144,10 @@ def test_program_is_given_the_text_on_its_input(tmp_path: Path, monkeypatch: pyt
     [
         ("cat >/dev/null; kill -9 $$", "espeak-ng was killed by SIGKILL"),
         ("kill -SEGV $$", "espeak-ng was killed by SIGSEGV"),
-        ("cat >/dev/null; echo no such voice >&2; exit 3", "espeak-ng failed with status 3: no such voice"),
+        (
+            "cat >/dev/null; echo no such voice >&2; exit 3",
+            "espeak-ng, asked for language 'en', failed with status 3: no such voice",
+        ),
         ("exit 1", "status 1: no reason given"),
         ("cat >/dev/null; exec sleep 60", "did not speak within 0.3 s"),
         ("cat >/dev/null", "gave no sound"),

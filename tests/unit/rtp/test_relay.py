@@ -392,6 +392,29 @@ def test_the_same_address_on_another_socket_is_a_stranger(rig: Rig) -> None:
     assert rig.relay.counters["wrong_source"] == 1
 
 
+def test_what_comes_after_the_end_of_a_stream_is_counted_apart(rig: Rig) -> None:
+    a, b = rig.pair()
+    rig.play([1])
+    for peer in (a, b):
+        rig.latch.release(peer)
+        rig.table.free(peer.row)
+    outgoing = rig.batch((A, 4000, rtp(2)), (B, 5000, rtp(9)), (A, 4002, rtp(3)), ("192.0.2.66", 4000, rtp(3)))
+    assert outgoing.slots.size == 0
+    assert rig.relay.counters == {"wrong_source": 2, "ended": 2, "overload": 0}
+
+
+def test_late_packets_of_an_ended_call_are_not_told_of_another_stream_of_that_host(rig: Rig) -> None:
+    a, _ = nat_pair(rig)
+    rig.play([1], port=33333)
+    other = rig.stream("10.0.0.5", 4002, nat=A)
+    rig.play([1], port=44444, ssrc=0xC)
+    rig.latch.release(a)
+    rig.table.free(a.row)
+    rig.batch((A, 33333, rtp(2)), (A, 55555, rtp(2)))
+    assert rig.relay.counters["ended"] == 1
+    assert other.strayed == 1
+
+
 def nat_pair(rig: Rig) -> tuple[Peer, Peer]:
     a, b = rig.stream("10.0.0.5", 4000, nat=A), rig.stream(B, 5000)
     rig.relay.direct(a, b.row)

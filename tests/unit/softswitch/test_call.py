@@ -184,7 +184,7 @@ def test_no_common_codec_is_488() -> None:
     book.policy = AudioPolicy(codecs=("G729",))
     bench = Bench(sdp=offer(), book=book)
     assert bench.of(Originate) == []
-    assert bench.of(Release) == [Release(1, Cause.INCOMPATIBLE_DESTINATION, 488)]
+    assert bench.of(Release) == [Release(1, Cause.INCOMPATIBLE_DESTINATION, 488, "No common codec")]
 
 
 def test_first_answer_wins_and_losers_are_told() -> None:

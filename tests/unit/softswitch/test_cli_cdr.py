@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from softswitch.cli import cdr
 from softswitch.cli.cdr import heard, moment, recordings, show
+from softswitch.cli.tables import terminal
 from softswitch.settings.loader import load
 from softswitch.store import CdrRecord, LegRecord, Quality, Store
 
@@ -69,6 +70,21 @@ def test_the_latest_calls_are_listed(config: Path) -> None:
     assert "101" not in result.output
     assert "there are more: --limit 4" in result.output
     assert "there are more" not in run("--config", str(config), "--limit", "3").output
+
+
+def test_nothing_is_cut_or_broken_where_no_terminal_is_written_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    path = "/srv/" + "/".join(f"a-directory-with-a-long-name-{n}" for n in range(60)) + "/20260110T120000Z.wav"
+    record = CdrRecord("c", 0.0, 0.0, caller_name="Ann " * 30, destination="102", trunk="north")
+    record.recording = path
+    show([record], terminal())
+    lines = capsys.readouterr().out.splitlines()
+    [row] = [line for line in lines if "Ann" in line]
+    assert row.rstrip().endswith(path)
+    assert "Ann " * 30 in row
+    assert "no room for" not in "".join(lines)
 
 
 def test_what_a_caller_calls_itself_moves_no_cursor(config: Path) -> None:

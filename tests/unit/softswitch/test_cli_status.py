@@ -161,7 +161,7 @@ def test_what_is_counted_is_said_in_words_under_headings() -> None:
     assert [cells(line) for line in counted] == [
         ["sign-in", "3", "refused: wrong password, unknown user or wrong realm"],
         ["SIP", "2", "malformed messages, dropped"],
-        ["audio packets", "7", "dropped: from a source that belongs to no call"],
+        ["audio packets", "7", "dropped: from a source of no call (a few as a call is answered are usual)"],
     ]
 
 

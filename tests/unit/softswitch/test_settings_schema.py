@@ -16,17 +16,18 @@ from softswitch.settings.loader import load
 from softswitch.settings.models import Settings
 from softswitch.settings.schema import MODELINE, SCHEMA_FILE, json_schema, schema_text
 from softswitch.settings.sections import SECTIONS
+from tests import shipped
 
-CONFIG = Path(__file__).parents[3] / "config"
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_committed_schema_is_current() -> None:
-    committed = (CONFIG / SCHEMA_FILE).read_text("utf-8")
+    committed = (ROOT / "config" / SCHEMA_FILE).read_text("utf-8")
     assert committed == schema_text(), "run: softswitch schema --write"
 
 
 def test_every_file_of_the_default_configuration_points_to_it() -> None:
-    files = [path for path in CONFIG.glob("*.yaml") if path.name != "secrets.yaml"]
+    files = list(shipped.CONFIG.glob("*.yaml"))
     assert {path.name for path in files} == {"softswitch.yaml", "extensions.yaml", "trunks.yaml", "dialplan.yaml"}
     for path in files:
         assert path.read_text("utf-8").startswith(MODELINE)
@@ -79,7 +80,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_every_setting_stands_in_the_manual() -> None:
-    manual = (CONFIG.parent / "docs" / "configuration.md").read_text("utf-8")
+    manual = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     for model in _sections(Settings, set()):
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in manual, f"{model.__name__}.{name}"
@@ -109,11 +110,13 @@ def test_hints_come_with_an_example_or_a_text(name: str) -> None:
 
 
 def test_the_examples_of_the_manual_are_one_valid_configuration(tmp_path: Path) -> None:
-    manual = (CONFIG.parent / "docs" / "configuration.md").read_text("utf-8")
+    manual = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     examples = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
     assert len(examples) >= 4
     for n, example in enumerate(examples):
         (tmp_path / f"{n}.yaml").write_text(example)
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "welcome.wav").write_bytes(b"")
     (tmp_path / "more.yaml").write_text("trunks: {second-provider: {gateways: [192.0.2.2]}}\n")
     loaded = load(tmp_path)
     assert loaded.warnings == []
@@ -123,7 +126,7 @@ def test_the_examples_of_the_manual_are_one_valid_configuration(tmp_path: Path) 
 def test_the_commented_examples_of_the_default_configuration_are_valid(tmp_path: Path) -> None:
     """Taking away `# ` in front of an example, as the files say, gives a working configuration."""
     for name in ("softswitch.yaml", "extensions.yaml", "trunks.yaml", "dialplan.yaml"):
-        lines = (CONFIG / name).read_text("utf-8").splitlines()
+        lines = (shipped.CONFIG / name).read_text("utf-8").splitlines()
         # Examples are indented; remarks on the files themselves are not.
         opened = [re.sub(r"^( +)# (?=[ \-a-z\"#])", r"\1", line) for line in lines]
         kept = [line for line in opened if not re.match(r" +[A-Z]", line) and not re.match(r" +#", line)]

@@ -29,6 +29,15 @@ FLAT = 0.5  # of the packets may be pauses between sounds; more, and what was me
 HERE = Path(__file__).parent
 
 
+class Second(NamedTuple):
+    """One of the measured seconds of the engine."""
+
+    busy: float
+    """Fraction of the core that it used."""
+    skipped: int
+    lateness: tuple[int, ...]
+
+
 class Run(NamedTuple):
     """Of the measured seconds, `loss` apart, which is that of the whole run."""
 
@@ -50,6 +59,7 @@ class Run(NamedTuple):
     lateness: tuple[int, ...]
     """Frames by the milliseconds after their moment that they left."""
     skipped: int
+    each_second: tuple[Second, ...] = ()
 
     @property
     def us_per_packet(self) -> float:
@@ -59,11 +69,11 @@ class Run(NamedTuple):
         """Microseconds of CPU time in a second, for each of so many."""
         return self.cpu * 1e6 / self.seconds / legs
 
-    def wrong(self, legs: int) -> str:
+    def wrong(self, legs: int, lost: float = MISSING) -> str:
         """Why the figures are worth nothing, where so many legs should have been sent audio all the time; "": nothing
-        is."""
+        is. `lost`: what may not have come back."""
         missing = 1 - self.received / (legs * payloads.FRAMES_PER_SECOND * self.seconds)
-        if missing > MISSING:
+        if missing > lost:
             return f"{missing * 100:.1f} % of the packets did not come back"
         if self.flat > FLAT:
             return f"{self.flat * 100:.0f} % of the packets were no audio"
@@ -119,11 +129,11 @@ class Rig:
         shape = [str(SHARED_PORTS), str(streams), str(self.first_port), str(room)]
         return self._run([str(self.program("audio/mixing_reference.c")), *shape], seconds, False, silent=silent)
 
-    def ticker(self, tick_us: int, seconds: float, busy_us: int) -> tuple[int, ...]:
-        """The lateness of a bare ticker on the engine's core."""
+    def ticker(self, tick_us: int, seconds: float, busy_us: int) -> tuple[tuple[int, ...], float]:
+        """The lateness of a bare ticker on the engine's core, and the fraction of that which it used."""
         command = [str(self.program("audio/ticker.c")), str(tick_us), str(seconds), str(busy_us)]
         done = subprocess.run(pinned(SWITCH_CORE, command), capture_output=True, text=True, check=True)
-        return _histogram(done.stdout)
+        return _histogram(done.stdout), _expect(done.stdout, r"busy (\d+)")[0] / 1000
 
     # -- below
 
@@ -177,6 +187,7 @@ class Rig:
             delay_ms=None if delay is None else (delay[0] / 1000, delay[1] / 1000, delay[2] / 1000),
             lateness=_histogram("".join(told)) if mark else (),
             skipped=int(skipped[1]) if skipped else 0,
+            each_second=_seconds("".join(told)),
         )
 
 
@@ -217,6 +228,13 @@ def _histogram(text: str) -> tuple[int, ...]:
     if found is None:
         raise RuntimeError(f"no histogram in {text!r}")
     return tuple(int(each) for each in found[1].split())
+
+
+def _seconds(text: str) -> tuple[Second, ...]:
+    lines = re.findall(r"^second (\d+) (\d+)((?: \d+)+)$", text, re.MULTILINE)
+    return tuple(
+        Second(int(busy) / 1000, int(skipped), tuple(map(int, counts.split()))) for busy, skipped, counts in lines
+    )
 
 
 def _expect(text: str, pattern: str) -> tuple[int, ...]:

@@ -4,8 +4,8 @@ usage: engine_process CASE UNITS FIRST_PORT DIRECTORY
 
 Streams are arranged as the case says, for UNITS calls, conferences or listeners; stream i's peer is where
 audio/load_generator.c has it. Prints "PORT SET" for each, as the load reads it, then "ready". On SIGUSR1 the
-measured seconds begin, on the next one they end; on SIGTERM it prints "lateness" with the histogram of them, and
-"skipped N", and ends.
+measured seconds begin, on the next one they end; on SIGTERM it prints "lateness" with the histogram of them,
+"skipped N", and a line "second" for each of them with thousandths of the core used, ticks left out and histogram.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class Bench:
         self.media = InProcessMedia(settings, self.told, studio)
         self.lateness: list[int] = []
         self.skipped = 0
+        self.seconds: list[str] = []
+        self._since: tuple[float, float, int, list[int]] | None = None
 
     def told(self) -> None:
         """What went wrong spoils the figures."""
@@ -145,7 +147,8 @@ class Bench:
         print("ready", flush=True)
         await stopped.wait()
         print("lateness", *self.lateness)
-        print("skipped", self.skipped, flush=True)
+        print("skipped", self.skipped)
+        print("\n".join(self.seconds), flush=True)
         media.stop()
 
     def mark(self) -> None:
@@ -153,6 +156,23 @@ class Bench:
         self.lateness, self.skipped = list(self.media.lateness), self.media.skipped
         self.media.lateness[:] = [0] * len(self.media.lateness)
         self.media.skipped = 0
+        if self._since is None:
+            self._second()
+        else:
+            self._since = (0.0, 0.0, 0, [])  # it is over
+
+    def _second(self) -> None:
+        """Note what the second has used and how late its frames were, and begin another."""
+        wall, cpu, skipped, lateness = time.monotonic(), time.process_time(), self.media.skipped, self.media.lateness
+        if self._since is not None:
+            since, used, left_out, before = self._since
+            if not before:
+                return
+            busy = round((cpu - used) / (wall - since) * 1000)
+            late = [now - then for now, then in zip(lateness, before, strict=True)]
+            self.seconds.append(f"second {busy} {skipped - left_out} {' '.join(map(str, late))}")
+        self._since = (wall, cpu, skipped, list(lateness))
+        asyncio.get_running_loop().call_later(1.0, self._second)
 
 
 if __name__ == "__main__":

@@ -64,4 +64,4 @@ def test_unknown_voice_is_told(tmp_path: Path) -> None:
     results: list[Playable | SourceError] = []
     sounds.open(Speech("hello", "xx"), 8000, results.append)
     assert isinstance(results[0], SourceError)
-    assert "espeak-ng failed" in str(results[0])
+    assert "espeak-ng, asked for language 'xx', failed" in str(results[0])

@@ -189,6 +189,7 @@ class Call(LoneCaller):
         """What the engine says of a play or a recording of this call."""
         if isinstance(event, PlayEnded):
             self._play_ended(event, now)
+            self._music_ended(event)
         else:
             self._recorder.heard(event, now)
         return self._take()
@@ -234,6 +235,12 @@ class Call(LoneCaller):
 
     def _new_id(self) -> int:
         return self._new_leg()
+
+    def _music_for(self, leg: int) -> str:
+        if leg == self.a:
+            return self._directory.music(self.setup.kind, self.setup.endpoint)
+        out = self._out.get(leg)
+        return "" if out is None else self._directory.music(out.endpoint.kind, out.endpoint.name)
 
     def _take(self) -> list[AnyEffect]:
         effects, self._effects = self._effects, []

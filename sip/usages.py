@@ -142,7 +142,7 @@ class Usages:
     def _known(self, event: EventType) -> None:
         """RFC 6665 4.2.1.1: 489 for an event package that we do not know."""
         if event.package not in self._ua.settings.event_packages:
-            raise Refused(489, "Bad Event", self._ua.allow_events)
+            raise SipError(489, "Bad Event")
 
     def _refer_inside(
         self, session: InviteSession, dialog: Dialog, transaction: ServerTransaction, request: Request, now: float

@@ -237,7 +237,10 @@ class Notifier(Usage):
         response = response_to(request, status, to_tag=self._here.dialog.local_tag)
         response.headers += headers
         response.headers += self.ua.response_headers
-        self.ua.stack.respond(transaction, response, now, self.contact_user if status < 300 else None)
+        if status == 401:
+            self.ua.stack.challenge(transaction, response, now)
+        else:
+            self.ua.stack.respond(transaction, response, now, self.contact_user if status < 300 else None)
 
     def _leave(self) -> None:
         """Be in no table and on no timer."""

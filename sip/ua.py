@@ -251,7 +251,7 @@ class UserAgent:
             # RFC 4028 9: the 422 "MUST contain a Min-SE header field with the minimum timer for that UAS"
             self.reply(transaction, 422, brief.reason, (("Min-SE", str(brief.min_se)),), now)
         except SipError as error:
-            # RFC 6665 7.2: a 489 names the packages that would do
+            # RFC 6665 8.3.2: a 489 names the packages that would do
             headers = (self.allow_events,) if error.status == 489 else ()
             self.reply(transaction, error.status, error.reason, headers, now)
 

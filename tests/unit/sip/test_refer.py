@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from virtual_link import ANSWER, Link, Node, Seen, answer_by_hand
 
+from sip.digest import Credentials
+from sip.effects import Flow
 from sip.errors import SipError
 from sip.invite import InviteSession, WrongState
 from sip.message import Request
+from sip.notifier import ReceivedRefer
+from sip.outgoing import InDialog
+from sip.referral import Referral
 from sip.timers import TimerConfig
 from sip.transfer_headers import Replaces
 from sip.ua import UaSettings
@@ -19,7 +26,7 @@ from sip.ua_events import (
     ReferSubscriptionEnded,
     SessionEnded,
 )
-from sip.usages import MAX_PER_DIALOG
+from sip.usages import MAX_PER_DIALOG, DialogUsages
 
 REFERRING = UaSettings(refer=True)
 STRANGER = Request("X", "", [("From", "<sip:x@192.0.2.99>;tag=x"), ("To", "<sip:bob@192.0.2.2>"), ("Call-ID", "c")])
@@ -509,3 +516,91 @@ def test_notify_that_says_nothing(headers: tuple[str, ...], body: str, status: i
     alice.inject(raw("NOTIFY", message, 500, "Event: refer", *headers, body=body), bob.host)
     assert link.said(alice)[-1] == f"{status} NOTIFY"
     assert told(alice) == [(100, False)]
+
+
+CHALLENGE = ("WWW-Authenticate", 'Digest realm="pbx", nonce="n1", algorithm=SHA-256, qop="auth"')
+
+
+def test_challenged_refer_has_another_id() -> None:
+    """RFC 3261 22.2: it goes again with a higher CSeq, which is then the id of its NOTIFYs (RFC 3515 2.4.6)."""
+    link, alice, bob, caller, _ = talking()
+    caller.credentials = Credentials("alice", "secret", "")
+    link.nodes.pop(bob.host)
+    token = refer(link, caller)
+    answer_by_hand(alice, link.seen("REFER")[0], 401, "", headers=(CHALLENGE,))
+    first, second = link.seen("REFER")
+    assert second.message.cseq.number == first.message.cseq.number + 1
+    assert second.message.get("Authorization")
+    there, here = second.message.get("To") or "", second.message.get("From") or ""
+    peer = Request("X", "", [("From", there), ("To", here), ("Call-ID", caller.call_id)])
+    body = "SIP/2.0 200 OK\r\n"
+    for cseq, number in ((500, first.message.cseq.number), (501, second.message.cseq.number)):
+        headers = (f"Event: refer;id={number}", "Subscription-State: terminated", "Content-Type: message/sipfrag")
+        alice.inject(raw("NOTIFY", peer, cseq, *headers, body=body), bob.host)
+    assert link.said(alice)[-2:] == ["481 NOTIFY", "200 NOTIFY"]
+    answer_by_hand(alice, second, 202, "")
+    assert [(event.token, event.status) for event in alice.of(ReferProgress)] == [(token, 200)]
+    assert not len(alice.ua.usages)
+
+
+def test_challenged_notify() -> None:
+    """A NOTIFY in a session's dialog is answered for with the session's credentials."""
+    link, alice, bob, caller, callee = talking()
+    callee.credentials = Credentials("bob", "secret", "")
+    refer(link, caller)
+    link.nodes.pop(alice.host)
+    bob.do(callee.accept_refer)
+    answer_by_hand(bob, link.seen("NOTIFY")[0], 401, "", headers=(CHALLENGE,))
+    _, second = link.seen("NOTIFY")
+    assert second.message.get("Authorization")
+    answer_by_hand(bob, second, 200, "")
+    assert not bob.of(ReferSubscriptionEnded)
+
+
+def test_notify_finds_another_way_when_the_connection_is_gone() -> None:
+    """RFC 3261 12.2.1.1: the session's Flow is lost, the NOTIFY goes to the remote target."""
+    link, alice, bob, caller, callee = talking()
+    callee.destination = Flow("tcp", (bob.host, 5060), (alice.host, 40_000), 77)
+    refer(link, caller)
+    bob.do(callee.accept_refer)
+    link.run(1)
+    assert told(alice) == [(100, False)]
+    assert callee.destination is None
+    bob.do(callee.notify_refer, None, 200, None)
+    link.run(0.1)
+    bob.do(callee.hangup)
+    ended_idle(link, alice, bob)
+
+
+def test_out_of_dialog_refer_is_challenged() -> None:
+    link = Link()
+    bob = link.node("192.0.2.2", REFERRING)
+    bob.inject(raw("REFER", STRANGER, 1, "Refer-To: <sip:carol@192.0.2.3>"))
+    bob.do(bob.of(ReferArrived)[0].refer.reject, 401, headers=(CHALLENGE,))
+    (response,) = link.seen("401 REFER")
+    assert response.message.get("WWW-Authenticate") == CHALLENGE[1]
+    ended_idle(link, bob)
+
+
+def test_what_has_ended_is_freed_by_its_last_reference() -> None:
+    """No cycle is left of a transfer."""
+    kinds = (ReceivedRefer, Referral, DialogUsages, InDialog, InviteSession)
+    gc.collect()
+    gc.disable()
+    try:
+        others = [each for each in gc.get_objects() if isinstance(each, kinds)]  # of other tests
+        link, alice, bob, caller, callee = talking()
+        refer(link, caller)
+        bob.do(callee.accept_refer)
+        link.run(0.1)
+        bob.do(callee.notify_refer, None, 200, None)
+        link.run(0.1)
+        alice.do(caller.hangup)
+        link.run(64)
+        alice.take()
+        bob.take()
+        link.wire.clear()
+        del caller, callee
+        assert len([each for each in gc.get_objects() if isinstance(each, kinds)]) == len(others)
+    finally:
+        gc.enable()

@@ -131,7 +131,7 @@ def test_latest_state_wins() -> None:
 
 
 def test_refresh() -> None:
-    """RFC 6665 4.2.1.3: 200, the state again, the time anew, and a target refresh."""
+    """RFC 6665 4.2.1.4: 200, the state again, the time anew, and a target refresh."""
     phone = Phone()
     subscription = phone.subscribe("100")
     phone.node.do(subscription.notify, STATE, b"state")

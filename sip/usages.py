@@ -141,6 +141,9 @@ class Usages:
 
     def _known(self, event: EventType) -> None:
         """RFC 6665 4.2.1.1: 489 for an event package that we do not know."""
+        if event.package == REFER and self._ua.settings.refer:
+            # RFC 3515 3: a package whose subscriptions REFER alone makes
+            raise SipError(403, "Only REFER begins a refer subscription")
         if event.package not in self._ua.settings.event_packages:
             raise SipError(489, "Bad Event")
 

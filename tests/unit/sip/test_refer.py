@@ -454,9 +454,10 @@ def test_outside_a_dialog_refused() -> None:
     bob.inject(raw("REFER", STRANGER, 1, "Refer-To: <sip:carol@192.0.2.3>"))
     bob.do(bob.of(ReferArrived)[0].refer.reject, 403)
     bob.inject(raw("NOTIFY", STRANGER, 2, "Event: refer", "Subscription-State: active"))
+    bob.inject(raw("SUBSCRIBE", STRANGER, 3, "Event: refer"))
     bob.ua.draining = True
-    bob.inject(raw("REFER", STRANGER, 3, "Refer-To: <sip:carol@192.0.2.3>"))
-    assert link.said() == ["403 REFER", "481 NOTIFY", "503 REFER"]
+    bob.inject(raw("REFER", STRANGER, 4, "Refer-To: <sip:carol@192.0.2.3>"))
+    assert link.said() == ["403 REFER", "481 NOTIFY", "403 SUBSCRIBE", "503 REFER"]
     ended_idle(link, bob)
 
 

@@ -69,9 +69,10 @@ LISTS: Final = frozenset(
 SINGLES: Final = frozenset(
     {
         "Call-ID", "Content-Disposition", "Content-Length", "Content-Transfer-Encoding", "Content-Type", "CSeq", "Date",
-        "Event", "Expires", "From", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization", "Priority",
-        "RAck", "Refer-To", "Referred-By", "Replaces", "Reply-To", "Retry-After", "RSeq", "Server", "Session-Expires",
-        "SIP-ETag", "SIP-If-Match", "Subject", "Subscription-State", "Timestamp", "To", "User-Agent",
+        "Event", "Expires", "From", "Join", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization",
+        "Priority", "RAck", "Refer-Sub", "Refer-To", "Referred-By", "Replaces", "Reply-To", "Retry-After", "RSeq",
+        "Server", "Session-Expires", "SIP-ETag", "SIP-If-Match", "Subject", "Subscription-State", "Timestamp", "To",
+        "User-Agent",
     }
 )  # fmt: skip
 

@@ -22,7 +22,8 @@ from sip.message import Request, Response
 from sip.offer_answer import Exchange, WrongState
 from sip.outgoing import InDialog, Kind, credentials_of
 from sip.reliable import is_reliable, rseq
-from sip.session_core import Header, Headers, Pending, SessionCore, State
+from sip.session_core import Header, Headers, Pending, State
+from sip.session_refer import ReferringSession
 from sip.session_timer import Settled, settle_as_uas
 from sip.ua_events import (
     AnswerReceived,
@@ -49,7 +50,7 @@ __all__ = ["Headers", "InviteSession", "State", "WrongState"]
 ENDS_SESSION = frozenset({404, 408, 410, 416, 480, 481, 482, 484, 485, 502, 604})
 
 
-class InviteSession(SessionCore):
+class InviteSession(ReferringSession):
     """One INVITE dialog usage, from the first INVITE to the last BYE.
 
     Made by `UserAgent.invite` (role "uac") or by an arriving INVITE (role "uas"). A method called in a state where
@@ -510,6 +511,7 @@ class InviteSession(SessionCore):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.ua.usages.session_over(self, now)
 
     def _finish(self) -> None:
         """Leave every table: nothing is left to say."""

@@ -8,7 +8,7 @@ wrong password).
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sip.digest import DigestClient
 from sip.effects import Flow
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from sip.digest import Credentials
     from sip.effects import Destination, FailureCause
     from sip.message import Response
-    from sip.session_core import SessionCore
     from sip.timers import Timer
     from sip.ua import UserAgent
 
@@ -77,6 +76,37 @@ class Kind(Enum):
     OFFER = auto()  # re-INVITE, or UPDATE with an offer
     REFRESH = auto()  # UPDATE without an offer (RFC 4028)
     INFO = auto()
+    REFER = auto()
+    NOTIFY = auto()
+
+
+# RFC 3261 12.2.1.1: "A UAC SHOULD include a Contact header field in any target refresh requests within a dialog";
+# RFC 3515 2.2 and RFC 6665 8.1.1 require it of REFER and NOTIFY.
+WITH_CONTACT = frozenset({Kind.OFFER, Kind.REFRESH, Kind.REFER, Kind.NOTIFY})
+
+
+class DialogUser(Protocol):
+    """Whose requests go inside a dialog: an INVITE session, or an event usage."""
+
+    @property
+    def ua(self) -> UserAgent: ...
+
+    @property
+    def contact_user(self) -> str: ...
+
+    @property
+    def destination(self) -> Destination: ...
+
+    @destination.setter
+    def destination(self, destination: Destination) -> None: ...
+
+    def _credentials_for(self, response: Response, request: Request) -> Header | None: ...
+
+    def _provisional_inside(self, inside: InDialog, response: Response, now: float) -> None: ...
+
+    def _answered_inside(self, inside: InDialog, response: Response, now: float) -> None: ...
+
+    def _failed_inside(self, inside: InDialog, cause: FailureCause, now: float) -> None: ...
 
 
 class InDialog(Owner):
@@ -90,7 +120,7 @@ class InDialog(Owner):
 
     __slots__ = ("_deadline", "cancelled", "dialog", "kind", "request", "session", "transaction", "tries")
 
-    def __init__(self, session: SessionCore, dialog: Dialog, kind: Kind, request: Request) -> None:
+    def __init__(self, session: DialogUser, dialog: Dialog, kind: Kind, request: Request) -> None:
         self.session = session
         self.dialog = dialog
         self.kind = kind
@@ -102,9 +132,7 @@ class InDialog(Owner):
 
     def send(self, now: float) -> None:
         session = self.session
-        # RFC 3261 12.2.1.1: "A UAC SHOULD include a Contact header field in any target refresh requests within a
-        # dialog"
-        contact = session.contact_user if self.kind is Kind.OFFER or self.kind is Kind.REFRESH else None
+        contact = session.contact_user if self.kind in WITH_CONTACT else None
         transaction = session.ua.stack.send(self.request, now, session.destination, contact)
         transaction.user = self
         self.transaction = transaction

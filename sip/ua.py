@@ -35,9 +35,11 @@ from sip.invite_uac import UacSession
 from sip.invite_uas import UasSession
 from sip.message import Request, Response, response_to
 from sip.outgoing import OutOfDialog, Owner
+from sip.replacing import match_dialog
 from sip.server_transaction import ServerTransaction
 from sip.session_timer import FLOOR, TooBrief, settle_as_uas
 from sip.stack import Stack
+from sip.transfer_headers import join_of, replaces_of
 from sip.ua_events import RequestArrived, SessionArrived, UaEvent
 from sip.uas import (
     ACCEPT,
@@ -50,10 +52,12 @@ from sip.uas import (
     check_head,
     sdp_of,
 )
+from sip.usage import REFER
+from sip.usages import EVENT_METHODS, Usages
 
 __all__ = ["UaSettings", "UserAgent"]
 
-# Option tags that the session layer understands (Supported, Require).
+# Option tags that the session layer understands (Supported, Require), and those of what the settings turn on.
 OPTIONS_UNDERSTOOD = ("100rel", "timer")
 # Seconds, in the 503 that is sent when the table of sessions is full.
 RETRY_AFTER_FULL = "5"
@@ -83,11 +87,36 @@ class UaSettings(msgspec.Struct, frozen=True, kw_only=True):
     )
     register_options: tuple[str, ...] = ("path",)  # option tags the application understands in a REGISTER's Require
     answer_options: bool = True  # OPTIONS is answered inside: 200, or 503 while draining
+    refer: bool = False  # REFER is taken in and outside dialogs; NOTIFY too, so session.refer() needs it
+    replaces: bool = False  # Replaces of an INVITE is read (RFC 3891)
+    join: bool = False  # Join of an INVITE is read (RFC 3911)
+    event_packages: tuple[str, ...] = ()  # packages whose SUBSCRIBE is taken, in lower case ("dialog", "presence"...)
+    refer_expires: int = 180  # seconds that a REFER of the peer is told of at most
+    subscription_expires: int = 3600  # seconds a subscription lasts at most, and where none are asked for
+    min_subscription: int = 60  # seconds; a shorter one gets 423
+    max_subscriptions: int = 20_000  # event usages in all (REFERs of both sides count): more: 503
     accept_tel: bool = False  # tel: Request-URIs; otherwise 416
     reliable_progress: bool = True  # 18x with SDP is sent reliably where the peer supports 100rel (RFC 3262)
     session_expires: int = 1800  # seconds asked for in RFC 4028; 0: never ask, only go along
     min_se: int = 90  # seconds; a shorter Session-Expires gets 422
     max_sessions: int = 100_000  # more: 503 with Retry-After
+
+
+def _switched_on(settings: UaSettings) -> tuple[list[str], list[str], list[str]]:
+    """Methods of Allow, option tags of Supported, packages of Allow-Events."""
+    methods, options, packages = list(settings.allow), list(OPTIONS_UNDERSTOOD), list(settings.event_packages)
+    if settings.refer:
+        methods.append("REFER")
+        options.append("norefersub")
+        packages.insert(0, REFER)
+    if packages:
+        # RFC 3515 2.4.4: the subscription that a REFER makes is refreshed and ended by SUBSCRIBE, as any other
+        methods += ["SUBSCRIBE", "NOTIFY"]
+    if settings.replaces:
+        options.append("replaces")
+    if settings.join:
+        options.append("join")
+    return list(dict.fromkeys(methods)), options, packages
 
 
 class UserAgent:
@@ -108,6 +137,7 @@ class UserAgent:
         self.timer_config = stack.timer_config
         self.sessions: dict[int, InviteSession] = {}
         self.dialogs: dict[DialogId, InviteSession] = {}
+        self.usages = Usages(self)
         self._last_id = 0
         self._prepare_headers()
 
@@ -115,12 +145,15 @@ class UserAgent:
         """The headers that every message of a kind carries, made once."""
         settings = self.settings
         agent = settings.user_agent
-        allow: Header = ("Allow", ", ".join(settings.allow))
-        supported: Header = ("Supported", ", ".join(OPTIONS_UNDERSTOOD))
+        methods, options, packages = _switched_on(settings)
+        allow: Header = ("Allow", ", ".join(methods))
+        supported: Header = ("Supported", ", ".join(options))
+        self.allow_events: Header = ("Allow-Events", ", ".join(packages))
+        events: tuple[Header, ...] = (self.allow_events,) if packages else ()
         self.request_headers: tuple[Header, ...] = (("User-Agent", agent),) if agent else ()
         self.response_headers: tuple[Header, ...] = (("Server", agent),) if agent else ()
-        self.ability_headers: tuple[Header, ...] = (allow, supported)
-        self.ok_headers: tuple[Header, ...] = (allow, supported, *self.response_headers)
+        self.ability_headers: tuple[Header, ...] = (allow, supported, *events)
+        self.ok_headers: tuple[Header, ...] = (*self.ability_headers, *self.response_headers)
         self._options_headers: tuple[Header, ...] = (
             allow,
             ACCEPT,
@@ -129,15 +162,15 @@ class UserAgent:
             *self.ok_headers[1:],
         )
         self._able = Abilities(
-            allow=frozenset(settings.allow),
+            allow=frozenset(methods),
             allow_header=allow,
-            options=frozenset(OPTIONS_UNDERSTOOD),
+            options=frozenset(options),
             register_options=frozenset(settings.register_options),
             accept_tel=settings.accept_tel,
         )
         interval = max(settings.session_expires, settings.min_se) if settings.session_expires else 0
         self._interval = interval
-        added: list[Header] = [allow, supported, *self.request_headers]
+        added: list[Header] = [*self.ability_headers, *self.request_headers]
         if interval:
             # RFC 4028 7.1: "The UAC MAY include a Session-Expires header field"; Min-SE only where it is not the
             # default
@@ -185,9 +218,14 @@ class UserAgent:
         try:
             check_head(request, flow.transport, self._able)
             method = request.method
+            if method != "INVITE" and self.settings.replaces and request.has("Replaces"):
+                raise SipError(400, "Replaces outside an INVITE")  # RFC 3891 3
             tag = request.to_tag
             if tag and method != "REGISTER":
                 session = self.dialogs.get((request.call_id, tag, request.from_tag))
+                if method in EVENT_METHODS:
+                    self.usages.receive(session, transaction, request, now)
+                    return
                 if session is None:
                     # RFC 3261 12.2.2: "If the UAS wishes to reject the request because it does not wish to recreate
                     # the dialog, it MUST respond to the request with a 481"
@@ -197,6 +235,9 @@ class UserAgent:
                     return
             elif method == "INVITE":
                 self._arrive(transaction, request, flow, now)
+                return
+            elif method in EVENT_METHODS:
+                self.usages.arrive(transaction, request, flow, now)
                 return
             elif method in DIALOG_METHODS:
                 raise SipError(481, "Call/Transaction Does Not Exist")
@@ -210,7 +251,9 @@ class UserAgent:
             # RFC 4028 9: the 422 "MUST contain a Min-SE header field with the minimum timer for that UAS"
             self.reply(transaction, 422, brief.reason, (("Min-SE", str(brief.min_se)),), now)
         except SipError as error:
-            self.reply(transaction, error.status, error.reason, (), now)
+            # RFC 6665 8.3.2: a 489 names the packages that would do
+            headers = (self.allow_events,) if error.status == 489 else ()
+            self.reply(transaction, error.status, error.reason, headers, now)
 
     def _arrive(self, transaction: ServerTransaction, request: Request, flow: Flow, now: float) -> None:
         """A new INVITE."""
@@ -218,15 +261,19 @@ class UserAgent:
             raise Refused(503, "Service Unavailable", ("Retry-After", RETRY_AFTER_FULL))
         sdp = sdp_of(request)
         check_accept(request)
+        settings = self.settings
+        replaces = replaces_of(request) if settings.replaces else None
+        join = join_of(request) if settings.join else None
+        matched = match_dialog(self.dialogs, replaces, join)
         settled = settle_as_uas(request, self._interval, self.settings.min_se)
         uri = request.request_uri
         dialog = Dialog.of_uas(request, self.ids.tag(), secure=uri.scheme == "sips")
-        session = UasSession(self, self._next_id(), dialog, transaction, uri.username)
+        session = UasSession(self, self.next_id(), dialog, transaction, uri.username)
         session.arrive(request, sdp, settled, now)
         transaction.user = session
         self.sessions[session.id] = session
         self.keep(dialog, session)
-        self.events.append(SessionArrived(session, request, flow))
+        self.events.append(SessionArrived(session, request, flow, replaces, join, matched))
 
     def _answer_options(self, transaction: ServerTransaction, now: float) -> None:
         # RFC 3261 11.2: "The response code chosen MUST be the same that would have been chosen had the request been
@@ -295,7 +342,7 @@ class UserAgent:
         dialog.local_cseq = number
         dialog.secure = request.uri.startswith("sips:")
         invite = Request("INVITE", request.uri, headers, request.body)
-        session = UacSession(self, self._next_id(), dialog, contact_user, invite)
+        session = UacSession(self, self.next_id(), dialog, contact_user, invite)
         session.credentials = credentials
         if isinstance(destination, Flow):
             session.destination = destination
@@ -331,7 +378,7 @@ class UserAgent:
         if "CSeq" not in given:
             headers.append(("CSeq", f"{FIRST_CSEQ} {request.method}"))
         headers += [header for header in self.request_headers if header[0] not in given]
-        token = self._next_id()
+        token = self.next_id()
         owned = Request(request.method, request.uri, headers, request.body)
         OutOfDialog(self, token, owned, destination, contact_user, credentials).send(now)
         return token
@@ -382,11 +429,12 @@ class UserAgent:
         self.dialogs.pop(dialog.id, None)
 
     def forget(self, session: InviteSession) -> None:
-        """The session has ended: it is in no table any more."""
+        """The session has ended: it is in no table any more (bar the event usages of its dialog)."""
         self.sessions.pop(session.id, None)
         for dialog in session.dialogs():
             self.dialogs.pop(dialog.id, None)
 
-    def _next_id(self) -> int:
+    def next_id(self) -> int:
+        """For a session, or a request that the application knows by its token."""
         self._last_id += 1
         return self._last_id

@@ -7,13 +7,18 @@ Shape of a session's life as the application sees it:
     UAS:  SessionArrived    ->  Cancelled or SessionEnded
                             ->  SessionConfirmed  ->  exchanges*  ->  SessionEnded
 
-    exchanges:  Offered, OfferWithdrawn, AnswerReceived, OfferFailed, InfoReceived
+    exchanges:  Offered, OfferWithdrawn, AnswerReceived, OfferFailed, InfoReceived, ReferReceived
+
+REFER and SUBSCRIBE make usages that outlive the session of their dialog (RFC 5057): `ReferProgress`, `ReferAnswered`
+and `ReferSubscriptionEnded` may follow its `SessionEnded`.
+
+    subscription:   SubscriptionArrived  ->  SubscriptionRefreshed*  ->  SubscriptionEnded
 
 **Exactly one** of `SessionFailed`, `Cancelled` and `SessionEnded` ends every session, also one that the application
 ended itself (`SessionEnded(cause="local")` at once after `hangup()`, `cause="rejected"` after `reject()`). What
 then still has to be said on the wire (BYE and its answer, ACKs of late 2xx) happens inside, and no event of that
-session follows. `Offered` and `AnswerReceived` may also come before the 2xx (reliable provisional responses, PRACK,
-early UPDATE).
+session follows but those of refers. `Offered` and `AnswerReceived` may also come before the 2xx (reliable provisional
+responses, PRACK, early UPDATE).
 
 SDP travels as the bytes of the body; a multipart body arrives as its SDP part.
 """
@@ -26,9 +31,12 @@ import msgspec
 
 if TYPE_CHECKING:
     from sip.effects import Flow
+    from sip.headers import NameAddr
     from sip.invite import InviteSession
     from sip.message import Request, Response
+    from sip.notifier import ReceivedRefer, Subscription
     from sip.server_transaction import ServerTransaction
+    from sip.transfer_headers import Join, ReferTo, Replaces
 
 EndCause = Literal[
     "bye",  # the peer's BYE
@@ -43,6 +51,17 @@ EndCause = Literal[
     "bad-sdp",  # the peer broke offer/answer (2xx or ACK without the answer it owed); BYE is sent
 ]
 
+UsageEnd = Literal[
+    "local",  # our terminate()
+    "rejected",  # our reject()
+    "unsubscribed",  # the subscriber's SUBSCRIBE with Expires 0
+    "expired",  # not refreshed in time (RFC 6665 4.2.2), or a refer that went on for too long
+    "timeout",  # a NOTIFY that got no answer, or a SUBSCRIBE or REFER that the application did not answer
+    "gone",  # a NOTIFY that got 481, or another answer which ends the usage (RFC 6665 4.2.2)
+    "transport",  # a NOTIFY that could not be sent
+    "session-over",  # the session ended before its REFER was answered; 487 is sent (RFC 3261 15.1.2)
+]
+
 OfferedIn = Literal["INVITE", "UPDATE", "PRACK", "2xx", "18x"]
 
 
@@ -51,11 +70,18 @@ class SessionArrived(msgspec.Struct, gc=False):
 
     The offer, if any, is `session.remote_offer`; None means that our reliable 18x or 2xx must carry the offer.
     `request` is the message as it came: it is not kept by the session.
+
+    `replaces`, `join`: what the INVITE names, where the settings have us understand it; `matched` the session of that
+    dialog, None when there is none (RFC 3891 3, RFC 3911 4: to be answered 481 then). Whether the sender may do that is
+    the application's to say, as is ending the session that is replaced.
     """
 
     session: InviteSession
     request: Request
     flow: Flow
+    replaces: Replaces | None = None
+    join: Join | None = None
+    matched: InviteSession | None = None
 
 
 class SessionProgress(msgspec.Struct, gc=False):
@@ -197,6 +223,100 @@ class RequestFailed(msgspec.Struct, gc=False):
     cause: str
 
 
+class ReferReceived(msgspec.Struct, gc=False):
+    """A REFER inside the session's dialog, to be met with `refer.accept(now)` or `refer.reject(status, now)`, then
+    `refer.notify(...)`; or by the session's accept_refer(), reject_refer(), notify_refer() with `refer.token`.
+
+    `wants_sub` False: the peer wants no NOTIFY (RFC 4488), the refer is done with once it is accepted.
+    """
+
+    session: InviteSession
+    refer: ReceivedRefer
+    refer_to: ReferTo
+    referred_by: NameAddr | None
+    wants_sub: bool
+    request: Request
+
+
+class ReferArrived(msgspec.Struct, gc=False):
+    """A REFER outside any dialog: as `ReferReceived`; the refer has a dialog of its own."""
+
+    refer: ReceivedRefer
+    refer_to: ReferTo
+    referred_by: NameAddr | None
+    wants_sub: bool
+    request: Request
+    flow: Flow
+
+
+class ReferSubscriptionEnded(msgspec.Struct, gc=False):
+    """The peer will hear no more of that refer, though the application has not ended it (`refer.notify(over=True)`,
+    `refer.reject`). Its notify() does nothing from now on. `session` None: it was outside any session.
+    """
+
+    session: InviteSession | None
+    refer: ReceivedRefer
+    cause: UsageEnd
+
+
+class ReferAnswered(msgspec.Struct, gc=False):
+    """The final response to our session.refer(); 408 when there was none, 503 when it could not be sent.
+
+    `subscribed`: `ReferProgress` follows, until one that is over. It may come before this event, too.
+    """
+
+    session: InviteSession
+    token: int
+    status: int
+    reason: str
+    subscribed: bool
+
+
+class ReferProgress(msgspec.Struct, gc=False):
+    """The peer's NOTIFY about our refer. `status`, `reason`: what it says of the reference, 0 while nothing was said.
+
+    `over`: the last one, also when the peer stopped telling (it never began to, or let the subscription expire).
+    """
+
+    session: InviteSession
+    token: int
+    status: int
+    reason: str
+    over: bool
+
+
+class SubscriptionArrived(msgspec.Struct, gc=False):
+    """A SUBSCRIBE for one of the packages of the settings: to be met with subscription.accept(), then notify() at once;
+    or reject().
+
+    `expires`: seconds asked for, the settings' default where the peer names none; 0 asks for the state once.
+    `accept`: values of its Accept header, [] without.
+    """
+
+    subscription: Subscription
+    package: str
+    id: str
+    accept: list[str]
+    expires: int
+    request: Request
+    flow: Flow
+
+
+class SubscriptionRefreshed(msgspec.Struct, gc=False):
+    """The subscriber has prolonged it; it was answered, and told the state as last given to notify()."""
+
+    subscription: Subscription
+    expires: int
+    request: Request
+
+
+class SubscriptionEnded(msgspec.Struct, gc=False):
+    """Exactly one ends every subscription that arrived, also one that the application ended itself."""
+
+    subscription: Subscription
+    cause: UsageEnd
+
+
 UaEvent = (
     SessionArrived
     | SessionProgress
@@ -213,4 +333,12 @@ UaEvent = (
     | RequestArrived
     | RequestAnswered
     | RequestFailed
+    | ReferReceived
+    | ReferArrived
+    | ReferSubscriptionEnded
+    | ReferAnswered
+    | ReferProgress
+    | SubscriptionArrived
+    | SubscriptionRefreshed
+    | SubscriptionEnded
 )

@@ -156,6 +156,8 @@ class Node:
         """Nothing is left of any call: no session, dialog, transaction or timer."""
         assert not self.ua.sessions, self.ua.sessions
         assert not self.ua.dialogs
+        assert not self.ua.usages.dialogs
+        assert not len(self.ua.usages)
         sizes = self.stack.sizes()
         assert not any(sizes.values()), sizes
 

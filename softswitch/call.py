@@ -81,6 +81,7 @@ from softswitch.vocabulary import (
     ReofferRefused,
     SetTimer,
     Setup,
+    TransferTold,
     Unbridge,
 )
 
@@ -214,12 +215,12 @@ class Call(TransferringCall):
         return self._take()
 
     def transfer(self, leg: int, number: str, now: float) -> list[AnyEffect]:
-        """One of the two who talk sends the other one to a number, with its own rights. `TransferEnded` follows. Raises
+        """One of the two who talk sends the other one to a number, with its own rights. `TransferTold` follows. Raises
         `TransferRefused`."""
         if self.state is not State.TALKING or leg not in (self.a, self.b):
-            raise TransferRefused("nobody talks to another in this call")
+            raise TransferRefused("nobody talks to another in this call", 481)
         if self._moving or self._carried is not None:
-            raise TransferRefused("its media is being changed at this moment: try again")
+            raise TransferRefused("its media is being changed at this moment: try again", 491)
         transferor = self._a_endpoint if leg == self.a else self._out[leg].endpoint
         if transferor.kind != "extension":
             raise TransferRefused(f"{transferor.kind} {transferor.name} may not transfer: expected an extension")
@@ -683,6 +684,9 @@ class Call(TransferringCall):
             self._effects.append(CancelTimer(RING_TIMER))
             self._effects += self._recorder.end()
             self._hunt = None
+            if self._transfer is not None:
+                self._effects.append(TransferTold(self._transfer.requested_by, 487))
+                self._transfer = None
             for leg in self.legs():
                 self._release(leg, cause, now, text, status)
         self._finish_if_over()

@@ -26,7 +26,7 @@ from softswitch.vocabulary import (
     Endpoint,
     RefuseOffer,
     Reoffered,
-    TransferEnded,
+    TransferTold,
     Unbridge,
 )
 
@@ -35,7 +35,11 @@ WAITING_MUSIC = "default"
 
 
 class TransferRefused(ValueError):
-    """A transfer can't be begun: `args[0]` says why."""
+    """A transfer can't be begun: `args[0]` says why. `status`: of the answer to a REFER."""
+
+    def __init__(self, why: str, status: int = 403) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 class Transfer:
@@ -95,6 +99,8 @@ class TransferringCall(LoneCaller):
         if self._waiting_play and rings == self._waiting_rings:
             return
         self._stop_waiting()
+        if rings and self._transfer is not None:
+            self._effects.append(TransferTold(self._transfer.requested_by, 180))
         self._waiting_rings = rings
         self._waiting_play = self._new_id()
         source = Tone("ringback") if rings else Music(self._music_for(self.a) or WAITING_MUSIC)
@@ -124,9 +130,9 @@ class TransferringCall(LoneCaller):
 
     def _let_go(self, transfer: Transfer, now: float) -> None:
         """The transferor is not needed any more."""
+        self._effects.append(TransferTold(transfer.requested_by, 200))
         if transfer.transferor in self._out:
             self._release(transfer.transferor, Cause.NORMAL_CLEARING, now, "transferred")
-        self._effects.append(TransferEnded(transfer.requested_by, 200))
 
     def _reoffered(self, event: Reoffered, now: float) -> None:
         """Who waits, or waits for how it ends, is answered as it asks; other codecs are for later."""
@@ -168,7 +174,7 @@ class TransferringCall(LoneCaller):
         transfer, self._transfer = self._transfer, None
         assert transfer is not None
         self._stop_waiting()
-        self._effects.append(TransferEnded(transfer.requested_by, status))
+        self._effects.append(TransferTold(transfer.requested_by, status))
         if transfer.transferor not in self._out:
             self._end_all(cause, now, by="switch", text=text or "transfer failed")
             return

@@ -48,9 +48,10 @@ from sip.effects import TRANSPORTS, Destination, Flow, Target
 from sip.errors import SipError
 from sip.ids import Ids
 from sip.message import Request
+from sip.notifier import ReceivedRefer
 from sip.timers import Timer, TimerHeap
 from sip.ua import UserAgent
-from sip.ua_events import SessionArrived, SessionFailed
+from sip.ua_events import ReferReceived, ReferSubscriptionEnded, SessionArrived, SessionFailed
 from softswitch.admission import Admission, Challenge, Known, Refuse
 from softswitch.audio_line import AudioLine, RecordingForm
 from softswitch.call import Call
@@ -91,7 +92,7 @@ from softswitch.vocabulary import (
     SendDigit,
     SetTimer,
     Setup,
-    TransferEnded,
+    TransferTold,
     Unbridge,
 )
 
@@ -183,6 +184,7 @@ class Runtime:
         self._queue: deque[tuple[str, AnyLegEvent]] = deque()
         self._streams: dict[int, str] = {}  # open stream -> contact
         self._lost: set[int] = set()  # streams that went with their media worker and are not open again
+        self._refers: dict[int, ReceivedRefer] = {}  # REFERs that wait for how their transfer ends, by leg
         self.audio = AudioLine(media, self._next_leg)
 
     # ---- inputs --------------------------------------------------------------------------------------
@@ -264,6 +266,34 @@ class Runtime:
         self._execute(active, active.call.transfer(leg, number, now), now)
         self._work(now)
         return active.call.contact.id
+
+    def refer_received(self, event: ReferReceived, now: float) -> None:
+        """A telephone sends the one it talks to elsewhere (RFC 3515): blind transfer, done by us."""
+        session, refer, target = event.session, event.refer, event.refer_to
+        leg = self.legs.get(session.user) if isinstance(session.user, int) else None
+        active = self.calls.get(leg.call) if leg is not None else None
+        number = target.uri.username.partition(";")[0]
+        if leg is None or active is None:
+            refer.reject(481, now)
+        elif target.method != "INVITE" or target.replaces is not None or not number:
+            refer.reject(501, now)
+        else:
+            try:
+                effects = active.call.transfer(leg.id, number, now)
+            except TransferRefused as refused:
+                log.info("transfer refused", contact=leg.call, why=str(refused))
+                refer.reject(refused.status, now)
+                return
+            refer.accept(now)
+            if event.wants_sub:
+                self._refers[leg.id] = refer
+            self._execute(active, effects, now)
+            self._work(now)
+
+    def refer_ended(self, event: ReferSubscriptionEnded) -> None:
+        """The peer does not listen any more."""
+        for leg in [leg for leg, refer in self._refers.items() if refer is event.refer]:
+            del self._refers[leg]
 
     def _find(self, call: str) -> Active:
         active = self.calls.get(call)
@@ -588,9 +618,13 @@ class Runtime:
         if timer is not None:
             timer.cancel()
 
-    def _transfer_ended(self, active: Active, effect: TransferEnded, now: float) -> None:
-        self.counters["transfers" if effect.status == 200 else "transfers failed"] += 1
-        log.info("transferred", contact=active.call.contact.id, leg=effect.leg, status=effect.status)
+    def _transfer_told(self, active: Active, effect: TransferTold, now: float) -> None:
+        refer = self._refers.get(effect.leg)
+        if effect.status >= 200:
+            self.counters["transfers" if effect.status == 200 else "transfers failed"] += 1
+            self._refers.pop(effect.leg, None)
+        if refer is not None:
+            refer.notify(effect.status, None, now)
 
     def _timer_fired(self, contact: str, name: str, now: float) -> None:
         active = self.calls.get(contact)
@@ -734,7 +768,7 @@ _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
     Audio: Runtime._audio,
     SetTimer: Runtime._set_timer,
     CancelTimer: Runtime._cancel_timer,
-    TransferEnded: Runtime._transfer_ended,
+    TransferTold: Runtime._transfer_told,
     Finished: Runtime._finished,
 }
 """What carries each effect out: one entry per member of `AnyEffect`, which a test holds it to."""

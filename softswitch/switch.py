@@ -17,7 +17,15 @@ from sip.effects import ConnectionLost, StackEvent
 from sip.ids import Ids
 from sip.stack import SentBy, Stack
 from sip.ua import UserAgent
-from sip.ua_events import RequestAnswered, RequestArrived, RequestFailed, SessionArrived
+from sip.ua_events import (
+    ReferArrived,
+    ReferReceived,
+    ReferSubscriptionEnded,
+    RequestAnswered,
+    RequestArrived,
+    RequestFailed,
+    SessionArrived,
+)
 from softswitch import info_digits, wiring
 from softswitch.admission import Admission
 from softswitch.call_limits import CallLimits
@@ -224,6 +232,13 @@ class Switch:
             self.keepalive.answered(event, now)
         elif kind is RequestFailed:
             self.keepalive.failed(event, now)
+        elif kind is ReferReceived:
+            self.runtime.refer_received(event, now)
+        elif kind is ReferSubscriptionEnded:
+            self.runtime.refer_ended(event)
+        elif kind is ReferArrived:
+            # Nobody may have us call somebody without a call.
+            event.refer.reject(403, now)
         else:
             self.runtime.session_event(event, now)
 

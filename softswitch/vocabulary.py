@@ -321,8 +321,9 @@ class CancelTimer(Effect, gc=False):
     name: str
 
 
-class TransferEnded(LegEffect, gc=False):
-    """How the transfer that this leg asked for has ended: 200, or the status of its failure."""
+class TransferTold(LegEffect, gc=False):
+    """How the transfer stands that this leg has asked for: 180 while it rings, 200 when somebody has taken the call, or
+    the status of its failure."""
 
     status: int
 
@@ -349,6 +350,6 @@ AnyEffect = (
     | Audio
     | SetTimer
     | CancelTimer
-    | TransferEnded
+    | TransferTold
     | Finished
 )

@@ -77,6 +77,7 @@ def ua_settings(settings: Settings) -> UaSettings:
         session_expires=int(timer.expires) if timer.mode == "offer" else 0,
         min_se=int(timer.min_se),
         max_sessions=4 * settings.sip.limits.calls,
+        refer=True,
     )
 
 

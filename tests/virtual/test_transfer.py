@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from media.audio_commands import Music, Play, StopPlay, Tone
-from sip.ua_events import Offered, SessionEnded
+from sip.ua import UaSettings
+from sip.ua_events import Offered, ReferAnswered, ReferProgress, SessionEnded
 from softswitch.call_transfer import TransferRefused
 from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
 
@@ -15,19 +16,31 @@ from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
 class Office:
     """Ann has called Ben, and they talk; Cyd is there, too."""
 
-    def __init__(self, **configured: Any) -> None:
+    def __init__(self, way: str = "command", **configured: Any) -> None:
+        """`way` of transfers: by command, by a telephone's REFER, or by one that wants no NOTIFY."""
+        self.way = way
         self.world = World(settings(**configured))
-        self.ann, self.ben, self.cyd = (self.world.phone(number) for number in ("101", "102", "103"))
+        agent = UaSettings(refer=True)
+        self.ann, self.ben, self.cyd = (self.world.phone(number, agent=agent) for number in ("101", "102", "103"))
         self.world.establish(self.ann, self.ben)
         self.leg_ann, self.leg_ben = self.world.legs()
         self.phones = {"101": self.ann, "102": self.ben, "103": self.cyd}
 
     def transfer(self, by: str, number: str) -> None:
-        world = self.world
-        [contact] = world.runtime.calls
-        world.runtime.transfer(contact, by, number, world.now)
-        world.link.settle()
+        world, phone = self.world, self.phones[by]
+        if self.way == "command":
+            [contact] = world.runtime.calls
+            world.runtime.transfer(contact, by, number, world.now)
+            world.link.settle()
+        else:
+            phone.do(phone.called_session().refer, f"<sip:{number}@192.0.2.1>", None, sub=self.way == "refer")
         world.run(0.3)
+
+    def told(self, by: str) -> list[int]:
+        """What a telephone has been told of its REFER, the answer first."""
+        events = self.phones[by].events
+        told = [event.status for event in events if isinstance(event, ReferAnswered)]
+        return told + [event.status for event in events if isinstance(event, ReferProgress) and event.status > 100]
 
     def hang_up(self, phone: Phone) -> None:
         phone.do(phone.called_session().hangup)
@@ -58,9 +71,13 @@ def ended(phone: Phone) -> bool:
     return any(isinstance(event, SessionEnded) for event in phone.events)
 
 
+WAYS = ["command", "refer", "refer without a subscription"]
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("by", ["101", "102"])
-def test_either_side_sends_the_other_to_a_third(by: str) -> None:
-    office = Office()
+def test_either_side_sends_the_other_to_a_third(by: str, way: str) -> None:
+    office = Office(way)
     transferor, stays = (office.ann, office.ben) if by == "101" else (office.ben, office.ann)
     leg = office.leg_ben if by == "101" else office.leg_ann
     office.transfer(by, "103")
@@ -79,6 +96,7 @@ def test_either_side_sends_the_other_to_a_third(by: str) -> None:
     [third] = [each for each in office.world.legs() if each not in (office.leg_ann, office.leg_ben)]
     assert office.joined() == {leg: third, third: leg}
     assert not [event for phone in office.phones.values() for event in phone.events if isinstance(event, Offered)]
+    assert office.told(by) == {"command": [], "refer": [202, 180, 200]}.get(way, [202])
     office.hang_up(office.cyd)
     assert ended(stays)
     office.over()
@@ -88,17 +106,19 @@ def test_either_side_sends_the_other_to_a_third(by: str) -> None:
     assert contact.ended_by == "callee"
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("by", ["101", "102"])
-@pytest.mark.parametrize("number", ["103", "104", "999"])
-def test_whom_nobody_takes_is_back_with_who_sent_it(by: str, number: str) -> None:
+@pytest.mark.parametrize(("number", "status"), [("103", 486), ("104", 480), ("999", 404)])
+def test_whom_nobody_takes_is_back_with_who_sent_it(by: str, number: str, status: int, way: str) -> None:
     """Busy, not registered, no such number."""
-    office = Office()
+    office = Office(way)
     office.transfer(by, number)
     if number == "103":
         office.cyd.refuse(486)
         office.world.run(0.5)
     assert office.is_as_it_was()
     assert office.world.runtime.counters["transfers failed"] == 1
+    assert office.told(by) == {"command": [], "refer": [202, status]}.get(way, [202])
     office.transfer(by, "103")
     office.cyd.answer()
     office.world.run(0.5)
@@ -117,9 +137,11 @@ def test_nobody_answers_in_time() -> None:
     office.over()
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("by", ["101", "102"])
-def test_the_transferor_hangs_up_at_once(by: str) -> None:
-    office = Office()
+def test_the_transferor_hangs_up_at_once(by: str, way: str) -> None:
+    """As telephones do that do not wait for how it ends; they are told all the same (RFC 5057)."""
+    office = Office(way)
     office.transfer(by, "103")
     office.hang_up(office.phones[by])
     stays, leg = (office.ben, office.leg_ben) if by == "101" else (office.ann, office.leg_ann)
@@ -128,6 +150,7 @@ def test_the_transferor_hangs_up_at_once(by: str) -> None:
     office.world.run(0.5)
     assert leg in office.joined()
     assert office.playing() == {}
+    assert office.told(by) == {"command": [], "refer": [202, 200]}.get(way, [202])
     office.hang_up(stays)
     office.over()
 
@@ -177,6 +200,36 @@ def test_a_trunk_may_not_transfer() -> None:
         office.world.runtime.transfer(contact, "south", "102", office.world.now)
     office.hang_up(office.cyd)
     office.world.assert_over(2)
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("<sip:103@192.0.2.1;method=BYE>", 501),
+        ("<sip:192.0.2.1>", 501),
+        ("<sip:103@192.0.2.1?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>", 501),
+        ("<sip:102@192.0.2.1>", 403),
+    ],
+)
+def test_what_a_telephone_is_refused(target: str, status: int) -> None:
+    """Another method, no number, a dialog to be replaced (not yet), itself."""
+    office = Office("refer")
+    office.ben.do(office.ben.called_session().refer, target, None)
+    office.world.run(0.3)
+    assert office.told("102") == [status]
+    assert office.is_as_it_was()
+    office.hang_up(office.ann)
+    office.over()
+
+
+@pytest.mark.parametrize("way", ["refer", "refer without a subscription"])
+def test_who_waits_hangs_up_and_the_telephone_is_told(way: str) -> None:
+    office = Office(way)
+    office.transfer("102", "103")
+    office.cyd.ring()
+    office.hang_up(office.ann)
+    assert office.told("102") == ([202, 180, 487] if way == "refer" else [202])
+    office.over()
 
 
 def test_into_a_conference() -> None:

@@ -30,7 +30,8 @@ def loudest(samples: F64, begin: float, seconds: float) -> Tone | None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("by", ["101", "102"])
-def test_one_is_sent_on_by_the_other(tmp_path: Path, workers: int, by: str) -> None:
+@pytest.mark.parametrize("way", ["command", "REFER"])
+def test_one_is_sent_on_by_the_other(tmp_path: Path, workers: int, by: str, way: str) -> None:
     extra = f"media: {{workers: {workers}}}\ndefaults: {{extension: {{record: always}}}}\n"
     switch = Switch(tmp_path, extra=FOR_SIPP + extra)
     with (
@@ -44,7 +45,10 @@ def test_one_is_sent_on_by_the_other(tmp_path: Path, workers: int, by: str) -> N
         ben.wait_event("CALL_ESTABLISHED")
         wait_for(lambda: (switch.status().calls[0].talking or 0) >= 2.0, "two seconds of talk")
         leaves, stays, stayed = (anna, ben, BEN) if by == "101" else (ben, anna, ANNA)
-        assert "transferring" in switch.run_here("call", "transfer", by, "103", "--config", str(switch.config))
+        if way == "command":
+            assert "transferring" in switch.run_here("call", "transfer", by, "103", "--config", str(switch.config))
+        else:
+            leaves.press("transfer", f"sip:103@{switch.address}")
         leaves.wait_event("CALL_CLOSED")
         cyd.wait_event("CALL_ESTABLISHED")
         [call] = switch.status().calls

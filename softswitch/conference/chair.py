@@ -36,6 +36,9 @@ from softswitch.conference.vocabulary import (
 DIALS = 32
 """Calls that a room makes at one time."""
 
+ROLL_CALL = 30
+"""Names that a roll call says: more nobody waits for."""
+
 
 class Chair(Reception):
     """Commands."""
@@ -212,7 +215,12 @@ class Chair(Reception):
         return ""
 
     def _say_who_is_here(self, member: Member) -> None:
-        self._say(member, self._voice.prompt("roll-call").then(*(self._who(each) for each in self._on_floor())))
+        """By name or number; of many, how many more there are."""
+        there = self._on_floor()
+        lines = [self._who(each) for each in there[:ROLL_CALL]]
+        if len(there) > ROLL_CALL:
+            lines += [self._voice.number(len(there) - ROLL_CALL), self._voice.prompt("others")]
+        self._say(member, self._voice.prompt("roll-call").then(*lines))
 
     def _dial(self, command: Dial) -> str:
         if len(self._dials) >= DIALS:

@@ -262,7 +262,9 @@ class Reception(Floor):
             self._forget_name(member.name_path)
 
     def _off_the_floor(self, member: Member, now: float) -> None:
-        """The others are told; what hangs on the last host goes with it."""
+        """What hangs on the last host goes with it; whoever stays on the floor hears who left."""
+        if member.is_host and not self._hosts():
+            self._without_host(now)
         if self.settings.entry == "tones":
             self._say_to_all(EXIT_TONE)
         if self.settings.entry == "names":
@@ -270,8 +272,8 @@ class Reception(Floor):
         else:
             self._forget_name(member.name_path)
         member.name_path = ""
-        if not member.is_host or self._hosts():
-            return
+
+    def _without_host(self, now: float) -> None:
         if self.settings.end_with_host:
             self._end(now)
         elif self.settings.wait_for_host:

@@ -1,5 +1,5 @@
-"""Conferences: whatever comes in whatever order, who hears whom is what a small model says, nobody is heard before it is
-admitted, and nothing is left when all have gone."""
+"""Conferences: whatever comes in whatever order, who hears whom is what a small model says, nobody is heard before it
+is admitted, and nothing is left when all have gone."""
 
 from __future__ import annotations
 

@@ -250,6 +250,19 @@ class ConferenceMachine(RuleBasedStateMachine):
         person.room.enter(person)
         self.do(self.conferences.arrived(NAME, v.Place(person.stream, role), self.now))
 
+    @precondition(lambda self: len(self.people) < 8)
+    @rule(host=st.booleans())
+    def come_in(self, host: bool) -> None:
+        """All at once: what is asked is answered, the name is said."""
+        self.join()
+        person = next(reversed(self.people.values()))
+        text = "9999" if host else "1111" if self.settings.pin else ""
+        person.room.pin(person, text)
+        self.type(person, f"{text}#")
+        if person.state == "name":
+            self.type(person, "5#")
+            self.named(next(reversed(self.names)), failed=False)
+
     @rule(data=st.data(), text=st.sampled_from(["1111", "9999", "", "2"]))
     def pin(self, data: st.DataObject, text: str) -> None:
         person = self.pick(data, "pin")
@@ -268,7 +281,9 @@ class ConferenceMachine(RuleBasedStateMachine):
     def name(self, data: st.DataObject, failed: bool) -> None:
         if not self.names:
             return
-        recording = data.draw(st.sampled_from(sorted(self.names)))
+        self.named(data.draw(st.sampled_from(sorted(self.names))), failed)
+
+    def named(self, recording: int, failed: bool) -> None:
         room = self.names.pop(recording)
         person = self.people.get(self.play_of[recording])
         if person is not None and person.state == "name":
@@ -344,6 +359,14 @@ class ConferenceMachine(RuleBasedStateMachine):
                 person.room.kick(person)
         effects = self.do(self.conferences.command(NAME, commands[what], self.now))
         assert any(isinstance(effect, v.Refused) for effect in effects) == bool(by)
+
+    @rule(data=st.data())
+    def kick_a_host(self, data: st.DataObject) -> None:
+        hosts = [person for person in self.in_state("in") if person.host]
+        if hosts:
+            host = data.draw(st.sampled_from(hosts))
+            host.room.kick(host)
+            self.do(self.conferences.command(NAME, v.Remove(member=host.stream, by=host.stream), self.now))
 
     @rule(what=st.sampled_from(["start", "stop", "pause", "resume", "lock", "unlock", "end", "admit", "dial", "roll"]))
     def operator(self, what: str) -> None:
@@ -491,5 +514,5 @@ class ConferenceMachine(RuleBasedStateMachine):
         assert (self.files, self.dials, self.arrived) == (set(), set(), set())
 
 
-ConferenceMachine.TestCase.settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
+ConferenceMachine.TestCase.settings = hypothesis_settings(max_examples=200, stateful_step_count=50, deadline=None)
 TestConferences = ConferenceMachine.TestCase

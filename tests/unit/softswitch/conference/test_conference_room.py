@@ -337,6 +337,18 @@ def test_names_are_recorded_played_and_deleted() -> None:
     assert world.one(v.ForgetName).path == "/names/1.wav"
 
 
+def test_a_name_that_is_playing_when_all_leave_is_deleted() -> None:
+    world = World(entry="names")
+    world.place(9)
+    world.join(1)
+    world.type(1, "5#")
+    recording = world.of(v.RecordName)[0].recording
+    world.outcome(v.NameRecorded(world.view().room, recording, "/names/1.wav"))
+    world.leave(1)
+    world.leave(9)
+    assert world.one(v.ForgetName).path == "/names/1.wav"
+
+
 def test_a_name_is_not_waited_for_without_an_end() -> None:
     world = World(entry="names")
     world.join(1)
@@ -589,6 +601,22 @@ def test_end_with_host() -> None:
     assert world.state(1) == "in"
     world.leave(8)
     assert world.heard_by(1) == ["ended", "goodbye"]
+
+
+def test_to_kick_the_last_host_ends_it_too() -> None:
+    world = World(end_with_host=True, host_pin=HOST_PIN)
+    world.host(9)
+    world.place(1)
+    world.do(v.Remove(member=9))
+    assert (world.heard_by(9), world.heard_by(1)) == (["kicked", "goodbye"], ["ended", "goodbye"])
+
+
+def test_a_kick_is_heard_by_those_who_stay() -> None:
+    world = World()
+    world.join(1)
+    world.join(2)
+    world.do(v.Remove(member=2))
+    assert world.heard_by_all() == ["tone beep", "tone beep"]
 
 
 def test_dial_out() -> None:

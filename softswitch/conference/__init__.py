@@ -27,6 +27,6 @@ On the telephone, `*` opens the menu and the next digit chooses; `*#` leaves it.
     *1  mute oneself        *4  *6  quieter, louder        *0  help        *#  leave the menu
     host: *2 lock   *3 remove the last one   *5 mute all guests   *7 record   *8 roll call   *9 admit the next one
 
-Prompts are `conference/NAME` below the prompt directories (`phrases.TEXTS` has the names); what is missing there is
+Prompts are `conference/NAME` below the prompt directories (`texts.TEXTS` has the names); what is missing there is
 spoken by the text-to-speech engine.
 """

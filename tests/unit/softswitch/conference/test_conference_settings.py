@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from softswitch.conference.phrases import TEXTS, Voice
+from media import say
+from softswitch.conference.phrases import Voice
 from softswitch.conference.settings import ACTIONS, ConferenceRoom, read_conferences
+from softswitch.conference.texts import TEXTS
 from softswitch.settings.yaml_tree import Problem, read_yaml
 
 
@@ -94,13 +96,14 @@ def test_every_field_has_its_documentation() -> None:
 
 
 def test_every_language_has_every_prompt() -> None:
+    assert sorted(TEXTS) == say.languages()
     for texts in TEXTS.values():
         assert texts.keys() == TEXTS["en"].keys()
     assert {f"to-{action}" for action in ACTIONS} <= TEXTS["en"].keys()
 
 
 def test_a_language_without_texts_is_spoken_in_english() -> None:
-    voice = Voice("fr")
+    voice = Voice("pt")
     assert voice.prompt("full").text == TEXTS["en"]["full"]
     assert voice.spoken == "en"
     assert Voice("de-AT").prompt("full").text == TEXTS["de"]["full"]

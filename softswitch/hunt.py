@@ -49,7 +49,11 @@ class Target(msgspec.Struct, gc=False):
     ring_timeout: float
     """Seconds it rings where the dial decision does not say."""
     absent: Outcome
-    """What it counts as when there is nobody to ring: not registered, or as many calls as it may have."""
+    """What it counts as when there is nobody to ring: not registered, not to be disturbed, as many calls as it may
+    have."""
+    forward_after: float | None = None
+    """Seconds it rings where calls are forwarded that it does not answer; counts only where it is rung alone, since
+    whoever rings with others is not forwarded."""
 
 
 class Candidate(msgspec.Struct, gc=False):
@@ -128,12 +132,13 @@ Dialled = TypeVar("Dialled")
 class Hunt(Generic[Dialled]):
     """One dial decision being carried out."""
 
-    __slots__ = ("_best", "_ringing", "_timeout", "_waiting", "timeout")
+    __slots__ = ("_alone", "_best", "_ringing", "_timeout", "_waiting", "timeout")
 
     def __init__(self, targets: Sequence[Dialled], in_sequence: bool, ring_timeout: float | None) -> None:
         chosen = targets[:MAX_BRANCHES]
         stages = [[target] for target in chosen] if in_sequence else [list(chosen)]
         self._waiting: list[list[Dialled]] = list(reversed(stages))
+        self._alone = len(chosen) == 1
         self._timeout = ring_timeout
         self._ringing: list[_Branch] = []
         self._best: Outcome | None = None
@@ -146,11 +151,15 @@ class Hunt(Generic[Dialled]):
             self._conclude()
             stage = [look_up(target) for target in self._waiting.pop()]
             self._ringing = [_Branch(target) for target in stage]
-            self.timeout = self._timeout or max(target.ring_timeout for target in stage)
+            self.timeout = self._timeout or max(self._ring_time(target) for target in stage)
             found = [each for n in range(len(stage)) for each in self._next_group(n)]
             if found:
                 return found[:MAX_LEGS_AT_ONCE]
         return []
+
+    def _ring_time(self, target: Target) -> float:
+        after = target.forward_after
+        return after if self._alone and after is not None else target.ring_timeout
 
     def _next_group(self, number: int) -> list[Candidate]:
         branch = self._ringing[number]

@@ -89,6 +89,14 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
 Decision = Dial | Echo | Announce | Confer | Reject
 
 
+def uses_trunk(decision: Decision | None) -> bool:
+    """Whether a decision, or one of its fallbacks, may call through a trunk."""
+    if not isinstance(decision, Dial):
+        return False
+    following = (decision.on_busy, decision.on_no_answer, decision.on_unavailable)
+    return any(isinstance(target, TrunkTarget) for target in decision.targets) or any(map(uses_trunk, following))
+
+
 def conference_in(decision: Decision | None) -> str:
     """The conference that a decision, or one of its fallbacks, leads into; "" where none does."""
     if isinstance(decision, Confer):

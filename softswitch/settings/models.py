@@ -211,9 +211,12 @@ class Forward(Section):
     always: ExtensionNumber | None = None
     """Without ringing here."""
     busy: ExtensionNumber | None = None
-    """When all contacts are busy or `call_limit` is reached."""
+    """When all contacts are busy, `call_limit` is reached, or by `do_not_disturb` or `call_waiting`."""
     no_answer: ExtensionNumber | None = None
-    """When nobody answered within `ring_timeout`."""
+    """When nobody answered within `no_answer_after`, or `ring_timeout`."""
+    no_answer_after: Duration | None = Field(None, ge=1, le=600)
+    """How long calls to here alone ring while `no_answer` is set and the route has no `ring_timeout`; absent,
+    `ring_timeout`."""
     unavailable: ExtensionNumber | None = None
     """When no contact is registered or reachable."""
 
@@ -244,6 +247,10 @@ class Extension(Section):
     ring_timeout: Duration = Field(30.0, ge=1, le=600)
     """How long calls to here ring."""
     forward: Forward = Forward()
+    do_not_disturb: bool = False
+    """Calls to here find it busy, and do not ring."""
+    call_waiting: bool = True
+    """Whether a call rings here during another; `off`: it finds the extension busy."""
     caller_id: CallerId = CallerId()
     call_limit: int = Field(0, ge=0, le=10_000)
     """Calls at once, both directions; 0: no limit of its own."""

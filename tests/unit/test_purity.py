@@ -42,6 +42,8 @@ PURE = [
     "softswitch/audio_line.py",
     "softswitch/info_digits.py",
     "softswitch/rooms.py",
+    "softswitch/features.py",
+    "softswitch/hunt.py",
     "softswitch/bridge.py",
     "softswitch/causes.py",
     "softswitch/sip_leg.py",

@@ -44,6 +44,7 @@ PURE = [
     "softswitch/rooms.py",
     "softswitch/features.py",
     "softswitch/hunt.py",
+    "softswitch/hunt_steps.py",
     "softswitch/bridge.py",
     "softswitch/causes.py",
     "softswitch/sip_leg.py",

@@ -19,7 +19,7 @@ from sip.uri import unescape
 from softswitch.admission import Known
 from softswitch.call_limits import CallLimits
 from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous, privacy_asked
-from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget, conference_in, uses_trunk
+from softswitch.dialplan.decision import Decision, ExtensionTarget, Ring, TrunkTarget, conference_in, uses_trunk
 from softswitch.features import Features
 from softswitch.hunt import BARRED, BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
 from softswitch.registrations import Registrations
@@ -28,6 +28,7 @@ from softswitch.trunks import Trunks
 from softswitch.vocabulary import Endpoint, Party, Payer, Setup
 
 ForwardKind = Literal["always", "busy", "no_answer", "unavailable"]
+NO_RING = Ring()
 RedirectRule = Literal["always", "internal", "never"]
 
 
@@ -86,8 +87,10 @@ class DialAddress(msgspec.Struct, gc=False):
     to: str
     """Number in To, for extensions; trunks bring their own headers."""
     headers: tuple[tuple[str, str], ...] = ()
-    """Route of the contact's Path, or all identity headers of a trunk."""
+    """Route of the contact's Path and Alert-Info, or all identity headers of a trunk."""
     credentials: Credentials | None = None
+    cid_prefix: str = ""
+    """Put before the caller's name."""
 
 
 class Numbers(Protocol):
@@ -151,7 +154,7 @@ class PhoneBook:
     ) -> Target:
         """The endpoints of a dial target, in groups; none where its owner or the payer has as many calls as it may."""
         if isinstance(target, ExtensionTarget):
-            return self._extension(target.number, contact, now)
+            return self._extension(target.number, target.ring or NO_RING, contact, now)
         return self._trunk(target, caller, payer, contact, now)
 
     def forward(self, extension: str, kind: str) -> str | None:
@@ -219,7 +222,7 @@ class PhoneBook:
         entry = self._entries.extensions.get(endpoint.name) if endpoint.kind == "extension" else None
         return entry.caller.name if entry is not None else ""
 
-    def _extension(self, number: str, contact: str, now: float) -> Target:
+    def _extension(self, number: str, ring: Ring, contact: str, now: float) -> Target:
         entry = self._entries.extensions.get(number)
         if entry is None:
             return Target(number, (), 1.0, NO_ROUTE)
@@ -228,9 +231,10 @@ class PhoneBook:
         contacts = self._registrations.targets(number, now)
         if not contacts:
             return Target(number, (), entry.ring_timeout, UNAVAILABLE)
-        limit = entry.call_limit if self.call_waiting(number) else 1
+        limit = entry.call_limit if self.call_waiting(number) and not ring.skip_busy else 1
         if not self._limits.has_room(f"extension:{number}", limit, contact):
             return Target(number, (), entry.ring_timeout, BUSY)
+        alert = (("Alert-Info", ring.alert_info),) if ring.alert_info else ()
         endpoints = tuple(
             [
                 Endpoint(
@@ -243,7 +247,8 @@ class PhoneBook:
                         each.host,
                         each.nat if entry.nat == "auto" else entry.nat == "yes",
                         number,
-                        tuple([("Route", route) for route in each.route]),
+                        (*[("Route", route) for route in each.route], *alert),
+                        cid_prefix=ring.cid_prefix,
                     ),
                 )
                 for each in contacts
@@ -314,6 +319,8 @@ class PhoneBook:
         """From, To, and what else says who calls: a trunk's own rules made them, phones get ours."""
         if not address.to:
             return list(address.headers)
+        if address.cid_prefix and not caller.withheld:
+            caller = Party(caller.number, f"{address.cid_prefix}{caller.name or caller.number}")
         host = f"[{local_host}]" if ":" in local_host else local_host
         return [*self._identity.write(caller, host), ("To", f"<sip:{address.to}@{host}>"), *address.headers]
 

@@ -272,4 +272,4 @@ def _raise(_event: object, error: Exception) -> None:
 
 
 def _dialplan(settings: Settings) -> Dialplan:
-    return Dialplan(settings.dialplan, settings.extensions.keys())
+    return Dialplan(settings.dialplan, settings.extensions.keys(), settings.ring_groups)

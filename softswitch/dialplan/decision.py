@@ -20,10 +20,23 @@ ROUTING_ERROR = 25  # exchange routing error: `goto` went round in circles
 INVALID_NUMBER = 28  # invalid number format (address incomplete)
 
 
+class Ring(msgspec.Struct, frozen=True, gc=False):
+    """How a ring group rings its extensions."""
+
+    skip_busy: bool = False
+    """Whoever is in a call counts as busy."""
+    cid_prefix: str = ""
+    """Put before the caller's name."""
+    alert_info: str = ""
+    """Alert-Info header; "" for none."""
+
+
 class ExtensionTarget(msgspec.Struct, frozen=True, gc=False):
     """Ring an extension: all its contacts at once."""
 
     number: str
+    ring: Ring | None = None
+    """As a member of a ring group."""
 
 
 class TrunkTarget(msgspec.Struct, frozen=True, gc=False):

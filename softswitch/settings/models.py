@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
+from softswitch.dialplan.group_models import RingGroup
 from softswitch.dialplan.models import Context
 from softswitch.settings.barring_models import Barring, ClassNames
 from softswitch.settings.fields import (
@@ -286,6 +287,8 @@ class Settings(Section):
     extensions: dict[str, Extension] = {}
     """By number."""
     trunks: dict[str, Trunk] = {}
+    """By name."""
+    ring_groups: dict[Name, RingGroup] = {}
     """By name."""
     dialplan: dict[str, Context] = {}
     """Contexts by name."""

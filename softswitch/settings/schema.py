@@ -62,6 +62,8 @@ class ConfigFile(Section):
     """By number, or by a range of numbers such as 101-110."""
     trunks: dict[str, Trunk | None] | None = None
     """By name."""
+    ring_groups: dict[str, Any] | None = Field(None)
+    """Ring groups by name."""
     dialplan: dict[str, Any] | None = Field(None)
     """Contexts by name."""
     secrets: Secrets | None = None
@@ -84,7 +86,8 @@ def json_schema() -> dict[str, Any]:
     schema = ConfigFile.model_json_schema(mode="validation", schema_generator=_Generator)
     whole = Settings.model_json_schema(mode="validation", schema_generator=_Generator)
     schema["$defs"] |= whole["$defs"]
-    schema["properties"]["dialplan"] = whole["properties"]["dialplan"]
+    for name in ("ring_groups", "dialplan"):
+        schema["properties"][name] = whole["properties"][name]
     for name, own in (("Extension", "number"), ("Trunk", "name")):
         # The number and the name are the keys themselves; and what `defaults` gives need not be written
         # again.

@@ -13,7 +13,18 @@ import re
 from softswitch.settings.validation import WANTED_MAPPING, instead, meant, unknown_key
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
 
-SECTIONS = ("server", "sip", "media", "barring", "extensions", "trunks", "dialplan", "defaults", "secrets")
+SECTIONS = (
+    "server",
+    "sip",
+    "media",
+    "barring",
+    "extensions",
+    "trunks",
+    "ring_groups",
+    "dialplan",
+    "defaults",
+    "secrets",
+)
 MAX_EXTENSIONS = 20_000  # also the bound of what a single range may mean
 
 _RANGE = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")

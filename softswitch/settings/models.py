@@ -222,6 +222,25 @@ class Forward(Section):
     """When no contact is registered or reachable."""
 
 
+class ClassOfService(Section):
+    """What extensions of this class have where they do not say it themselves; the keys are theirs."""
+
+    context: Name | None = None
+    """Dialplan context of their calls: the routes they may take."""
+    call_limit: int | None = Field(None, ge=0, le=10_000)
+    """Calls at once, both directions, of each of them; 0: no limit."""
+    call_waiting: bool | None = None
+    """Whether a call rings during another."""
+    record: RecordRule | None = None
+    """Whether their calls are recorded: `never`, `always`, `on-demand`."""
+    may_call: ClassNames | None = None
+    """Classes of `barring` that they may call through trunks: `international`, `premium`..."""
+    calls_per_minute: float | None = Field(None, ge=0, le=100_000)
+    """Calls a minute through trunks, of each of them; 0: no limit."""
+    minutes_per_day: float | None = Field(None, ge=0, le=1_000_000)
+    """Minutes through trunks in 24 hours, of each of them; 0: no limit."""
+
+
 class Extension(Section):
     """One account: a phone, or several that ring together."""
 
@@ -231,6 +250,9 @@ class Extension(Section):
     """Display name."""
     password: SecretStr | None = Field(None, min_length=4, max_length=128)
     """Digest password. Better in secrets.yaml, where the first start puts one for each extension without."""
+    class_: Name | None = Field(None, alias="class")
+    """Class of service, of `classes`: what it says counts where the extension itself says nothing, and comes before
+    `defaults`."""
     context: Name = "internal"
     """Dialplan context of calls from here: what this extension may dial."""
     codecs: CodecList | None = None
@@ -284,6 +306,8 @@ class Settings(Section):
     sip: SipSettings = SipSettings()
     media: MediaSettings = MediaSettings()
     barring: Barring = Barring()
+    classes: dict[Name, ClassOfService] = {}
+    """Classes of service by name; what they say is already in the extensions."""
     extensions: dict[str, Extension] = {}
     """By number."""
     trunks: dict[str, Trunk] = {}

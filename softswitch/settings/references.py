@@ -23,6 +23,7 @@ _SECTIONS = {
     "trunk": "trunks",
     "ring group": "ring_groups",
     "class": "barring",
+    "class of service": "classes",
     "class of hold music": "media",
 }
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
@@ -41,8 +42,8 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
 
     `unread`: sections of which something could not be read; a name that is not known may stand there.
     """
-    contexts, extensions, trunks, groups = (
-        _entries(root.get(name)) for name in ("dialplan", "extensions", "trunks", "ring_groups")
+    contexts, extensions, trunks, groups, services = (
+        _entries(root.get(name)) for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes")
     )
     barring = root.get("barring")
     classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
@@ -54,6 +55,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         "extension": list(extensions),
         "trunk": list(trunks),
         "ring group": list(groups),
+        "class of service": list(services),
         "class": [*DEFAULT_CLASSES, *classes],
         "class of hold music": list(dict.fromkeys((DEFAULT_MUSIC, *music))),
     }
@@ -61,7 +63,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
     told: set[tuple[Mark | None, str]] = set()
     problems = []
-    for kind, name, node in _references(contexts, extensions, trunks, groups):
+    for kind, name, node in _references(contexts, extensions, trunks, groups, services):
         what = (node.mark if isinstance(node, Scalar) else None, name)
         if name in sets[kind] or _SECTIONS[kind] in unread or what in told:
             continue
@@ -91,7 +93,11 @@ def _entries(node: Node | None) -> dict[str, Entry]:
 
 
 def _references(
-    contexts: dict[str, Entry], extensions: dict[str, Entry], trunks: dict[str, Entry], groups: dict[str, Entry]
+    contexts: dict[str, Entry],
+    extensions: dict[str, Entry],
+    trunks: dict[str, Entry],
+    groups: dict[str, Entry],
+    services: dict[str, Entry],
 ) -> Iterator[_Reference]:
     for entry in extensions.values():
         context = _entries(entry.node).get("context")
@@ -99,11 +105,14 @@ def _references(
             yield _Reference("context", DEFAULT_CONTEXT, entry.node)
         else:
             yield from _named("context", context.node)
-    for entry in trunks.values():
+        service = _entries(entry.node).get("class")
+        if service is not None:
+            yield from _named("class of service", service.node)
+    for entry in (*trunks.values(), *services.values()):
         context = _entries(entry.node).get("context")
         if context is not None:
             yield from _named("context", context.node)
-    for entry in (*extensions.values(), *trunks.values()):
+    for entry in (*extensions.values(), *trunks.values(), *services.values()):
         classes = _entries(entry.node).get("may_call")
         if classes is not None:
             yield from _named("class", classes.node)

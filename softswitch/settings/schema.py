@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from softswitch.settings.barring_models import Barring
 from softswitch.settings.fields import Section
 from softswitch.settings.media_models import MediaSettings
-from softswitch.settings.models import Extension, ServerSettings, Settings, SipSettings
+from softswitch.settings.models import ClassOfService, Extension, ServerSettings, Settings, SipSettings
 from softswitch.settings.trunk_models import Trunk
 
 SCHEMA_FILE = "schema/softswitch.json"  # below the configuration directory
@@ -58,6 +58,8 @@ class ConfigFile(Section):
     media: MediaSettings | None = None
     defaults: Defaults | None = None
     barring: Barring | None = None
+    classes: dict[str, ClassOfService | None] | None = None
+    """Classes of service by name."""
     extensions: dict[str, Extension | None] | None = None
     """By number, or by a range of numbers such as 101-110."""
     trunks: dict[str, Trunk | None] | None = None

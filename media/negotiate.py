@@ -404,8 +404,11 @@ def needs_peer(session: AudioSession, offer: AudioOffer) -> bool:
     """Whether a re-offer concerns the other leg: it changes the direction or the codecs that this peer last
     named. One that only moves the address, changes numbers or refreshes the session is answered on the
     spot."""
-    if offer.direction != session.peer_direction:
-        return True
+    return offer.direction != session.peer_direction or renames(session, offer)
+
+
+def renames(session: AudioSession, offer: AudioOffer) -> bool:
+    """Whether a re-offer names other codecs than this peer did last."""
     named = session.named
     now = offer.codecs + offer.dtmf
     return len(now) != len(named) or any(p.codec != codec for p, codec in zip(now, named, strict=True))

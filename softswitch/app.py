@@ -32,6 +32,7 @@ from sip.binding import BindingRecord
 from sip.ids import Ids
 from softswitch import wiring
 from softswitch.call_recording import ACTIONS, RecordingEvent, RecordingRefused
+from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer
@@ -50,6 +51,9 @@ log = structlog.get_logger("softswitch")
 
 BYE_GRACE = 2.0
 """Seconds for the BYEs of hung-up calls to be answered before the sockets close."""
+
+MAX_NUMBER = 64
+"""Characters of a number that is called by command."""
 
 RECORDING_WORD = 5.0
 """Seconds that `softswitch record start` waits for the engine's word; its own patience ends later."""
@@ -136,6 +140,7 @@ class App:
             "reload": self._reload_command,
             "record": self._record_command,
             "feature": self._feature_command,
+            "transfer": self._transfer_command,
         }
         control = ControlServer(state / SOCKET_NAME, handlers)
         await control.start()
@@ -293,6 +298,17 @@ class App:
             self._driver.drain()
             return {"contact": contact}
         return {"contact": contact, "path": await self._begun(begun, contact)}
+
+    def _transfer_command(self, args: dict[str, Any]) -> Any:
+        call, by, number = (args.get(name) for name in ("call", "by", "number"))
+        if not (isinstance(call, str) and isinstance(by, str) and isinstance(number, str) and number):
+            raise ControlRefused("expected 'call', 'by' and 'number'")
+        try:
+            contact = self._switch.runtime.transfer(call, by, number[:MAX_NUMBER], self._loop.time())
+        except (TransferRefused, RecordingRefused) as refused:
+            raise ControlRefused(str(refused)) from refused
+        self._driver.drain()
+        return {"contact": contact}
 
     async def _begun(self, recording: int, contact: str) -> str:
         """The path of a recording once the engine has begun it. Raises ControlRefused."""

@@ -42,11 +42,11 @@ from media.negotiate import (
     transcodes,
 )
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
-from softswitch.call_alone import LoneCaller
 from softswitch.call_digits import DigitPath
 from softswitch.call_directory import Directory
 from softswitch.call_media import ALONE, MEND_AFTER, MEND_TIMER, MOVE_TIMER, OutLeg, State, codec_name, own_media
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
+from softswitch.call_transfer import TransferRefused, TransferringCall
 from softswitch.causes import Cause, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import Announce, Confer, Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
@@ -60,6 +60,7 @@ from softswitch.vocabulary import (
     CancelTimer,
     Confirmed,
     DigitDialled,
+    Endpoint,
     Finished,
     MediaFailed,
     MediaLost,
@@ -68,6 +69,7 @@ from softswitch.vocabulary import (
     Offer,
     OfferWithdrawn,
     Originate,
+    Party,
     Payer,
     Progress,
     Progressed,
@@ -88,11 +90,13 @@ MAX_FORWARDS_OF_NUMBER = 5
 RING_TIMER = "ring"
 
 
-class Call(LoneCaller):
+class Call(TransferringCall):
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
     __slots__ = (
         "_a_answered",
+        "_caller",
+        "_caller_leg",
         "_digits",
         "_directory",
         "_diversions",
@@ -121,6 +125,12 @@ class Call(LoneCaller):
         self.setup = setup
         self._directory = directory
         self._payer = Payer(setup.kind, setup.endpoint)
+        self._a_endpoint = Endpoint(setup.kind, setup.endpoint, policy, None, setup.caller.number)
+        self._caller = setup.caller  # who calls, as those are shown who are called
+        self._caller_leg = leg
+        self._transfer = None
+        self._waiting_play = 0
+        self._waiting_rings = False
         self._new_leg = new_leg
         self._hunt: Hunt[ExtensionTarget | TrunkTarget] | None = None
         self._plan: Dial | None = None
@@ -189,6 +199,9 @@ class Call(LoneCaller):
         """What the engine says of a play or a recording of this call."""
         if isinstance(event, PlayEnded):
             self._play_ended(event, now)
+            self._music_ended(event)
+            if event.play == self._waiting_play:
+                self._waiting_play = 0
         else:
             self._recorder.heard(event, now)
         return self._take()
@@ -199,6 +212,41 @@ class Call(LoneCaller):
             raise RecordingRefused("nobody talks to another in this call")
         self._effects += self._recorder.command(action, *self._recorded())
         return self._take()
+
+    def transfer(self, leg: int, number: str, now: float) -> list[AnyEffect]:
+        """One of the two who talk sends the other one to a number, with its own rights. `TransferEnded` follows. Raises
+        `TransferRefused`."""
+        if self.state is not State.TALKING or leg not in (self.a, self.b):
+            raise TransferRefused("nobody talks to another in this call")
+        if self._moving or self._carried is not None:
+            raise TransferRefused("its media is being changed at this moment: try again")
+        transferor = self._a_endpoint if leg == self.a else self._out[leg].endpoint
+        if transferor.kind != "extension":
+            raise TransferRefused(f"{transferor.kind} {transferor.name} may not transfer: expected an extension")
+        caller = self._party(self.b if leg == self.a else self.a)
+        context = self._directory.context_of(transferor.name)
+        decision = self._directory.route(context, number, caller, "")
+        if isinstance(decision, Dial) and decision.targets == (ExtensionTarget(transferor.name),):
+            raise TransferRefused(f"{number} is the extension that transfers")
+        self._begin_transfer(leg)
+        self._caller = caller
+        self._diversions = self._ringing = 0
+        self._payer = Payer("extension", transferor.name, forwarded=True)
+        self._follow(decision, now)
+        return self._take()
+
+    def leg_of(self, endpoint: str) -> int | None:
+        """The leg of an extension or trunk in this call, where it has one and no more."""
+        ends = [(self.a, self._a_endpoint), *((leg, out.endpoint) for leg, out in self._out.items())]
+        found = [leg for leg, end in ends if leg and end.name == endpoint]
+        return found[0] if len(found) == 1 else None
+
+    def _party(self, leg: int | None) -> Party:
+        """Who is on a leg, as those are shown whom it is connected to."""
+        if leg == self._caller_leg:
+            return self.setup.caller
+        endpoint = self._a_endpoint if leg is None or leg == self.a else self._out[leg].endpoint
+        return Party(endpoint.dialled or endpoint.name, self._directory.display_name(endpoint))
 
     @property
     def recording(self) -> str:
@@ -234,6 +282,12 @@ class Call(LoneCaller):
 
     def _new_id(self) -> int:
         return self._new_leg()
+
+    def _music_for(self, leg: int) -> str:
+        if leg == self.a:
+            return self._directory.music(self._a_endpoint.kind, self._a_endpoint.name)
+        out = self._out.get(leg)
+        return "" if out is None else self._directory.music(out.endpoint.kind, out.endpoint.name)
 
     def _take(self) -> list[AnyEffect]:
         effects, self._effects = self._effects, []
@@ -287,7 +341,7 @@ class Call(LoneCaller):
                 return
 
     def _look_up(self, target: ExtensionTarget | TrunkTarget, now: float) -> Target:
-        return self._directory.target(target, self.setup.caller, self._payer, self.contact.id, now)
+        return self._directory.target(target, self._caller, self._payer, self.contact.id, now)
 
     def _call(self, candidates: list[Candidate], now: float) -> None:
         """Originate a leg to each candidate that has a codec in common with the caller."""
@@ -312,7 +366,7 @@ class Call(LoneCaller):
                 Originate(
                     leg,
                     endpoint,
-                    self.setup.caller,
+                    self._caller,
                     codecs,
                     self._offer.direction if self._offer is not None else "sendrecv",
                     self.setup.hops - 1,
@@ -350,7 +404,7 @@ class Call(LoneCaller):
             self._tell_ringing(181)
             self._payer = Payer("extension", extension, forwarded=True)
             context = self._directory.context_of(extension)
-            self._follow(self._directory.route(context, number, self.setup.caller, ""), now)
+            self._follow(self._directory.route(context, number, self._caller, ""), now)
 
     def _count_diversion(self, now: float) -> bool:
         self._diversions += 1
@@ -373,6 +427,9 @@ class Call(LoneCaller):
         out.status = event.status
         if event.session is not None:
             out.session = event.session
+        if self._transfer is not None:
+            self._wait(rings=True)
+            return
         if event.session is None or self._offer is None or self._early not in (None, event.leg):
             self._tell_ringing(event.status)
             return
@@ -395,6 +452,8 @@ class Call(LoneCaller):
 
         199 tells of a branch that has failed (RFC 6228), while others may ring: it stays on its leg.
         """
+        if self._transfer is not None:
+            return  # what A hears tells it
         if status == self._ringing or status == 199 or (status in (182, 183) and self._ringing == 180):
             return
         self._ringing = status
@@ -426,6 +485,11 @@ class Call(LoneCaller):
 
     def _connect(self, leg: int, session: AudioSession, now: float) -> None:
         """B took the call: answer A."""
+        if self._transfer is not None:
+            self._transferred(leg, session, now)
+            if self.b == leg and not self._recorder.recording:
+                self._effects += self._recorder.begin(self._recording_rule(leg), *self._recorded())
+            return
         offer = self._offer
         policy = self._policy_of(leg)
         try:
@@ -462,23 +526,25 @@ class Call(LoneCaller):
         self._effects += self._recorder.begin(self._recording_rule(leg), *self._recorded())
 
     def _recording_rule(self, leg: int) -> str:
-        setup, endpoint = self.setup, self._out[leg].endpoint
         ends = [
-            (kind, self._directory.record(kind, name))
-            for kind, name in ((setup.kind, setup.endpoint), (endpoint.kind, endpoint.name))
+            (end.kind, self._directory.record(end.kind, end.name))
+            for end in (self._a_endpoint, self._out[leg].endpoint)
         ]
         return rule_of(self._plan.record if self._plan is not None else "", ends)
 
     def _recorded(self) -> tuple[Channels, StreamLabels]:
         """Who is on which channel: the customer on the first, who is at the trunk's side, or else has called."""
         assert self.b is not None
-        setup, endpoint = self.setup, self._out[self.b].endpoint
-        by_trunk = setup.kind != "trunk" and endpoint.kind == "trunk"
-        customer, agent = (self.b, self.a) if by_trunk else (self.a, self.b)
-        number, name = endpoint.dialled or endpoint.name, self._directory.display_name(endpoint)
-        caller = leg_label("caller", setup.kind, setup.endpoint, setup.caller.number, setup.caller.name)
-        called = leg_label("called", endpoint.kind, endpoint.name, number, name)
-        return ((customer, 0), (agent, 1)), ((self.a, caller), (self.b, called))
+        ends = {self.a: self._a_endpoint, self.b: self._out[self.b].endpoint}
+        trunks = [leg for leg, end in ends.items() if end.kind == "trunk"]
+        callers = [leg for leg in ends if leg == self._caller_leg]
+        customer = next(iter(trunks if len(trunks) == 1 else callers), self.a)
+        agent = self.b if customer == self.a else self.a
+        labels = []
+        for leg, end in ends.items():
+            party, role = self._party(leg), "caller" if leg == self._caller_leg else "called"
+            labels.append((leg, leg_label(role, end.kind, end.name, party.number, party.name)))
+        return ((customer, 0), (agent, 1)), tuple(labels)
 
     def _join(self, leg: int) -> None:
         super()._join(leg)
@@ -559,12 +625,16 @@ class Call(LoneCaller):
         if leg == self.a:
             self._leg_gone(leg, event.cause, event.status, now)
             self.a = 0
-            self._end_all(event.cause, now, by="caller" if event.by_peer else "switch", status=event.status)
+            peer = "caller" if leg == self._caller_leg else "callee"
+            self._end_all(event.cause, now, by=peer if event.by_peer else "switch", status=event.status)
             return
         out = self._out.get(leg)
         if out is None:
             return
         self._leg_gone(leg, event.cause, event.status, now)
+        if self._transfer is not None and leg == self._transfer.transferor:
+            self._transfer.transferor = 0
+            return
         if self.state is State.HUNTING and self._hunt is not None:
             for other in self._hunt.declined(leg) if event.status >= 600 else ():
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
@@ -574,7 +644,8 @@ class Call(LoneCaller):
             )
         elif leg == self.b:
             self.b = None
-            self._end_all(event.cause, now, by="callee" if event.by_peer else "switch", text=event.text)
+            peer = "caller" if leg == self._caller_leg else "callee"
+            self._end_all(event.cause, now, by=peer if event.by_peer else "switch", text=event.text)
         else:
             self._finish_if_over()
 
@@ -595,6 +666,9 @@ class Call(LoneCaller):
 
     def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None, text: str = "") -> None:
         """Refuse A: nobody took the call."""
+        if self._transfer is not None:
+            self._transfer_failed(cause, status, now, text)
+            return
         self.state = State.ENDING
         self.contact.end(cause, status, "switch", now)
         if self.a:

@@ -43,10 +43,6 @@ class LoneCaller(LegMedia):
     _heard_at: float  # when it did
     _service: AnyEffect | tuple[Source, ...] | None  # what A was answered for: an effect, or what is played
 
-    def _new_id(self) -> int:
-        """An id that no leg, play or recording has."""
-        raise NotImplementedError
-
     def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None, text: str = "") -> None:
         """Refuse A."""
         raise NotImplementedError

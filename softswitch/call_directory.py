@@ -32,6 +32,9 @@ class Directory(Protocol):
     def record(self, kind: str, name: str) -> str:
         """Whether an endpoint wants its calls recorded: "never", "always", "on-demand", "" (it does not say)."""
 
+    def music(self, kind: str, name: str) -> str:
+        """The class of music that an endpoint hears while it is held, "": what whoever holds it sends."""
+
     def display_name(self, endpoint: Endpoint) -> str:
         """What an extension is called where it calls others; "" for a trunk, and where none is set."""
 

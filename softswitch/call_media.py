@@ -10,6 +10,9 @@
 So the other leg is asked for other codecs only where that makes a relay of what else would be decoded, and two legs
 that are transcoded are relayed again as soon as one of them offers what the other sends, without asking that one.
 
+Where there is music for whom X holds, directions are not carried (softswitch/holding.py): X is answered as it asks, Y
+hears the music and is offered nothing.
+
     stream of X lost  --MoveMedia--> X, then bridged as before; X refuses, or nobody takes the stream: the call ends.
                       A caller whom the switch itself answers is served again instead (`softswitch.call_alone`)
 
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from media.audio_commands import Detect
+from media.audio_commands import Detect, Music, Play, PlayEnded, StopPlay
 from media.codec import TELEPHONE_EVENT, codec_key, is_audio, transcodable
 from media.commands import MediaAddress
 from media.negotiate import (
@@ -33,12 +36,14 @@ from media.negotiate import (
     relay_answer,
     relay_offer,
     relays,
+    renames,
     shares_codec,
     transcodes,
 )
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec, PayloadType
 from softswitch.causes import Cause
 from softswitch.contact import Contact
+from softswitch.holding import HOLDS, Hearing, hearing
 from softswitch.vocabulary import (
     Answer,
     AnyEffect,
@@ -119,12 +124,14 @@ class LegMedia:
     __slots__ = (
         "_a_policy",
         "_a_session",
+        "_along",
         "_carried",
         "_early",
         "_effects",
         "_listening",
         "_move_until",
         "_moving",
+        "_music",
         "_offer",
         "_out",
         "_to_mend",
@@ -152,6 +159,8 @@ class LegMedia:
         self._moving: dict[int, bool] = {}  # legs whose stream was lost: whether the far end has been asked
         self._move_until = 0.0
         self._listening: set[int] = set()  # legs whose tones are listened for
+        self._along: set[int] = set()  # legs that were offered a direction which another leg had asked for
+        self._music: dict[int, int] = {}  # plays by the leg that hears them while it is held
 
     def _end_all(self, cause: int, now: float, by: str, text: str = "", status: int = 0) -> None:
         """The contact is over: release every leg that is left."""
@@ -210,8 +219,11 @@ class LegMedia:
             # RFC 3261 14.2, RFC 3311 5.2: 491 while another offer is in progress; the peer asks again.
             self._effects.append(RefuseOffer(leg, 491))
             return
+        apart = self._apart(other)
         if offer is None:
-            self._effects.append(Answer(leg, mine.codecs + mine.dtmf, mine.direction))
+            self._effects.append(Answer(leg, mine.codecs + mine.dtmf, "sendrecv" if apart else mine.direction))
+            return
+        if apart and offer.direction != mine.peer_direction and self._answered_apart(leg, other, offer, mine, now):
             return
         if not needs_peer(mine, offer):
             self._answer_alone(leg, offer, mine)
@@ -226,7 +238,80 @@ class LegMedia:
             return
         self._carried = Carried(leg, offer)
         self._unasked = 0
-        self._effects.append(Offer(other, codecs, offer.direction))
+        self._carry(other, codecs, self._standing(other) if apart else offer.direction)
+
+    def _carry(self, leg: int, codecs: tuple[PayloadType, ...], direction: str) -> None:
+        """Offer a leg what another one has asked for."""
+        if direction == "sendrecv":
+            self._along.discard(leg)
+        elif direction != self._standing(leg):
+            self._along.add(leg)
+        self._effects.append(Offer(leg, codecs, direction))
+
+    def _standing(self, leg: int) -> str:
+        session = self._session_of(leg)
+        return "sendrecv" if session is None else session.direction
+
+    # ---- hold -------------------------------------------------------------------------------------------
+
+    def _music_for(self, leg: int) -> str:
+        """The class of music that a leg hears while it is held, "": none."""
+        raise NotImplementedError
+
+    def _apart(self, leg: int) -> bool:
+        """Whether this leg hears music while its partner holds it, and is left alone otherwise."""
+        session = self._session_of(leg)
+        if self.state is not State.TALKING or session is None or leg in self._along:
+            return False
+        return transcodable(session.codecs[0].codec) and bool(self._music_for(leg))
+
+    def _answered_apart(self, leg: int, other: int, offer: AudioOffer, mine: AudioSession, now: float) -> bool:
+        """Answer a change of direction that does not concern the other leg; False where the codecs of the offer do."""
+        theirs = self._session_of(other)
+        absorbed = renames(mine, offer)
+        if theirs is None or (absorbed and not self._absorbs(leg, other, offer)):
+            return False
+        try:
+            codecs = relay_answer(offer, theirs, self._policy_of(other)) if absorbed else relay_answer(offer, mine)
+        except NoCommonCodec:
+            self._effects.append(RefuseOffer(leg, 488))
+            return True
+        if leg == self.a:
+            self._offer = offer
+        self._effects.append(Answer(leg, codecs, flipped(offer.direction)))
+        self._tune(now, leg, offer.direction)
+        return True
+
+    def _tune(self, now: float, asker: int = 0, asked: str = "") -> None:
+        """Music for whom is held, and only for them. `asked`: the direction that a leg has asked for just now."""
+        a, b = self.a, self.b
+        if self.state is not State.TALKING or b is None:
+            return
+        ways = {}
+        for leg in (a, b):
+            session = self._session_of(leg)
+            ways[leg] = asked if leg == asker else "sendrecv" if session is None else session.peer_direction
+        for leg, other in ((a, b), (b, a)):
+            name = self._music_for(leg) if self._apart(leg) else ""
+            wanted = hearing(ways[leg], ways[other], bool(name)) is Hearing.MUSIC
+            if wanted and leg not in self._music:
+                play = self._music[leg] = self._new_id()
+                self._effects.append(Audio(Play(play, (Music(name),), stream=leg)))
+            elif not wanted and leg in self._music:
+                self._effects.append(Audio(StopPlay(self._music.pop(leg))))
+        if asker:
+            self.contact.enter("hold" if HOLDS & set(ways.values()) else "talk", now)
+
+    def _music_ended(self, event: PlayEnded) -> None:
+        """Music of ours: where its media process is gone it begins again with the stream."""
+        for leg in [leg for leg, play in self._music.items() if play == event.play]:
+            del self._music[leg]
+
+    def _new_id(self) -> int:
+        """An id that no leg, play or recording has."""
+        raise NotImplementedError
+
+    # ---- answers ----------------------------------------------------------------------------------------
 
     def _answer_alone(self, leg: int, offer: AudioOffer, mine: AudioSession) -> None:
         """Only the address or the numbers changed: what was agreed stands, and the other leg need not know."""
@@ -296,8 +381,15 @@ class LegMedia:
                 return
             if leg == self.a:
                 self._offer = offer
-            self._effects.append(Answer(leg, codecs, flipped(event.session.direction)))
-        self._note_hold(now, event.session)
+            apart = self._apart(event.leg)
+            # What the offer does not permit is left out of the answer (RFC 3264 6.1).
+            self._effects.append(Answer(leg, codecs, "sendrecv" if apart else flipped(event.session.direction)))
+            if apart:
+                self._tune(now, leg, offer.direction)
+            else:
+                self._note_hold(now, event.session)
+        else:
+            self._note_hold(now, event.session)
         self._join(other if event.leg == self.a else event.leg)
         mine = self._session_of(leg)
         if carried.taken_back and mine is not None:
@@ -317,24 +409,29 @@ class LegMedia:
         """A leg answered an offer that nobody asked us for (offerless re-INVITE): tell the other leg what changed."""
         other = self.partner(leg)
         theirs = self._session_of(other) if other is not None else None
-        self._note_hold(now, session)
+        apart = other is not None and self._apart(other)
+        if apart:
+            self._tune(now, leg, session.peer_direction)
+        else:
+            self._note_hold(now, session)
         if other is None or theirs is None:
             return
-        if flipped(session.direction) == theirs.direction and session.codecs[0].codec == theirs.codecs[0].codec:
+        direction = theirs.direction if apart else flipped(session.direction)
+        if direction == theirs.direction and session.codecs[0].codec == theirs.codecs[0].codec:
             return
         codecs = _common(session, theirs)
         if not codecs:
             if not self._transcoded(leg, other):
                 self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text=NO_COMMON_CODEC)
                 return
-            if flipped(session.direction) == theirs.direction:
+            if direction == theirs.direction:
                 return
             codecs = theirs.codecs + theirs.dtmf
         self._unasked += 1
         if self._unasked > MAX_UNASKED_OFFERS:
             return
         self._carried = Carried(leg, None)
-        self._effects.append(Offer(other, codecs, flipped(session.direction)))
+        self._carry(other, codecs, direction)
 
     def _reoffer_refused(self, event: ReofferRefused, now: float) -> None:
         if self._moving.get(event.leg):

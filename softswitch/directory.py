@@ -54,6 +54,8 @@ class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a 302 of its phone is followed: to any number that it may dial, only where no trunk is called, never."""
     record: str = ""
     """"never", "always", "on-demand", "": it does not say."""
+    music: str = ""
+    """The class that is heard on hold."""
 
 
 class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +69,7 @@ class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
     reliable: bool | None
     channels: int
     record: str = ""
+    music: str = ""
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,6 +219,12 @@ class PhoneBook:
         entries = self._entries
         entry = entries.trunks.get(name) if kind == "trunk" else entries.extensions.get(name)
         return entry.record if entry is not None else ""
+
+    def music(self, kind: str, name: str) -> str:
+        """The class of music that an endpoint hears while it is held, "": what whoever holds it sends."""
+        entries = self._entries
+        entry = entries.trunks.get(name) if kind == "trunk" else entries.extensions.get(name)
+        return entry.music if entry is not None else ""
 
     def display_name(self, endpoint: Endpoint) -> str:
         """What an extension is called where it calls others; "" for a trunk, and where none is set."""

@@ -56,6 +56,7 @@ from softswitch.audio_line import AudioLine, RecordingForm
 from softswitch.call import Call
 from softswitch.call_limits import CallLimits
 from softswitch.call_recording import RecordingEvent, RecordingRefused
+from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
@@ -90,6 +91,7 @@ from softswitch.vocabulary import (
     SendDigit,
     SetTimer,
     Setup,
+    TransferEnded,
     Unbridge,
 )
 
@@ -251,6 +253,17 @@ class Runtime:
         self._work(now)
         begun = next((effect.recording for effect in effects if isinstance(effect, Record)), 0)
         return active.call.contact.id, begun
+
+    def transfer(self, call: str, by: str, number: str, now: float) -> str:
+        """Have an extension that talks in a call (as for `record`) send its partner to a number: blind transfer. The
+        contact's id; raises `TransferRefused`, `RecordingRefused` where there is no such call."""
+        active = self._find(call)
+        leg = active.call.leg_of(by)
+        if leg is None:
+            raise TransferRefused(f"{by!r} is not one of the two in that call: expected one of its extensions")
+        self._execute(active, active.call.transfer(leg, number, now), now)
+        self._work(now)
+        return active.call.contact.id
 
     def _find(self, call: str) -> Active:
         active = self.calls.get(call)
@@ -575,6 +588,10 @@ class Runtime:
         if timer is not None:
             timer.cancel()
 
+    def _transfer_ended(self, active: Active, effect: TransferEnded, now: float) -> None:
+        self.counters["transfers" if effect.status == 200 else "transfers failed"] += 1
+        log.info("transferred", contact=active.call.contact.id, leg=effect.leg, status=effect.status)
+
     def _timer_fired(self, contact: str, name: str, now: float) -> None:
         active = self.calls.get(contact)
         if active is not None:
@@ -717,6 +734,7 @@ _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
     Audio: Runtime._audio,
     SetTimer: Runtime._set_timer,
     CancelTimer: Runtime._cancel_timer,
+    TransferEnded: Runtime._transfer_ended,
     Finished: Runtime._finished,
 }
 """What carries each effect out: one entry per member of `AnyEffect`, which a test holds it to."""

@@ -321,6 +321,12 @@ class CancelTimer(Effect, gc=False):
     name: str
 
 
+class TransferEnded(LegEffect, gc=False):
+    """How the transfer that this leg asked for has ended: 200, or the status of its failure."""
+
+    status: int
+
+
 class Finished(Effect, gc=False):
     """The contact has ended and all its legs are gone: write it down and forget it."""
 
@@ -343,5 +349,6 @@ AnyEffect = (
     | Audio
     | SetTimer
     | CancelTimer
+    | TransferEnded
     | Finished
 )

@@ -265,6 +265,9 @@ class Extension(Section):
     record: RecordRule | None = None
     """Whether its calls are recorded: `never`, `always`, `on-demand` (`softswitch record`); absent, the other end
     says."""
+    music_on_hold: Name | None = None
+    """The class of hold music (`media.sounds.music`, or `default`) that is heard here while the other end holds;
+    absent, what that end sends, which is as a rule nothing."""
     max_contacts: int = Field(5, ge=1, le=50)
     """Phones registered at once; one more replaces the oldest or is refused with 403."""
     ring_timeout: Duration = Field(30.0, ge=1, le=600)

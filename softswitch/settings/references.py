@@ -113,6 +113,9 @@ def _references(
         if context is not None:
             yield from _named("context", context.node)
     for entry in (*extensions.values(), *trunks.values(), *services.values()):
+        music = _entries(entry.node).get("music_on_hold")
+        if music is not None:
+            yield from _named("class of hold music", music.node)
         classes = _entries(entry.node).get("may_call")
         if classes is not None:
             yield from _named("class", classes.node)

@@ -193,6 +193,9 @@ class Trunk(Section):
     record: RecordRule | None = None
     """Whether its calls are recorded: `never`, `always`, `on-demand` (`softswitch record`); an extension's word comes
     first."""
+    music_on_hold: Name | None = None
+    """The class of hold music (`media.sounds.music`, or `default`) that is heard here while the other end holds;
+    absent, what that end sends, which is as a rule nothing."""
     channels: int = Field(0, ge=0, le=100_000)
     """Calls at once, both directions; 0: no limit of its own."""
     calls_per_second: float = Field(0.0, ge=0, le=100_000)

@@ -10,7 +10,7 @@ import pytest
 from harness.audio import RATE, Tone, check_heard, decode_alaw, level_at
 from harness.baresip import Phone
 from harness.capture import Capture
-from harness.switch import RTP_PORTS, Switch
+from harness.switch import FOR_SIPP, RTP_PORTS, Switch
 from harness.waiting import wait_for
 
 pytestmark = pytest.mark.interop
@@ -82,6 +82,47 @@ def test_phones_talk_with_the_default_configuration(tmp_path: Path) -> None:
             switch.wait_calls(0)
             check_heard(anna.heard(), HIGH, 1.5)
             check_heard(ben.heard(), LOW, 1.5)
+
+
+def test_who_is_held_hears_music(tmp_path: Path) -> None:
+    """The phone that holds is sent nothing, the other one the built-in melody without a break; both tones after it."""
+    switch = Switch(tmp_path, extra=FOR_SIPP + "defaults: {extension: {music_on_hold: default}}\n")
+    ports = range(switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS)
+    with (
+        Capture(tmp_path / "music.pcapng", f"udp portrange {ports.start}-{ports.stop - 1}") as capture,
+        switch,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, LOW) as anna,
+        Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH) as ben,
+    ):
+        anna.call("102")
+        anna.wait_event("CALL_ESTABLISHED")
+        ben.wait_event("CALL_ESTABLISHED")
+        switch.wait_calls(1)
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 1.0, "a second of talk")
+        anna.press("hold")
+        wait_for(lambda: switch.status().calls[0].held, "on hold")
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 4.0, "held a while")
+        anna.press("resume")
+        wait_for(lambda: not switch.status().calls[0].held, "no longer on hold")
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 6.0, "talk again")
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
+    gaps: dict[Tone, float] = {}
+    for packets in capture.audio_from(ports).values():
+        times = [time for time, _ in packets]
+        last = decode_alaw(b"".join(payload for time, payload in packets if time >= times[-1] - 1.0))
+        [tone] = [each for each in (LOW, HIGH) if abs(level_at(last, each.frequency) - each.level) < 1.0]
+        gaps[tone] = max(after - before for before, after in pairwise(times))
+        if tone is LOW:
+            held = decode_alaw(b"".join(payload for time, payload in packets if 1.8 < time - times[0] < 3.8))
+            rms = 20 * np.log10(np.sqrt(np.mean(held**2)))
+            print(f"music at {rms:.1f} dBFS, longest gap {gaps[tone]:.3f} s")
+            assert -45 < rms < -15
+            assert level_at(held, LOW.frequency) < LOW.level - 20
+    assert gaps.keys() == {LOW, HIGH}
+    assert gaps[LOW] < 0.2
+    assert gaps[HIGH] > 2.0
 
 
 def test_a_phone_holds_and_resumes(tmp_path: Path) -> None:

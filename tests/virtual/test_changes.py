@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 
+from media.audio_commands import Play, StopPlay
 from media.sdp import parse
 from sip.invite import InviteSession
 from sip.ua import UaSettings
-from sip.ua_events import AnswerReceived, Offered, OfferFailed, OfferWithdrawn, SessionEnded
-from tests.virtual.network import EVENTS, G722, PCMA, PCMU, Phone, World
+from sip.ua_events import AnswerReceived, Offered, OfferFailed, OfferWithdrawn, SessionArrived, SessionEnded
+from softswitch.holding import Hearing, hearing
+from tests.virtual.network import EVENTS, G722, PCMA, PCMU, Phone, World, settings
 
 NO_UPDATE = UaSettings(allow=("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "INFO", "OPTIONS"))
 
@@ -69,6 +72,39 @@ def test_rfc3264_8_4_hold_and_resume(update: bool) -> None:
     [record] = world.assert_over()
     assert [segment.kind for segment in world.node.contacts[0].segments] == ["route", "ring", "talk", "hold", "talk"]
     assert record.cause == 16
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_with_music_a_hold_is_the_holders_alone_whatever_both_do(seed: int) -> None:
+    """Two phones change their minds at random; in the end both talk again, and none was ever offered anything."""
+    both = {"music_on_hold": "default"}
+    world = World(settings(extensions={"101": both, "102": both}))
+    ann, ben = world.phone("101"), world.phone("102")
+    session = world.establish(ann, ben)
+    sessions = {ann: session, ben: ben.last(SessionArrived).session}
+    for phone in (ann, ben):
+        phone.events.clear()
+    asked = {ann: "sendrecv", ben: "sendrecv"}
+    a, b = world.legs()
+    random = Random(seed)
+    steps = [(random.choice((ann, ben)), random.choice(WAYS)) for _ in range(40)]
+    for phone, way in [*steps, (ann, "sendrecv"), (ben, "sendrecv")]:
+        phone.do(sessions[phone].offer, phone.sdp(direction=way))
+        world.run(0.3)
+        assert direction(phone.last(AnswerReceived).sdp) == REVERSE[way]
+        asked[phone] = way
+        assert not [event for each in (ann, ben) for event in each.events if isinstance(event, Offered)]
+        stopped = {command.play for command in world.media.asked(StopPlay)}
+        playing = {command.stream for command in world.media.asked(Play) if command.play not in stopped}
+        ways = ((a, asked[ann], asked[ben]), (b, asked[ben], asked[ann]))
+        assert playing == {leg for leg, own, other in ways if hearing(own, other, True) is Hearing.MUSIC}
+        for leg, own, _ in ways:
+            stream = world.media.streams[leg]
+            assert stream is not None
+            assert (stream.send, stream.receive) == (own in ("sendrecv", "recvonly"), own in ("sendrecv", "sendonly"))
+    assert world.media.bridges == {a: b, b: a}
+    ann.do(session.hangup)
+    world.assert_over()
 
 
 def test_rfc2543_an_old_hold_is_carried_as_a_new_one() -> None:

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from media.audio_commands import Music, Play, PlayEnded, StopPlay
 from media.codec import Codec, PayloadType
 from media.commands import MediaAddress
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession
@@ -22,12 +23,14 @@ from softswitch.vocabulary import (
     Answered,
     AnyEffect,
     AnyLegEvent,
+    Audio,
     Bridge,
     CancelTimer,
     Confirmed,
     Echo,
     Endpoint,
     Finished,
+    MediaLost,
     MediaSilent,
     Offer,
     OfferWithdrawn,
@@ -75,6 +78,7 @@ class Book:
         self.forwards: dict[tuple[str, str], str] = {}
         self.policy = POLICY
         self.records: dict[str, str] = {}
+        self.musics: dict[str, str] = {}
         self.lively: list[str] = []
         self.payers: list[Payer] = []
         self.paying: list[tuple[str, Payer]] = []
@@ -99,6 +103,9 @@ class Book:
 
     def record(self, kind: str, name: str) -> str:
         return self.records.get(name, "")
+
+    def music(self, kind: str, name: str) -> str:
+        return self.musics.get(name, "")
 
     def display_name(self, endpoint: Endpoint) -> str:
         return f"Phone {endpoint.name}" if endpoint.kind == "extension" else ""
@@ -317,6 +324,100 @@ def test_hold_is_carried_and_answered_as_the_other_side_answers() -> None:
     assert bench.say(Reoffered(1, offer())) == [Offer(2, (PCMA, PCMU, EVENTS), "sendrecv")]
     bench.say(Reanswered(2, session()))
     assert bench.call.contact.segments[-1].kind == "talk"
+
+
+def musical() -> Bench:
+    """A call whose ends both hear music on hold."""
+    book = Book()
+    book.musics = {"101": "jazz", "102": "default"}
+    return Bench(sdp=offer(), book=book).talking()
+
+
+def test_who_is_held_hears_music_and_is_asked_nothing() -> None:
+    bench = musical()
+    [answer, play] = bench.say(Reoffered(1, offer("sendonly")))
+    assert answer == Answer(1, (PCMA, EVENTS), "recvonly")
+    assert isinstance(play, Audio)
+    assert isinstance(play.command, Play)
+    assert (play.command.sources, play.command.stream) == ((Music("default"),), 2)
+    assert bench.call.contact.segments[-1].kind == "hold"
+    bench.agree(1, session("recvonly", peer="sendonly"))
+    assert bench.say(Reoffered(1, offer())) == [
+        Answer(1, (PCMA, EVENTS), "sendrecv"),
+        Audio(StopPlay(play.command.play)),
+    ]
+    assert bench.call.contact.segments[-1].kind == "talk"
+
+
+def test_both_hold_and_each_resumes_by_itself() -> None:
+    bench = musical()
+    bench.say(Reoffered(1, offer("sendonly")))
+    bench.agree(1, session("recvonly", peer="sendonly"))
+    [answer, stop] = bench.say(Reoffered(2, offer("inactive")))
+    assert answer == Answer(2, (PCMA, EVENTS), "inactive")
+    assert isinstance(stop, Audio)
+    assert isinstance(stop.command, StopPlay), "who holds hears nothing"
+    bench.agree(2, session("inactive", peer="inactive"))
+    [answer, play] = bench.say(Reoffered(1, offer()))
+    assert answer == Answer(1, (PCMA, EVENTS), "sendrecv")
+    assert isinstance(play, Audio)
+    assert isinstance(play.command, Play)
+    assert (play.command.sources, play.command.stream) == ((Music("jazz"),), 1)
+    bench.agree(1, session())
+    assert bench.say(Reoffered(2, offer())) == [
+        Answer(2, (PCMA, EVENTS), "sendrecv"),
+        Audio(StopPlay(play.command.play)),
+    ]
+    assert bench.call.contact.segments[-1].kind == "talk"
+
+
+def test_a_hold_with_other_codecs_asks_the_other_side_for_those_alone() -> None:
+    bench = musical()
+    held = offer("sendonly", (PCMU, PCMA))
+    bench.agree(2, session(codecs=(PCMU,)))
+    bench.say(Reoffered(1, held))
+    offers = bench.of(Offer)
+    assert [each.direction for each in offers if isinstance(each, Offer)] in ([], ["sendrecv"])
+
+
+def test_an_offerless_reinvite_of_who_is_held_or_holds_is_offered_all() -> None:
+    bench = musical()
+    bench.say(Reoffered(1, offer("sendonly")))
+    bench.agree(1, session("recvonly", peer="sendonly"))
+    assert bench.say(Reoffered(1, None)) == [Answer(1, (PCMA, EVENTS), "sendrecv")]
+    bench.say(Reanswered(1, session()))
+    [stop] = [each.command for each in bench.of(Audio) if isinstance(each, Audio)]
+    assert isinstance(stop, StopPlay)
+    assert bench.call.contact.segments[-1].kind == "talk"
+
+
+def test_music_begins_again_when_its_media_process_is_gone() -> None:
+    bench = musical()
+    [_, play] = bench.say(Reoffered(1, offer("sendonly")))
+    bench.agree(1, session("recvonly", peer="sendonly"))
+    assert isinstance(play, Audio)
+    assert isinstance(play.command, Play)
+    bench.say(MediaLost(2, "gone"))
+    bench.call.audio_event(PlayEnded(play.command.play, "lost", "gone"), bench.now)
+    effects = bench.say(Reanswered(2, session()))
+    [again] = [each.command for each in effects if isinstance(each, Audio)]
+    assert isinstance(again, Play)
+    assert again.stream == 2
+
+
+def test_without_music_for_the_one_a_hold_is_carried_to_it_alone() -> None:
+    book = Book()
+    book.musics = {"101": "jazz"}
+    bench = Bench(sdp=offer(), book=book).talking()
+    assert bench.say(Reoffered(1, offer("sendonly"))) == [Offer(2, (PCMA, PCMU, EVENTS), "sendonly")]
+    bench.say(Reanswered(2, session("sendonly", peer="recvonly")))
+    bench.agree(1, session("recvonly", peer="sendonly"))
+    assert bench.say(Reoffered(1, offer())) == [Offer(2, (PCMA, PCMU, EVENTS), "sendrecv")]
+    bench.say(Reanswered(2, session()))
+    bench.agree(1, session())
+    [answer, play] = bench.say(Reoffered(2, offer("sendonly")))
+    assert answer == Answer(2, (PCMA, EVENTS), "recvonly")
+    assert isinstance(play, Audio)
 
 
 def test_only_a_new_address_does_not_bother_the_other_side() -> None:

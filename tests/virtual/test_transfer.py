@@ -1,0 +1,224 @@
+"""Blind transfer done by the switch, on the whole switch: who is joined with whom, who hears what, what is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from media.audio_commands import Music, Play, StopPlay, Tone
+from sip.ua_events import Offered, SessionEnded
+from softswitch.call_transfer import TransferRefused
+from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
+
+
+class Office:
+    """Ann has called Ben, and they talk; Cyd is there, too."""
+
+    def __init__(self, **configured: Any) -> None:
+        self.world = World(settings(**configured))
+        self.ann, self.ben, self.cyd = (self.world.phone(number) for number in ("101", "102", "103"))
+        self.world.establish(self.ann, self.ben)
+        self.leg_ann, self.leg_ben = self.world.legs()
+        self.phones = {"101": self.ann, "102": self.ben, "103": self.cyd}
+
+    def transfer(self, by: str, number: str) -> None:
+        world = self.world
+        [contact] = world.runtime.calls
+        world.runtime.transfer(contact, by, number, world.now)
+        world.link.settle()
+        world.run(0.3)
+
+    def hang_up(self, phone: Phone) -> None:
+        phone.do(phone.called_session().hangup)
+        self.world.run(0.5)
+
+    def playing(self) -> dict[int, object]:
+        """What is played to which stream."""
+        media = self.world.media
+        stopped = {command.play for command in media.asked(StopPlay)}
+        plays = [command for command in media.asked(Play) if command.play not in stopped]
+        return {command.stream: command.sources[0] for command in plays if command.stream in media.streams}
+
+    def joined(self) -> dict[int, int]:
+        return dict(self.world.media.bridges)
+
+    def is_as_it_was(self) -> bool:
+        together = {self.leg_ann: self.leg_ben, self.leg_ben: self.leg_ann}
+        return self.joined() == together and not self.playing() and not ended(self.ann) and not ended(self.ben)
+
+    def over(self, cause: int = 16) -> None:
+        [record] = self.world.assert_over()
+        assert record.cause == cause
+        for phone in self.phones.values():
+            assert not phone.ua.sessions
+
+
+def ended(phone: Phone) -> bool:
+    return any(isinstance(event, SessionEnded) for event in phone.events)
+
+
+@pytest.mark.parametrize("by", ["101", "102"])
+def test_either_side_sends_the_other_to_a_third(by: str) -> None:
+    office = Office()
+    transferor, stays = (office.ann, office.ben) if by == "101" else (office.ben, office.ann)
+    leg = office.leg_ben if by == "101" else office.leg_ann
+    office.transfer(by, "103")
+    assert office.joined() == {}
+    assert office.playing() == {leg: Music("default")}
+    assert not ended(transferor)
+    assert f"<sip:{stays.number}@" in next(value for name, value in office.cyd.invited().headers if name == "From")
+    office.cyd.ring()
+    office.world.run(0.2)
+    assert office.playing() == {leg: Tone("ringback")}
+    office.cyd.answer()
+    office.world.run(0.5)
+    assert office.playing() == {}
+    assert ended(transferor)
+    assert not ended(stays)
+    [third] = [each for each in office.world.legs() if each not in (office.leg_ann, office.leg_ben)]
+    assert office.joined() == {leg: third, third: leg}
+    assert not [event for phone in office.phones.values() for event in phone.events if isinstance(event, Offered)]
+    office.hang_up(office.cyd)
+    assert ended(stays)
+    office.over()
+    [contact] = office.world.node.contacts
+    assert [segment.kind for segment in contact.segments] == ["route", "ring", "talk", "ring", "talk"]
+    assert [leg.endpoint for leg in contact.legs] == ["101", "102", "103"]
+    assert contact.ended_by == "callee"
+
+
+@pytest.mark.parametrize("by", ["101", "102"])
+@pytest.mark.parametrize("number", ["103", "104", "999"])
+def test_whom_nobody_takes_is_back_with_who_sent_it(by: str, number: str) -> None:
+    """Busy, not registered, no such number."""
+    office = Office()
+    office.transfer(by, number)
+    if number == "103":
+        office.cyd.refuse(486)
+        office.world.run(0.5)
+    assert office.is_as_it_was()
+    assert office.world.runtime.counters["transfers failed"] == 1
+    office.transfer(by, "103")
+    office.cyd.answer()
+    office.world.run(0.5)
+    assert ended(office.phones[by])
+    office.hang_up(office.cyd)
+    office.over()
+
+
+def test_nobody_answers_in_time() -> None:
+    office = Office(extensions={"103": {"ring_timeout": 5}})
+    office.transfer("102", "103")
+    office.cyd.ring()
+    office.world.run(6)
+    assert office.is_as_it_was()
+    office.hang_up(office.ann)
+    office.over()
+
+
+@pytest.mark.parametrize("by", ["101", "102"])
+def test_the_transferor_hangs_up_at_once(by: str) -> None:
+    office = Office()
+    office.transfer(by, "103")
+    office.hang_up(office.phones[by])
+    stays, leg = (office.ben, office.leg_ben) if by == "101" else (office.ann, office.leg_ann)
+    assert not ended(stays)
+    office.cyd.answer()
+    office.world.run(0.5)
+    assert leg in office.joined()
+    assert office.playing() == {}
+    office.hang_up(stays)
+    office.over()
+
+
+def test_the_transferor_has_gone_and_nobody_answers() -> None:
+    office = Office()
+    office.transfer("102", "103")
+    office.hang_up(office.ben)
+    office.cyd.refuse(486)
+    office.world.run(0.5)
+    assert ended(office.ann)
+    office.over(17)
+
+
+@pytest.mark.parametrize("by", ["101", "102"])
+def test_who_waits_hangs_up(by: str) -> None:
+    office = Office()
+    office.transfer(by, "103")
+    office.cyd.ring()
+    office.hang_up(office.ben if by == "101" else office.ann)
+    assert ended(office.phones[by])
+    office.over()
+
+
+def test_what_is_refused() -> None:
+    office = Office()
+    [contact] = office.world.runtime.calls
+    transfer = office.world.runtime.transfer
+    with pytest.raises(TransferRefused, match="is the extension that transfers"):
+        transfer(contact, "102", "102", office.world.now)
+    with pytest.raises(TransferRefused, match="'105' is not one of the two"):
+        transfer(contact, "105", "103", office.world.now)
+    office.transfer("102", "103")
+    with pytest.raises(TransferRefused, match="nobody talks"):
+        transfer(contact, "102", "104", office.world.now)
+    office.hang_up(office.ann)
+    office.over()
+
+
+def test_a_trunk_may_not_transfer() -> None:
+    office = Office()
+    office.hang_up(office.ann)
+    gateway = office.world.gateway("192.0.2.60")
+    office.world.establish(gateway, office.cyd)
+    contact = next(each for each, active in office.world.runtime.calls.items() if active.call.contact.kind == "trunk")
+    with pytest.raises(TransferRefused, match="trunk south may not transfer"):
+        office.world.runtime.transfer(contact, "south", "102", office.world.now)
+    office.hang_up(office.cyd)
+    office.world.assert_over(2)
+
+
+def test_into_a_conference() -> None:
+    office = Office(routes=[{"to": "8001", "answer_and_conference": "sales"}])
+    office.transfer("102", "8001")
+    assert ended(office.ben)
+    assert not ended(office.ann)
+    assert office.world.runtime.audio.rooms.members("sales") == (office.leg_ann,)
+    office.hang_up(office.ann)
+    office.over()
+
+
+def test_a_third_with_another_codec() -> None:
+    """One that both have: it is offered to the one who stays, so that nothing need be decoded."""
+    office = Office()
+    office.transfer("102", "103")
+    office.cyd.answer(office.cyd.sdp((PCMU, EVENTS)))
+    office.world.run(0.2)
+    [offered] = [event for event in office.ann.events if isinstance(event, Offered)]
+    office.ann.do(offered.session.answer, office.ann.sdp((PCMU, EVENTS)))
+    office.world.run(0.5)
+    assert len(office.joined()) == 2
+    office.hang_up(office.ann)
+    office.over()
+
+
+def test_who_holds_and_transfers_meanwhile() -> None:
+    """As telephones do: hold, send on, and hang up."""
+    both = {"music_on_hold": "default"}
+    office = Office(extensions={"101": both, "102": both})
+    office.ben.do(office.ben.called_session().offer, office.ben.sdp(direction="sendonly"))
+    office.world.run(0.3)
+    assert office.playing() == {office.leg_ann: Music("default")}
+    office.transfer("102", "103")
+    assert office.playing() == {office.leg_ann: Music("default")}
+    office.cyd.refuse(486)
+    office.world.run(0.5)
+    # Back where it was: Ben still holds.
+    assert office.playing() == {office.leg_ann: Music("default")}
+    office.transfer("102", "103")
+    office.cyd.answer()
+    office.world.run(0.5)
+    assert office.playing() == {}
+    office.hang_up(office.ann)
+    office.over()

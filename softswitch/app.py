@@ -36,6 +36,7 @@ from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer
+from softswitch.features import DEFAULT, FeatureChange, FeatureRefused
 from softswitch.report import cdr_of, media_report, status_report
 from softswitch.settings.loader import SECRETS_FILE, ConfigError, load
 from softswitch.settings.models import Settings
@@ -93,6 +94,7 @@ class App:
         self._started_at = 0.0
         self._opened = AsyncExitStack()  # what is closed at the end, the last opened first
         self._bindings: list[BindingRecord] = []
+        self._features: list[FeatureChange] = []
         self._announced: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
 
@@ -107,8 +109,9 @@ class App:
             raise StartError(_one_line(error)) from error
         settings = self._settings
         now = self._loop.time()
-        restored = self._switch.start(settings, self._bindings, now)
+        restored = self._switch.start(settings, self._bindings, now, self._features)
         self._bindings = []
+        self._features = []
         self._driver.drain()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._stopping.set)
@@ -136,6 +139,7 @@ class App:
             "status": self._status,
             "reload": self._reload_command,
             "record": self._record_command,
+            "feature": self._feature_command,
             "transfer": self._transfer_command,
         }
         control = ControlServer(state / SOCKET_NAME, handlers)
@@ -144,6 +148,7 @@ class App:
         await self._store.start()
         opened.push_async_callback(self._store.close)
         self._bindings = await self._store.load_bindings()
+        self._features = await self._store.load_features()
         await self._start_media(state)
         opened.push_async_callback(self._driver.close)
         await self._driver.start()
@@ -186,6 +191,7 @@ class App:
             self._store.write_binding_change,
         )
         self._switch.fault = self._fault
+        self._switch.write_feature = self._store.write_feature
         resolver = DnsClient(self._loop.time, wiring.dns_settings(settings))
         self._driver = Driver(
             self._switch.stack, self._addresses, self._switch.pump, wiring.driver_settings(settings), resolver
@@ -323,6 +329,21 @@ class App:
         if isinstance(event, RecordingFailed):
             raise ControlRefused(f"call {contact} is not recorded: {event.why}")
         return event.path
+
+    def _feature_command(self, args: dict[str, Any]) -> Any:
+        extension, feature, value = args.get("extension"), args.get("feature"), args.get("value")
+        switch = self._switch
+        try:
+            if not isinstance(extension, str):
+                raise ControlRefused("expected 'extension'")
+            if feature is not None or value is not None:
+                if not isinstance(feature, str) or not isinstance(value, str):
+                    raise ControlRefused("expected 'feature' and 'value'")
+                switch.set_feature(extension, feature, None if value == DEFAULT else value)
+                log.info("feature set", extension=extension, feature=feature, value=value)
+            return switch.features.of(extension)
+        except FeatureRefused as refused:
+            raise ControlRefused(str(refused)) from refused
 
     def _reload_command(self, _args: dict[str, Any]) -> Any:
         try:

@@ -19,7 +19,8 @@ from sip.uri import unescape
 from softswitch.admission import Known
 from softswitch.call_limits import CallLimits
 from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous, privacy_asked
-from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget, conference_in
+from softswitch.dialplan.decision import Decision, ExtensionTarget, Ring, TrunkTarget, conference_in, uses_trunk
+from softswitch.features import Features
 from softswitch.hunt import BARRED, BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
 from softswitch.registrations import Registrations
 from softswitch.toll import TollGuard
@@ -27,6 +28,8 @@ from softswitch.trunks import Trunks
 from softswitch.vocabulary import Endpoint, Party, Payer, Setup
 
 ForwardKind = Literal["always", "busy", "no_answer", "unavailable"]
+NO_RING = Ring()
+RedirectRule = Literal["always", "internal", "never"]
 
 
 class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,12 @@ class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
     call_limit: int
     forwards: dict[str, str]
     """By kind of ending: always, busy, no_answer, unavailable."""
+    no_answer_after: float | None = None
+    """Seconds it rings before `no_answer` is followed; None: `ring_timeout`."""
+    do_not_disturb: bool = False
+    call_waiting: bool = True
+    obey_redirects: RedirectRule = "always"
+    """Whether a 302 of its phone is followed: to any number that it may dial, only where no trunk is called, never."""
     record: str = ""
     """"never", "always", "on-demand", "": it does not say."""
     music: str = ""
@@ -81,8 +90,10 @@ class DialAddress(msgspec.Struct, gc=False):
     to: str
     """Number in To, for extensions; trunks bring their own headers."""
     headers: tuple[tuple[str, str], ...] = ()
-    """Route of the contact's Path, or all identity headers of a trunk."""
+    """Route of the contact's Path and Alert-Info, or all identity headers of a trunk."""
     credentials: Credentials | None = None
+    cid_prefix: str = ""
+    """Put before the caller's name."""
 
 
 class Numbers(Protocol):
@@ -97,7 +108,17 @@ class Numbers(Protocol):
 class PhoneBook:
     """Answers what calls ask. See `softswitch.call.Directory`."""
 
-    __slots__ = ("_entries", "_identity", "_limits", "_max_forwards", "_numbers", "_registrations", "_toll", "_trunks")
+    __slots__ = (
+        "_entries",
+        "_features",
+        "_identity",
+        "_limits",
+        "_max_forwards",
+        "_numbers",
+        "_registrations",
+        "_toll",
+        "_trunks",
+    )
 
     def __init__(
         self,
@@ -107,6 +128,7 @@ class PhoneBook:
         trunks: Trunks,
         limits: CallLimits,
         toll: TollGuard,
+        features: Features,
         max_forwards: int = 70,
     ) -> None:
         self._entries = entries
@@ -115,6 +137,7 @@ class PhoneBook:
         self._trunks = trunks
         self._limits = limits
         self._toll = toll
+        self._features = features
         self._max_forwards = max_forwards
         self._identity = CallerIdentity(CallerRules())
 
@@ -134,13 +157,39 @@ class PhoneBook:
     ) -> Target:
         """The endpoints of a dial target, in groups; none where its owner or the payer has as many calls as it may."""
         if isinstance(target, ExtensionTarget):
-            return self._extension(target.number, contact, now)
+            return self._extension(target.number, target.ring or NO_RING, contact, now)
         return self._trunk(target, caller, payer, contact, now)
 
     def forward(self, extension: str, kind: str) -> str | None:
-        """Where an extension wants its calls that ended as `kind`, or None."""
+        """Where an extension wants its calls that ended as `kind`, or None. What was set at a phone comes first."""
         entry = self._entries.extensions.get(extension)
-        return entry.forwards.get(kind) if entry is not None else None
+        if entry is None:
+            return None
+        number = self._features.forward(extension, kind)
+        return entry.forwards.get(kind) if number is None else number or None
+
+    def do_not_disturb(self, extension: str) -> bool:
+        """Whether calls to an extension find it busy without ringing."""
+        wanted = self._features.flag(extension, "dnd")
+        if wanted is None:
+            entry = self._entries.extensions.get(extension)
+            return entry is not None and entry.do_not_disturb
+        return wanted
+
+    def call_waiting(self, extension: str) -> bool:
+        """Whether calls ring at an extension that is in a call already."""
+        wanted = self._features.flag(extension, "call_waiting")
+        if wanted is None:
+            entry = self._entries.extensions.get(extension)
+            return entry is None or entry.call_waiting
+        return wanted
+
+    def obeys_redirect(self, extension: str, number: str, caller: Party) -> bool:
+        """Whether a 302 of an extension's phone to `number` is followed, by the rule of its owner."""
+        entry = self._entries.extensions.get(extension)
+        if entry is None or entry.obey_redirects == "never":
+            return False
+        return entry.obey_redirects == "always" or not uses_trunk(self.route(entry.context, number, caller, ""))
 
     def context_of(self, extension: str) -> str:
         """The dialplan context an extension dials in; "" (where nothing matches) when it is gone."""
@@ -182,15 +231,19 @@ class PhoneBook:
         entry = self._entries.extensions.get(endpoint.name) if endpoint.kind == "extension" else None
         return entry.caller.name if entry is not None else ""
 
-    def _extension(self, number: str, contact: str, now: float) -> Target:
+    def _extension(self, number: str, ring: Ring, contact: str, now: float) -> Target:
         entry = self._entries.extensions.get(number)
         if entry is None:
             return Target(number, (), 1.0, NO_ROUTE)
+        if self.do_not_disturb(number):
+            return Target(number, (), entry.ring_timeout, BUSY)
         contacts = self._registrations.targets(number, now)
         if not contacts:
             return Target(number, (), entry.ring_timeout, UNAVAILABLE)
-        if not self._limits.has_room(f"extension:{number}", entry.call_limit, contact):
+        limit = entry.call_limit if self.call_waiting(number) and not ring.skip_busy else 1
+        if not self._limits.has_room(f"extension:{number}", limit, contact):
             return Target(number, (), entry.ring_timeout, BUSY)
+        alert = (("Alert-Info", ring.alert_info),) if ring.alert_info else ()
         endpoints = tuple(
             [
                 Endpoint(
@@ -203,13 +256,20 @@ class PhoneBook:
                         each.host,
                         each.nat if entry.nat == "auto" else entry.nat == "yes",
                         number,
-                        tuple([("Route", route) for route in each.route]),
+                        (*[("Route", route) for route in each.route], *alert),
+                        cid_prefix=ring.cid_prefix,
                     ),
                 )
                 for each in contacts
             ]
         )
-        return Target(number, (endpoints,), entry.ring_timeout, UNAVAILABLE)
+        return Target(number, (endpoints,), entry.ring_timeout, UNAVAILABLE, self._forward_after(entry))
+
+    def _forward_after(self, entry: ExtensionEntry) -> float | None:
+        if self.forward(entry.number, "no_answer") is None:
+            return None
+        after = self._features.no_answer_after(entry.number)
+        return entry.no_answer_after if after is None else after
 
     def _trunk(self, target: TrunkTarget, caller: Party, payer: Payer, contact: str, now: float) -> Target:
         name = target.trunk
@@ -268,6 +328,8 @@ class PhoneBook:
         """From, To, and what else says who calls: a trunk's own rules made them, phones get ours."""
         if not address.to:
             return list(address.headers)
+        if address.cid_prefix and not caller.withheld:
+            caller = Party(caller.number, f"{address.cid_prefix}{caller.name or caller.number}")
         host = f"[{local_host}]" if ":" in local_host else local_host
         return [*self._identity.write(caller, host), ("To", f"<sip:{address.to}@{host}>"), *address.headers]
 

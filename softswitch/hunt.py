@@ -5,10 +5,18 @@ A *dial* decision names targets, rung together (`parallel`) or one after another
 extension's contacts); the next group is tried when the whole group failed in a way that another gateway may cure.
 
     next_stage()     -> candidates to call; each is told back by called(candidate, leg). Only now are its targets looked
-                        up: who waits in a sequence is not in the call yet
+                        up: who waits in a sequence is not in the call yet. None, and stage_over(): the end
     failed(leg)      -> candidates to call instead; when stage_over(), go on with next_stage()
-    timed_out()      -> the legs to release, then as failed
+    timed_out()      -> the legs to release, then as failed; next_stage() in any case
     outcome()        -> what it amounts to when no stage is left
+
+Stages may overlap (`Hunt.in_steps`, `softswitch.hunt_steps`): then timed_out() leaves alone who is to ring on, and
+next_stage() may have nobody to call while others ring.
+
+Who answers has the call, unless a key is to be pressed first, so that no mailbox takes it:
+
+    answered(leg)    -> seconds to confirm; 0: it has the call. Others ring on, and the stages go on
+    key(leg, digit)  -> "confirmed": it has the call. "refused", and when the seconds are over: failed(leg)
 
 Pure: values in, values out. It holds no leg, only their ids.
 """
@@ -16,11 +24,13 @@ Pure: values in, values out. It holds no leg, only their ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from math import inf
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
 from softswitch.causes import Cause
+from softswitch.hunt_steps import Joining, Step
 from softswitch.vocabulary import Endpoint
 
 MAX_BRANCHES = 32
@@ -28,6 +38,10 @@ MAX_BRANCHES = 32
 
 MAX_LEGS_AT_ONCE = 64
 """Legs ringing at once for one contact: a bound on what one INVITE can set off."""
+
+
+CONFIRM_KEY = "1"
+REFUSE_KEY = "2"
 
 
 class Outcome(msgspec.Struct, gc=False, frozen=True):
@@ -49,7 +63,11 @@ class Target(msgspec.Struct, gc=False):
     ring_timeout: float
     """Seconds it rings where the dial decision does not say."""
     absent: Outcome
-    """What it counts as when there is nobody to ring: not registered, or as many calls as it may have."""
+    """What it counts as when there is nobody to ring: not registered, not to be disturbed, as many calls as it may
+    have."""
+    forward_after: float | None = None
+    """Seconds it rings where calls are forwarded that it does not answer; counts only where it is rung alone, since
+    whoever rings with others is not forwarded."""
 
 
 class Candidate(msgspec.Struct, gc=False):
@@ -108,9 +126,12 @@ def outcome_of(failure: Failure) -> Outcome:
 class _Branch:
     """One target: the groups not tried yet, and the legs of the group that rings."""
 
-    __slots__ = ("absent", "groups", "legs", "worst")
+    __slots__ = ("absent", "confirm", "confirming", "groups", "legs", "through", "worst")
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, through: int, confirm: float) -> None:
+        self.through = through
+        self.confirm = confirm
+        self.confirming: set[int] = set()  # of the legs, those that have answered
         self.groups = list(reversed(target.groups))
         self.absent = target.absent
         self.legs: dict[int, Endpoint] = {}
@@ -128,29 +149,56 @@ Dialled = TypeVar("Dialled")
 class Hunt(Generic[Dialled]):
     """One dial decision being carried out."""
 
-    __slots__ = ("_best", "_ringing", "_timeout", "_waiting", "timeout")
+    __slots__ = ("_alone", "_best", "_ringing", "_step", "_waiting", "timeout")
 
     def __init__(self, targets: Sequence[Dialled], in_sequence: bool, ring_timeout: float | None) -> None:
         chosen = targets[:MAX_BRANCHES]
         stages = [[target] for target in chosen] if in_sequence else [list(chosen)]
-        self._waiting: list[list[Dialled]] = list(reversed(stages))
-        self._timeout = ring_timeout
+        self._waiting: list[Step[Dialled]] = [
+            Step(tuple([Joining(target, number) for target in stage]), ring_timeout)
+            for number, stage in enumerate(stages)
+        ]
+        self._waiting.reverse()
+        self._alone = len(chosen) == 1
+        self._step = -1
         self._ringing: list[_Branch] = []
         self._best: Outcome | None = None
         self.timeout = 0.0
-        """Seconds that the stage begun last may ring."""
+        """Seconds that the stage begun last may ring. Without end where no stage is left, and a key is waited for."""
+
+    @classmethod
+    def in_steps(cls, steps: Sequence[Step[Dialled]]) -> Hunt[Dialled]:
+        """A hunt whose stages are these steps."""
+        hunt: Hunt[Dialled] = cls((), True, None)
+        hunt._waiting = list(reversed(steps))
+        hunt._alone = sum(len(step.joining) for step in steps) == 1
+        return hunt
 
     def next_stage(self, look_up: Callable[[Dialled], Target]) -> list[Candidate]:
-        """Begin the next stage; the endpoints to call now, empty when there is no further stage."""
+        """Begin the next stage; the endpoints to call now. Empty when there is no further stage, or (not stage_over())
+        when others of an earlier one ring on and nobody joins them."""
         while self._waiting:
-            self._conclude()
-            stage = [look_up(target) for target in self._waiting.pop()]
-            self._ringing = [_Branch(target) for target in stage]
-            self.timeout = self._timeout or max(target.ring_timeout for target in stage)
-            found = [each for n in range(len(stage)) for each in self._next_group(n)]
-            if found:
-                return found[:MAX_LEGS_AT_ONCE]
+            step = self._waiting.pop()
+            self._step += 1
+            if self.stage_over():
+                self._conclude()
+                self._ringing = []
+            first = len(self._ringing)
+            joining = step.joining[: max(0, MAX_BRANCHES - first)]
+            targets = [look_up(each.target) for each in joining]
+            for target, each in zip(targets, joining, strict=True):
+                self._ringing.append(_Branch(target, each.through, each.confirm))
+            self.timeout = step.lasts or max(map(self._ring_time, targets), default=0.0)
+            room = MAX_LEGS_AT_ONCE - len(self.legs())
+            found = [each for n in range(first, len(self._ringing)) for each in self._next_group(n)]
+            if found or not self.stage_over():
+                return found[: max(0, room)]
+        self.timeout = inf
         return []
+
+    def _ring_time(self, target: Target) -> float:
+        after = target.forward_after
+        return after if self._alone and after is not None else target.ring_timeout
 
     def _next_group(self, number: int) -> list[Candidate]:
         branch = self._ringing[number]
@@ -179,6 +227,7 @@ class Hunt(Generic[Dialled]):
             endpoint = branch.legs.pop(leg, None)
             if endpoint is None:
                 continue
+            branch.confirming.discard(leg)
             branch.note(outcome_of(failure))
             if branch.legs:
                 return []
@@ -202,14 +251,36 @@ class Hunt(Generic[Dialled]):
         return not any(branch.legs for branch in self._ringing)
 
     def timed_out(self) -> list[int]:
-        """The stage rang long enough: the legs to release, all of which count as not answering."""
-        legs = self.legs()
+        """The stage rang long enough: the legs to release, all of which count as not answering.
+
+        Not those that ring through into later stages, nor those that have answered and may still press a key.
+        """
+        legs = []
         for branch in self._ringing:
-            if branch.legs:
+            if branch.through > self._step:
+                continue
+            over = [leg for leg in branch.legs if leg not in branch.confirming]
+            if over:
                 branch.note(Outcome("no_answer", Cause.NO_ANSWER, 480))
-            branch.legs.clear()
+            for leg in over:
+                del branch.legs[leg]
             branch.groups.clear()
+            legs += over
         return legs
+
+    def answered(self, leg: int) -> float:
+        """A leg has answered: seconds in which it must press a key; 0: it has the call, which stop() then ends."""
+        for branch in self._ringing:
+            if leg in branch.legs and branch.confirm:
+                branch.confirming.add(leg)
+                return branch.confirm
+        return 0.0
+
+    def key(self, leg: int, digit: str) -> Literal["confirmed", "refused", ""]:
+        """A leg that has answered pressed a key; "" where it says nothing, and of a leg that need not press any."""
+        if not any(leg in branch.confirming for branch in self._ringing):
+            return ""
+        return "confirmed" if digit == CONFIRM_KEY else "refused" if digit == REFUSE_KEY else ""
 
     def stop(self) -> list[int]:
         """The hunt is off (answered, or the caller left): the legs that still rang."""

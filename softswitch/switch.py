@@ -32,6 +32,7 @@ from softswitch.call_limits import CallLimits
 from softswitch.contact import Contact
 from softswitch.dialplan.routing import Dialplan
 from softswitch.directory import PhoneBook
+from softswitch.features import FeatureChange, Features
 from softswitch.keepalive import KeepAlive
 from softswitch.qualify import Qualify
 from softswitch.registrations import ContactPlace, Registrations
@@ -77,6 +78,9 @@ class Switch:
         trunk_configs = wiring.trunk_configs(settings)
         self.trunks = Trunks(trunk_configs, ids)
         self.trunk_registrations = TrunkRegistrations(ids)
+        self.features = Features(settings.extensions.keys())
+        self.write_feature: Callable[[FeatureChange], None] = _forget
+        """Takes each change of what people set at their phones; they last as long as the switch where nobody does."""
         self.limits = CallLimits()
         self.toll = TollGuard(wiring.toll_settings(settings), self.stack.timers, self.security)
         self.book = PhoneBook(
@@ -86,6 +90,7 @@ class Switch:
             self.trunks,
             self.limits,
             self.toll,
+            self.features,
             settings.sip.max_forwards,
         )
         self.admission.configure(wiring.accounts(settings), trunk_configs)
@@ -119,8 +124,13 @@ class Switch:
 
     # ---- life ----------------------------------------------------------------------------------------
 
-    def start(self, settings: Settings, bindings: Iterable[BindingRecord], now: float) -> int:
-        """Take back the bindings of before a restart and begin to keep in touch; how many bindings still count."""
+    def start(
+        self, settings: Settings, bindings: Iterable[BindingRecord], now: float, features: Iterable[FeatureChange] = ()
+    ) -> int:
+        """Take back the bindings and features of before a restart and begin to keep in touch; how many bindings still
+        count."""
+        self.features.restore(features)
+        self._features_changed()
         restored = self.registrations.restore(bindings, now, self._wall())
         self.registrations.watch(self.contacts, now)
         self.keepalive.watch_gateways(now)
@@ -140,6 +150,8 @@ class Switch:
         self.admission.configure(wiring.accounts(settings), trunk_configs, wiring.admission_settings(settings))
         self.throttle.configure(wiring.throttle_settings(settings))
         self.toll.configure(wiring.toll_settings(settings), now)
+        self.features.configure(settings.extensions.keys())
+        self._features_changed()
         self.book.configure(entries, dialplan)
         self.runtime.settings = runtime_settings
         self.trunk_registrations.configure(registrations, now)
@@ -157,6 +169,19 @@ class Switch:
     def saying_goodbye(self) -> bool:
         """Whether a BYE or an un-REGISTER of ours still waits for its answer."""
         return bool(self.ua.sessions) or not self.trunk_registrations.stopped()
+
+    def set_feature(self, extension: str, feature: str, value: str | None) -> None:
+        """Set what an extension wants of its calls, or (None) let the settings count again. Raises FeatureRefused."""
+        if value is None:
+            self.features.clear(extension, feature)
+        else:
+            self.features.set(extension, feature, value)
+        self._features_changed()
+
+    def _features_changed(self) -> None:
+        for change in self.features.changes:
+            self.write_feature(change)
+        self.features.changes.clear()
 
     # ---- events up -----------------------------------------------------------------------------------
 
@@ -253,9 +278,13 @@ class Switch:
         self.ua.respond(event.transaction, self.admission.refuse_other(request, event.flow, now), now)
 
 
+def _forget(_change: FeatureChange) -> None:
+    """Nothing is written."""
+
+
 def _raise(_event: object, error: Exception) -> None:
     raise error
 
 
 def _dialplan(settings: Settings) -> Dialplan:
-    return Dialplan(settings.dialplan, settings.extensions.keys())
+    return Dialplan(settings.dialplan, settings.extensions.keys(), settings.ring_groups)

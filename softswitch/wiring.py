@@ -276,6 +276,9 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         reliable=_RELIABLE[extension.reliable_provisional],
         call_limit=extension.call_limit,
         forwards={kind: number for kind, number in forwards.items() if number is not None},
+        no_answer_after=forward.no_answer_after,
+        do_not_disturb=extension.do_not_disturb,
+        call_waiting=extension.call_waiting,
     )
 
 

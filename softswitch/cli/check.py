@@ -81,7 +81,7 @@ def _show_route(settings: Settings, route: str, caller: str, did: str) -> None:
     if context not in settings.dialplan:
         typer.echo(f"--route {route!r}: {unknown_name('context', context, list(settings.dialplan))}", err=True)
         raise typer.Exit(2)
-    dialplan = Dialplan(settings.dialplan, settings.extensions)
+    dialplan = Dialplan(settings.dialplan, settings.extensions, settings.ring_groups)
     for step in dialplan.explain(context, number, caller, did):
         mark = "->" if step.taken else "  "
         name = f"{step.context}: {step.route}: " if step.route else f"{step.context}: "

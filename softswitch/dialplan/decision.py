@@ -20,10 +20,23 @@ ROUTING_ERROR = 25  # exchange routing error: `goto` went round in circles
 INVALID_NUMBER = 28  # invalid number format (address incomplete)
 
 
+class Ring(msgspec.Struct, frozen=True, gc=False):
+    """How a ring group rings its extensions."""
+
+    skip_busy: bool = False
+    """Whoever is in a call counts as busy."""
+    cid_prefix: str = ""
+    """Put before the caller's name."""
+    alert_info: str = ""
+    """Alert-Info header; "" for none."""
+
+
 class ExtensionTarget(msgspec.Struct, frozen=True, gc=False):
     """Ring an extension: all its contacts at once."""
 
     number: str
+    ring: Ring | None = None
+    """As a member of a ring group."""
 
 
 class TrunkTarget(msgspec.Struct, frozen=True, gc=False):
@@ -87,6 +100,14 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
 
 
 Decision = Dial | Echo | Announce | Confer | Reject
+
+
+def uses_trunk(decision: Decision | None) -> bool:
+    """Whether a decision, or one of its fallbacks, may call through a trunk."""
+    if not isinstance(decision, Dial):
+        return False
+    following = (decision.on_busy, decision.on_no_answer, decision.on_unavailable)
+    return any(isinstance(target, TrunkTarget) for target in decision.targets) or any(map(uses_trunk, following))
 
 
 def conference_in(decision: Decision | None) -> str:

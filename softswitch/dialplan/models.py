@@ -18,6 +18,7 @@ MAX_FALLBACKS = 4  # depth of on_busy inside on_busy ... as written
 
 ACTIONS = (
     "dial",
+    "ring_group",
     "answer_and_echo",
     "answer_and_play",
     "answer_and_music",
@@ -73,7 +74,7 @@ class Replace(Section):
         return self
 
 
-def _read_target(value: Any) -> Any:
+def read_target(value: Any) -> Any:
     return {"extension": value} if isinstance(value, str) else value
 
 
@@ -96,7 +97,7 @@ class TargetModel(Section):
         return self
 
 
-TargetText = Annotated[TargetModel, BeforeValidator(_read_target, json_schema_input_type=TemplateText | TargetModel)]
+TargetText = Annotated[TargetModel, BeforeValidator(read_target, json_schema_input_type=TemplateText | TargetModel)]
 TargetList = Annotated[
     tuple[TargetText, ...],
     BeforeValidator(one_or_many, json_schema_input_type=TargetText | list[TargetText]),
@@ -172,7 +173,7 @@ GotoText = Annotated[GotoModel, BeforeValidator(_read_goto, json_schema_input_ty
 
 
 class Action(Section):
-    """What to do with a call: `dial`, one of `answer_and_...`, `reject` or `goto`."""
+    """What to do with a call: `dial`, `ring_group`, one of `answer_and_...`, `reject` or `goto`."""
 
     dial: TargetList | None = None
     """Extensions or trunks to call: one, or a list."""
@@ -192,6 +193,8 @@ class Action(Section):
     """With `dial`: classes of `barring` that everybody may call by this, such as `international`."""
     record: RecordRule | None = None
     """With `dial`: whether its calls are recorded: `never`, `always`, `on-demand`; absent, the ends of the call say."""
+    ring_group: Name | None = None
+    """Ring the members of that group of `ring_groups`, which says what follows, too."""
     answer_and_echo: bool = False
     """Answer and send the caller's own audio back (`true`)."""
     answer_and_play: SourceList | None = None

@@ -13,7 +13,8 @@ finds the routes that match; the lowest position among them is the answer, the s
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from random import random as draw
 from typing import Literal
 
 import msgspec
@@ -33,13 +34,16 @@ from softswitch.dialplan.decision import (
     Echo,
     ExtensionTarget,
     Reject,
+    Ring,
     Target,
     TrunkTarget,
 )
+from softswitch.dialplan.group_models import RingGroup
 from softswitch.dialplan.models import Action, Context, Route
 from softswitch.dialplan.patterns import MAX_NUMBER, Pattern, Template, read_pattern
+from softswitch.hunt_steps import shuffled
 
-MAX_GOTOS = 16  # in one decision, fallbacks included: more is a circle
+MAX_GOTOS = 16  # and ring groups, in one decision, fallbacks included: more is a circle
 
 Values = dict[str, str]
 
@@ -91,8 +95,8 @@ def _read_patterns(texts: tuple[str, ...] | None) -> tuple[Pattern, ...] | None:
 
 
 class _CompiledAction:
-    """What to do: a decision that is always the same (`fixed`), or a goto, sources, a conference or targets to be
-    filled in."""
+    """What to do: a decision that is always the same (`fixed`), or a goto, a ring group, sources, a conference or
+    targets to be filled in."""
 
     __slots__ = (
         "allow",
@@ -100,6 +104,7 @@ class _CompiledAction:
         "fallbacks",
         "fixed",
         "goto",
+        "group",
         "mode",
         "record",
         "ring_timeout",
@@ -115,6 +120,7 @@ class _CompiledAction:
         self.record = model.record or record
         self.fixed: Decision | None = None
         self.goto: tuple[str, Template] | None = None
+        self.group = model.ring_group or ""
         self.targets: tuple[tuple[str, Template], ...] = ()  # (trunk name or "", number)
         self.mode: Literal["parallel", "sequence"] = "parallel"
         self.ring_timeout = model.ring_timeout
@@ -134,7 +140,7 @@ class _CompiledAction:
             self.fixed = Reject(model.reject.q850, model.reject.status, route)
         elif model.goto is not None:
             self.goto = (model.goto.context, Template(model.goto.number))
-        elif not self.sources:
+        elif not self.sources and not self.group:
             assert model.dial is not None  # the model demands exactly one action
             self.targets = tuple(
                 (target.trunk or "", Template(target.extension or target.number or "{number}")) for target in model.dial
@@ -146,6 +152,27 @@ class _CompiledAction:
     def confers(self) -> bool:
         """Whether this, or what follows when nobody answers, leads into a conference."""
         return self.conference is not None or any(each is not None and each.confers for each in self.fallbacks)
+
+
+class _CompiledGroup:
+    """A ring group: a dial action, drawn by lot where there are `weights`, and how its extensions ring."""
+
+    __slots__ = ("action", "ring", "weights")
+
+    def __init__(self, name: str, model: RingGroup) -> None:
+        dial = Action.model_construct(
+            dial=model.members,
+            mode="parallel" if model.strategy == "simultaneous" else "sequence",
+            ring_timeout=model.ring_time,
+            record=model.record,
+            on_busy=model.on_busy,
+            on_no_answer=model.on_no_answer,
+            on_unavailable=model.on_unavailable,
+        )
+        self.action = _CompiledAction(dial, f"ring group {name}")
+        self.weights = [each.weight for each in model.members] if model.strategy == "weighted_random" else None
+        ring = Ring(model.skip_busy, model.cid_prefix, model.alert_info)
+        self.ring = None if ring == Ring() else ring
 
 
 class _Node:
@@ -237,10 +264,21 @@ class Dialplan:
     Contexts must be valid: patterns read, includes free of circles, as `settings.loader` makes sure.
     """
 
-    def __init__(self, contexts: Mapping[str, Context], extensions: Collection[str]) -> None:
+    def __init__(
+        self,
+        contexts: Mapping[str, Context],
+        extensions: Collection[str],
+        ring_groups: Mapping[str, RingGroup] | None = None,
+        random: Callable[[], float] = draw,
+    ) -> None:
+        """`random` gives numbers from 0 to below 1, for the order of ring groups."""
         self.contexts = {name: CompiledContext(name, model) for name, model in contexts.items()}
         self._extensions = frozenset(extensions)
-        self.conferences = any(route.action.confers for compiled in self.contexts.values() for route in compiled.routes)
+        self._groups = {name: _CompiledGroup(name, model) for name, model in (ring_groups or {}).items()}
+        self._random = random
+        actions = [route.action for compiled in self.contexts.values() for route in compiled.routes]
+        actions += [group.action for group in self._groups.values()]
+        self.conferences = any(action.confers for action in actions)
         """Whether any route leads into a conference."""
         for name, compiled in self.contexts.items():
             compiled.searched = tuple(self.contexts[other] for other in search_order(contexts, name))
@@ -282,12 +320,38 @@ class Dialplan:
             gotos[0] -= 1
             context, number = action.goto
             return self._route(context, number.expand(values), values["caller"], values["did"], gotos)
+        if action.group:
+            if not gotos[0]:
+                return Reject(ROUTING_ERROR, route=action.route)
+            gotos[0] -= 1
+            return self._ring(action, values, gotos)
         if action.sources:
             return Announce(tuple([_source(each, values) for each in action.sources]), action.route)
         if action.conference is not None:
             name = action.conference.expand(values)
             return Confer(name, action.route) if name else Reject(UNALLOCATED, route=action.route)
-        targets = self._targets(action, values)
+        return self._dial(action, action.targets, None, action.record, values, gotos)
+
+    def _ring(self, asked: _CompiledAction, values: Values, gotos: list[int]) -> Decision:
+        """What a ring group comes to, by the action that leads to it."""
+        group = self._groups.get(asked.group)
+        if group is None:
+            return Reject(UNALLOCATED, route=asked.route)
+        members = group.action.targets
+        if group.weights is not None:
+            members = tuple(shuffled(members, group.weights, self._random))
+        return self._dial(group.action, members, group.ring, group.action.record, values, gotos)
+
+    def _dial(
+        self,
+        action: _CompiledAction,
+        written: tuple[tuple[str, Template], ...],
+        ring: Ring | None,
+        record: str,
+        values: Values,
+        gotos: list[int],
+    ) -> Decision:
+        targets = self._targets(action, written, ring, values)
         busy, no_answer, unavailable = action.fallbacks
         if not targets:
             if unavailable is not None:
@@ -301,12 +365,14 @@ class Dialplan:
             None if no_answer is None else self._decide(no_answer, values, gotos),
             None if unavailable is None else self._decide(unavailable, values, gotos),
             action.route,
-            action.record,
+            record,
         )
 
-    def _targets(self, action: _CompiledAction, values: Values) -> tuple[Target, ...]:
+    def _targets(
+        self, action: _CompiledAction, written: tuple[tuple[str, Template], ...], ring: Ring | None, values: Values
+    ) -> tuple[Target, ...]:
         targets: list[Target] = []
-        for trunk, template in action.targets:
+        for trunk, template in written:
             number = template.expand(values)
             if trunk:
                 if template.constant is not None:
@@ -315,7 +381,7 @@ class Dialplan:
                 elif number:
                     targets.append(TrunkTarget(trunk, number, _hidden(values["dialled"], number), action.allow))
             elif number in self._extensions:
-                targets.append(ExtensionTarget(number))
+                targets.append(ExtensionTarget(number, ring))
         return tuple(targets)
 
     def explain(self, context: str, number: str, caller: str = "", did: str = "") -> Iterator[Step]:

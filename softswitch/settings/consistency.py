@@ -4,10 +4,10 @@ sections."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from softswitch.barring import Barring
-from softswitch.dialplan.models import Action, Context
+from softswitch.dialplan.models import Action
 from softswitch.dialplan.routing import Dialplan, shadowed
 from softswitch.settings.barring_models import INTERNATIONAL
 from softswitch.settings.models import Extension, Settings
@@ -32,7 +32,7 @@ def check_ports(settings: Settings, root: Mapping) -> list[Problem]:
 
 def warnings_of(settings: Settings, root: Mapping) -> Iterator[Problem]:
     """Unreachable routes, contexts that nothing leads to, forwards that end nowhere, numbers made foreign."""
-    dialplan = Dialplan(settings.dialplan, settings.extensions)
+    dialplan = Dialplan(settings.dialplan, settings.extensions, settings.ring_groups)
     yield from _unreachable_routes(settings, dialplan, root)
     yield from _unused_contexts(settings, root)
     yield from _dead_forwards(settings, dialplan, root)
@@ -58,15 +58,17 @@ def _unused_contexts(settings: Settings, root: Mapping) -> Iterator[Problem]:
     used = {extension.context for extension in settings.extensions.values()}
     used |= {trunk.context for trunk in settings.trunks.values() if trunk.context is not None}
     for context in settings.dialplan.values():
-        used |= set(context.include) | set(_gotos(context))
+        used |= set(context.include) | set(_gotos(context.routes))
+    for group in settings.ring_groups.values():
+        used |= set(_gotos([action for action in group.fallbacks if action is not None]))
     for name in settings.dialplan:
         if name not in used:
             mark, node = place(root, ("dialplan", name))
             yield Problem(mark, node.key, "never used: no extension, trunk, include or goto leads here")
 
 
-def _gotos(context: Context) -> Iterator[str]:
-    waiting: list[Action] = list(context.routes)
+def _gotos(actions: Iterable[Action]) -> Iterator[str]:
+    waiting = list(actions)
     while waiting:
         action = waiting.pop()
         if action.goto is not None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
+from softswitch.dialplan.group_models import RingGroup
 from softswitch.dialplan.models import Context
 from softswitch.settings.barring_models import Barring, ClassNames
 from softswitch.settings.fields import (
@@ -211,11 +212,33 @@ class Forward(Section):
     always: ExtensionNumber | None = None
     """Without ringing here."""
     busy: ExtensionNumber | None = None
-    """When all contacts are busy or `call_limit` is reached."""
+    """When all contacts are busy, `call_limit` is reached, or by `do_not_disturb` or `call_waiting`."""
     no_answer: ExtensionNumber | None = None
-    """When nobody answered within `ring_timeout`."""
+    """When nobody answered within `no_answer_after`, or `ring_timeout`."""
+    no_answer_after: Duration | None = Field(None, ge=1, le=600)
+    """How long calls to here alone ring while `no_answer` is set and the route has no `ring_timeout`; absent,
+    `ring_timeout`."""
     unavailable: ExtensionNumber | None = None
     """When no contact is registered or reachable."""
+
+
+class ClassOfService(Section):
+    """What extensions of this class have where they do not say it themselves; the keys are theirs."""
+
+    context: Name | None = None
+    """Dialplan context of their calls: the routes they may take."""
+    call_limit: int | None = Field(None, ge=0, le=10_000)
+    """Calls at once, both directions, of each of them; 0: no limit."""
+    call_waiting: bool | None = None
+    """Whether a call rings during another."""
+    record: RecordRule | None = None
+    """Whether their calls are recorded: `never`, `always`, `on-demand`."""
+    may_call: ClassNames | None = None
+    """Classes of `barring` that they may call through trunks: `international`, `premium`..."""
+    calls_per_minute: float | None = Field(None, ge=0, le=100_000)
+    """Calls a minute through trunks, of each of them; 0: no limit."""
+    minutes_per_day: float | None = Field(None, ge=0, le=1_000_000)
+    """Minutes through trunks in 24 hours, of each of them; 0: no limit."""
 
 
 class Extension(Section):
@@ -227,6 +250,9 @@ class Extension(Section):
     """Display name."""
     password: SecretStr | None = Field(None, min_length=4, max_length=128)
     """Digest password. Better in secrets.yaml, where the first start puts one for each extension without."""
+    class_: Name | None = Field(None, alias="class")
+    """Class of service, of `classes`: what it says counts where the extension itself says nothing, and comes before
+    `defaults`."""
     context: Name = "internal"
     """Dialplan context of calls from here: what this extension may dial."""
     codecs: CodecList | None = None
@@ -247,6 +273,10 @@ class Extension(Section):
     ring_timeout: Duration = Field(30.0, ge=1, le=600)
     """How long calls to here ring."""
     forward: Forward = Forward()
+    do_not_disturb: bool = False
+    """Calls to here find it busy, and do not ring."""
+    call_waiting: bool = True
+    """Whether a call rings here during another; `off`: it finds the extension busy."""
     caller_id: CallerId = CallerId()
     call_limit: int = Field(0, ge=0, le=10_000)
     """Calls at once, both directions; 0: no limit of its own."""
@@ -279,9 +309,13 @@ class Settings(Section):
     sip: SipSettings = SipSettings()
     media: MediaSettings = MediaSettings()
     barring: Barring = Barring()
+    classes: dict[Name, ClassOfService] = {}
+    """Classes of service by name; what they say is already in the extensions."""
     extensions: dict[str, Extension] = {}
     """By number."""
     trunks: dict[str, Trunk] = {}
+    """By name."""
+    ring_groups: dict[Name, RingGroup] = {}
     """By name."""
     dialplan: dict[str, Context] = {}
     """Contexts by name."""

@@ -21,7 +21,9 @@ _SECTIONS = {
     "context": "dialplan",
     "extension": "extensions",
     "trunk": "trunks",
+    "ring group": "ring_groups",
     "class": "barring",
+    "class of service": "classes",
     "class of hold music": "media",
 }
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
@@ -40,7 +42,9 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
 
     `unread`: sections of which something could not be read; a name that is not known may stand there.
     """
-    contexts, extensions, trunks = (_entries(root.get(name)) for name in ("dialplan", "extensions", "trunks"))
+    contexts, extensions, trunks, groups, services = (
+        _entries(root.get(name)) for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes")
+    )
     barring = root.get("barring")
     classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
     media = root.get("media")
@@ -50,6 +54,8 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         "context": list(contexts),
         "extension": list(extensions),
         "trunk": list(trunks),
+        "ring group": list(groups),
+        "class of service": list(services),
         "class": [*DEFAULT_CLASSES, *classes],
         "class of hold music": list(dict.fromkeys((DEFAULT_MUSIC, *music))),
     }
@@ -57,7 +63,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
     told: set[tuple[Mark | None, str]] = set()
     problems = []
-    for kind, name, node in _references(contexts, extensions, trunks):
+    for kind, name, node in _references(contexts, extensions, trunks, groups, services):
         what = (node.mark if isinstance(node, Scalar) else None, name)
         if name in sets[kind] or _SECTIONS[kind] in unread or what in told:
             continue
@@ -87,7 +93,11 @@ def _entries(node: Node | None) -> dict[str, Entry]:
 
 
 def _references(
-    contexts: dict[str, Entry], extensions: dict[str, Entry], trunks: dict[str, Entry]
+    contexts: dict[str, Entry],
+    extensions: dict[str, Entry],
+    trunks: dict[str, Entry],
+    groups: dict[str, Entry],
+    services: dict[str, Entry],
 ) -> Iterator[_Reference]:
     for entry in extensions.values():
         context = _entries(entry.node).get("context")
@@ -95,11 +105,14 @@ def _references(
             yield _Reference("context", DEFAULT_CONTEXT, entry.node)
         else:
             yield from _named("context", context.node)
-    for entry in trunks.values():
+        service = _entries(entry.node).get("class")
+        if service is not None:
+            yield from _named("class of service", service.node)
+    for entry in (*trunks.values(), *services.values()):
         context = _entries(entry.node).get("context")
         if context is not None:
             yield from _named("context", context.node)
-    for entry in (*extensions.values(), *trunks.values()):
+    for entry in (*extensions.values(), *trunks.values(), *services.values()):
         music = _entries(entry.node).get("music_on_hold")
         if music is not None:
             yield from _named("class of hold music", music.node)
@@ -114,6 +127,12 @@ def _references(
         if routes is not None and isinstance(routes.node, Sequence):
             for route in routes.node.items:
                 yield from _in_action(route)
+
+    for entry in groups.values():
+        members = _entries(entry.node).get("members")
+        if members is not None:
+            yield from _in_targets(members.node)
+        yield from _in_fallbacks(_entries(entry.node))
 
 
 def _named(kind: str, node: Node) -> Iterator[_Reference]:
@@ -139,6 +158,12 @@ def _in_action(node: Node) -> Iterator[_Reference]:
         yield from _named("class", action["allow"].node)
     if "answer_and_music" in action:
         yield from _named("class of hold music", action["answer_and_music"].node)
+    if "ring_group" in action:
+        yield from _named("ring group", action["ring_group"].node)
+    yield from _in_fallbacks(action)
+
+
+def _in_fallbacks(action: dict[str, Entry]) -> Iterator[_Reference]:
     for name in _FALLBACKS:
         if name in action:
             yield from _in_action(action[name].node)

@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from softswitch.settings.barring_models import Barring
 from softswitch.settings.fields import Section
 from softswitch.settings.media_models import MediaSettings
-from softswitch.settings.models import Extension, ServerSettings, Settings, SipSettings
+from softswitch.settings.models import ClassOfService, Extension, ServerSettings, Settings, SipSettings
 from softswitch.settings.trunk_models import Trunk
 
 SCHEMA_FILE = "schema/softswitch.json"  # below the configuration directory
@@ -58,10 +58,14 @@ class ConfigFile(Section):
     media: MediaSettings | None = None
     defaults: Defaults | None = None
     barring: Barring | None = None
+    classes: dict[str, ClassOfService | None] | None = None
+    """Classes of service by name."""
     extensions: dict[str, Extension | None] | None = None
     """By number, or by a range of numbers such as 101-110."""
     trunks: dict[str, Trunk | None] | None = None
     """By name."""
+    ring_groups: dict[str, Any] | None = Field(None)
+    """Ring groups by name."""
     dialplan: dict[str, Any] | None = Field(None)
     """Contexts by name."""
     secrets: Secrets | None = None
@@ -84,7 +88,8 @@ def json_schema() -> dict[str, Any]:
     schema = ConfigFile.model_json_schema(mode="validation", schema_generator=_Generator)
     whole = Settings.model_json_schema(mode="validation", schema_generator=_Generator)
     schema["$defs"] |= whole["$defs"]
-    schema["properties"]["dialplan"] = whole["properties"]["dialplan"]
+    for name in ("ring_groups", "dialplan"):
+        schema["properties"][name] = whole["properties"][name]
     for name, own in (("Extension", "number"), ("Trunk", "name")):
         # The number and the name are the keys themselves; and what `defaults` gives need not be written
         # again.

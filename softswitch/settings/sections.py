@@ -13,8 +13,31 @@ import re
 from softswitch.settings.validation import WANTED_MAPPING, instead, meant, unknown_key
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
 
-SECTIONS = ("server", "sip", "media", "barring", "extensions", "trunks", "dialplan", "defaults", "secrets")
+SECTIONS = (
+    "server",
+    "sip",
+    "media",
+    "barring",
+    "classes",
+    "extensions",
+    "trunks",
+    "ring_groups",
+    "dialplan",
+    "defaults",
+    "secrets",
+)
 MAX_EXTENSIONS = 20_000  # also the bound of what a single range may mean
+
+CLASS_KEYS = (
+    "context",
+    "call_limit",
+    "call_waiting",
+    "record",
+    "may_call",
+    "calls_per_minute",
+    "minutes_per_day",
+)
+"""What a class of service gives its extensions."""
 
 _RANGE = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
 _NUMBER_PLACEHOLDER = "{number}"
@@ -85,7 +108,7 @@ def fill_in(root: Mapping, problems: list[Problem], unread: set[str]) -> Mapping
         entry = sections["extensions"]
         base = _section(defaults.entries.get("extension"))
         told = len(problems)
-        extensions = _expand(_section(entry), base, problems)
+        extensions = _expand(_section(entry), base, _classes(sections.get("classes")), problems)
         if len(problems) > told:
             unread.add("extensions")
         _give_passwords(extensions, _section(secrets.entries.get("extensions")), problems)
@@ -144,7 +167,19 @@ def _overlay(*layers: Mapping) -> dict[str, Entry]:
     return entries
 
 
-def _expand(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[str, Entry]:
+def _classes(section: Entry | None) -> dict[str, Mapping]:
+    """Classes of service, with what is known in them; the model of the section tells what is not."""
+    return {
+        name: Mapping(
+            entry.mark,
+            entry.node.key,
+            {key: each for key, each in _section(entry).entries.items() if key in CLASS_KEYS},
+        )
+        for name, entry in _section(section).entries.items()
+    }
+
+
+def _expand(written: Mapping, base: Mapping, classes: dict[str, Mapping], problems: list[Problem]) -> dict[str, Entry]:
     """Extensions by number. A single number may repeat one of a range: what it says wins over the range."""
     ranges: dict[str, tuple[str, Entry]] = {}  # number -> the range it stands in
     singles: dict[str, Entry] = {}
@@ -165,12 +200,12 @@ def _expand(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[st
     expanded: dict[str, Entry] = {}
     for number, (_, entry) in ranges.items():
         if number not in singles:
-            expanded[number] = _extension(number, entry, base, _section(entry))
+            expanded[number] = _extension(number, entry, base, classes, _section(entry))
     for number, entry in singles.items():
         body = _body(number, entry, "number", problems)
         if body is not None:
             ranged = _section(ranges[number][1]) if number in ranges else _EMPTY
-            expanded[number] = _extension(number, entry, base, ranged, body)
+            expanded[number] = _extension(number, entry, base, classes, ranged, body)
     return expanded
 
 
@@ -187,8 +222,11 @@ def _numbers(key: str, entry: Entry, problems: list[Problem]) -> list[str] | Non
     return [str(number).zfill(len(match[1])) for number in range(low, high + 1)]
 
 
-def _extension(number: str, written: Entry, *layers: Mapping) -> Entry:
-    entries = {name: Entry(entry.mark, _numbered(entry.node, number)) for name, entry in _overlay(*layers).items()}
+def _extension(number: str, written: Entry, base: Mapping, classes: dict[str, Mapping], *layers: Mapping) -> Entry:
+    named = _overlay(base, *layers).get("class")
+    chosen = named.node.text if named is not None and isinstance(named.node, Scalar) else ""
+    layered = _overlay(base, classes.get(chosen, _EMPTY), *layers)
+    entries = {name: Entry(entry.mark, _numbered(entry.node, number)) for name, entry in layered.items()}
     mark, key = written.mark, written.node.key
     entries["number"] = Entry(mark, Scalar(mark, key, number))
     return Entry(mark, Mapping(mark, key, entries))

@@ -164,12 +164,18 @@ def _sources(settings: Settings) -> Iterator[_Written]:
     for name, context in settings.dialplan.items():
         for index, route in enumerate(context.routes):
             yield from _in_action(route, ("dialplan", name, "routes", index))
+    for name, group in settings.ring_groups.items():
+        yield from _in_fallbacks(group.fallbacks, ("ring_groups", name))
 
 
 def _in_action(action: Action, path: _Path) -> Iterator[_Written]:
     sources = action.answer_and_play or ()
     for index, source in enumerate(sources):
         yield _Written((*path, "answer_and_play", index), source, sources[:index])
-    for key, fallback in zip(_FALLBACKS, action.fallbacks, strict=True):
+    yield from _in_fallbacks(action.fallbacks, path)
+
+
+def _in_fallbacks(fallbacks: tuple[Action | None, ...], path: _Path) -> Iterator[_Written]:
+    for key, fallback in zip(_FALLBACKS, fallbacks, strict=True):
         if fallback is not None:
             yield from _in_action(fallback, (*path, key))

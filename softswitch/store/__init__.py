@@ -1,8 +1,8 @@
-"""The store: call detail records and bindings in SQLite or PostgreSQL, written off the call
-path."""
+"""The store: call detail records, bindings and features in SQLite or PostgreSQL, written off the
+call path."""
 
 from softswitch.store.database import StoreError
-from softswitch.store.records import BindingRecord, CdrFilter, CdrRecord, LegRecord, Quality
+from softswitch.store.records import BindingRecord, CdrFilter, CdrRecord, FeatureChange, LegRecord, Quality
 from softswitch.store.store import Store
 
-__all__ = ["BindingRecord", "CdrFilter", "CdrRecord", "LegRecord", "Quality", "Store", "StoreError"]
+__all__ = ["BindingRecord", "CdrFilter", "CdrRecord", "FeatureChange", "LegRecord", "Quality", "Store", "StoreError"]

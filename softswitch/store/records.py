@@ -1,4 +1,5 @@
-"""What is stored: call detail records, and the registrar's bindings (`sip.binding.BindingRecord`).
+"""What is stored: call detail records, the registrar's bindings (`sip.binding.BindingRecord`), and what people set at
+their phones (`softswitch.features.FeatureChange`).
 
 Times are Unix seconds, None where it never happened. Text may come from strangers: it is made printable and cut when it
 is written down (`softswitch.store.rows`).
@@ -10,6 +11,7 @@ import msgspec
 
 from sip.binding import BindingChange as BindingChange
 from sip.binding import BindingRecord as BindingRecord
+from softswitch.features import FeatureChange as FeatureChange
 
 
 class Quality(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,7 @@ from unicodedata import category
 
 import msgspec
 
-from softswitch.store.records import BindingRecord, CdrRecord, LegRecord, Quality
+from softswitch.store.records import BindingRecord, CdrRecord, FeatureChange, LegRecord, Quality
 from softswitch.store.schema import CDR, CDR_LEG, ID, NAME, NUMBER, PATH, WORD
 
 Row = tuple[Any, ...]
@@ -181,3 +181,8 @@ def read_binding(row: Sequence[Any]) -> BindingRecord:
     values = list(row)
     values[12] = _decode_path(values[12])
     return BindingRecord(*values)
+
+
+def read_feature(row: Sequence[Any]) -> FeatureChange:
+    """What a row says. Rows are made of a feature's key and value as they are: the switch has checked them."""
+    return FeatureChange(*row)

@@ -107,3 +107,12 @@ BINDING = Table(
     Column("user_agent", String(1024), nullable=False),
     sqlite_with_rowid=False,
 )
+
+FEATURE = Table(
+    "extension_feature",
+    METADATA,
+    Column("extension", String(NUMBER), primary_key=True),
+    Column("feature", String(WORD), primary_key=True),
+    Column("value", String(NUMBER), nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -16,32 +16,45 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import Delete, Insert
 
 from softswitch.store.rows import CDR_COLUMNS, LEG_COLUMNS
-from softswitch.store.schema import BINDING, CDR, CDR_LEG
+from softswitch.store.schema import BINDING, CDR, CDR_LEG, FEATURE
 
 
 class Statements(NamedTuple):
-    """`cdr` and `leg` leave alone what is there, so that a record written again is stored once; `binding` replaces."""
+    """`cdr` and `leg` leave alone what is there, so that a record written again is stored once; `binding` and
+    `feature` replace, `forget` and `unset` take them out."""
 
     cdr: str
     leg: str
     binding: str
     forget: str
+    feature: str
+    unset: str
 
 
 def statements(dialect: Dialect) -> Statements:
     """Everything the writer says, for SQLite or PostgreSQL."""
-    names = [column.name for column in BINDING.columns]
-    insert = _insert(BINDING, names, dialect)
-    rest = {column.name: insert.excluded[column.name] for column in BINDING.columns if not column.primary_key}
-    replace = insert.on_conflict_do_update(index_elements=list(BINDING.primary_key), set_=rest)
-    keys = [column.name for column in BINDING.primary_key]
-    forget = BINDING.delete().where(*[BINDING.c[key] == bindparam(key) for key in keys])
     return Statements(
         _text(_insert(CDR, CDR_COLUMNS, dialect).on_conflict_do_nothing(), CDR_COLUMNS, dialect),
         _text(_insert(CDR_LEG, LEG_COLUMNS, dialect).on_conflict_do_nothing(), LEG_COLUMNS, dialect),
-        _text(replace, names, dialect),
-        _text(forget, keys, dialect),
+        _replace(BINDING, dialect),
+        _remove(BINDING, dialect),
+        _replace(FEATURE, dialect),
+        _remove(FEATURE, dialect),
     )
+
+
+def _replace(table: Table, dialect: Dialect) -> str:
+    """A row, in the place of the one with its key."""
+    names = [column.name for column in table.columns]
+    insert = _insert(table, names, dialect)
+    rest = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
+    return _text(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=rest), names, dialect)
+
+
+def _remove(table: Table, dialect: Dialect) -> str:
+    """The row of a key."""
+    keys = [column.name for column in table.primary_key]
+    return _text(table.delete().where(*[table.c[key] == bindparam(key) for key in keys]), keys, dialect)
 
 
 def _insert(table: Table, names: Sequence[str], dialect: Dialect) -> sqlite.Insert | postgresql.Insert:

@@ -1,6 +1,6 @@
 """The store: records are handed over in passing and written in groups by one task, off the call path.
 
-    write_cdr, write_binding ---> Pending ---every GROUP_SECONDS or GROUP_RECORDS---> one transaction
+    write_cdr, write_binding, write_feature ---> Pending ---every GROUP_SECONDS or GROUP_RECORDS---> one transaction
 
 What a crash may take: whatever was handed over in the last GROUP_SECONDS plus the time of one commit (a few ms), and
 what is spooled while the database is away. A transaction is taken whole or not at all, and a record that is written
@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, Select, or_, select, tuple_
+from sqlalchemy import Row, Select, Table, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sip.binding import BindingStored
 from softswitch.store.database import FAULTY, UNAVAILABLE, StoreError, is_faulty, open_engine, reason, shown
 from softswitch.store.migrate import upgrade
 from softswitch.store.pending import Group, Pending
-from softswitch.store.records import BindingChange, BindingRecord, CdrFilter, CdrRecord
+from softswitch.store.records import BindingChange, BindingRecord, CdrFilter, CdrRecord, FeatureChange
 from softswitch.store.rows import Row as ValueRow
-from softswitch.store.rows import binding_row, cdr_row, leg_rows, read_binding, read_cdr
-from softswitch.store.schema import BINDING, CDR, CDR_LEG
+from softswitch.store.rows import binding_row, cdr_row, leg_rows, read_binding, read_cdr, read_feature
+from softswitch.store.schema import BINDING, CDR, CDR_LEG, FEATURE
 from softswitch.store.statements import statements
 
 log = structlog.get_logger("softswitch.store")
@@ -47,7 +47,7 @@ PAGE = 500
 
 
 class Store:
-    """CDRs and bindings of one database. All methods belong to one event loop."""
+    """CDRs, bindings and features of one database. All methods belong to one event loop."""
 
     def __init__(self, url: str, pending: Pending | None = None) -> None:
         """Raises `StoreError` for a URL that can't be used. Nothing is opened before start()."""
@@ -56,6 +56,8 @@ class Store:
             "cdr_refused": 0,
             "binding_written": 0,
             "binding_refused": 0,
+            "feature_written": 0,
+            "feature_refused": 0,
             "groups": 0,
             "failures": 0,
         }
@@ -127,11 +129,16 @@ class Store:
         else:
             self.forget_binding(change.aor, change.contact)
 
+    def write_feature(self, change: FeatureChange) -> None:
+        """Follow what people set at their phones."""
+        self._pending.add_feature((change.extension, change.feature), change.value)
+        self._told()
+
     # Look
 
     @property
     def waiting(self) -> int:
-        """Records and bindings handed over and not yet written."""
+        """Records, bindings and features handed over and not yet written."""
         return len(self._pending)
 
     def status(self) -> dict[str, int]:
@@ -141,6 +148,7 @@ class Store:
             **self.counters,
             "cdr_lost": pending.lost_cdrs,
             "binding_lost": pending.lost_bindings,
+            "feature_lost": pending.lost_features,
             "cdr_spooled": pending.spooled,
             "waiting": len(pending),
         }
@@ -149,12 +157,18 @@ class Store:
 
     async def load_bindings(self) -> list[BindingRecord]:
         """Every binding stored, also those that have run out meanwhile. Raises `StoreError`."""
+        return [read_binding(row) for row in await self._all(BINDING)]
+
+    async def load_features(self) -> list[FeatureChange]:
+        """Every feature stored. Raises `StoreError`."""
+        return [read_feature(row) for row in await self._all(FEATURE)]
+
+    async def _all(self, table: Table) -> Sequence[Row[tuple[Any, ...]]]:
         try:
             async with self._engine.connect() as connection:
-                rows = (await connection.execute(select(BINDING))).all()
+                return (await connection.execute(select(table))).all()
         except UNAVAILABLE as error:
             raise self._unreadable(error) from None
-        return [read_binding(row) for row in rows]
 
     async def cdrs(self, wanted: CdrFilter | None = None, limit: int | None = None) -> list[CdrRecord]:
         """Records with their legs, the latest first. Raises `StoreError`."""
@@ -254,6 +268,10 @@ class Store:
             if not await self._accepted(Group([], {key: group.bindings[key]}), "binding refused"):
                 self.counters["binding_refused"] += 1
             del group.bindings[key]
+        for key in list(group.features):
+            if not await self._accepted(Group([], {}, {key: group.features[key]}), "feature refused"):
+                self.counters["feature_refused"] += 1
+            del group.features[key]
 
     async def _accepted(self, single: Group, otherwise: str) -> bool:
         try:
@@ -275,12 +293,16 @@ class Store:
                 gone.append(key)
             else:
                 kept.append(binding_row(record))
+        features: list[ValueRow] = [(*key, value) for key, value in group.features.items() if value is not None]
+        unset: list[ValueRow] = [key for key, value in group.features.items() if value is None]
         async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
             for statement, rows in (
                 (self._sql.cdr, cdrs),
                 (self._sql.leg, legs),
                 (self._sql.binding, kept),
                 (self._sql.forget, gone),
+                (self._sql.feature, features),
+                (self._sql.unset, unset),
             ):
                 if rows:
                     await connection.exec_driver_sql(statement, rows)
@@ -288,6 +310,7 @@ class Store:
         counters["groups"] += 1
         counters["cdr_written"] += len(cdrs)
         counters["binding_written"] += len(group.bindings)
+        counters["feature_written"] += len(group.features)
 
 
 def _tell_death(writer: asyncio.Task[None]) -> None:

@@ -19,6 +19,8 @@ from harness.sipp import Sipp
 from harness.switch import COMMAND, FOR_SIPP, ROOT, Switch
 from harness.waiting import wait_for
 
+from softswitch.control import ControlRefused
+
 pytestmark = pytest.mark.interop
 
 LOW, HIGH = Tone(440.0, -12.0), Tone(1000.0, -18.0)
@@ -74,6 +76,24 @@ def test_bindings_survive_a_restart(tmp_path: Path, end: str) -> None:
             call_extension(switch, tmp_path, "101").finish()
             phone.sign_off()
         wait_for(lambda: not switch.status().registrations, "un-registered by the phone")
+
+
+def test_features_are_set_while_it_runs_and_survive_a_restart(tmp_path: Path) -> None:
+    switch = Switch(tmp_path, trunks=[CALLERS])
+    with switch:
+        for feature, value in (("dnd", "on"), ("forward_busy", "102"), ("call_waiting", "off")):
+            switch.ask("feature", extension="101", feature=feature, value=value)
+        assert switch.ask("feature", extension="101", feature="call_waiting", value="default") == {
+            "dnd": "on",
+            "forward_busy": "102",
+        }
+        with pytest.raises(ControlRefused, match="101 can't be forwarded to itself"):
+            switch.ask("feature", extension="101", feature="forward_busy", value="101")
+        with pytest.raises(ControlRefused, match="expected 'feature' and 'value'"):
+            switch.ask("feature", extension="101", feature="dnd")
+        switch.stop()
+        switch.start()
+        assert switch.ask("feature", extension="101") == {"dnd": "on", "forward_busy": "102"}
 
 
 def bindings_written(switch: Switch) -> int:

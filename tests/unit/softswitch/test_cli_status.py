@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from media.engine import MediaEngine
-from softswitch.cli import record, reload, status
+from softswitch.cli import feature, record, reload, status
 from softswitch.cli.counters import AUDIO, SIGN_IN
 from softswitch.cli.printable import printable
 from softswitch.cli.running import control_socket
@@ -42,6 +42,7 @@ app = typer.Typer()
 status.register(app)
 reload.register(app)
 record.register(app)
+feature.register(app)
 
 REPORT = StatusReport(
     version="0.1.0",
@@ -367,3 +368,35 @@ def test_record_says_why_it_was_refused(tmp_path: Path) -> None:
 def test_record_takes_four_words(tmp_path: Path) -> None:
     config = configure(tmp_path / "config")
     assert CliRunner().invoke(app, ["record", "erase", "c1", "--config", str(config)]).exit_code == 2
+
+
+# ---- softswitch feature
+
+
+def test_feature_sets_and_shows(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    asked: list[dict[str, Any]] = []
+
+    def handler(args: dict[str, Any]) -> Any:
+        asked.append(args)
+        return {"forward_busy": "102", "dnd": "on"} if args["extension"] == "101" else {}
+
+    with switch(config, feature=handler):
+        done = CliRunner().invoke(app, ["feature", "101", "dnd", "on", "--config", str(config)])
+        shown = CliRunner().invoke(app, ["feature", "102", "--config", str(config)])
+        half = CliRunner().invoke(app, ["feature", "101", "dnd", "--config", str(config)])
+    assert asked == [{"extension": "101", "feature": "dnd", "value": "on"}, {"extension": "102"}]
+    assert (done.exit_code, done.stdout) == (0, "dnd on\nforward_busy 102\n")
+    assert (shown.exit_code, shown.stdout) == (0, "102: nothing set, the configuration counts\n")
+    assert half.exit_code == 2
+
+
+def test_feature_says_why_it_was_refused(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+
+    def handler(_args: dict[str, Any]) -> Any:
+        raise ControlRefused("there is no extension '199'")
+
+    with switch(config, feature=handler):
+        refused = CliRunner().invoke(app, ["feature", "199", "dnd", "on", "--config", str(config)])
+    assert (refused.exit_code, refused.stderr) == (1, "there is no extension '199'\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sip.effects import Flow
@@ -90,3 +91,29 @@ def test_a_forward_is_looked_up_by_kind_and_context_by_owner() -> None:
     assert book.forward("102", "always") is None
     assert book.forward("999", "busy") is None
     assert (book.context_of("102"), book.context_of("999")) == ("internal", "")
+
+
+@pytest.mark.parametrize(
+    ("rule", "number", "obeyed"),
+    [
+        ("always", "103", True),
+        ("always", "00900", True),
+        ("internal", "103", True),
+        ("internal", "*43", True),
+        ("internal", "00900", False),
+        ("internal", "55", False),
+        ("never", "103", False),
+    ],
+)
+def test_whether_a_302_is_followed_is_its_owners_rule(rule: str, number: str, obeyed: bool) -> None:
+    # 55 is an extension, but a trunk is its fallback.
+    route = {"to": "55", "dial": "103", "on_busy": {"dial": "103", "on_unavailable": {"dial": {"trunk": "north"}}}}
+    book = World(settings(routes=[route])).switch.book
+    entries = book._entries
+    ruled = msgspec.structs.replace(entries.extensions["102"], obey_redirects=rule)
+    book.configure(
+        msgspec.structs.replace(entries, extensions={**entries.extensions, "102": ruled}),
+        book._numbers,
+    )
+    assert book.obeys_redirect("102", number, ANN) is obeyed
+    assert not book.obeys_redirect("999", number, ANN)

@@ -287,3 +287,31 @@ def test_a_thousand_extensions_load_within_a_second_of_cpu(tmp_path: Path) -> No
     assert time.process_time() - start < 1.0
     assert len(settings.extensions) == 1000
     assert settings.extensions["1999"].password is not None
+
+
+def test_a_class_of_service_stands_between_defaults_and_what_the_extension_says(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "classes:\n"
+        "  office: {call_limit: 4, may_call: international, record: never}\n"
+        "  lobby: {call_limit: 1, call_waiting: off, context: guests}\n"
+        "  none: {}\n"
+        "defaults: {extension: {call_limit: 9, minutes_per_day: 60, class: office}}\n"
+        "extensions:\n"
+        "  100-102: {record: always}\n"
+        "  '101': {call_limit: 2}\n"
+        "  '102': {class: lobby}\n"
+        "  '103': {class: none}\n"
+        "dialplan: {internal: {routes: []}, guests: {routes: []}}\n"
+    )
+    found = load(tmp_path).settings.extensions
+    said = {
+        number: (each.class_, each.call_limit, each.record, each.may_call, each.minutes_per_day, each.call_waiting)
+        for number, each in found.items()
+    }
+    assert said == {
+        "100": ("office", 4, "always", ("international",), 60.0, True),
+        "101": ("office", 2, "always", ("international",), 60.0, True),
+        "102": ("lobby", 1, "always", (), 60.0, False),
+        "103": ("none", 9, None, (), 60.0, True),
+    }
+    assert found["102"].context == "guests"

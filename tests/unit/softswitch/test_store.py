@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 import softswitch.store.store as store_module
 from sip.binding import BindingRemoved, BindingStored
-from softswitch.store import BindingRecord, CdrFilter, CdrRecord, LegRecord, Quality, Store, StoreError
+from softswitch.store import BindingRecord, CdrFilter, CdrRecord, FeatureChange, LegRecord, Quality, Store, StoreError
 from softswitch.store.database import reason
 from softswitch.store.migrate import MIGRATIONS, upgrade
 from softswitch.store.pending import Group, Pending
@@ -611,3 +611,54 @@ def test_bindings_come_in_groups_too() -> None:
     for n in range(5):
         pending.add_binding(("aor", f"sip:{n}"), None)
     assert [len(pending.take(2).bindings) for _ in range(4)] == [2, 2, 1, 0]
+
+
+# --- what people set at their phones ------------------------------------------------------------------------
+
+
+async def test_a_feature_is_replaced_and_taken_out(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    for change in (
+        FeatureChange("101", "dnd", "on"),
+        FeatureChange("101", "forward_busy", "102"),
+        FeatureChange("102", "dnd", "on"),
+    ):
+        store.write_feature(change)
+    await written(store)
+    store.write_feature(FeatureChange("101", "forward_busy", "off"))
+    store.write_feature(FeatureChange("102", "dnd", None))
+    store.write_feature(FeatureChange("103", "dnd", None))  # nothing of it is stored
+    await store.close()
+    again = Store(url)
+    await again.start()
+    stored = await again.load_features()
+    await again.close()
+    assert sorted(stored, key=str) == [
+        FeatureChange("101", "dnd", "on"),
+        FeatureChange("101", "forward_busy", "off"),
+    ]
+    assert store.status()["feature_written"] == 6
+
+
+async def test_a_faulty_feature_does_not_keep_others_from_being_written(url: str) -> None:
+    store = Store(url)
+    await store.start()
+    store.write_feature(FeatureChange("101", "dnd", "\ud800"))
+    store.write_feature(FeatureChange("102", "dnd", "on"))
+    await written(store)
+    assert await store.load_features() == [FeatureChange("102", "dnd", "on")]
+    assert store.status()["feature_refused"] == 1
+    await store.close()
+
+
+def test_features_wait_in_bounds_and_the_newest_word_counts() -> None:
+    pending = Pending(max_features=2)
+    for n in range(3):
+        pending.add_feature((str(n), "dnd"), "on")
+    assert (len(pending), pending.lost_features) == (2, 1)
+    group = pending.take(1)
+    assert group.features == {("0", "dnd"): "on"}
+    pending.add_feature(("0", "dnd"), None)
+    pending.put_back(group)
+    assert pending.take(5).features == {("0", "dnd"): None, ("1", "dnd"): "on"}

@@ -8,8 +8,8 @@ from sip.ua_events import SessionFailed
 from tests.virtual.network import World, settings
 
 OWN = {
-    "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "User-Agent", "Allow", "Supported",
-    "Content-Type", "Content-Length", "Session-Expires",
+    "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "User-Agent", "Allow", "Allow-Events",
+    "Supported", "Content-Type", "Content-Length", "Session-Expires",
 }  # fmt: skip
 SECRETS = (
     ("Authorization", 'Digest username="other", realm="elsewhere", nonce="n", uri="sip:x", response="r"'),

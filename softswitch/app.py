@@ -38,6 +38,7 @@ from softswitch.contact import Contact
 from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer
 from softswitch.features import DEFAULT, FeatureChange, FeatureRefused
 from softswitch.report import cdr_of, media_report, status_report
+from softswitch.runtime import NoSuchCall
 from softswitch.settings.loader import SECRETS_FILE, ConfigError, load
 from softswitch.settings.models import Settings
 from softswitch.settings.secrets import ensure_secrets
@@ -292,7 +293,7 @@ class App:
         runtime = self._switch.runtime
         try:
             contact, begun = runtime.record(call, action, self._loop.time())
-        except RecordingRefused as refused:
+        except (RecordingRefused, NoSuchCall) as refused:
             raise ControlRefused(str(refused)) from refused
         if not begun:
             self._driver.drain()
@@ -305,7 +306,7 @@ class App:
             raise ControlRefused("expected 'call', 'by' and 'number'")
         try:
             contact = self._switch.runtime.transfer(call, by, number[:MAX_NUMBER], self._loop.time())
-        except (TransferRefused, RecordingRefused) as refused:
+        except (TransferRefused, NoSuchCall) as refused:
             raise ControlRefused(str(refused)) from refused
         self._driver.drain()
         return {"contact": contact}

@@ -46,7 +46,7 @@ from softswitch.call_digits import DigitPath
 from softswitch.call_directory import Directory
 from softswitch.call_media import ALONE, MEND_AFTER, MEND_TIMER, MOVE_TIMER, OutLeg, State, codec_name, own_media
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
-from softswitch.call_transfer import TransferRefused, TransferringCall
+from softswitch.call_transfer import TransferringCall
 from softswitch.causes import Cause, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import Announce, Confer, Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
@@ -69,7 +69,6 @@ from softswitch.vocabulary import (
     Offer,
     OfferWithdrawn,
     Originate,
-    Party,
     Payer,
     Progress,
     Progressed,
@@ -96,20 +95,14 @@ class Call(TransferringCall):
 
     __slots__ = (
         "_a_answered",
-        "_caller",
-        "_caller_leg",
         "_digits",
-        "_directory",
         "_diversions",
         "_hunt",
         "_new_leg",
-        "_payer",
         "_plan",
         "_recorder",
         "_refit",
-        "_ringing",
         "_sole_target",
-        "setup",
     )
 
     def __init__(
@@ -127,7 +120,7 @@ class Call(TransferringCall):
         self._directory = directory
         self._payer = Payer(setup.kind, setup.endpoint)
         self._a_endpoint = Endpoint(setup.kind, setup.endpoint, policy, None, setup.caller.number)
-        self._caller = setup.caller  # who calls, as those are shown who are called
+        self._caller = setup.caller
         self._caller_leg = leg
         self._transfer = None
         self._waiting_play = 0
@@ -137,7 +130,7 @@ class Call(TransferringCall):
         self._plan: Dial | None = None
         self._sole_target = ""
         self._diversions = 0
-        self._ringing = 0  # the provisional status A was told last
+        self._ringing = 0
         self._a_codecs = None
         self._play = 0
         self._heard = self._heard_at = 0.0
@@ -182,6 +175,8 @@ class Call(TransferringCall):
                 self._redirected(event, now)
             case Released():
                 self._released(event, now)
+            case MediaSilent(leg=leg) if self._transfer is not None and leg == self._transfer.transferor:
+                self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")  # the one who stays waits all the same
             case MediaSilent():
                 self._end_all(Cause.TIMER_EXPIRED, now, by="media", text="RTP timeout")
             case MediaFailed():
@@ -213,41 +208,6 @@ class Call(TransferringCall):
             raise RecordingRefused("nobody talks to another in this call")
         self._effects += self._recorder.command(action, *self._recorded())
         return self._take()
-
-    def transfer(self, leg: int, number: str, now: float) -> list[AnyEffect]:
-        """One of the two who talk sends the other one to a number, with its own rights. `TransferTold` follows. Raises
-        `TransferRefused`."""
-        if self.state is not State.TALKING or leg not in (self.a, self.b):
-            raise TransferRefused("nobody talks to another in this call", 481)
-        if self._moving or self._carried is not None:
-            raise TransferRefused("its media is being changed at this moment: try again", 491)
-        transferor = self._a_endpoint if leg == self.a else self._out[leg].endpoint
-        if transferor.kind != "extension":
-            raise TransferRefused(f"{transferor.kind} {transferor.name} may not transfer: expected an extension")
-        caller = self._party(self.b if leg == self.a else self.a)
-        context = self._directory.context_of(transferor.name)
-        decision = self._directory.route(context, number, caller, "")
-        if isinstance(decision, Dial) and decision.targets == (ExtensionTarget(transferor.name),):
-            raise TransferRefused(f"{number} is the extension that transfers")
-        self._begin_transfer(leg)
-        self._caller = caller
-        self._diversions = self._ringing = 0
-        self._payer = Payer("extension", transferor.name, forwarded=True)
-        self._follow(decision, now)
-        return self._take()
-
-    def leg_of(self, endpoint: str) -> int | None:
-        """The leg of an extension or trunk in this call, where it has one and no more."""
-        ends = [(self.a, self._a_endpoint), *((leg, out.endpoint) for leg, out in self._out.items())]
-        found = [leg for leg, end in ends if leg and end.name == endpoint]
-        return found[0] if len(found) == 1 else None
-
-    def _party(self, leg: int | None) -> Party:
-        """Who is on a leg, as those are shown whom it is connected to."""
-        if leg == self._caller_leg:
-            return self.setup.caller
-        endpoint = self._a_endpoint if leg is None or leg == self.a else self._out[leg].endpoint
-        return Party(endpoint.dialled or endpoint.name, self._directory.display_name(endpoint))
 
     @property
     def recording(self) -> str:
@@ -610,6 +570,9 @@ class Call(TransferringCall):
             return
         if out.endpoint.kind != "extension" or not event.number:
             self._try_on(event.leg, out, Failure(Cause.CALL_REJECTED, 403), now)
+            return
+        if not self._directory.obeys_redirect(out.endpoint.name, event.number, self._caller):
+            self._try_on(event.leg, out, Failure(Cause.SUBSCRIBER_ABSENT, 480), now)
             return
         if out.endpoint.name != self._sole_target or event.leg not in self._hunt.legs():
             self._try_on(event.leg, out, Failure(Cause.SUBSCRIBER_ABSENT, 480), now)

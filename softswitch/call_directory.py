@@ -23,6 +23,9 @@ class Directory(Protocol):
     def forward(self, extension: str, kind: str) -> str | None:
         """Where an extension wants its calls that ended as `kind` (always, busy, no_answer, unavailable), or None."""
 
+    def obeys_redirect(self, extension: str, number: str, caller: Party) -> bool:
+        """Whether an extension's phone may send its callers on to that number (302)."""
+
     def context_of(self, extension: str) -> str:
         """The dialplan context that an extension dials in: its forwards are routed there, as its own calls."""
 

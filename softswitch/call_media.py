@@ -279,18 +279,23 @@ class LegMedia:
         if leg == self.a:
             self._offer = offer
         self._effects.append(Answer(leg, codecs, flipped(offer.direction)))
-        self._tune(now, leg, offer.direction)
+        self._tune(leg, offer.direction)
+        self._note_hold(now, mine, leg, offer.direction)
         return True
 
-    def _tune(self, now: float, asker: int = 0, asked: str = "") -> None:
-        """Music for whom is held, and only for them. `asked`: the direction that a leg has asked for just now."""
+    def _asked(self, leg: int, asker: int, asked: str) -> str:
+        """The direction that a leg wants: `asked` of `asker`, which has just said so; of others what stands."""
+        if leg == asker and asked:
+            return asked
+        session = self._session_of(leg)
+        return "sendrecv" if session is None else session.peer_direction
+
+    def _tune(self, asker: int = 0, asked: str = "") -> None:
+        """Music for whom is held, and only for them. `asked`: the direction that leg `asker` has asked for just now."""
         a, b = self.a, self.b
         if self.state is not State.TALKING or b is None:
             return
-        ways = {}
-        for leg in (a, b):
-            session = self._session_of(leg)
-            ways[leg] = asked if leg == asker else "sendrecv" if session is None else session.peer_direction
+        ways = {leg: self._asked(leg, asker, asked) for leg in (a, b)}
         for leg, other in ((a, b), (b, a)):
             name = self._music_for(leg) if self._apart(leg) else ""
             wanted = hearing(ways[leg], ways[other], bool(name)) is Hearing.MUSIC
@@ -299,8 +304,6 @@ class LegMedia:
                 self._effects.append(Audio(Play(play, (Music(name),), stream=leg)))
             elif not wanted and leg in self._music:
                 self._effects.append(Audio(StopPlay(self._music.pop(leg))))
-        if asker:
-            self.contact.enter("hold" if HOLDS & set(ways.values()) else "talk", now)
 
     def _music_ended(self, event: PlayEnded) -> None:
         """Music of ours: where its media process is gone it begins again with the stream."""
@@ -381,15 +384,11 @@ class LegMedia:
                 return
             if leg == self.a:
                 self._offer = offer
-            apart = self._apart(event.leg)
             # What the offer does not permit is left out of the answer (RFC 3264 6.1).
+            apart = self._apart(event.leg)
             self._effects.append(Answer(leg, codecs, "sendrecv" if apart else flipped(event.session.direction)))
-            if apart:
-                self._tune(now, leg, offer.direction)
-            else:
-                self._note_hold(now, event.session)
-        else:
-            self._note_hold(now, event.session)
+            self._tune(leg, offer.direction)
+        self._note_hold(now, event.session, leg, "" if offer is None else offer.direction)
         self._join(other if event.leg == self.a else event.leg)
         mine = self._session_of(leg)
         if carried.taken_back and mine is not None:
@@ -410,10 +409,8 @@ class LegMedia:
         other = self.partner(leg)
         theirs = self._session_of(other) if other is not None else None
         apart = other is not None and self._apart(other)
-        if apart:
-            self._tune(now, leg, session.peer_direction)
-        else:
-            self._note_hold(now, session)
+        self._tune(leg, session.peer_direction)
+        self._note_hold(now, session, leg, session.peer_direction)
         if other is None or theirs is None:
             return
         direction = theirs.direction if apart else flipped(session.direction)
@@ -522,9 +519,16 @@ class LegMedia:
             return False
         return transcodes(mine.codecs, theirs.codecs)
 
-    def _note_hold(self, now: float, session: AudioSession) -> None:
-        if self.state is State.TALKING:
-            self.contact.enter("talk" if session.direction == "sendrecv" else "hold", now)
+    def _note_hold(self, now: float, session: AudioSession, asker: int = 0, asked: str = "") -> None:
+        """Whether one holds the other: as each has asked where holds are not carried, else as `session`, the one that
+        was agreed last, has it."""
+        if self.state is not State.TALKING:
+            return
+        if self.b is not None and (self._apart(self.a) or self._apart(self.b)):
+            held = any(self._asked(leg, asker, asked) in HOLDS for leg in (self.a, self.b))
+        else:
+            held = session.direction != "sendrecv"
+        self.contact.enter("hold" if held else "talk", now)
 
     def _session_of(self, leg: int | None) -> AudioSession | None:
         if leg == self.a:

@@ -17,15 +17,20 @@ from media.codec import transcodable
 from media.negotiate import AudioOffer, AudioSession, as_offer, flipped, relay_answer, renames
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
 from softswitch.call_alone import LoneCaller
+from softswitch.call_directory import Directory
 from softswitch.call_media import OutLeg, State
 from softswitch.causes import Cause
+from softswitch.dialplan.decision import Decision, Dial, ExtensionTarget
 from softswitch.vocabulary import (
     Answer,
     AnyEffect,
     Audio,
     Endpoint,
+    Party,
+    Payer,
     RefuseOffer,
     Reoffered,
+    Setup,
     TransferTold,
     Unbridge,
 )
@@ -55,15 +60,77 @@ class Transfer:
 class TransferringCall(LoneCaller):
     """The part of a `Call` in which A waits for somebody else."""
 
-    __slots__ = ("_a_endpoint", "_transfer", "_waiting_play", "_waiting_rings")
+    __slots__ = (
+        "_a_endpoint",
+        "_caller",
+        "_caller_leg",
+        "_directory",
+        "_diversions",
+        "_payer",
+        "_ringing",
+        "_transfer",
+        "_waiting_play",
+        "_waiting_rings",
+        "setup",
+    )
 
+    setup: Setup
     _a_endpoint: Endpoint  # who A is, as `OutLeg.endpoint` says of the others
+    _caller: Party  # who calls, as those are shown who are called
+    _caller_leg: int  # the leg that the contact began with
+    _directory: Directory
+    _diversions: int
+    _payer: Payer
+    _ringing: int  # the provisional status A was told last
     _transfer: Transfer | None
     _waiting_play: int  # what A hears meanwhile
     _waiting_rings: bool  # and that it is ringing
 
     def _release(self, leg: int, cause: int, now: float, text: str = "", status: int = 0) -> None:
         raise NotImplementedError
+
+    def _follow(self, decision: Decision, now: float) -> None:
+        """Carry out what the dialplan decided."""
+        raise NotImplementedError
+
+    def _take(self) -> list[AnyEffect]:
+        """The effects so far."""
+        raise NotImplementedError
+
+    def transfer(self, leg: int, number: str, now: float) -> list[AnyEffect]:
+        """One of the two who talk sends the other one to a number, with its own rights. `TransferTold` follows. Raises
+        `TransferRefused`."""
+        if self.state is not State.TALKING or leg not in (self.a, self.b):
+            raise TransferRefused("nobody talks to another in this call", 481)
+        if self._moving or self._carried is not None:
+            raise TransferRefused("its media is being changed at this moment: try again", 491)
+        transferor = self._a_endpoint if leg == self.a else self._out[leg].endpoint
+        if transferor.kind != "extension":
+            raise TransferRefused(f"{transferor.kind} {transferor.name} may not transfer: expected an extension")
+        caller = self._party(self.b if leg == self.a else self.a)
+        context = self._directory.context_of(transferor.name)
+        decision = self._directory.route(context, number, caller, "")
+        if isinstance(decision, Dial) and decision.targets == (ExtensionTarget(transferor.name),):
+            raise TransferRefused(f"{number} is the extension that transfers")
+        self._begin_transfer(leg)
+        self._caller = caller
+        self._diversions = self._ringing = 0
+        self._payer = Payer("extension", transferor.name, forwarded=True)
+        self._follow(decision, now)
+        return self._take()
+
+    def leg_of(self, endpoint: str) -> int | None:
+        """The leg of an extension or trunk in this call, where it has one and no more."""
+        ends = [(self.a, self._a_endpoint), *((leg, out.endpoint) for leg, out in self._out.items())]
+        found = [leg for leg, end in ends if leg and end.name == endpoint]
+        return found[0] if len(found) == 1 else None
+
+    def _party(self, leg: int | None) -> Party:
+        """Who is on a leg, as those are shown whom it is connected to."""
+        if leg == self._caller_leg:
+            return self.setup.caller
+        endpoint = self._a_endpoint if leg is None or leg == self.a else self._out[leg].endpoint
+        return Party(endpoint.dialled or endpoint.name, self._directory.display_name(endpoint))
 
     def _begin_transfer(self, leg: int) -> None:
         """`leg` leaves, its partner waits."""
@@ -94,14 +161,14 @@ class TransferringCall(LoneCaller):
     def _wait(self, rings: bool) -> None:
         """Let A hear that it is being served."""
         session = self._a_session
-        if session is None or not transcodable(session.codecs[0].codec):
-            return
-        if self._waiting_play and rings == self._waiting_rings:
+        if rings and not self._waiting_rings and self._transfer is not None:
+            self._effects.append(TransferTold(self._transfer.requested_by, 180))
+        if session is None or (self._waiting_play and rings == self._waiting_rings):
             return
         self._stop_waiting()
-        if rings and self._transfer is not None:
-            self._effects.append(TransferTold(self._transfer.requested_by, 180))
         self._waiting_rings = rings
+        if not transcodable(session.codecs[0].codec):
+            return
         self._waiting_play = self._new_id()
         source = Tone("ringback") if rings else Music(self._music_for(self.a) or WAITING_MUSIC)
         self._effects.append(Audio(Play(self._waiting_play, (source,), stream=self.a)))
@@ -164,10 +231,9 @@ class TransferringCall(LoneCaller):
         self._stop_waiting()
         self.state = State.TALKING
         self._join(leg)
-        self.contact.enter("talk", now)
+        self._note_hold(now, session)
         self._let_go(transfer, now)
         self._carry_answer(leg, session, now)
-        self._tune(now)
 
     def _transfer_failed(self, cause: int, status: int, now: float, text: str) -> None:
         """Nobody has: A is back with the transferor, if that is still there."""
@@ -181,5 +247,7 @@ class TransferringCall(LoneCaller):
         self.b = transfer.transferor
         self.state = State.TALKING
         self._join(self.b)
-        self.contact.enter("talk", now)
-        self._tune(now)
+        session = self._out[self.b].session
+        assert session is not None
+        self._note_hold(now, session)
+        self._tune()

@@ -48,20 +48,20 @@ from sip.effects import TRANSPORTS, Destination, Flow, Target
 from sip.errors import SipError
 from sip.ids import Ids
 from sip.message import Request
-from sip.notifier import ReceivedRefer
 from sip.timers import Timer, TimerHeap
 from sip.ua import UserAgent
-from sip.ua_events import ReferReceived, ReferSubscriptionEnded, SessionArrived, SessionFailed
+from sip.ua_events import ReferReceived, SessionArrived, SessionFailed
 from softswitch.admission import Admission, Challenge, Known, Refuse
 from softswitch.audio_line import AudioLine, RecordingForm
 from softswitch.call import Call
 from softswitch.call_limits import CallLimits
-from softswitch.call_recording import RecordingEvent, RecordingRefused
+from softswitch.call_recording import RecordingEvent
 from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
 from softswitch.recording_labels import call_label
+from softswitch.referrals import Referrals, number_of
 from softswitch.sip_leg import SessionEvent, SipLeg, warning
 from softswitch.toll import TollGuard
 from softswitch.vocabulary import (
@@ -109,6 +109,10 @@ RECORDING_GRACE = 5.0
 
 MAX_EVENTS_AT_ONCE = 10_000
 """Leg events that one input may set off before the runtime declares a loop of its own making."""
+
+
+class NoSuchCall(ValueError):
+    """What was named is no call in progress, or more than one: `args[0]` says what was expected."""
 
 
 class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +188,7 @@ class Runtime:
         self._queue: deque[tuple[str, AnyLegEvent]] = deque()
         self._streams: dict[int, str] = {}  # open stream -> contact
         self._lost: set[int] = set()  # streams that went with their media worker and are not open again
-        self._refers: dict[int, ReceivedRefer] = {}  # REFERs that wait for how their transfer ends, by leg
+        self.referrals = Referrals()
         self.audio = AudioLine(media, self._next_leg)
 
     # ---- inputs --------------------------------------------------------------------------------------
@@ -248,7 +252,7 @@ class Runtime:
     def record(self, call: str, action: str, now: float) -> tuple[str, int]:
         """`start`, `pause`, `resume` or `stop` the recording of a call, named by its contact's id or by the name of one
         of its ends. The contact's id and, of a `start`, the recording's, of which the engine's word is still to come
-        (`audio.await_word`), else 0. Raises `RecordingRefused`."""
+        (`audio.await_word`), else 0. Raises `RecordingRefused`, `NoSuchCall`."""
         active = self._find(call)
         effects = active.call.record(action)
         self._execute(active, effects, now)
@@ -258,7 +262,7 @@ class Runtime:
 
     def transfer(self, call: str, by: str, number: str, now: float) -> str:
         """Have an extension that talks in a call (as for `record`) send its partner to a number: blind transfer. The
-        contact's id; raises `TransferRefused`, `RecordingRefused` where there is no such call."""
+        contact's id; raises `TransferRefused`, `NoSuchCall`."""
         active = self._find(call)
         leg = active.call.leg_of(by)
         if leg is None:
@@ -269,31 +273,22 @@ class Runtime:
 
     def refer_received(self, event: ReferReceived, now: float) -> None:
         """A telephone sends the one it talks to elsewhere (RFC 3515): blind transfer, done by us."""
-        session, refer, target = event.session, event.refer, event.refer_to
-        leg = self.legs.get(session.user) if isinstance(session.user, int) else None
+        user, refer = event.session.user, event.refer
+        leg = self.legs.get(user) if isinstance(user, int) else None
         active = self.calls.get(leg.call) if leg is not None else None
-        number = target.uri.username.partition(";")[0]
-        if leg is None or active is None:
-            refer.reject(481, now)
-        elif target.method != "INVITE" or target.replaces is not None or not number:
-            refer.reject(501, now)
-        else:
-            try:
-                effects = active.call.transfer(leg.id, number, now)
-            except TransferRefused as refused:
-                log.info("transfer refused", contact=leg.call, why=str(refused))
-                refer.reject(refused.status, now)
-                return
-            refer.accept(now)
-            if event.wants_sub:
-                self._refers[leg.id] = refer
-            self._execute(active, effects, now)
-            self._work(now)
-
-    def refer_ended(self, event: ReferSubscriptionEnded) -> None:
-        """The peer does not listen any more."""
-        for leg in [leg for leg, refer in self._refers.items() if refer is event.refer]:
-            del self._refers[leg]
+        number = number_of(event)
+        if leg is None or active is None or not number:
+            refer.reject(501 if leg is not None else 481, now)
+            return
+        try:
+            effects = active.call.transfer(leg.id, number, now)
+        except TransferRefused as refused:
+            log.info("transfer refused", contact=leg.call, why=str(refused))
+            refer.reject(refused.status, now)
+            return
+        self.referrals.begin(leg.id, event, now)
+        self._execute(active, effects, now)
+        self._work(now)
 
     def _find(self, call: str) -> Active:
         active = self.calls.get(call)
@@ -301,10 +296,10 @@ class Runtime:
             return active
         found = [each for each in self.calls.values() if call in (leg.endpoint for leg in each.call.contact.legs)]
         if not found:
-            raise RecordingRefused(f"no call {call!r}: expected an id out of 'softswitch status', or an extension")
+            raise NoSuchCall(f"no call {call!r}: expected an id out of 'softswitch status', or an extension")
         if len(found) > 1:
             ids = ", ".join(each.call.contact.id for each in found)
-            raise RecordingRefused(f"{call!r} is in more than one call: expected one of {ids}")
+            raise NoSuchCall(f"{call!r} is in more than one call: expected one of {ids}")
         return found[0]
 
     def hang_up_all(self, cause: int, now: float, text: str) -> None:
@@ -619,12 +614,9 @@ class Runtime:
             timer.cancel()
 
     def _transfer_told(self, active: Active, effect: TransferTold, now: float) -> None:
-        refer = self._refers.get(effect.leg)
         if effect.status >= 200:
             self.counters["transfers" if effect.status == 200 else "transfers failed"] += 1
-            self._refers.pop(effect.leg, None)
-        if refer is not None:
-            refer.notify(effect.status, None, now)
+        self.referrals.told(effect.leg, effect.status, now)
 
     def _timer_fired(self, contact: str, name: str, now: float) -> None:
         active = self.calls.get(contact)

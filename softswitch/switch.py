@@ -44,6 +44,9 @@ from softswitch.toll import TollGuard
 from softswitch.trunk_registration import TrunkRegistrations
 from softswitch.trunks import GatewayPlace, Trunks
 
+CHALLENGES = frozenset({"WWW-Authenticate", "Retry-After"})
+"""Headers of a refusal that the refused one needs."""
+
 
 class Switch:
     """All parts of one switch, joined. Whoever feeds `stack` and `media` calls `pump` afterwards."""
@@ -260,12 +263,17 @@ class Switch:
         elif kind is ReferReceived:
             self.runtime.refer_received(event, now)
         elif kind is ReferSubscriptionEnded:
-            self.runtime.refer_ended(event)
+            self.runtime.referrals.ended(event.refer)
         elif kind is ReferArrived:
-            # Nobody may have us call somebody without a call.
-            event.refer.reject(403, now)
+            self._refer_arrived(event, now)
         else:
             self.runtime.session_event(event, now)
+
+    def _refer_arrived(self, event: ReferArrived, now: float) -> None:
+        """A REFER without a call: nobody may have us call somebody so, and a stranger is challenged as for anything."""
+        answer = self.admission.refuse_other(event.request, event.flow, now)
+        status = 403 if answer.status == 405 else answer.status
+        event.refer.reject(status, now, [header for header in answer.headers if header[0] in CHALLENGES])
 
     def _request_arrived(self, event: RequestArrived, now: float) -> None:
         request = event.request

@@ -271,6 +271,7 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         policy=_policy(settings, extension),
         record=extension.record or "",
         music=extension.music_on_hold or "",
+        obey_redirects=extension.obey_redirects,
         ring_timeout=extension.ring_timeout,
         nat=extension.nat,
         reliable=_RELIABLE[extension.reliable_provisional],

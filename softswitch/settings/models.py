@@ -265,6 +265,9 @@ class Extension(Section):
     record: RecordRule | None = None
     """Whether its calls are recorded: `never`, `always`, `on-demand` (`softswitch record`); absent, the other end
     says."""
+    obey_redirects: Literal["always", "internal", "never"] = "always"
+    """Whether its phone may send callers on (302): to whatever it may dial, only where no trunk is called, or never;
+    what is not followed counts as not reachable."""
     music_on_hold: Name | None = None
     """The class of hold music (`media.sounds.music`, or `default`) that is heard here while the other end holds;
     absent, what that end sends, which is as a rule nothing."""

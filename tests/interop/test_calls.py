@@ -84,6 +84,28 @@ def test_phones_talk_with_the_default_configuration(tmp_path: Path) -> None:
             check_heard(ben.heard(), LOW, 1.5)
 
 
+def hold_and_resume(switch: Switch, anna: Phone, ben: Phone, held_until: float, until: float) -> None:
+    """A call that Anna holds from its first second on, until those of talk."""
+    anna.call("102")
+    anna.wait_event("CALL_ESTABLISHED")
+    ben.wait_event("CALL_ESTABLISHED")
+    switch.wait_calls(1)
+
+    def talked(seconds: float) -> None:
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= seconds, f"{seconds} seconds of talk")
+
+    talked(1.0)
+    anna.press("hold")
+    wait_for(lambda: switch.status().calls[0].held, "on hold")
+    talked(held_until)
+    anna.press("resume")
+    wait_for(lambda: not switch.status().calls[0].held, "no longer on hold")
+    talked(until)
+    anna.hang_up()
+    ben.wait_event("CALL_CLOSED")
+    switch.wait_calls(0)
+
+
 def test_who_is_held_hears_music(tmp_path: Path) -> None:
     """The phone that holds is sent nothing, the other one the built-in melody without a break; both tones after it."""
     switch = Switch(tmp_path, extra=FOR_SIPP + "defaults: {extension: {music_on_hold: default}}\n")
@@ -94,20 +116,7 @@ def test_who_is_held_hears_music(tmp_path: Path) -> None:
         Phone(tmp_path, "101", switch.password("101"), switch.address, LOW) as anna,
         Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH) as ben,
     ):
-        anna.call("102")
-        anna.wait_event("CALL_ESTABLISHED")
-        ben.wait_event("CALL_ESTABLISHED")
-        switch.wait_calls(1)
-        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 1.0, "a second of talk")
-        anna.press("hold")
-        wait_for(lambda: switch.status().calls[0].held, "on hold")
-        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 4.0, "held a while")
-        anna.press("resume")
-        wait_for(lambda: not switch.status().calls[0].held, "no longer on hold")
-        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 6.0, "talk again")
-        anna.hang_up()
-        ben.wait_event("CALL_CLOSED")
-        switch.wait_calls(0)
+        hold_and_resume(switch, anna, ben, held_until=4.0, until=6.0)
     gaps: dict[Tone, float] = {}
     for packets in capture.audio_from(ports).values():
         times = [time for time, _ in packets]
@@ -136,20 +145,7 @@ def test_a_phone_holds_and_resumes(tmp_path: Path) -> None:
         Phone(tmp_path, "101", switch.password("101"), switch.address, LOW) as anna,
         Phone(tmp_path, "102", switch.password("102"), switch.address, HIGH) as ben,
     ):
-        anna.call("102")
-        anna.wait_event("CALL_ESTABLISHED")
-        ben.wait_event("CALL_ESTABLISHED")
-        switch.wait_calls(1)
-        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 1.0, "a second of talk")
-        anna.press("hold")
-        wait_for(lambda: switch.status().calls[0].held, "on hold")
-        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 2.5, "held a while")
-        anna.press("resume")
-        wait_for(lambda: not switch.status().calls[0].held, "no longer on hold")
-        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 4.5, "talk again")
-        anna.hang_up()
-        ben.wait_event("CALL_CLOSED")
-        switch.wait_calls(0)
+        hold_and_resume(switch, anna, ben, held_until=2.5, until=4.5)
     streams = capture.audio_from(ports)
     assert len(streams) == 2, streams.keys()
     tones = set()

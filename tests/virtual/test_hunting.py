@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sip.ua_events import Cancelled, SessionAnswered, SessionFailed, SessionProgress
+from sip.ua_events import Cancelled, SessionAnswered, SessionArrived, SessionFailed, SessionProgress
 from tests.virtual.network import PCMA, PCMU, World, sdp, settings
 from tests.virtual_link import answer_by_hand
 
@@ -221,6 +221,33 @@ def test_a_302_of_a_phone_is_dialled_with_its_rights() -> None:
     ann.do(session.hangup)
     [record] = world.assert_over()
     assert record.destination == "103"
+
+
+@pytest.mark.parametrize(
+    ("rule", "number", "followed"),
+    [
+        ("always", "103", True),
+        ("always", "0123456", True),
+        ("internal", "103", True),
+        ("internal", "0123456", False),
+        ("never", "103", False),
+    ],
+)
+def test_a_302_is_followed_by_the_rule_of_its_extension(rule: str, number: str, followed: bool) -> None:
+    world = World(settings(extensions={"102": {"obey_redirects": rule}}))
+    ann, ben, cyd = (world.phone(each) for each in ("101", "102", "103"))
+    gateway = world.gateway("192.0.2.51")
+    session = ann.dial("102")
+    world.run(0.3)
+    ben.refuse(302, (("Contact", f"<sip:{number}@anywhere.example>"),))
+    world.run(0.3)
+    called = cyd if number == "103" else gateway
+    assert bool(called.of(SessionArrived)) == followed
+    if followed:
+        ann.do(session.cancel)
+    else:
+        assert ann.last(SessionFailed).status == 480
+    world.assert_over()
 
 
 def test_rfc3261_19_1_2_escapes_in_the_contact_of_a_302_stand_for_characters() -> None:

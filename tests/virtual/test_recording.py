@@ -18,6 +18,7 @@ from media.audio_commands import (
 from sip.ua_events import Offered
 from softswitch.call_recording import RecordingRefused
 from softswitch.report import _call
+from softswitch.runtime import NoSuchCall
 from tests.virtual.network import EVENTS, PCMA, Phone, World, settings
 
 
@@ -235,9 +236,9 @@ def test_a_call_must_be_named_so_that_there_is_one() -> None:
     sessions = [ann.dial("104"), cem.dial("104")]
     del ben
     world.run(0.2)
-    with pytest.raises(RecordingRefused, match="no call '999'"):
+    with pytest.raises(NoSuchCall, match="no call '999'"):
         world.runtime.record("999", "start", world.now)
-    with pytest.raises(RecordingRefused, match="more than one call") as refused:
+    with pytest.raises(NoSuchCall, match="more than one call") as refused:
         world.runtime.record("104", "start", world.now)
     assert all(contact in str(refused.value) for contact in world.runtime.calls)
     assert deb.called()

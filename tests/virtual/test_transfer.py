@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from media.audio_commands import Music, Play, StopPlay, Tone
+from sip.message import Request
 from sip.ua import UaSettings
-from sip.ua_events import Offered, ReferAnswered, ReferProgress, SessionEnded
+from sip.ua_events import Offered, ReferAnswered, ReferProgress, RequestAnswered, SessionArrived, SessionEnded
 from softswitch.call_transfer import TransferRefused
 from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
 
@@ -175,6 +176,36 @@ def test_who_waits_hangs_up(by: str) -> None:
     office.over()
 
 
+def test_a_transferor_that_falls_silent_is_let_go_alone() -> None:
+    office = Office()
+    office.transfer("102", "103")
+    office.world.silence(office.leg_ben, 60.0)
+    office.world.run(0.3)
+    assert ended(office.ben)
+    assert not ended(office.ann)
+    office.cyd.answer()
+    office.world.run(0.5)
+    assert office.leg_ann in office.joined()
+    office.hang_up(office.ann)
+    office.over()
+
+
+def test_a_refer_without_a_call_is_a_strangers_and_is_challenged() -> None:
+    """Without credentials 401, with them 403; and nobody is called."""
+    office = Office()
+    headers = [("To", "<sip:101@192.0.2.1>"), ("From", "<sip:x@y>;tag=1"), ("Refer-To", "<sip:103@192.0.2.1>")]
+    token = office.ben.ua.request(
+        Request("REFER", "sip:101@192.0.2.1", headers, b""), office.world.now, office.ben.switch
+    )
+    office.world.run(0.5)
+    answers = [event for event in office.ben.events if isinstance(event, RequestAnswered) and event.token == token]
+    assert [answer.response.status for answer in answers] == [401]
+    assert answers[0].response.has("WWW-Authenticate")
+    assert not office.cyd.of(SessionArrived)
+    office.hang_up(office.ann)
+    office.over()
+
+
 def test_what_is_refused() -> None:
     office = Office()
     [contact] = office.world.runtime.calls
@@ -269,6 +300,8 @@ def test_who_holds_and_transfers_meanwhile() -> None:
     office.world.run(0.5)
     # Back where it was: Ben still holds.
     assert office.playing() == {office.leg_ann: Music("default")}
+    [active] = office.world.runtime.calls.values()
+    assert active.call.contact.segments[-1].kind == "hold"
     office.transfer("102", "103")
     office.cyd.answer()
     office.world.run(0.5)

@@ -79,6 +79,7 @@ class Book:
         self.policy = POLICY
         self.records: dict[str, str] = {}
         self.musics: dict[str, str] = {}
+        self.obeys = True
         self.lively: list[str] = []
         self.payers: list[Payer] = []
         self.paying: list[tuple[str, Payer]] = []
@@ -100,6 +101,9 @@ class Book:
 
     def forward(self, extension: str, kind: str) -> str | None:
         return self.forwards.get((extension, kind))
+
+    def obeys_redirect(self, extension: str, number: str, caller: Party) -> bool:
+        return self.obeys
 
     def record(self, kind: str, name: str) -> str:
         return self.records.get(name, "")
@@ -388,6 +392,18 @@ def test_an_offerless_reinvite_of_who_is_held_or_holds_is_offered_all() -> None:
     bench.say(Reanswered(1, session()))
     [stop] = [each.command for each in bench.of(Audio) if isinstance(each, Audio)]
     assert isinstance(stop, StopPlay)
+    assert bench.call.contact.segments[-1].kind == "talk"
+
+
+def test_music_ends_with_the_hold_though_the_class_is_gone_meanwhile() -> None:
+    bench = musical()
+    [_, play] = bench.say(Reoffered(1, offer("sendonly")))
+    bench.agree(1, session("recvonly", peer="sendonly"))
+    assert isinstance(play, Audio)
+    assert isinstance(play.command, Play)
+    bench.book.musics.clear()
+    assert bench.say(Reoffered(1, offer())) == [Offer(2, (PCMA, PCMU, EVENTS), "sendrecv")]
+    assert Audio(StopPlay(play.command.play)) in bench.say(Reanswered(2, session()))
     assert bench.call.contact.segments[-1].kind == "talk"
 
 

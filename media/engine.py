@@ -671,8 +671,10 @@ class MediaEngine:
             rows = np.flatnonzero(table.ssrc == report.ssrc).tolist()
             if not rows:
                 there = (table.control_socket == socket) & (table.control_length > 0) & (table.ssrc < 0)
-                address = np.frombuffer(source, np.uint8)
-                rows = [row for row in np.flatnonzero(there).tolist() if (table.control_address[row] == address).all()]
+                # All at once: strange reports must not cost more the more calls wait for their first packet.
+                at = np.flatnonzero(there)
+                same = (table.control_address[at] == np.frombuffer(source, np.uint8)).all(axis=1)
+                rows = at[same].tolist()
             found = [self._streams[self.latch.peers[row].stream] for row in rows]
         for state in found:
             peer = state.peer

@@ -168,6 +168,8 @@ class UserAgent:
             register_options=frozenset(settings.register_options),
             accept_tel=settings.accept_tel,
         )
+        # Outside a dialog SUBSCRIBE and NOTIFY of nobody's are the application's to refuse, as it refuses strangers.
+        self._usages_begin = EVENT_METHODS if settings.event_packages else {"REFER"} if settings.refer else frozenset()
         interval = max(settings.session_expires, settings.min_se) if settings.session_expires else 0
         self._interval = interval
         added: list[Header] = [*self.ability_headers, *self.request_headers]
@@ -236,7 +238,9 @@ class UserAgent:
             elif method == "INVITE":
                 self._arrive(transaction, request, flow, now)
                 return
-            elif method in EVENT_METHODS:
+            elif (method == "REFER" and self.settings.refer) or (
+                method in EVENT_METHODS and self.settings.event_packages
+            ):
                 self.usages.arrive(transaction, request, flow, now)
                 return
             elif method in DIALOG_METHODS:

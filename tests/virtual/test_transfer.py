@@ -190,13 +190,19 @@ def test_a_transferor_that_falls_silent_is_let_go_alone() -> None:
     office.over()
 
 
-def test_a_refer_without_a_call_is_a_strangers_and_is_challenged() -> None:
-    """Without credentials 401, with them 403; and nobody is called."""
+@pytest.mark.parametrize("method", ["REFER", "SUBSCRIBE", "NOTIFY"])
+def test_what_comes_without_a_call_is_challenged(method: str) -> None:
+    """A stranger learns nothing from it that he would not learn from an INVITE, and nobody is called."""
     office = Office()
-    headers = [("To", "<sip:101@192.0.2.1>"), ("From", "<sip:x@y>;tag=1"), ("Refer-To", "<sip:103@192.0.2.1>")]
-    token = office.ben.ua.request(
-        Request("REFER", "sip:101@192.0.2.1", headers, b""), office.world.now, office.ben.switch
-    )
+    headers = [
+        ("To", "<sip:101@192.0.2.1>"),
+        ("From", "<sip:x@y>;tag=1"),
+        ("Refer-To", "<sip:103@192.0.2.1>"),
+        ("Event", "refer"),
+        ("Subscription-State", "active"),
+    ]
+    request = Request(method, "sip:101@192.0.2.1", headers, b"")
+    token = office.ben.ua.request(request, office.world.now, office.ben.switch)
     office.world.run(0.5)
     answers = [event for event in office.ben.events if isinstance(event, RequestAnswered) and event.token == token]
     assert [answer.response.status for answer in answers] == [401]

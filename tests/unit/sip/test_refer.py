@@ -450,7 +450,7 @@ def test_outside_a_dialog() -> None:
 
 def test_outside_a_dialog_refused() -> None:
     link = Link()
-    bob = link.node("192.0.2.2", REFERRING)
+    bob = link.node("192.0.2.2", UaSettings(refer=True, event_packages=("dialog",)))
     bob.inject(raw("REFER", STRANGER, 1, "Refer-To: <sip:carol@192.0.2.3>"))
     bob.do(bob.of(ReferArrived)[0].refer.reject, 403)
     bob.inject(raw("NOTIFY", STRANGER, 2, "Event: refer", "Subscription-State: active"))

@@ -375,13 +375,31 @@ def test_both_hold_and_each_resumes_by_itself() -> None:
     assert bench.call.contact.segments[-1].kind == "talk"
 
 
-def test_a_hold_with_other_codecs_asks_the_other_side_for_those_alone() -> None:
+def plays(bench: Bench) -> list[tuple[int, tuple[object, ...]]]:
+    """What begins to be played to whom."""
+    commands = [each.command for each in bench.of(Audio) if isinstance(each, Audio)]
+    return [(command.stream, command.sources) for command in commands if isinstance(command, Play)]
+
+
+def test_a_hold_with_codecs_that_the_other_side_sends_is_answered_at_once() -> None:
     bench = musical()
-    held = offer("sendonly", (PCMU, PCMA))
     bench.agree(2, session(codecs=(PCMU,)))
-    bench.say(Reoffered(1, held))
-    offers = bench.of(Offer)
-    assert [each.direction for each in offers if isinstance(each, Offer)] in ([], ["sendrecv"])
+    bench.say(Reoffered(1, offer("sendonly", (PCMU, PCMA))))
+    assert bench.of(Offer) == []
+    [answer] = bench.of(Answer)
+    assert isinstance(answer, Answer)
+    assert (answer.codecs[0], answer.direction) == (PCMU, "recvonly")
+    assert plays(bench) == [(2, (Music("default"),))]
+
+
+def test_a_hold_with_codecs_that_the_other_side_has_to_take_asks_it_for_those_alone() -> None:
+    bench = musical()
+    bench.say(Reoffered(1, offer("sendonly", (PCMU,))))
+    assert bench.last == [Offer(2, (PCMU, EVENTS), "sendrecv")]
+    bench.say(Reanswered(2, session(codecs=(PCMU,))))
+    assert bench.of(Answer) == [Answer(1, (PCMU, EVENTS), "sendrecv")]
+    assert plays(bench) == [(2, (Music("default"),))]
+    assert bench.call.contact.segments[-1].kind == "hold"
 
 
 def test_an_offerless_reinvite_of_who_is_held_or_holds_is_offered_all() -> None:

@@ -25,7 +25,7 @@ import structlog
 
 from media.playable import EMPTY, F32, I16, SourceError, to_int16
 from media.prompts import Found, Submit
-from media.sound_search import find_sound, found_file, music_files, prompt_roots
+from media.sound_search import FFMPEG_FORMATS, find_sound, found_file, music_files, prompt_roots
 from media.sound_settings import SoundSettings
 from media.speech import SpeechLibrary
 from media.tones import FULL_SCALE_DBM0
@@ -35,18 +35,6 @@ log = structlog.get_logger("media")
 BLOCK_SECONDS = 0.5  # decoded at a time
 LOW_SECONDS = 1.5  # a stream with less ahead is filled up
 HIGH_SECONDS = 3.0  # to this much
-# What libsndfile can't read, or, MP3, not in blocks (soundfile seeks after each, which breaks its frames), is read by
-# FFmpeg, as the one format that the extension says: its own guess could take a file for a playlist, which names other
-# files and addresses.
-FFMPEG_FORMATS = {
-    ".mp3": "mp3",
-    ".m4a": "mov",
-    ".mp4": "mov",
-    ".aac": "aac",
-    ".webm": "matroska",
-    ".mka": "matroska",
-    ".amr": "amr",
-}
 MAX_RATE = 768_000  # Hz; a header that claims more is no sound file
 
 

@@ -13,7 +13,19 @@ from media.playable import SourceError
 from media.prompts import EXTENSIONS, Found, candidates, checked_name
 from media.sound_settings import SoundSettings
 
-MUSIC_EXTENSIONS = {*EXTENSIONS, ".mp4", ".aac", ".webm", ".mka", ".amr"}
+# What libsndfile can't read, or, MP3, not in blocks (soundfile seeks after each, which breaks its frames), is read by
+# FFmpeg, as the one format that the extension says: its own guess could take a file for a playlist, which names other
+# files and addresses.
+FFMPEG_FORMATS = {
+    ".mp3": "mp3",
+    ".m4a": "mov",
+    ".mp4": "mov",
+    ".aac": "aac",
+    ".webm": "matroska",
+    ".mka": "matroska",
+    ".amr": "amr",
+}
+MUSIC_EXTENSIONS = {*EXTENSIONS, *FFMPEG_FORMATS}
 """Files of a music directory that are played; others are passed over."""
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import Connection
 import softswitch.store.store as store_module
 from softswitch.store import BindingRecord, CdrFilter, CdrRecord, LegRecord, Quality, Store, StoreError
 from softswitch.store.database import open_engine
+from softswitch.store.migrate import MIGRATIONS
 from softswitch.store.schema import METADATA
 
 pytestmark = pytest.mark.interop
@@ -113,7 +114,8 @@ async def test_the_migrations_make_the_schema_that_the_code_uses(cluster: Cluste
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
-    assert cluster.sql("SELECT version_num FROM alembic_version", database) == "0003"
+    newest = max(path.name for path in (MIGRATIONS / "versions").glob("0*.py"))
+    assert cluster.sql("SELECT version_num FROM alembic_version", database) == newest.partition("_")[0]
 
 
 async def test_what_is_written_is_read_by_the_next(cluster: Cluster, database: str) -> None:

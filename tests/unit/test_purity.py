@@ -50,6 +50,7 @@ PURE = [
     "softswitch/sip_leg.py",
     "softswitch/dialplan/**/*.py",
     "softswitch/settings/**/*.py",
+    "softswitch/conference/**/*.py",
 ]
 # The shells.
 IMPURE = {

@@ -43,7 +43,7 @@ class Person:
         self.placed = False
         self.admitted = False
         self.tries = 0
-        self.partial = False
+        self.typed = ""  # of its PIN, since the question or a `*`
         self.stage = 0
         self.muted = False
         self.silenced = False
@@ -68,7 +68,7 @@ class ModelRoom:
         return any(person.host for person in self.on_floor())
 
     def pin(self, person: Person, text: str) -> None:
-        person.partial = False
+        person.typed = ""
         if text == "9999":
             person.host = True
         elif not (text == "1111" and self.settings.pin) and not (text == "" and not self.settings.pin):
@@ -274,7 +274,7 @@ class ConferenceMachine(RuleBasedStateMachine):
     def half_a_pin(self, data: st.DataObject) -> None:
         person = self.pick(data, "pin")
         if person is not None:
-            person.partial = True
+            person.typed += "1"  # four of them are the PIN
             self.type(person, "1")
 
     @rule(data=st.data(), failed=st.booleans())
@@ -438,7 +438,7 @@ class ConferenceMachine(RuleBasedStateMachine):
         self.now += LONG
         for person in list(self.people.values()):
             if person.state == "pin":
-                person.room.pin(person, "1" if person.partial else "")
+                person.room.pin(person, person.typed)
                 person.stage = -1 if person.state == "name" else 0
         due = [person for person in self.people.values() if person.state == "name" and person.stage == 2]
         for person in self.in_state("name"):

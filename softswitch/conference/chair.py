@@ -195,10 +195,13 @@ class Chair(Reception):
         self._effects.append(PauseRecording(self.id, self._recording, paused))
 
     def _recording_failed(self, event: RecordingFailed) -> None:
-        """It is not begun again by itself: what failed once fails again."""
+        """It is not begun again by itself: what failed once fails again. But another media process may record."""
         if event.recording != self._recording:
             return
         self._recording = 0
+        if event.lost:
+            self._recording_lost = True
+            return
         self._recording_paused = False
         self._recording_wanted = False
         self._tell("recording-failed", text=event.why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 
 from softswitch.conference.room import Conference
 from softswitch.conference.settings import ConferenceRoom
@@ -19,6 +20,7 @@ from softswitch.conference.vocabulary import (
     NameRecorded,
     Place,
     Refused,
+    Replaced,
     RoomView,
     Tick,
 )
@@ -29,7 +31,7 @@ class Conferences:
     rooms without one. `rooms` are their settings; a conference of another name (two calls that became one) is as all
     rooms are by default."""
 
-    __slots__ = ("_by_id", "_by_member", "_by_name", "_language", "_new_id", "_rooms")
+    __slots__ = ("_by_id", "_by_member", "_by_name", "_due", "_language", "_new_id", "_rooms")
 
     def __init__(self, rooms: Mapping[str, ConferenceRoom], new_id: Callable[[], int], language: str = "") -> None:
         self._rooms = rooms
@@ -38,9 +40,15 @@ class Conferences:
         self._by_name: dict[str, Conference] = {}
         self._by_id: dict[int, Conference] = {}
         self._by_member: dict[int, Conference] = {}
+        self._due = inf
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    def configure(self, rooms: Mapping[str, ConferenceRoom], language: str) -> None:
+        """Other settings, which rooms have that open from now on."""
+        self._rooms = rooms
+        self._language = language
 
     # ---- receive
 
@@ -59,7 +67,13 @@ class Conferences:
     def member(self, event: AnyMemberEvent, now: float) -> list[AnyEffect]:
         """Something about somebody who is in a conference; of others it means nothing."""
         room = self._by_member.get(event.member)
-        return [] if room is None else self._handled(room, event, now)
+        if room is None:
+            return []
+        if isinstance(event, Replaced):
+            if event.stream in self._by_member:
+                return []
+            self._by_member[event.stream] = room
+        return self._handled(room, event, now)
 
     def outcome(self, event: AnyOutcome, now: float) -> list[AnyEffect]:
         """What came of an effect. The file of a name that comes after its room has closed is deleted."""
@@ -79,7 +93,10 @@ class Conferences:
 
     def tick(self, now: float) -> list[AnyEffect]:
         due = [room for room in self._by_id.values() if room.deadline is not None and room.deadline <= now]
-        return [effect for room in due for effect in self._handled(room, Tick(), now)]
+        effects = [effect for room in due for effect in self._handled(room, Tick(), now)]
+        exact = self.deadline
+        self._due = inf if exact is None else exact
+        return effects
 
     # ---- next deadline
 
@@ -88,7 +105,21 @@ class Conferences:
         """When `tick` is wanted, None: never."""
         return min((at for room in self._by_id.values() if (at := room.deadline) is not None), default=None)
 
+    @property
+    def due(self) -> float:
+        """`deadline`, or a moment before it, without looking at every room; infinite: never."""
+        return self._due if self._by_id else inf
+
     # ---- view
+
+    def names(self) -> list[str]:
+        """Of the rooms that are in use."""
+        return sorted(self._by_name)
+
+    def name_of(self, room: int) -> str:
+        """Of a room that is in use by its id, "" for none."""
+        found = self._by_id.get(room)
+        return "" if found is None else found.name
 
     def conference(self, member: int) -> str:
         """The name of the conference that a stream is in, "" for none."""
@@ -109,6 +140,7 @@ class Conferences:
 
     def _handled(self, room: Conference, event: AnyEvent, now: float) -> list[AnyEffect]:
         effects = room.handle(event, now)
+        self._due = min(self._due, inf if room.deadline is None else room.deadline)
         if room.ended and self._by_name.get(room.name) is room:
             del self._by_name[room.name]  # who comes now begins another one
         for member in room.gone():

@@ -22,6 +22,7 @@ from softswitch.conference.vocabulary import (
     Kick,
     Level,
     Matrix,
+    PauseRecording,
     PlayAll,
     PlayEnded,
     PlayTo,
@@ -65,6 +66,7 @@ class Floor:
         "_plays",
         "_recorded",
         "_recording",
+        "_recording_lost",
         "_recording_paused",
         "_recording_wanted",
         "_stated",
@@ -84,7 +86,7 @@ class Floor:
         self.ended = False
         """It takes nobody any more; those in it hear the last words."""
         self._new_id = new_id
-        self._voice = Voice(settings.language or language)
+        self._voice = Voice(settings.language, language)
         self._members: dict[int, Member] = {}  # in order of arrival
         self._gone: list[int] = []  # members no more, not yet asked for
         self._plays: dict[int, Playing] = {}
@@ -95,6 +97,7 @@ class Floor:
         self._recording_wanted = settings.record
         self._recording_paused = False
         self._recording = 0
+        self._recording_lost = False  # with its media process: it goes on when a stream is back
         self._recorded: tuple[int, ...] = ()
         self._effects: list[AnyEffect] = []
 
@@ -205,6 +208,13 @@ class Floor:
         if not self._members:
             self.ended = True  # calls under way into it would find nobody
 
+    def _reset(self, member: Member) -> None:
+        """Its stream is, or may be, needed elsewhere: as streams are at first, and without what plays to it."""
+        self._hush(member)
+        if member.level is not None and member.level != Level(self.id, member.stream):
+            self._effects.append(Level(self.id, member.stream))
+        member.level = None
+
     def _remove_plays(self, member: Member) -> None:
         """They ended with its stream."""
         for play in member.plays:
@@ -250,16 +260,19 @@ class Floor:
             self._tell("quiet", member.stream)
 
     def _state_recording(self, streams: tuple[int, ...]) -> None:
-        wanted = bool(streams) and self._recording_wanted and not self.ended
+        wanted = bool(streams) and self._recording_wanted and not self.ended and not self._recording_lost
         if not wanted:
             if self._recording:
                 self._effects.append(StopRecording(self.id, self._recording))
                 self._recording = 0
                 self._recording_paused = False
+            self._recording_lost = self._recording_lost and self._recording_wanted and bool(streams)
         elif not self._recording:
             self._recording = self._new_id()
             self._recorded = streams
             self._effects.append(RecordRoom(self.id, self._recording, streams))
+            if self._recording_paused:
+                self._effects.append(PauseRecording(self.id, self._recording, True))
         elif streams != self._recorded:
             self._recorded = streams
             self._effects.append(RecordingMembers(self.id, self._recording, streams))

@@ -28,16 +28,18 @@ class Line(NamedTuple):
 
 
 class Voice:
-    """Lines in the language of a room; "" is that of the media engine, whose texts are English here."""
+    """Lines in the language of a room; "" is that of the media engine, `default`, where the engine itself looks for
+    prompts."""
 
     __slots__ = ("_folder", "_texts", "language", "spoken")
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, default: str = "") -> None:
         self.language = language
-        base = language.replace("_", "-").partition("-")[0]
+        spoken = language or default
+        base = spoken.replace("_", "-").partition("-")[0]
         self._folder = f"{language}/{FOLDER}" if language else FOLDER
         self._texts = TEXTS.get(base, TEXTS["en"])
-        self.spoken = language if base in TEXTS else "en"
+        self.spoken = spoken if base in TEXTS else "en"
         """The language that the texts are in."""
 
     def prompt(self, *names: str) -> Line:

@@ -25,6 +25,7 @@ from softswitch.conference.vocabulary import (
     Place,
     RecordName,
     Reopened,
+    Replaced,
     StopName,
 )
 
@@ -255,6 +256,7 @@ class Reception(Floor):
             return
         state = member.state
         self._stop_name(member)
+        self._reset(member)
         self._remove(member)
         if state is State.IN:
             self._off_the_floor(member, now)
@@ -305,6 +307,31 @@ class Reception(Floor):
         member.recording = 0
         member.digits = ""
 
+    # ---- another one in its place
+
+    def _replaced(self, event: Replaced, now: float) -> None:
+        """What it did itself, and how it is called, goes with it; what hosts decided about it stays."""
+        member = self._members.get(event.member)
+        if member is None or event.stream in self._members:
+            return
+        self._without_name(member)
+        self._reset(member)
+        if member.talking:
+            self._tell("quiet", member.stream)
+        self._tell("left", member.stream)
+        member.stream, member.name, member.number = event.stream, event.name, event.number
+        member.muted = member.talking = member.menu = False
+        member.hears = 0
+        self._members = {each.stream: each for each in self._members.values()}
+        self._dials = {dial: event.stream if by == event.member else by for dial, by in self._dials.items()}
+        self._gone.append(event.member)
+        self._tell("arrived", member.stream)
+        if member.state is State.IN:
+            member.deadline = None
+            self._tell("joined", member.stream)
+        else:
+            self._ask_again(member, now)
+
     # ---- its stream was lost, and is back
 
     def _reopened(self, event: Reopened, now: float) -> None:
@@ -314,6 +341,11 @@ class Reception(Floor):
             return
         self._remove_plays(member)
         member.level = None
+        self._recording_lost = False
+        self._recorded = ()  # what is recorded is stated anew, too
+        self._ask_again(member, now)
+
+    def _ask_again(self, member: Member, now: float) -> None:
         match member.state:
             case State.PIN:
                 self._ask_pin(member, now)

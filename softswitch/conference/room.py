@@ -38,6 +38,7 @@ from softswitch.conference.vocabulary import (
     Refused,
     Remove,
     Reopened,
+    Replaced,
     RoomView,
     Talking,
     Tick,
@@ -71,6 +72,8 @@ class Conference(Chair):
                 self._talking(event)
             case Reopened():
                 self._reopened(event, now)
+            case Replaced():
+                self._replaced(event, now)
             case PlayEnded():
                 self._play_ended(event, now)
             case NameRecorded() | NameFailed():

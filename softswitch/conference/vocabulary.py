@@ -66,7 +66,16 @@ class Reopened(MemberEvent, frozen=True, gc=False, tag=True):
     """Its stream was lost with a media process and is open anew, without anything of what it was told."""
 
 
-AnyMemberEvent = Join | Place | Leave | Digit | Talking | Reopened
+class Replaced(MemberEvent, frozen=True, gc=False, tag=True):
+    """Somebody else, on another stream, takes its place (attended transfer): role, and what hosts have set for it, go
+    over; whatever it was asked is asked again. The stream that it had is in the room no more."""
+
+    stream: int
+    name: str = ""
+    number: str = ""
+
+
+AnyMemberEvent = Join | Place | Leave | Digit | Talking | Reopened | Replaced
 
 
 # ---- events: what came of effects
@@ -97,8 +106,11 @@ class NameFailed(Outcome, frozen=True, gc=False, tag=True):
 
 
 class RecordingFailed(Outcome, frozen=True, gc=False, tag=True):
+    """`lost`: with the media process that wrote it; it goes on in another file as soon as a member's stream is back."""
+
     recording: int
     why: str = ""
+    lost: bool = False
 
 
 class DialFailed(Outcome, frozen=True, gc=False, tag=True):

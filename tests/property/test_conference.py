@@ -143,6 +143,7 @@ class ConferenceMachine(RuleBasedStateMachine):
         self.names: dict[int, int] = {}  # recordings of names: room
         self.files: set[str] = set()
         self.recordings: dict[int, tuple[int, ...]] = {}
+        self.recording_of: dict[int, int] = {}  # its room
         self.dials: set[int] = set()
         self.arrived: set[int] = set()
 
@@ -189,6 +190,7 @@ class ConferenceMachine(RuleBasedStateMachine):
             case v.RecordRoom() | v.RecordingMembers():
                 assert effect.members
                 self.recordings[effect.recording] = effect.members
+                self.recording_of[effect.recording] = effect.room
             case v.StopRecording():
                 del self.recordings[effect.recording]
             case v.DialOut():
@@ -432,6 +434,31 @@ class ConferenceMachine(RuleBasedStateMachine):
         if person is not None:
             self.levels.pop(person.stream, None)
             self.member(v.Reopened(person.stream))
+
+    @rule(data=st.data(), lost=st.booleans())
+    def recording_fails(self, data: st.DataObject, lost: bool) -> None:
+        if self.recordings:
+            recording = data.draw(st.sampled_from(sorted(self.recordings)))
+            del self.recordings[recording]
+            self.do(
+                self.conferences.outcome(v.RecordingFailed(self.recording_of[recording], recording, "", lost), self.now)
+            )
+            assert not any(self.recording_of[each] == self.recording_of[recording] for each in self.recordings)
+
+    @rule(data=st.data())
+    def replaced(self, data: st.DataObject) -> None:
+        """Another stream in its place; what it was asked begins anew."""
+        person = self.pick(data, "pin", "lobby", "waiting", "in", "leaving")
+        if person is None:
+            return
+        old, person.stream = person.stream, next(self.ids)
+        self.people = {each.stream: each for each in self.people.values()}
+        person.muted = person.menu = False
+        person.typed = ""
+        self.member(v.Replaced(old, person.stream))
+        assert self.level(old) == v.Level(self.level(old).room, old)
+        self.levels.pop(old, None)
+        assert self.conferences.member(v.Leave(old), self.now) == []
 
     @rule()
     def time_passes(self) -> None:

@@ -93,7 +93,7 @@ def spoken(sources: tuple[object, ...]) -> list[str]:
     for source in sources:
         match source:
             case File(name):
-                words.append(name.removeprefix("en/conference/"))
+                words.append(name.removeprefix("conference/"))
             case Say(kind, value):
                 words.append(f"{kind} {value}")
             case Speech(text):

@@ -69,6 +69,7 @@ from softswitch.vocabulary import (
     Offer,
     OfferWithdrawn,
     Originate,
+    Party,
     Payer,
     Progress,
     Progressed,
@@ -240,6 +241,10 @@ class Call(TransferringCall):
     def legs(self) -> list[int]:
         """The legs that are not gone."""
         return [leg for leg in (self.a, *self._out) if leg]
+
+    def party(self, leg: int) -> Party:
+        """Who is on a leg, as others are shown."""
+        return self._party(leg)
 
     def _new_id(self) -> int:
         return self._new_leg()

@@ -111,6 +111,7 @@ class Switch:
             wall,
             record,
         )
+        self.runtime.rooms.configure(settings.conferences, settings.media.sounds.language)
         pace = wiring.qualify_settings(settings)
         self.contacts: Qualify[ContactPlace] = Qualify(pace, ids)
         self.gateways: Qualify[GatewayPlace] = Qualify(pace, ids)
@@ -157,6 +158,7 @@ class Switch:
         self._features_changed()
         self.book.configure(entries, dialplan)
         self.runtime.settings = runtime_settings
+        self.runtime.rooms.configure(settings.conferences, settings.media.sounds.language)
         self.trunk_registrations.configure(registrations, now)
         self.registrations.configure(registrar_settings)
         self.bindings_changed(now)

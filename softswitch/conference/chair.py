@@ -200,7 +200,6 @@ class Chair(Reception):
             return
         self._recording = 0
         if event.lost:
-            self._recording_lost = True
             return
         self._recording_paused = False
         self._recording_wanted = False
@@ -228,9 +227,12 @@ class Chair(Reception):
     def _dial(self, command: Dial) -> str:
         if len(self._dials) >= DIALS:
             return f"{DIALS} calls are being made already"
+        rights = command.rights or self.settings.dial_as or ""
+        if not rights and command.by == OPERATOR:
+            return "it has no rights to call anybody: expected 'dial_as' in its settings, or an extension named with it"
         dial = self._new_id()
         self._dials[dial] = command.by
-        self._effects.append(DialOut(self.id, dial, command.number, command.by, command.role))
+        self._effects.append(DialOut(self.id, dial, command.number, command.by, command.role, rights))
         self._tell("dialling", 0, command.by, command.number)
         return ""
 

@@ -66,7 +66,6 @@ class Floor:
         "_plays",
         "_recorded",
         "_recording",
-        "_recording_lost",
         "_recording_paused",
         "_recording_wanted",
         "_stated",
@@ -97,7 +96,6 @@ class Floor:
         self._recording_wanted = settings.record
         self._recording_paused = False
         self._recording = 0
-        self._recording_lost = False  # with its media process: it goes on when a stream is back
         self._recorded: tuple[int, ...] = ()
         self._effects: list[AnyEffect] = []
 
@@ -242,7 +240,7 @@ class Floor:
         for member in members:
             if member.state is not State.IN:
                 self._state_level(member)
-        self._state_recording(streams)
+        self._state_recording(streams, tuple(member.stream for member in on_floor if not member.lost))
         effects, self._effects = self._effects + others, []
         if not members and (self.ended or not self._dials):
             self._cancel_dials()
@@ -259,23 +257,24 @@ class Floor:
             member.talking = False
             self._tell("quiet", member.stream)
 
-    def _state_recording(self, streams: tuple[int, ...]) -> None:
-        wanted = bool(streams) and self._recording_wanted and not self.ended and not self._recording_lost
-        if not wanted:
+    def _state_recording(self, on_floor: tuple[int, ...], streams: tuple[int, ...]) -> None:
+        """`streams`: those of them that are not lost; with none of them no recording can begin."""
+        if not self._recording_wanted or self.ended or not on_floor:
             if self._recording:
                 self._effects.append(StopRecording(self.id, self._recording))
-                self._recording = 0
-                self._recording_paused = False
-            self._recording_lost = self._recording_lost and self._recording_wanted and bool(streams)
+            self._recording = 0
+            self._recording_paused = False
         elif not self._recording:
+            if not streams:
+                return
             self._recording = self._new_id()
             self._recorded = streams
             self._effects.append(RecordRoom(self.id, self._recording, streams))
             if self._recording_paused:
                 self._effects.append(PauseRecording(self.id, self._recording, True))
-        elif streams != self._recorded:
-            self._recorded = streams
-            self._effects.append(RecordingMembers(self.id, self._recording, streams))
+        elif (streams or on_floor) != self._recorded:
+            self._recorded = streams or on_floor
+            self._effects.append(RecordingMembers(self.id, self._recording, self._recorded))
 
     def _closing(self) -> Iterator[AnyEffect]:
         self.ended = True

@@ -45,6 +45,7 @@ class Member:
         "heard",
         "hears",
         "level",
+        "lost",
         "menu",
         "muted",
         "name",
@@ -83,6 +84,7 @@ class Member:
         self.heard = 0  # steps
         self.hears = 0
         self.talking = False
+        self.lost = False  # its stream is
         self.level: Level | None = None  # as told; None: as it is at first
         self.why: Why = "left"  # it is LEAVING
 

@@ -320,7 +320,7 @@ class Reception(Floor):
             self._tell("quiet", member.stream)
         self._tell("left", member.stream)
         member.stream, member.name, member.number = event.stream, event.name, event.number
-        member.muted = member.talking = member.menu = False
+        member.muted = member.talking = member.menu = member.lost = False
         member.hears = 0
         self._members = {each.stream: each for each in self._members.values()}
         self._dials = {dial: event.stream if by == event.member else by for dial, by in self._dials.items()}
@@ -341,7 +341,7 @@ class Reception(Floor):
             return
         self._remove_plays(member)
         member.level = None
-        self._recording_lost = False
+        member.lost = False
         self._recorded = ()  # what is recorded is stated anew, too
         self._ask_again(member, now)
 

@@ -27,6 +27,7 @@ from softswitch.conference.vocabulary import (
     Kick,
     Leave,
     Lock,
+    Lost,
     MuteGuests,
     NameFailed,
     NameRecorded,
@@ -70,6 +71,9 @@ class Conference(Chair):
                 self._digit(event, now)
             case Talking():
                 self._talking(event)
+            case Lost(member=stream):
+                if stream in self._members:
+                    self._members[stream].lost = True
             case Reopened():
                 self._reopened(event, now)
             case Replaced():

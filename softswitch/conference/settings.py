@@ -1,16 +1,15 @@
-"""What an operator can write about a conference room, and how it is read from the tree of a configuration."""
+"""What an operator can write about a conference room."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from media import say
 from media.sound_settings import read_language
-from softswitch.settings.fields import Name, Section
-from softswitch.settings.validation import at_value, problems_of
-from softswitch.settings.yaml_tree import Entry, Mapping, Problem, plain
+from softswitch.settings.fields import ExtensionNumber, Name, Section
+from softswitch.settings.validation import at_value
 
 Action = Literal[
     "mute",
@@ -91,6 +90,9 @@ class ConferenceRoom(Section):
     """Language of prompts and speech; absent, that of `media.sounds`."""
     talkers: bool = False
     """Tell who begins and ends to talk."""
+    dial_as: ExtensionNumber | None = None
+    """Extension with whose rights the room calls whom the operator wants in it (`softswitch conference NAME dial`), and
+    whose number is shown; hosts call with their own."""
     guest_menu: Menu = Field(default_factory=_guest_menu)
     """What the digit after `*` does for guests; replaces all of the usual ones."""
     host_menu: Menu = Field(default_factory=_host_menu)
@@ -126,36 +128,17 @@ class ConferenceRoom(Section):
         return self
 
 
-class _ConferenceSection(Section):
-    """The section as it stands in the tree, so that errors have their path."""
-
-    conferences: Annotated[dict[Name, ConferenceRoom], Field(max_length=CONFERENCES)] = {}
-
-
-def read_conferences(root: Mapping, problems: list[Problem]) -> dict[str, ConferenceRoom]:
-    """The rooms by name, of the section `conferences` of a configuration's tree; what is wrong goes to `problems`, each
-    where it is written, and then there is no room."""
-    written = root.entries.get("conferences")
-    if written is None:
-        return {}
-    section = Mapping(root.mark, "", {"conferences": _with_empty_rooms(written)})
-    try:
-        return dict(_ConferenceSection.model_validate(plain(section, {})).conferences)
-    except ValidationError as error:
-        problems += problems_of(error, _ConferenceSection, section)
-        return {}
-
-
-def _with_empty_rooms(written: Entry) -> Entry:
+def _with_empty_rooms(written: Any) -> Any:
     """`board:` without anything below it is a room as all are."""
-    node = written.node
-    if not isinstance(node, Mapping):
+    if not isinstance(written, dict):
         return written
-    rooms = {
-        name: Entry(entry.mark, Mapping(entry.mark, entry.node.key, {})) if plain(entry.node, {}) is None else entry
-        for name, entry in node.entries.items()
-    }
-    return Entry(written.mark, Mapping(node.mark, node.key, rooms))
+    return {name: {} if room is None else room for name, room in written.items()}
+
+
+ConferenceRooms = Annotated[
+    dict[Name, ConferenceRoom], BeforeValidator(_with_empty_rooms), Field(max_length=CONFERENCES)
+]
+"""Rooms by name."""
 
 
 ACTIONS: tuple[Action, ...] = get_args(Action)

@@ -62,6 +62,10 @@ class Talking(MemberEvent, frozen=True, gc=False, tag=True):
     talking: bool
 
 
+class Lost(MemberEvent, frozen=True, gc=False, tag=True):
+    """Its stream was lost with a media process. `Reopened` or `Leave` follows."""
+
+
 class Reopened(MemberEvent, frozen=True, gc=False, tag=True):
     """Its stream was lost with a media process and is open anew, without anything of what it was told."""
 
@@ -75,7 +79,7 @@ class Replaced(MemberEvent, frozen=True, gc=False, tag=True):
     number: str = ""
 
 
-AnyMemberEvent = Join | Place | Leave | Digit | Talking | Reopened | Replaced
+AnyMemberEvent = Join | Place | Leave | Digit | Talking | Lost | Reopened | Replaced
 
 
 # ---- events: what came of effects
@@ -106,7 +110,7 @@ class NameFailed(Outcome, frozen=True, gc=False, tag=True):
 
 
 class RecordingFailed(Outcome, frozen=True, gc=False, tag=True):
-    """`lost`: with the media process that wrote it; it goes on in another file as soon as a member's stream is back."""
+    """`lost`: with the media process that wrote it; it goes on in another file with those whose streams are there."""
 
     recording: int
     why: str = ""
@@ -193,10 +197,12 @@ class RollCall(Command, frozen=True, gc=False, tag=True, kw_only=True):
 
 
 class Dial(Command, frozen=True, gc=False, tag=True, kw_only=True):
-    """Call a number into the room."""
+    """Call a number into the room. `rights`: the extension whose rights count, and whose number is shown, where the
+    operator asks; "": the one that the room's settings name."""
 
     number: str
     role: Role = "guest"
+    rights: str = ""
 
 
 class End(Command, frozen=True, gc=False, tag=True, kw_only=True):
@@ -301,12 +307,14 @@ class StopRecording(Effect, frozen=True, gc=False, tag=True):
 
 
 class DialOut(Effect, frozen=True, gc=False, tag=True):
-    """Call `number` as `by` (0: the operator) may; `Place` with this dial, or `DialFailed`, answers."""
+    """Call `number` as `by` may, or (0: the operator) the extension `rights`; `Place` with this dial, or `DialFailed`,
+    answers."""
 
     dial: int
     number: str
     by: int
     role: Role
+    rights: str = ""
 
 
 class CancelDial(Effect, frozen=True, gc=False, tag=True):

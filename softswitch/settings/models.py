@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
+from softswitch.conference.settings import ConferenceRooms
 from softswitch.dialplan.group_models import RingGroup
 from softswitch.dialplan.models import Context
 from softswitch.settings.barring_models import Barring, ClassNames
@@ -319,6 +320,8 @@ class Settings(Section):
     trunks: dict[str, Trunk] = {}
     """By name."""
     ring_groups: dict[Name, RingGroup] = {}
+    """By name."""
+    conferences: ConferenceRooms = {}
     """By name."""
     dialplan: dict[str, Context] = {}
     """Contexts by name."""

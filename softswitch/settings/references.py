@@ -42,8 +42,9 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
 
     `unread`: sections of which something could not be read; a name that is not known may stand there.
     """
-    contexts, extensions, trunks, groups, services = (
-        _entries(root.get(name)) for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes")
+    contexts, extensions, trunks, groups, services, rooms = (
+        _entries(root.get(name))
+        for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes", "conferences")
     )
     barring = root.get("barring")
     classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
@@ -63,7 +64,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
     told: set[tuple[Mark | None, str]] = set()
     problems = []
-    for kind, name, node in _references(contexts, extensions, trunks, groups, services):
+    for kind, name, node in _references(contexts, extensions, trunks, groups, services, rooms):
         what = (node.mark if isinstance(node, Scalar) else None, name)
         if name in sets[kind] or _SECTIONS[kind] in unread or what in told:
             continue
@@ -98,6 +99,7 @@ def _references(
     trunks: dict[str, Entry],
     groups: dict[str, Entry],
     services: dict[str, Entry],
+    rooms: dict[str, Entry],
 ) -> Iterator[_Reference]:
     for entry in extensions.values():
         context = _entries(entry.node).get("context")
@@ -133,6 +135,13 @@ def _references(
         if members is not None:
             yield from _in_targets(members.node)
         yield from _in_fallbacks(_entries(entry.node))
+
+    for entry in rooms.values():
+        room = _entries(entry.node)
+        if "music" in room:
+            yield from _named("class of hold music", room["music"].node)
+        if "dial_as" in room:
+            yield from _named("extension", room["dial_as"].node)
 
 
 def _named(kind: str, node: Node) -> Iterator[_Reference]:

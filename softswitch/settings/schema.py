@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from softswitch.conference.settings import ConferenceRoom
 from softswitch.settings.barring_models import Barring
 from softswitch.settings.fields import Section
 from softswitch.settings.media_models import MediaSettings
@@ -66,6 +67,8 @@ class ConfigFile(Section):
     """By name."""
     ring_groups: dict[str, Any] | None = Field(None)
     """Ring groups by name."""
+    conferences: dict[str, ConferenceRoom | None] | None = None
+    """Conference rooms by name."""
     dialplan: dict[str, Any] | None = Field(None)
     """Contexts by name."""
     secrets: Secrets | None = None

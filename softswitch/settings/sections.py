@@ -22,6 +22,7 @@ SECTIONS = (
     "extensions",
     "trunks",
     "ring_groups",
+    "conferences",
     "dialplan",
     "defaults",
     "secrets",

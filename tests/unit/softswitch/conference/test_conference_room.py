@@ -23,7 +23,7 @@ class World:
 
     def __init__(self, **settings: object) -> None:
         self.ids = itertools.count(1000)
-        room = ConferenceRoom.model_validate(settings)
+        room = ConferenceRoom.model_validate({"dial_as": "100"} | settings)
         self.conferences = Conferences({"board": room}, lambda: next(self.ids), "en")
         self.now = 0.0
         self.last: list[v.AnyEffect] = []

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from media import say
 from softswitch.conference.phrases import Voice
-from softswitch.conference.settings import ACTIONS, ConferenceRoom, read_conferences
+from softswitch.conference.settings import ACTIONS, ConferenceRoom
 from softswitch.conference.texts import TEXTS
-from softswitch.settings.yaml_tree import Problem, read_yaml
+from softswitch.settings.models import Settings
+from softswitch.settings.validation import problems_of
+from softswitch.settings.yaml_tree import Problem, plain, read_yaml
 
 
 def read(text: str) -> tuple[dict[str, ConferenceRoom], list[str]]:
     problems: list[Problem] = []
     root = read_yaml(text.encode(), "rooms.yaml", problems)
     assert root is not None
-    rooms = read_conferences(root, problems)
-    return rooms, [str(problem) for problem in problems]
+    try:
+        return dict(Settings.model_validate(plain(root, {})).conferences), []
+    except ValidationError as error:
+        return {}, [str(problem) for problem in problems_of(error, Settings, root)]
 
 
 def test_a_room_as_written() -> None:

@@ -131,6 +131,8 @@ class OriginatedCall(Call):
         self._mark_answered(now, "route")
         self._effects.append(OriginationEnded(leg))
         self._transfer = Transfer(0)
+        if isinstance(self._then, Dial):
+            self._wait(rings=False)
         self._follow(self._then, now)
 
 

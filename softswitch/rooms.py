@@ -27,6 +27,7 @@ from softswitch.conference.audio import command_of
 from softswitch.conference.conferences import Conferences
 from softswitch.conference.settings import ConferenceRoom
 from softswitch.contact import Contact, RecordingNote
+from softswitch.pace import Pace
 from softswitch.recording_labels import leg_label
 from softswitch.vocabulary import Party
 
@@ -36,6 +37,12 @@ TELEPHONE_DIGITS = frozenset("0123456789*#")
 
 QUIET = frozenset(("talking", "quiet", "volume"))
 """What is not logged but for whoever debugs."""
+
+
+PINS_AT_ONCE = 30.0
+PINS_PER_SECOND = 1 / 60
+"""Wrong PINs for one room from one extension or trunk. Beyond these its callers are hung up until some time has passed:
+a PIN of six digits takes more than a year to be guessed so. Who comes from elsewhere notices nothing."""
 
 
 class ConferenceRefused(ValueError):
@@ -78,6 +85,7 @@ class Rooms:
         "_conferences",
         "_expected",
         "_form",
+        "_guesses",
         "_media",
         "_names",
         "_new_id",
@@ -90,6 +98,7 @@ class Rooms:
         "_toned",
         "counters",
         "delete_file",
+        "guessed",
         "told",
     )
 
@@ -106,6 +115,9 @@ class Rooms:
         """Takes all that goes on, with the name of the conference, for whoever shows it."""
         self.delete_file: Callable[[str], None] = _keep
         """Deletes the recording of a name, and what stands beside it."""
+        self.guessed: Callable[[str, str, str, str, float], None] = _unseen
+        """Told of each wrong PIN: kind and name of the endpoint, conference, contact, now."""
+        self._guesses = Pace(PINS_PER_SECOND, PINS_AT_ONCE)
         self._media = media
         self._timers = timers
         self._new_id = new_id
@@ -170,7 +182,12 @@ class Rooms:
             return
         self.leave(leg, now)
         occupant = self._calls.occupant(leg)
-        if occupant is not None:
+        if occupant is None:
+            return
+        if self._conferences.asks(name) and self._guesses.wait(_guesser(occupant, name), now):
+            self.counters["conference callers turned away: too many wrong PINs"] += 1
+            self._calls.hang_up(leg, "pin", now)
+        else:
             self._listen(leg, occupant, now)
             party = _shown(occupant.party)
             self._handled(self._conferences.arrived(name, v.Join(leg, party.name, party.number), now), now)
@@ -349,7 +366,7 @@ class Rooms:
             case v.ForgetName(path=path):
                 self.delete_file(path)
             case v.Told():
-                self._tell(effect)
+                self._tell(effect, now)
             case v.Refused():
                 pass  # `command` has raised it
             case _:
@@ -419,14 +436,23 @@ class Rooms:
         )
         self._media.audio(command, now)
 
-    def _tell(self, told: v.Told) -> None:
+    def _tell(self, told: v.Told, now: float) -> None:
         name = self._name(told.room)
         fields = {"leg": told.member, "by": told.by, "text": told.text}
         write = log.debug if told.what in QUIET else log.info
         write("conference", name=name, what=told.what, **{key: each for key, each in fields.items() if each})
         if told.what == "pin-failed":
-            self.counters["conference PINs refused"] += 1
+            self._wrong_pin(told.member, name, now)
         self.told(name, told)
+
+    def _wrong_pin(self, leg: int, name: str, now: float) -> None:
+        self.counters["conference PINs refused"] += 1
+        occupant = self._calls.occupant(leg)
+        if occupant is None:
+            return
+        self.guessed(occupant.kind, occupant.endpoint, name, occupant.contact.id, now)
+        if not self._guesses.take(_guesser(occupant, name), now):
+            self._calls.hang_up(leg, "pin", now)
 
     def _name(self, room: int) -> str:
         return self._room_names.get(room, "")
@@ -464,6 +490,14 @@ class _Recording:
 def _shown(party: Party) -> Party:
     """What others hear of somebody."""
     return Party("") if party.withheld else party
+
+
+def _guesser(occupant: Occupant, name: str) -> str:
+    return f"{occupant.kind} {occupant.endpoint} {name}"
+
+
+def _unseen(_kind: str, _endpoint: str, _conference: str, _contact: str, _now: float) -> None:
+    """Nobody looks."""
 
 
 def _nobody(_conference: str, _told: v.Told) -> None:

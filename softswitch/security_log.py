@@ -128,6 +128,11 @@ class SecurityLog:
         if self._may_say("call barred", f"{kind} {name}", now):
             log.warning("call barred", **{kind: name}, why=why, number=inert(number), through=trunk, contact=contact)
 
+    def pin_refused(self, kind: str, name: str, conference: str, contact: str, now: float) -> None:
+        """A caller of a conference entered a wrong PIN."""
+        if self._may_say("conference PIN refused", f"{kind} {name}", now):
+            log.warning("conference PIN refused", **{kind: name}, conference=conference, contact=contact)
+
     # ---- how many --------------------------------------------------------------------------------------
 
     def _may_say(self, event: str, about: str, now: float) -> bool:

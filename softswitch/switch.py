@@ -112,6 +112,7 @@ class Switch:
             record,
         )
         self.runtime.rooms.configure(settings.conferences, settings.media.sounds.language)
+        self.runtime.rooms.guessed = self.security.pin_refused
         pace = wiring.qualify_settings(settings)
         self.contacts: Qualify[ContactPlace] = Qualify(pace, ids)
         self.gateways: Qualify[GatewayPlace] = Qualify(pace, ids)

@@ -121,6 +121,12 @@ class Conferences:
         found = self._by_id.get(room)
         return "" if found is None else found.name
 
+    def asks(self, name: str) -> bool:
+        """Whether callers of that conference are asked for a PIN."""
+        there = self._by_name.get(name)
+        settings = there.settings if there is not None else self._rooms.get(name)
+        return settings is not None and (settings.pin is not None or settings.host_pin is not None)
+
     def conference(self, member: int) -> str:
         """The name of the conference that a stream is in, "" for none."""
         room = self._by_member.get(member)

@@ -142,6 +142,42 @@ def test_time_is_asked_for_only_while_somebody_waits_for_it() -> None:
     assert len(house.rooms) == 0
 
 
+def test_guessing_is_bounded_for_each_endpoint_however_often_it_calls() -> None:
+    house = House(pin="4711")
+    guesses: list[tuple[str, ...]] = []
+    house.rooms.guessed = lambda *about: guesses.append(about[:3])
+    now = 0.0
+    for _ in range(12):
+        house.rooms.enter("board", 1, now)
+        for _ in range(3):
+            house.rooms.pressed(1, "1", now)
+            house.rooms.pressed(1, "#", now)
+        house.rooms.leave(1, now)
+    assert len(guesses) == 30
+    assert set(guesses) == {("extension", "101", "board")}
+    assert house.calls.hung_up == [(1, "pin")] * 2
+    assert house.rooms.counters["conference callers turned away: too many wrong PINs"] == 2
+    house.rooms.enter("board", 2, now)
+    assert house.rooms.members("board") == (2,), "others come in as ever"
+    house.rooms.enter("board", 1, 3600.0)
+    assert house.rooms.members("board") == (2, 1)
+
+
+def test_many_calls_at_once_guess_no_more() -> None:
+    house = House(pin="4711")
+    for leg in range(1, 10):
+        house.calls.contacts[leg] = house.calls.contacts[1]
+    one = house.calls.occupant(1)
+    house.calls.occupant = lambda leg: one  # type: ignore[method-assign]
+    legs = range(1, 20)
+    for leg in legs:
+        house.rooms.enter("board", leg, 0.0)
+    for leg in legs:
+        for digit in "1#1#":
+            house.rooms.pressed(leg, digit, 0.0)
+    assert house.calls.hung_up == [(leg, "pin") for leg in range(16, 20) for _ in "##"]
+
+
 def test_refused_commands_say_why() -> None:
     house = House()
     with pytest.raises(ConferenceRefused, match="nobody is in conference 'board'"):

@@ -41,6 +41,8 @@ PURE = [
     "softswitch/call_*.py",
     "softswitch/audio_line.py",
     "softswitch/info_digits.py",
+    "softswitch/originate.py",
+    "softswitch/room_calls.py",
     "softswitch/rooms.py",
     "softswitch/features.py",
     "softswitch/hunt.py",

@@ -696,6 +696,27 @@ def test_a_recording_that_fails_is_told_and_not_begun_again() -> None:
     assert world.of(v.RecordRoom) == []
 
 
+def test_a_recording_that_goes_with_its_process_goes_on_with_those_who_are_back() -> None:
+    world = World(record=True)
+    for member in (1, 2):
+        world.join(member)
+    room = world.view().room
+    recording = world.one(v.RecordingMembers).recording
+    world.do(v.Record(what="pause"))
+    for member in (1, 2):
+        world.last = world.conferences.member(v.Lost(member), 0.0)
+        assert world.last == [] or world.of(v.RecordRoom) == []
+    world.outcome(v.RecordingFailed(room, recording, "worker lost", lost=True))
+    assert world.last == [], "nobody is there to be recorded"
+    world.last = world.conferences.member(v.Reopened(2), 0.0)
+    again = world.one(v.RecordRoom)
+    assert again.members == (2,)
+    assert world.one(v.PauseRecording) == v.PauseRecording(room, again.recording, True), "as it was"
+    assert world.view().recording == "paused"
+    world.last = world.conferences.member(v.Reopened(1), 0.0)
+    assert world.one(v.RecordingMembers).members == (1, 2)
+
+
 # ---- talkers, loss, leaving
 
 
@@ -719,6 +740,49 @@ def test_a_stream_that_is_back_is_told_all_again() -> None:
     world.last = world.conferences.member(v.Reopened(1), 0.0)
     assert world.one(v.Level).muted
     assert world.one(v.Matrix).members == (1,)
+
+
+def test_another_stream_takes_a_place() -> None:
+    """Role, place and what hosts have set stay; what the one before did itself goes with it."""
+    world = World(host_pin=HOST_PIN, lobby=True)
+    world.host(1)
+    world.join(2)
+    world.type(2, "#")
+    world.type(1, "*1")
+    world.do(v.Dial(number="5", by=1))
+    world.last = world.conferences.member(v.Replaced(1, 11, "Ann", "101"), 0.0)
+    assert world.one(v.Matrix).members == (11,)
+    assert world.one(v.Level) == v.Level(world.view().room, 1), "the one that has gone is as it came"
+    assert world.told() == ["left", "arrived", "joined"]
+    assert [(each.member, each.role, each.muted) for each in world.view().members] == [
+        (11, "host", False),
+        (2, "guest", False),
+    ]
+    world.type(11, "*9")
+    assert world.one(v.Matrix).members == (11, 2)
+    world.last = world.conferences.member(v.Replaced(2, 11), 0.0)
+    assert world.last == [], "it is there already"
+    world.last = world.conferences.member(v.Leave(1), 0.0)
+    assert world.last == []
+
+
+@pytest.mark.parametrize(("digits", "asked"), [("", "enter-pin"), ("1234#", "say-name")])
+def test_who_takes_a_place_is_asked_what_the_other_was(digits: str, asked: str) -> None:
+    world = World(pin=PIN, entry="names")
+    world.join(1)
+    world.type(1, digits)
+    world.last = world.conferences.member(v.Replaced(1, 2), 0.0)
+    assert world.heard_by(2)[0] == asked
+    assert world.of(v.StopPlay)
+
+
+def test_the_operator_needs_rights_to_have_somebody_called() -> None:
+    world = World(dial_as=None)
+    world.join(1)
+    world.do(v.Dial(number="5"))
+    assert "dial_as" in world.one(v.Refused).why
+    world.do(v.Dial(number="5", rights="104"))
+    assert world.one(v.DialOut).rights == "104"
 
 
 @pytest.mark.parametrize("digits", ["", "12", "1234#", "1234##"])

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget
 from softswitch.hunt import Failure, Target
+from softswitch.parking import Lot
 from softswitch.vocabulary import Endpoint, Party, Payer
 
 
@@ -38,11 +39,32 @@ class Directory(Protocol):
     def music(self, kind: str, name: str) -> str:
         """The class of music that an endpoint hears while it is held, "": what whoever holds it sends."""
 
+    def recalls(self, extension: str) -> bool:
+        """Whether an extension is rung for a caller whom it has sent on or parked, and nobody has taken."""
+
+    def fallback(self, extension: str) -> str:
+        """The number that is called for a caller whom nobody takes whom the extension has sent on; "" for none."""
+
+    def beeps(self, extension: str) -> bool:
+        """Whether an extension hears that somebody begins to listen to its call."""
+
+    def park(self, lot: str, slot: str, contact: str) -> tuple[Lot, str]:
+        """Take a slot of a parking lot for a call. Raises `softswitch.parking.NoSlot`."""
+
+    def unpark(self, contact: str) -> None:
+        """The call is parked no more."""
+
+    def slot(self, contact: str) -> str:
+        """Where a call is parked, "" where it is not."""
+
     def display_name(self, endpoint: Endpoint) -> str:
         """What an extension is called where it calls others; "" for a trunk, and where none is set."""
 
-    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
-        """An endpoint has taken the call, which costs the payer from now on."""
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float, leg: int) -> None:
+        """An endpoint has taken the call by that leg, which costs the payer from now on."""
+
+    def left(self, contact: str, leg: int, now: float) -> None:
+        """A leg of the contact is gone, and costs no more."""
 
     def reached(self, endpoint: Endpoint) -> None:
         """An endpoint has shown signs of life: progress, or an answer."""

@@ -22,6 +22,7 @@ from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous
 from softswitch.dialplan.decision import Decision, ExtensionTarget, Ring, TrunkTarget, conference_in, uses_trunk
 from softswitch.features import Features
 from softswitch.hunt import BARRED, BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
+from softswitch.parking import Lot, ParkingLots
 from softswitch.registrations import Registrations
 from softswitch.toll import TollGuard
 from softswitch.trunks import Trunks
@@ -56,6 +57,13 @@ class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
     """"never", "always", "on-demand", "": it does not say."""
     music: str = ""
     """The class that is heard on hold."""
+    groups: frozenset[str] = frozenset()
+    pick_up: str = "groups"
+    """Whose calls it may pick up: "groups" (its own), "all", "none"."""
+    supervises: frozenset[str] = frozenset()
+    """Groups whose calls it may listen to."""
+    beeps: bool = True
+    """Whether it hears that somebody begins to listen to its call."""
 
 
 class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +85,11 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
     extensions: dict[str, ExtensionEntry]
     trunks: dict[str, TrunkEntry]
+    lots: tuple[Lot, ...] = ()
+    recall: bool = True
+    """Whether extensions are rung for callers whom they have sent on in vain."""
+    fallback: str = ""
+    """The number that is called where they do not answer."""
 
 
 class DialAddress(msgspec.Struct, gc=False):
@@ -118,6 +131,7 @@ class PhoneBook:
         "_registrations",
         "_toll",
         "_trunks",
+        "parking",
     )
 
     def __init__(
@@ -140,11 +154,13 @@ class PhoneBook:
         self._features = features
         self._max_forwards = max_forwards
         self._identity = CallerIdentity(CallerRules())
+        self.parking = ParkingLots(entries.lots)
 
     def configure(self, entries: Entries, numbers: Numbers) -> None:
         """Swap the settings; calls in progress go on with what they were told."""
         self._entries = entries
         self._numbers = numbers
+        self.parking.configure(entries.lots)
 
     # ---- what calls ask ------------------------------------------------------------------------------
 
@@ -204,10 +220,14 @@ class PhoneBook:
             self._trunks.failed(endpoint.name, endpoint.gateway, failure.status, failure.retry_after, now)
         return self._trunks.fails_over(endpoint.name, failure.status, alerted)
 
-    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float, leg: int) -> None:
         """A leg has answered and is talked on from now on."""
         if endpoint.kind == "trunk":
-            self._toll.answered(endpoint.name, payer, contact, now)
+            self._toll.answered(endpoint.name, payer, contact, now, leg)
+
+    def left(self, contact: str, leg: int, now: float) -> None:
+        """A leg of a contact is gone."""
+        self._toll.left(contact, leg, now, now)
 
     def reached(self, endpoint: Endpoint) -> None:
         """A gateway that answers is no longer left alone."""
@@ -225,6 +245,43 @@ class PhoneBook:
         entries = self._entries
         entry = entries.trunks.get(name) if kind == "trunk" else entries.extensions.get(name)
         return entry.music if entry is not None else ""
+
+    def recalls(self, extension: str) -> bool:
+        """Whether an extension is rung for a caller whom it has sent on or parked, and nobody has taken."""
+        return self._entries.recall and extension in self._entries.extensions
+
+    def fallback(self, extension: str) -> str:
+        """The number that is called for a caller whom nobody takes whom the extension has sent on; "" for none."""
+        return self._entries.fallback
+
+    def park(self, lot: str, slot: str, contact: str) -> tuple[Lot, str]:
+        """Take a slot of a parking lot for a call. Raises NoSlot."""
+        return self.parking.take(lot, contact, slot)
+
+    def unpark(self, contact: str) -> None:
+        """The call is parked no more."""
+        self.parking.free(contact)
+
+    def slot(self, contact: str) -> str:
+        """Where a call is parked, "" where it is not."""
+        return self.parking.slot(contact)
+
+    def may_pick_up(self, extension: str, other: str) -> bool:
+        """Whether an extension may take calls that ring at another one."""
+        entry, theirs = self._entries.extensions.get(extension), self._entries.extensions.get(other)
+        if entry is None or theirs is None or entry.pick_up == "none":
+            return False
+        return entry.pick_up == "all" or bool(entry.groups & theirs.groups)
+
+    def may_supervise(self, extension: str, other: str) -> bool:
+        """Whether an extension may listen to the calls of another one."""
+        entry, theirs = self._entries.extensions.get(extension), self._entries.extensions.get(other)
+        return entry is not None and theirs is not None and bool(entry.supervises & theirs.groups)
+
+    def beeps(self, extension: str) -> bool:
+        """Whether an extension hears that somebody begins to listen to its call."""
+        entry = self._entries.extensions.get(extension)
+        return entry is None or entry.beeps
 
     def display_name(self, endpoint: Endpoint) -> str:
         """What an extension is called where it calls others; "" for a trunk, and where none is set."""

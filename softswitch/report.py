@@ -8,7 +8,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from media.workers import MediaWorkers, WorkerReport
-from softswitch.call_media import State
+from softswitch.active_call import Active
+from softswitch.call_floor import State
 from softswitch.contact import Contact
 from softswitch.contact import LegRecord as LegNotes
 from softswitch.control import (
@@ -21,7 +22,6 @@ from softswitch.control import (
     WorkerRow,
 )
 from softswitch.registrations import BindingStatus
-from softswitch.runtime import Active
 from softswitch.store.records import CdrRecord, LegRecord
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _STATES = {
     State.HUNTING: "ringing",
     State.OFFERING: "connecting",
     State.TALKING: "talking",
+    State.PARKED: "parked",
     State.ECHO: "echo",
     State.ANNOUNCING: "playing",
     State.CONFERRING: "conference",

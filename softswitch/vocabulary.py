@@ -17,6 +17,7 @@ import msgspec
 from media.audio_commands import AudioCommand, StreamLabels
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession
 from media.sdp import PayloadType
+from softswitch.dialplan.decision import PickUp, Retrieve, Supervise
 
 
 class Party(msgspec.Struct, gc=False, frozen=True):
@@ -161,6 +162,13 @@ class DigitDialled(LegEvent, gc=False):
     source: str
 
 
+class SeekFailed(LegEvent, gc=False):
+    """There is no other call that the leg could be taken into. `status`: of the answer to it; `why`: one line."""
+
+    status: int
+    why: str
+
+
 AnyLegEvent = (
     Progressed
     | Answered
@@ -176,6 +184,7 @@ AnyLegEvent = (
     | MediaLost
     | NotMoved
     | DigitDialled
+    | SeekFailed
 )
 
 
@@ -321,6 +330,12 @@ class CancelTimer(Effect, gc=False):
     name: str
 
 
+class Seek(LegEffect, gc=False):
+    """Take this leg into another call. `SeekFailed` follows where that can't be."""
+
+    what: Retrieve | PickUp | Supervise
+
+
 class TransferTold(LegEffect, gc=False):
     """How the transfer stands that this leg has asked for: 180 while it rings, 200 when somebody has taken the call, or
     the status of its failure."""
@@ -350,6 +365,7 @@ AnyEffect = (
     | Audio
     | SetTimer
     | CancelTimer
+    | Seek
     | TransferTold
     | Finished
 )

@@ -29,6 +29,7 @@ from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
+from softswitch.parking import Lot
 from softswitch.qualify import QualifySettings
 from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
@@ -78,6 +79,8 @@ def ua_settings(settings: Settings) -> UaSettings:
         min_se=int(timer.min_se),
         max_sessions=4 * settings.sip.limits.calls,
         refer=True,
+        replaces=True,
+        join=True,
     )
 
 
@@ -249,6 +252,14 @@ def entries(settings: Settings) -> Entries:
             )
             for name, trunk in settings.trunks.items()
         },
+        lots=tuple(
+            [
+                Lot(name, lot.slots, lot.timeout, lot.fallback or "", lot.music or "", lot.announce)
+                for name, lot in settings.parking.items()
+            ]
+        ),
+        recall=settings.transfers.recall,
+        fallback=settings.transfers.fallback or "",
     )
 
 
@@ -280,6 +291,10 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         no_answer_after=forward.no_answer_after,
         do_not_disturb=extension.do_not_disturb,
         call_waiting=extension.call_waiting,
+        groups=frozenset(extension.groups),
+        pick_up=extension.pick_up,
+        supervises=frozenset(extension.supervises),
+        beeps=extension.supervision == "beep",
     )
 
 

@@ -99,7 +99,38 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     route: str = ""
 
 
-Decision = Dial | Echo | Announce | Confer | Reject
+class Park(msgspec.Struct, frozen=True, gc=False):
+    """Park whoever is transferred here, in a free slot of that lot."""
+
+    lot: str
+    route: str = ""
+
+
+class Retrieve(msgspec.Struct, frozen=True, gc=False):
+    """Talk to whoever is parked in that slot."""
+
+    slot: str
+    route: str = ""
+
+
+class PickUp(msgspec.Struct, frozen=True, gc=False):
+    """Take a call that rings elsewhere: at that extension, or (`group`) at one of the caller's groups."""
+
+    extension: str = ""
+    group: bool = False
+
+
+class Supervise(msgspec.Struct, frozen=True, gc=False):
+    """Listen to an extension's call, whisper to the extension, or barge in."""
+
+    extension: str
+    mode: Literal["listen", "whisper", "barge"]
+
+
+Decision = Dial | Echo | Announce | Confer | Park | Retrieve | PickUp | Supervise | Reject
+
+Seeking = Retrieve | PickUp | Supervise
+"""Decisions that take the caller into another call."""
 
 
 def uses_trunk(decision: Decision | None) -> bool:

@@ -33,7 +33,9 @@ from softswitch.dialplan.decision import (
     Dial,
     Echo,
     ExtensionTarget,
+    Park,
     Reject,
+    Retrieve,
     Ring,
     Target,
     TrunkTarget,
@@ -95,8 +97,8 @@ def _read_patterns(texts: tuple[str, ...] | None) -> tuple[Pattern, ...] | None:
 
 
 class _CompiledAction:
-    """What to do: a decision that is always the same (`fixed`), or a goto, a ring group, sources, a conference or
-    targets to be filled in."""
+    """What to do: a decision that is always the same (`fixed`), or a goto, a ring group, sources, a conference, a
+    parking slot or targets to be filled in."""
 
     __slots__ = (
         "allow",
@@ -107,6 +109,7 @@ class _CompiledAction:
         "group",
         "mode",
         "record",
+        "retrieve",
         "ring_timeout",
         "route",
         "sources",
@@ -130,12 +133,17 @@ class _CompiledAction:
         )
         self.sources = model.answer_and_play or ()
         self.conference: Template | None = None
+        self.retrieve: Template | None = None
         if model.answer_and_echo:
             self.fixed = Echo(route)
         elif model.answer_and_music is not None:
             self.fixed = Announce((Music(model.answer_and_music),), route)
         elif model.answer_and_conference is not None:
             self.conference = Template(model.answer_and_conference)
+        elif model.park is not None:
+            self.fixed = Park(model.park, route)
+        elif model.retrieve is not None:
+            self.retrieve = Template(model.retrieve)
         elif model.reject is not None:
             self.fixed = Reject(model.reject.q850, model.reject.status, route)
         elif model.goto is not None:
@@ -330,6 +338,8 @@ class Dialplan:
         if action.conference is not None:
             name = action.conference.expand(values)
             return Confer(name, action.route) if name else Reject(UNALLOCATED, route=action.route)
+        if action.retrieve is not None:
+            return Retrieve(action.retrieve.expand(values), action.route)
         return self._dial(action, action.targets, None, action.record, values, gotos)
 
     def _ring(self, asked: _CompiledAction, values: Values, gotos: list[int]) -> Decision:

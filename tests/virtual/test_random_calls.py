@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sip.invite import State
 from sip.ua import UaSettings
 from sip.ua_events import Offered
-from softswitch.call_media import State as CallState
+from softswitch.call_floor import State as CallState
 from tests.virtual.network import EVENTS, PCMA, PCMU, Phone, World
 from tests.virtual.network import settings as configured
 from tests.virtual.test_changes import REVERSE, direction

@@ -11,7 +11,7 @@ from media.codec import Codec, PayloadType
 from media.commands import MediaAddress
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession
 from softswitch.call import Call
-from softswitch.call_media import State
+from softswitch.call_floor import State
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.dialplan.decision import Decision, Dial, ExtensionTarget, Reject, TrunkTarget
@@ -83,6 +83,7 @@ class Book:
         self.lively: list[str] = []
         self.payers: list[Payer] = []
         self.paying: list[tuple[str, Payer]] = []
+        self.costs_no_more: list[int] = []
 
     def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         return self.routes.get(number, Reject(1))
@@ -117,8 +118,17 @@ class Book:
     def context_of(self, extension: str) -> str:
         return "internal"
 
-    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float, leg: int) -> None:
         self.paying.append((endpoint.name, payer))
+
+    def left(self, contact: str, leg: int, now: float) -> None:
+        self.costs_no_more.append(leg)
+
+    def recalls(self, extension: str) -> bool:
+        return False
+
+    def fallback(self, extension: str) -> str:
+        return ""
 
     def reached(self, endpoint: Endpoint) -> None:
         self.lively.append(endpoint.gateway or endpoint.name)

@@ -25,6 +25,7 @@ from softswitch.vocabulary import (
     Answer,
     AnyEffect,
     Audio,
+    Diverted,
     Endpoint,
     Party,
     Payer,
@@ -66,6 +67,7 @@ class TransferringCall(LoneCaller):
         "_caller_leg",
         "_directory",
         "_diversions",
+        "_diverted",
         "_payer",
         "_ringing",
         "_transfer",
@@ -80,6 +82,7 @@ class TransferringCall(LoneCaller):
     _caller_leg: int  # the leg that the contact began with
     _directory: Directory
     _diversions: int
+    _diverted: tuple[Diverted, ...]  # who has sent the call on, newest first
     _payer: Payer
     _ringing: int  # the provisional status A was told last
     _transfer: Transfer | None
@@ -114,6 +117,7 @@ class TransferringCall(LoneCaller):
             raise TransferRefused(f"{number} is the extension that transfers")
         self._begin_transfer(leg)
         self._caller = caller
+        self._diverted = ()  # that was on the way to those who have talked
         self._diversions = self._ringing = 0
         self._payer = Payer("extension", transferor.name, forwarded=True)
         self._follow(decision, now)
@@ -204,8 +208,7 @@ class TransferringCall(LoneCaller):
     def _reoffered(self, event: Reoffered, now: float) -> None:
         """Who waits, or waits for how it ends, is answered as it asks; other codecs are for later."""
         leg, offer, mine = event.leg, event.offer, self._session_of(event.leg)
-        waiting = self._transfer is not None and leg in (self.a, self._transfer.transferor)
-        if not waiting or mine is None:
+        if not self._waits(leg) or mine is None:
             super()._reoffered(event, now)
         elif offer is None:
             self._effects.append(Answer(leg, mine.codecs + mine.dtmf, "sendrecv"))
@@ -213,6 +216,10 @@ class TransferringCall(LoneCaller):
             self._effects.append(RefuseOffer(leg, 491))
         else:
             self._answer_as_asked(leg, offer, mine)
+
+    def _waits(self, leg: int) -> bool:
+        """Whether a leg is in the call without hearing anybody of it."""
+        return self._transfer is not None and leg in (self.a, self._transfer.transferor)
 
     def _answer_as_asked(self, leg: int, offer: AudioOffer, mine: AudioSession) -> None:
         try:

@@ -32,7 +32,7 @@ from softswitch.vocabulary import (
     Reoffered,
     SetTimer,
 )
-from tests.unit.softswitch.test_call import Bench, Book, offer, session
+from tests.unit.softswitch.test_call import PCMA, Bench, Book, offer, session
 
 DESK, MOBILE, OTHER = 2, 3, 4
 PRESS = "0171555"
@@ -167,7 +167,7 @@ def test_without_speech_a_tone_asks() -> None:
 def test_who_is_asked_may_change_its_media() -> None:
     bench = find_me(PRESS)
     bench.say(Answered(MOBILE, session()))
-    [answer] = bench.say(Reoffered(MOBILE, offer("sendonly")))
+    [answer] = bench.say(Reoffered(MOBILE, offer("sendonly", (PCMA,))))
     assert isinstance(answer, Answer)
     assert answer.direction == "recvonly"
     assert bench.say(Reoffered(DESK, offer())) == [RefuseOffer(DESK, 491)]

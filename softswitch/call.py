@@ -320,7 +320,7 @@ class Call(ConfirmingCall):
         if plan.steps:
             return Hunt[AnyTarget].in_steps(plan.steps)
         if self._sole_target:
-            steps = self._directory.find_me(self._sole_target, plan.ring_timeout, self._caller)
+            steps = self._directory.find_me(self._sole_target, plan.ring_timeout)
             if steps:
                 return Hunt[AnyTarget].in_steps(steps)
         return Hunt(plan.targets, plan.mode == "sequence", plan.ring_timeout)

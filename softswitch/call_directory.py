@@ -23,7 +23,7 @@ class Directory(Protocol):
     def forward(self, extension: str, kind: str) -> str | None:
         """Where an extension wants its calls that ended as `kind` (always, busy, no_answer, unavailable), or None."""
 
-    def find_me(self, extension: str, ring_time: float | None, caller: Party) -> tuple[Step[AnyTarget], ...]:
+    def find_me(self, extension: str, ring_time: float | None) -> tuple[Step[AnyTarget], ...]:
         """Who else rings when an extension alone is called, and when; () where it is just the extension. `ring_time`:
         seconds that the route has its own telephones ring."""
 

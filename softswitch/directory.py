@@ -208,7 +208,7 @@ class PhoneBook:
             return entry is None or entry.call_waiting
         return wanted
 
-    def find_me(self, extension: str, ring_time: float | None, caller: Party) -> tuple[Step[AnyTarget], ...]:
+    def find_me(self, extension: str, ring_time: float | None) -> tuple[Step[AnyTarget], ...]:
         """Who else rings when an extension alone is called, and when; nobody while it is not to be disturbed."""
         entry = self._entries.extensions.get(extension)
         wanted = entry.find_me if entry is not None else None
@@ -217,12 +217,12 @@ class PhoneBook:
         enabled = self._features.flag(extension, "find_me")
         if not (wanted.enabled if enabled is None else enabled):
             return ()
-        context = entry.context
+        context, dialling = entry.context, entry.caller
         return find_me.steps(
             extension,
             wanted,
             ring_time or entry.ring_timeout,
-            lambda number: uses_trunk(self.route(context, number, caller, "")),
+            lambda number: uses_trunk(self.route(context, number, dialling, "")),
         )
 
     def confirm_prompt(self) -> tuple[Source, ...]:
@@ -360,10 +360,12 @@ class PhoneBook:
 
         Where it comes to nothing, barred or not, the extension is not to be found there, which says nothing of it.
         """
-        payer = Payer("extension", target.extension, forwarded=True)
-        decision = self.route(self.context_of(target.extension), target.number, caller, "")
-        there = decision.targets if isinstance(decision, Dial) else ()
         own = target.extension  # whose telephones ring anyway
+        payer = Payer("extension", own, forwarded=True)
+        entry = self._entries.extensions.get(own)
+        dialling = entry.caller if entry is not None else caller
+        decision = self.route(self.context_of(own), target.number, dialling, "")
+        there = decision.targets if isinstance(decision, Dial) else ()
         others = [each for each in there if not isinstance(each, ExtensionTarget) or each.number != own]
         found = [self.target(each, caller, payer, contact, now) for each in others]
         if isinstance(decision, Dial) and decision.mode == "parallel":

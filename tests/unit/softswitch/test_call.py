@@ -115,7 +115,7 @@ class Book:
     def forward(self, extension: str, kind: str) -> str | None:
         return self.forwards.get((extension, kind))
 
-    def find_me(self, extension: str, ring_time: float | None, caller: Party) -> tuple[Step[AnyTarget], ...]:
+    def find_me(self, extension: str, ring_time: float | None) -> tuple[Step[AnyTarget], ...]:
         return self.found_at.get(extension, ())
 
     def confirm_prompt(self) -> tuple[Source, ...]:

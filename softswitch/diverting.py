@@ -124,7 +124,9 @@ def _word(reason: str) -> str:
 
 def _written(who: Diverted, address: NameAddr) -> Diversion:
     hidden = address is UNNAMED
-    return Diversion(address, who.reason, privacy="full" if hidden else "off", screen="" if hidden else "yes")
+    # RFC 5806 4, diversion-screen: "yes" is said of numbers that are known to be right, which are ours.
+    screen = "yes" if who.own and not hidden else ""
+    return Diversion(address, who.reason, privacy="full" if hidden else "off", screen=screen)
 
 
 def _history(newest_first: Sequence[tuple[Diverted, NameAddr]], target: Uri) -> list[HistoryEntry]:

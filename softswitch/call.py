@@ -497,8 +497,7 @@ class Call(ConfirmingCall):
         self._directory.answered(out.endpoint, out.endpoint.payer or self._payer, self.contact.id, now)
         self._effects.append(CancelTimer(RING_TIMER))
         self._stop_ringback()
-        for asked in list(self._confirming):
-            self._asked_no_more(asked)
+        self._asked_no_more(leg)
         for other in hunt.stop():
             if other != leg:
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
@@ -718,8 +717,6 @@ class Call(ConfirmingCall):
             self._effects.append(CancelTimer(RING_TIMER))
             self._effects += self._recorder.end()
             self._hunt = None
-            for leg in list(self._confirming):
-                self._asked_no_more(leg)
             if self._transfer is not None:
                 self._effects.append(TransferTold(self._transfer.requested_by, 487))
                 self._transfer = None
@@ -728,6 +725,7 @@ class Call(ConfirmingCall):
         self._finish_if_over()
 
     def _release(self, leg: int, cause: int, now: float, text: str = "", status: int = 0) -> None:
+        self._asked_no_more(leg)
         self._effects.append(Release(leg, cause, status, text))
 
     def _leg_gone(self, leg: int, cause: int, status: int, now: float) -> None:

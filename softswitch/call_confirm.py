@@ -110,7 +110,6 @@ class ConfirmingCall(TransferringCall):
 
     def _unconfirmed(self, leg: int, now: float) -> None:
         """A leg has answered and does not take the call: it is let go, and others are tried."""
-        self._asked_no_more(leg)
         self._release(leg, Cause.NORMAL_CLEARING, now, "not confirmed")
         self._try_on(leg, self._out[leg], UNCONFIRMED, now, by_peer=False)
 

@@ -66,7 +66,7 @@ FIND_ME: dict[str, Any] = {
     },
 }
 ASKED = (
-    *LIKELY, *("dial 104",) * 6, *("dial 203",) * 6, *("press",) * 14, *("answer",) * 8, *("wait",) * 4,
+    *LIKELY, *("dial 104",) * 12, *("dial 203",) * 12, *("press",) * 20, *("answer",) * 14,
 )  # fmt: skip
 
 FORMATS = ((PCMA, PCMU, EVENTS), (PCMU,), (PCMA, EVENTS), ("18 G729/8000",))
@@ -116,8 +116,9 @@ class Players:
                 # Written anew: the settings take apart what they are given.
                 self.world.switch.configure(configured(**deepcopy(self.configuration)), self.world.now)
             case ["press"]:
-                if self.world.legs():
-                    leg = dice.choice(self.world.legs())
+                asked = [leg for active in self.world.runtime.calls.values() for leg in active.call._confirming]
+                if asked or self.world.legs():
+                    leg = dice.choice(asked or self.world.legs())
                     self.world.media.events.append(Digit(leg, dice.choice("1125"), 100, "rfc4733"))
                     self.world.link.settle()
             case ["vanish"]:

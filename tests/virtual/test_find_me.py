@@ -303,6 +303,37 @@ def test_a_member_of_a_group_rings_alone_and_a_list_leads_to_no_other() -> None:
     scene.net.assert_over()
 
 
+def test_a_gateway_that_fails_gives_way_to_the_next_and_the_key_is_asked_for_there() -> None:
+    scene = Scene([MOBILE], desk=False)
+    other = scene.net.gateway("192.0.2.52")
+    scene.dial()
+    scene.mobile.refuse(503)
+    scene.net.run(0.5)
+    other.answer()
+    scene.net.run(0.5)
+    assert not scene.ann.of(SessionAnswered)
+    scene.press(other, "1")
+    assert scene.ann.last(SessionAnswered)
+    scene.ann.do(scene.session.hangup)
+    [record] = scene.net.assert_over()
+    assert [leg.status for leg in record.legs if leg.direction == "out"] == [503, 0]
+
+
+def test_a_number_may_be_several_places_and_leads_into_no_conference() -> None:
+    routes = [{"to": "77", "dial": ["103", "104", "102"]}, {"to": "78", "answer_and_conference": "lobby"}]
+    scene = Scene(["77", "78"], routes=routes)
+    cid, dan = scene.net.phone("103"), scene.net.phone("104")
+    scene.dial()
+    assert scene.desk is not None
+    assert [len(phone.got("INVITE")) for phone in (scene.desk, cid, dan)] == [1, 1, 1]
+    dan.answer()
+    scene.net.run(0.5)
+    assert scene.ann.last(SessionAnswered)
+    assert cid.got("CANCEL")
+    scene.ann.do(scene.session.hangup)
+    scene.net.assert_over()
+
+
 def test_ringing_is_played_where_early_media_is_over() -> None:
     scene = Scene([MOBILE])
     scene.dial()

@@ -25,6 +25,7 @@ and says what it wants as effects; `softswitch/runtime.py` carries them out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import assert_never
 
 import msgspec
@@ -42,6 +43,7 @@ from media.negotiate import (
     transcodes,
 )
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
+from softswitch.call_confirm import UNCONFIRMED
 from softswitch.call_consult import RING_TIMER
 from softswitch.call_digits import DigitPath
 from softswitch.call_directory import Directory
@@ -54,6 +56,7 @@ from softswitch.causes import Cause, cause_of_status, status_for_caller, status_
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import (
     Announce,
+    AnyTarget,
     Confer,
     Decision,
     Dial,
@@ -65,7 +68,6 @@ from softswitch.dialplan.decision import (
     Retrieve,
     Seeking,
     Supervise,
-    TrunkTarget,
 )
 from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target
 from softswitch.recording_labels import leg_label
@@ -77,6 +79,7 @@ from softswitch.vocabulary import (
     CancelTimer,
     Confirmed,
     DigitDialled,
+    Diverted,
     Endpoint,
     Finished,
     MediaFailed,
@@ -105,6 +108,13 @@ from softswitch.vocabulary import (
 
 MAX_FORWARDS_OF_NUMBER = 5
 """Diversions (call forwarding, 302, fall-through) of one contact: more is a loop."""
+
+MAX_DIVERSIONS = 10
+"""The same with those of before the call came here, as it says itself (RFC 5806, RFC 7044): a call that goes round
+between switches."""
+
+DIVERSION_REASONS = {"always": "unconditional", "busy": "user-busy", "no_answer": "no-answer"}
+"""RFC 5806 4; "unavailable" is called so there, too."""
 
 
 class Call(ParkingCall):
@@ -148,10 +158,14 @@ class Call(ParkingCall):
         self._waiting_play = 0
         self._waiting_rings = False
         self._new_leg = new_leg
-        self._hunt: Hunt[ExtensionTarget | TrunkTarget] | None = None
+        self._hunt = None
+        self._confirming = {}
+        contact.diverted = setup.diverted
+        self._ringback = 0
         self._plan: Dial | None = None
         self._sole_target = ""
         self._diversions = 0
+        self._diverted = setup.diverted
         self._ringing = 0
         self._a_codecs = None
         self._play = 0
@@ -170,6 +184,8 @@ class Call(ParkingCall):
         if self.setup.hops <= 0:
             # RFC 3261 16.3 step 3: with Max-Forwards 0 "the element MUST NOT forward the request", and answers 483.
             self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 483, now)
+        elif self.setup.diversions >= MAX_DIVERSIONS:
+            self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 482, now)
         else:
             self._follow(
                 self._directory.route(self.setup.context, self.setup.dialled, self.setup.caller, self.setup.did), now
@@ -201,6 +217,8 @@ class Call(ParkingCall):
                 self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")  # the one who stays waits all the same
             case MediaSilent(leg=leg) if self._conference or leg in self._aside or leg in self._supervisors:
                 self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")
+            case MediaSilent(leg=leg) if leg in self._confirming:
+                self._unconfirmed(leg, now)
             case MediaSilent():
                 self._end_all(Cause.TIMER_EXPIRED, now, by="media", text="RTP timeout")
             case MediaFailed():
@@ -210,7 +228,7 @@ class Call(ParkingCall):
             case NotMoved(leg=leg):
                 self._not_moved(leg, now)
             case DigitDialled():
-                self._digit_dialled(event)
+                self._digit_dialled(event, now)
             case SeekFailed():
                 self._give_up(cause_of_status(event.status), event.status, now, text=event.why)
             case _:
@@ -223,6 +241,7 @@ class Call(ParkingCall):
             self._play_ended(event, now)
             self._music_ended(event)
             self._goodbye_said(event, now)
+            self._asking_ended(event)
             if event.play == self._waiting_play:
                 self._waiting_play = 0
         else:
@@ -257,6 +276,8 @@ class Call(ParkingCall):
             self._invited_in_vain(now)
         elif name == PARK_TIMER:
             self._parked_too_long(now)
+        else:
+            self._confirm_timer(name, now)
         return self._take()
 
     def hang_up(self, cause: int, now: float, by: str, text: str = "") -> list[AnyEffect]:
@@ -267,6 +288,7 @@ class Call(ParkingCall):
     def _connect_answered(self, leg: int, now: float) -> None:
         session = self._session_of(leg)
         assert session is not None
+        self._stop_ringback()
         self._connect(leg, session, now)
 
     def _new_id(self) -> int:
@@ -286,6 +308,7 @@ class Call(ParkingCall):
 
     def _follow(self, decision: Decision, now: float) -> None:
         """Carry out what the dialplan decided."""
+        self._stop_ringback()
         match decision:
             case Dial():
                 self._dial(decision, now)
@@ -322,27 +345,38 @@ class Call(ParkingCall):
         if self._sole_target:
             forward = self._directory.forward(self._sole_target, "always")
             if forward is not None:
-                self._divert(forward, self._sole_target, now)
+                self._divert(forward, self._sole_target, "always", now)
                 return
-        self._hunt = Hunt(plan.targets, plan.mode == "sequence", plan.ring_timeout)
+        self._hunt = self._hunt_of(plan)
         self._next_stage(now)
 
+    def _hunt_of(self, plan: Dial) -> Hunt[AnyTarget]:
+        """Steps where the dialplan, or the extension that is called alone, has some."""
+        if plan.steps:
+            return Hunt[AnyTarget].in_steps(plan.steps)
+        if self._sole_target:
+            steps = self._directory.find_me(self._sole_target, plan.ring_timeout)
+            if steps:
+                return Hunt[AnyTarget].in_steps(steps)
+        return Hunt(plan.targets, plan.mode == "sequence", plan.ring_timeout)
+
     def _next_stage(self, now: float) -> None:
-        """Ring the next stage of the hunt; continue after the hunt when none is left."""
+        """Ring the next stage of the hunt; continue after the hunt when none is left and nobody rings or is asked."""
         hunt = self._hunt
         assert hunt is not None
         while True:
             candidates = hunt.next_stage(lambda target: self._look_up(target, now))
-            if not candidates:
+            if not candidates and hunt.stage_over():
                 self._hunted_in_vain(hunt.outcome(), now)
                 return
             self._ring_deadline = now + hunt.timeout
-            self._effects.append(SetTimer(RING_TIMER, self._ring_deadline))
+            timer = CancelTimer(RING_TIMER) if hunt.timeout == inf else SetTimer(RING_TIMER, self._ring_deadline)
+            self._effects.append(timer)
             self._call(candidates, now)
             if not hunt.stage_over():
                 return
 
-    def _look_up(self, target: ExtensionTarget | TrunkTarget, now: float) -> Target:
+    def _look_up(self, target: AnyTarget, now: float) -> Target:
         return self._directory.target(target, self._caller, self._payer, self.contact.id, now)
 
     def _call(self, candidates: list[Candidate], now: float) -> None:
@@ -373,8 +407,16 @@ class Call(ParkingCall):
                     self._offer.direction if self._offer is not None and not self._again else "sendrecv",
                     self.setup.hops - 1,
                     self.setup.headers,
+                    self._told_of(endpoint),
                 )
             )
+
+    def _told_of(self, endpoint: Endpoint) -> tuple[Diverted, ...]:
+        """Who has sent the call on to an endpoint: for a number of a find-me list, besides others, whose that is."""
+        payer = endpoint.payer
+        if payer is None:
+            return self._diverted
+        return (Diverted(payer.name, "follow-me", own=True), *self._diverted)
 
     def _hunted_in_vain(self, outcome: Outcome, now: float) -> None:
         """Nobody took the call: the dialplan's continuation, the extension's own forward, or the end."""
@@ -395,14 +437,17 @@ class Call(ParkingCall):
         if self._sole_target and outcome.kind != "rejected":
             forward = self._directory.forward(self._sole_target, outcome.kind)
             if forward is not None:
-                self._divert(forward, self._sole_target, now)
+                self._divert(forward, self._sole_target, outcome.kind, now)
                 return
         status = status_for_caller(outcome.status, outcome.cause)
         self._give_up(outcome.cause, status, now, outcome.retry_after, outcome.text)
 
-    def _divert(self, number: str, extension: str, now: float) -> None:
+    def _divert(self, number: str, extension: str, kind: str, now: float) -> None:
         """Go on with another number, dialled as by the extension and on its account."""
         if self._count_diversion(now):
+            diverted = Diverted(extension, DIVERSION_REASONS.get(kind, kind), own=True)
+            self._diverted = (diverted, *self._diverted)
+            self.contact.diverted = self._diverted
             self._tell_ringing(181)
             self._payer = Payer("extension", extension, forwarded=True)
             context = self._directory.context_of(extension)
@@ -410,7 +455,7 @@ class Call(ParkingCall):
 
     def _count_diversion(self, now: float) -> bool:
         self._diversions += 1
-        if self._diversions > MAX_FORWARDS_OF_NUMBER:
+        if self._diversions > MAX_FORWARDS_OF_NUMBER or self._diversions + self.setup.diversions > MAX_DIVERSIONS:
             self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 482, now)
             return False
         return True
@@ -432,6 +477,9 @@ class Call(ParkingCall):
         if self._again:
             self._wait(rings=True)
             return
+        if self._hunt is not None and self._hunt.confirms(event.leg):
+            self._ring_caller()  # what a mobile's network plays is not for A, as it may be a mailbox
+            return
         if event.session is None or self._offer is None or self._early not in (None, event.leg):
             self._tell_ringing(event.status)
             return
@@ -447,6 +495,7 @@ class Call(ParkingCall):
         else:
             self._tell_ringing(event.status)
         self._early = event.leg
+        self._stop_ringback()
         self._join(event.leg)
 
     def _tell_ringing(self, status: int) -> None:
@@ -473,20 +522,33 @@ class Call(ParkingCall):
         out.session = event.session
         if not out.status:
             self._directory.reached(out.endpoint)
-        self._directory.answered(out.endpoint, self._payer, self.contact.id, now, event.leg)
+        seconds = hunt.answered(event.leg)
+        if seconds:
+            self._ask(event.leg, seconds, now)
+        else:
+            self._take_call(event.leg, now)
+
+    def _take_call(self, leg: int, now: float) -> None:
+        out, hunt = self._out[leg], self._hunt
+        assert hunt is not None
+        assert out.session is not None
+        # What a key was waited for costs nobody: whoever has not confirmed has had no call.
+        self._directory.answered(out.endpoint, out.endpoint.payer or self._payer, self.contact.id, now, leg)
         self._effects.append(CancelTimer(RING_TIMER))
-        for leg in hunt.stop():
-            if leg != event.leg:
-                self._release(leg, Cause.ANSWERED_ELSEWHERE, now)
+        self._stop_ringback()
+        self._asked_no_more(leg)
+        for other in hunt.stop():
+            if other != leg:
+                self._release(other, Cause.ANSWERED_ELSEWHERE, now)
         self._hunt = None
-        self.b = event.leg
+        self.b = leg
         self._early = None
         self.contact.destination = out.endpoint.name
-        record = self.contact.leg(event.leg)
+        record = self.contact.leg(leg)
         if record is not None:
             record.answered = now
-            record.codec = codec_name(event.session)
-        self._connect(event.leg, event.session, now)
+            record.codec = codec_name(out.session)
+        self._connect(leg, out.session, now)
 
     def _connect(self, leg: int, session: AudioSession, now: float) -> None:
         """B took the call: answer A."""
@@ -568,8 +630,12 @@ class Call(ParkingCall):
         if not self._moving and self.state is State.TALKING:
             self._effects += self._recorder.again(*self._recorded())
 
-    def _digit_dialled(self, event: DigitDialled) -> None:
-        """A digit of one leg, where the media does not bring it to the other; or what a supervisor wants."""
+    def _digit_dialled(self, event: DigitDialled, now: float) -> None:
+        """A digit of one leg: what it was asked for, what a supervisor wants, or where the media does not bring it to
+        the other."""
+        if event.leg in self._confirming:
+            self._key_pressed(event, now)
+            return
         mode = SUPERVISOR_KEYS.get(event.digit)
         if mode is not None and self.supervises(event.leg):
             self._effects += self.set_mode(event.leg, mode)
@@ -640,7 +706,7 @@ class Call(ParkingCall):
                 self._release(leg, Cause.ANSWERED_ELSEWHERE, now)
         self._hunt = None
         self._effects.append(CancelTimer(RING_TIMER))
-        self._divert(event.number, out.endpoint.name, now)
+        self._divert(event.number, out.endpoint.name, "deflection", now)
 
     def _released(self, event: Released, now: float) -> None:
         leg = event.leg
@@ -648,6 +714,7 @@ class Call(ParkingCall):
         if leg != self.a and out is None:
             return
         talked = leg in (*self.talkers, *self._aside, *self._supervisors)
+        asked = leg in self._confirming
         self._leg_gone(leg, event.cause, event.status, now)
         if leg == self.a:
             self.a = 0
@@ -670,9 +737,8 @@ class Call(ParkingCall):
             for other in self._hunt.declined(leg) if event.status >= 600 else ():
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
                 self._hunt.failed(other, Failure(Cause.CALL_REJECTED, event.status))
-            self._try_on(
-                leg, out, Failure(event.cause, event.status, event.retry_after, event.text), now, event.by_peer
-            )
+            failure = Failure(event.cause, event.status, event.retry_after, event.text)
+            self._try_on(leg, out, UNCONFIRMED if asked else failure, now, event.by_peer and not asked)
         else:
             self._finish_if_over()
 
@@ -739,15 +805,19 @@ class Call(ParkingCall):
         self._finish_if_over()
 
     def _release(self, leg: int, cause: int, now: float, text: str = "", status: int = 0) -> None:
+        self._asked_no_more(leg)
         self._effects.append(Release(leg, cause, status, text))
 
     def _leg_gone(self, leg: int, cause: int, status: int, now: float) -> None:
         out = self._out.pop(leg, None)
+        self._asked_no_more(leg)
         if out is not None and out.endpoint.kind == "trunk":
             self._directory.left(self.contact.id, leg, now)
         if self._early == leg:
             self._early = None
             self._effects.append(Unbridge(self.a))
+            if self._confirming and self._transfer is None:
+                self._ring_caller()
         record = self.contact.leg(leg)
         if record is not None and not record.ended:
             record.ended = now

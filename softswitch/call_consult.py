@@ -17,11 +17,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from media.audio_commands import Play, Tone
+from softswitch.call_confirm import ConfirmingCall
 from softswitch.call_floor import State, Supervision
-from softswitch.call_transfer import Transfer, TransferRefused, TransferringCall
+from softswitch.call_transfer import Transfer, TransferRefused
 from softswitch.causes import Cause
-from softswitch.dialplan.decision import Dial, ExtensionTarget, Reject, TrunkTarget
-from softswitch.hunt import Hunt
+from softswitch.dialplan.decision import Dial, ExtensionTarget, Reject
 from softswitch.vocabulary import AnyEffect, Audio, CancelTimer, Payer
 
 RING_TIMER = "ring"
@@ -35,12 +35,10 @@ MAX_TALKERS = 16
 """Of a conference in a call; more meet in a conference room."""
 
 
-class ConsultingCall(TransferringCall):
+class ConsultingCall(ConfirmingCall):
     """The part of a `Call` in which talkers come, go, and leave each other aside."""
 
-    __slots__ = ("_hunt",)
-
-    _hunt: Hunt[ExtensionTarget | TrunkTarget] | None
+    __slots__ = ()
 
     REFUSED: ClassVar[str] = "there is no consultation in that call"
 
@@ -65,6 +63,7 @@ class ConsultingCall(TransferringCall):
         self._consulter = leg
         self._caller = caller
         self._payer = Payer("extension", endpoint.name)
+        self._diverted = ()
         self._diversions = self._ringing = 0
         self.contact.enter("consult", now)
         self._hunt_for_a()

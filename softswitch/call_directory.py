@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget
+from media.audio_commands import Source
+from softswitch.dialplan.decision import AnyTarget, Decision
 from softswitch.hunt import Failure, Target
+from softswitch.hunt_steps import Step
 from softswitch.parking import Lot
 from softswitch.vocabulary import Endpoint, Party, Payer
 
@@ -16,13 +18,18 @@ class Directory(Protocol):
     def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         """What the dialplan says to a number dialled in a context."""
 
-    def target(
-        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
-    ) -> Target:
+    def target(self, target: AnyTarget, caller: Party, payer: Payer, contact: str, now: float) -> Target:
         """The endpoints of a dial target, in groups; none reachable, or none that the payer may call: no groups."""
 
     def forward(self, extension: str, kind: str) -> str | None:
         """Where an extension wants its calls that ended as `kind` (always, busy, no_answer, unavailable), or None."""
+
+    def find_me(self, extension: str, ring_time: float | None) -> tuple[Step[AnyTarget], ...]:
+        """Who else rings when an extension alone is called, and when; () where it is just the extension. `ring_time`:
+        seconds that the route has its own telephones ring."""
+
+    def confirm_prompt(self) -> tuple[Source, ...]:
+        """What is said to whom answers and has to press a key."""
 
     def obeys_redirect(self, extension: str, number: str, caller: Party) -> bool:
         """Whether an extension's phone may send its callers on to that number (302)."""

@@ -67,7 +67,7 @@ MEND_AFTER = 1.0
 """Seconds until a leg that could not take an offer (its ACK was on the way, its own offer open) is asked again."""
 
 
-NOT_ABOUT_MEDIA = frozenset({408, 481, 487, 491})
+NOT_ABOUT_MEDIA = frozenset({481, 491})
 """Refusals of a re-INVITE that leave open whether its media would do: another offer is open, or the leg is ending."""
 
 MOVE_TIMER = "move"

@@ -25,7 +25,7 @@ from softswitch.call_floor import OutLeg, State, Supervision, SupervisionMode
 from softswitch.call_transfer import Transfer, TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import LegRecord
-from softswitch.dialplan.decision import Dial, ExtensionTarget, TrunkTarget
+from softswitch.dialplan.decision import AnyTarget, Dial, ExtensionTarget
 from softswitch.hunt import Hunt
 from softswitch.vocabulary import (
     Accept,
@@ -77,7 +77,7 @@ class MovingLeg(msgspec.Struct, gc=False):
 class MovingHunt(msgspec.Struct, gc=False):
     """Those who ring for a call, on their way to another one. `rings`: one of them has told that it does."""
 
-    hunt: Hunt[ExtensionTarget | TrunkTarget]
+    hunt: Hunt[AnyTarget]
     plan: Dial | None
     sole_target: str
     payer: Payer
@@ -389,6 +389,8 @@ class MovingCall(ConsultingCall):
         hunt = self._hunt
         if self.state is not State.HUNTING or hunt is None or self._again:
             raise TransferRefused("nobody rings in that call")
+        if self._confirming:
+            raise TransferRefused("somebody is being asked whether they take the call", 491)
         self._hunt = None
         self._effects.append(CancelTimer(RING_TIMER))
         rings = any(self._out[leg].status >= 180 for leg in hunt.legs() if leg in self._out)

@@ -25,6 +25,7 @@ from softswitch.vocabulary import (
     Answer,
     AnyEffect,
     Audio,
+    Diverted,
     Endpoint,
     Party,
     Payer,
@@ -70,6 +71,7 @@ class TransferringCall(LoneCaller):
         "_consulter",
         "_directory",
         "_diversions",
+        "_diverted",
         "_payer",
         "_ringing",
         "_transfer",
@@ -85,6 +87,7 @@ class TransferringCall(LoneCaller):
     _consulter: int  # the talker who has left the others aside for a consultation, 0: nobody
     _directory: Directory
     _diversions: int
+    _diverted: tuple[Diverted, ...]  # who has sent the call on, newest first
     _payer: Payer
     _ringing: int  # the provisional status A was told last
     _transfer: Transfer | None
@@ -119,6 +122,7 @@ class TransferringCall(LoneCaller):
             raise TransferRefused(f"{number} is the extension that transfers")
         self._begin_transfer(leg)
         self._caller = caller
+        self._diverted = ()  # that was on the way to those who have talked
         self._diversions = self._ringing = 0
         self._payer = Payer("extension", transferor.name, forwarded=True)
         self._follow(decision, now)
@@ -238,8 +242,7 @@ class TransferringCall(LoneCaller):
     def _reoffered(self, event: Reoffered, now: float) -> None:
         """Who waits, or waits for how it ends, is answered as it asks; other codecs are for later."""
         leg, offer, mine = event.leg, event.offer, self._session_of(event.leg)
-        waiting = self._transfer is not None and leg in (self.a, self._transfer.transferor)
-        if not waiting or mine is None:
+        if not self._waits(leg) or mine is None:
             super()._reoffered(event, now)
         elif offer is None:
             self._effects.append(Answer(leg, mine.codecs + mine.dtmf, "sendrecv"))
@@ -247,6 +250,12 @@ class TransferringCall(LoneCaller):
             self._effects.append(RefuseOffer(leg, 491))
         else:
             self._answer_as_asked(leg, offer, mine)
+
+    def _waits(self, leg: int) -> bool:
+        """Whether a leg is in the call without hearing anybody of it."""
+        if self._transfer is not None:
+            return leg in (self.a, self._transfer.transferor)
+        return self._again and self.state is State.HUNTING and leg == self.a
 
     def _answer_as_asked(self, leg: int, offer: AudioOffer, mine: AudioSession) -> None:
         try:

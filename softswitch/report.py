@@ -21,6 +21,7 @@ from softswitch.control import (
     TrunkRow,
     WorkerRow,
 )
+from softswitch.diverting import summary
 from softswitch.registrations import BindingStatus
 from softswitch.store.records import CdrRecord, LegRecord
 
@@ -71,6 +72,7 @@ def cdr_of(contact: Contact) -> CdrRecord:
         duration=ended - contact.started,
         billsec=ended - contact.answered if contact.answered else 0.0,
         legs=tuple([_leg(contact, leg) for leg in contact.legs]),
+        diverted=summary(contact.diverted),
         recording=", ".join([each.path for each in contact.recordings if each.path]),
         recording_started=next((wall(each.started) for each in contact.recordings if each.started), None),
         recording_failed=next((each.failed for each in contact.recordings if each.failed), ""),

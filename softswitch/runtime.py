@@ -556,13 +556,16 @@ class Runtime:
         address = endpoint.address
         assert isinstance(address, DialAddress)
         sdp = leg.first_offer(effect.codecs, effect.direction)
+        diversions = self._book.diversions(endpoint, effect.diverted, leg.origin.host)
+        written = {name for name, _ in diversions}
         request = Request(
             "INVITE",
             address.uri,
             [
                 *self._book.identity(address, effect.caller, leg.origin.host),
                 ("Max-Forwards", str(effect.hops)),
-                *effect.headers,
+                *[each for each in effect.headers if each[0] not in written],
+                *diversions,
                 ("Content-Type", "application/sdp"),
             ],
             sdp,

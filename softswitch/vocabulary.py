@@ -41,6 +41,17 @@ class Payer(msgspec.Struct, gc=False, frozen=True):
         return f"{self.kind}:{self.name}"
 
 
+class Diverted(msgspec.Struct, gc=False, frozen=True):
+    """One that has sent the call on. `reason` in the words of RFC 5806 4: "unconditional", "user-busy", "no-answer",
+    "unavailable", "deflection" (302), "follow-me" (find-me)... `own`: `number` is an extension of ours."""
+
+    number: str
+    reason: str
+    name: str = ""
+    withheld: bool = False
+    own: bool = False
+
+
 class Setup(msgspec.Struct, gc=False):
     """What an inbound leg asks for, after its identity has been proved.
 
@@ -59,6 +70,10 @@ class Setup(msgspec.Struct, gc=False):
     headers: tuple[tuple[str, str], ...] = ()
     did: str = ""
     """The number as a trunk sent it, before rewriting; "" for extensions."""
+    diverted: tuple[Diverted, ...] = ()
+    """Who has sent the call on before it came here, newest first: what a trusted trunk says of it."""
+    diversions: int = 0
+    """How often that was, by anybody's word."""
 
 
 class LegEvent(msgspec.Struct, gc=False):
@@ -197,6 +212,7 @@ class Endpoint(msgspec.Struct, gc=False):
     address: object
     dialled: str = ""  # the number as sent to a trunk, after rewriting
     gateway: str = ""
+    payer: Payer | None = None  # on whose account it is called, where that is not the one of the whole call
 
 
 class Effect(msgspec.Struct, gc=False):
@@ -218,6 +234,7 @@ class Originate(LegEffect, gc=False):
     direction: str
     hops: int
     headers: tuple[tuple[str, str], ...] = ()
+    diverted: tuple[Diverted, ...] = ()
 
 
 class Progress(LegEffect, gc=False):

@@ -158,7 +158,7 @@ def describe(decision: Decision) -> list[str]:
         else f"extension {target.number!r}"
         for target in decision.targets
     ]
-    how = f" in {decision.mode}" if len(targets) > 1 else ""
+    how = f" in {'steps' if decision.steps else decision.mode}" if len(targets) > 1 else ""
     timeout = f", ringing at most {decision.ring_timeout:g} s" if decision.ring_timeout is not None else ""
     recorded = f", recorded {decision.record.replace('-', ' ')}" if decision.record else ""
     lines = [f"dial {', '.join(targets)}{how}{timeout}{recorded}"]

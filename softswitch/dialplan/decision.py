@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from media.audio_commands import Source
+from softswitch.hunt_steps import Step
 
 # Q.850 causes that the dialplan itself answers with.
 UNALLOCATED = 1  # unallocated (unassigned) number
@@ -53,6 +54,18 @@ class TrunkTarget(msgspec.Struct, frozen=True, gc=False):
 Target = ExtensionTarget | TrunkTarget
 
 
+class NumberTarget(msgspec.Struct, frozen=True, gc=False):
+    """Call a number as an extension would dial it, with its rights and on its account: of its find-me list. What that
+    comes to is looked up when it is to ring."""
+
+    extension: str
+    number: str
+
+
+AnyTarget = Target | NumberTarget
+"""Whatever a hunt calls; decisions of the dialplan name no `NumberTarget`."""
+
+
 class Dial(msgspec.Struct, frozen=True, gc=False):
     """Ring `targets`, all at once ("parallel", the first answer wins) or one after the other ("sequence").
 
@@ -69,6 +82,9 @@ class Dial(msgspec.Struct, frozen=True, gc=False):
     on_unavailable: Decision | None = None
     route: str = ""  # name of the route that decided, for logs and call records
     record: str = ""
+    steps: tuple[Step[AnyTarget], ...] = ()
+    """Who rings when, where that is neither all at once nor one after the other; of `targets`, which then are the
+    members in any order. () leaves it to `mode` and `ring_timeout`."""
 
 
 class Echo(msgspec.Struct, frozen=True, gc=False):

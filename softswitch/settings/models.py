@@ -36,6 +36,7 @@ from softswitch.settings.fields import (
     Transports,
     one_or_many,
 )
+from softswitch.settings.find_me_models import FindMe, FindMeList
 from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.trunk_models import Trunk
 
@@ -286,6 +287,10 @@ class Extension(Section):
     ring_timeout: Duration = Field(30.0, ge=1, le=600)
     """How long calls to here ring."""
     forward: Forward = Forward()
+    find_me: FindMeList = FindMe()
+    """Other numbers that calls to here alone ring at, too: a number, a list of them, or a mapping."""
+    diversion: Literal["none", "diversion", "history-info", "both"] = "none"
+    """How its phones are told who has sent a call on, and why: `diversion` (RFC 5806), `history-info` (RFC 7044)."""
     do_not_disturb: bool = False
     """Calls to here find it busy, and do not ring."""
     call_waiting: bool = True

@@ -383,14 +383,14 @@ def test_a_third_with_another_codec_is_offered_the_others() -> None:
 
 
 def test_an_offer_that_waits_when_its_partner_goes_is_refused() -> None:
-    """Cyd asks Ben for another codec, and Ben leaves her to Ann before he has answered: she is to ask again."""
+    """Cyd holds, and Ben leaves her to Ann before he has answered that: she is told, and may ask again."""
     desk = Desk()
     desk.consult()
     desk.cyd.do(desk.cyd.called_session().offer, desk.cyd.sdp((PCMU,), direction="sendonly"))
     desk.world.run(0.3)
     assert desk.ben.of(Offered)
     desk.hang_up(desk.ben)
-    assert desk.cyd.got("491 INVITE")
+    assert desk.cyd.got("488 INVITE")
     assert desk.hearing() == pair("101", "103")
     desk.hang_up(desk.ann)
     desk.over(["consult", "talk"])

@@ -19,12 +19,12 @@ from media.commands import MediaAddress
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession, as_offer, own_offer
 from softswitch.call import Call
 from softswitch.call_directory import Directory
-from softswitch.call_media import State
+from softswitch.call_floor import State
 from softswitch.call_transfer import Transfer
 from softswitch.causes import Cause
 from softswitch.contact import Contact
 from softswitch.dialplan.decision import Decision, Dial, Reject
-from softswitch.vocabulary import AnyEffect, OriginationEnded, Payer, Progressed, Setup, TransferTold
+from softswitch.vocabulary import AnyEffect, OriginationEnded, Payer, Progressed, Setup
 
 NO_TELEPHONE = "the number leads to nobody who could be called"
 
@@ -74,10 +74,6 @@ class OriginatedCall(Call):
         else:
             self._give_up(Cause.NO_ROUTE_TO_DESTINATION, 404, now, text=NO_TELEPHONE)
         return self._take()
-
-    def _take(self) -> list[AnyEffect]:
-        # Nobody has asked for the transfer that the wait for others looks like.
-        return [each for each in super()._take() if not (isinstance(each, TransferTold) and not each.leg)]
 
     # ---- nobody has answered yet
 
@@ -130,7 +126,11 @@ class OriginatedCall(Call):
         self._diversions = self._ringing = 0
         self._mark_answered(now, "route")
         self._effects.append(OriginationEnded(leg))
-        self._transfer = Transfer(0)
+        self._a_who = out.party
+        self._transfer = Transfer(0, self.setup.endpoint)
+        # Nobody has asked for the transfer that the wait for others looks like, or is rung where it fails.
+        self._transfer.told = True
+        self._transfer.again = []
         if isinstance(self._then, Dial):
             self._wait(rings=False)
         self._follow(self._then, now)

@@ -8,6 +8,7 @@ elsewhere.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from media.music import DEFAULT as DEFAULT_MUSIC
@@ -22,6 +23,7 @@ _SECTIONS = {
     "extension": "extensions",
     "trunk": "trunks",
     "ring group": "ring_groups",
+    "parking lot": "parking",
     "class": "barring",
     "class of service": "classes",
     "class of hold music": "media",
@@ -42,9 +44,9 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
 
     `unread`: sections of which something could not be read; a name that is not known may stand there.
     """
-    contexts, extensions, trunks, groups, services, rooms = (
+    contexts, extensions, trunks, groups, services, lots, rooms = (
         _entries(root.get(name))
-        for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes", "conferences")
+        for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes", "parking", "conferences")
     )
     barring = root.get("barring")
     classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
@@ -56,6 +58,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         "extension": list(extensions),
         "trunk": list(trunks),
         "ring group": list(groups),
+        "parking lot": list(lots),
         "class of service": list(services),
         "class": [*DEFAULT_CLASSES, *classes],
         "class of hold music": list(dict.fromkeys((DEFAULT_MUSIC, *music))),
@@ -64,7 +67,8 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
     told: set[tuple[Mark | None, str]] = set()
     problems = []
-    for kind, name, node in _references(contexts, extensions, trunks, groups, services, rooms):
+    found = chain(_references(contexts, extensions, trunks, groups, services), _in_lots(lots), _in_rooms(rooms))
+    for kind, name, node in found:
         what = (node.mark if isinstance(node, Scalar) else None, name)
         if name in sets[kind] or _SECTIONS[kind] in unread or what in told:
             continue
@@ -99,7 +103,6 @@ def _references(
     trunks: dict[str, Entry],
     groups: dict[str, Entry],
     services: dict[str, Entry],
-    rooms: dict[str, Entry],
 ) -> Iterator[_Reference]:
     for entry in extensions.values():
         context = _entries(entry.node).get("context")
@@ -136,12 +139,21 @@ def _references(
             yield from _in_targets(members.node)
         yield from _in_fallbacks(_entries(entry.node))
 
+
+def _in_rooms(rooms: dict[str, Entry]) -> Iterator[_Reference]:
     for entry in rooms.values():
         room = _entries(entry.node)
         if "music" in room:
             yield from _named("class of hold music", room["music"].node)
         if "dial_as" in room:
             yield from _named("extension", room["dial_as"].node)
+
+
+def _in_lots(lots: dict[str, Entry]) -> Iterator[_Reference]:
+    for entry in lots.values():
+        music = _entries(entry.node).get("music")
+        if music is not None:
+            yield from _named("class of hold music", music.node)
 
 
 def _named(kind: str, node: Node) -> Iterator[_Reference]:
@@ -169,6 +181,8 @@ def _in_action(node: Node) -> Iterator[_Reference]:
         yield from _named("class of hold music", action["answer_and_music"].node)
     if "ring_group" in action:
         yield from _named("ring group", action["ring_group"].node)
+    if "park" in action:
+        yield from _named("parking lot", action["park"].node)
     yield from _in_fallbacks(action)
 
 

@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from softswitch.conference.settings import ConferenceRoom
 from softswitch.settings.barring_models import Barring
+from softswitch.settings.call_models import ParkingLot, Transfers
 from softswitch.settings.fields import Section
 from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.models import ClassOfService, Extension, ServerSettings, Settings, SipSettings
@@ -69,6 +70,9 @@ class ConfigFile(Section):
     """Ring groups by name."""
     conferences: dict[str, ConferenceRoom | None] | None = None
     """Conference rooms by name."""
+    parking: dict[str, ParkingLot | None] | None = None
+    """Parking lots by name."""
+    transfers: Transfers | None = None
     dialplan: dict[str, Any] | None = Field(None)
     """Contexts by name."""
     secrets: Secrets | None = None

@@ -23,6 +23,8 @@ SECTIONS = (
     "trunks",
     "ring_groups",
     "conferences",
+    "parking",
+    "transfers",
     "dialplan",
     "defaults",
     "secrets",
@@ -37,6 +39,8 @@ CLASS_KEYS = (
     "may_call",
     "calls_per_minute",
     "minutes_per_day",
+    "pick_up",
+    "supervises",
 )
 """What a class of service gives its extensions."""
 

@@ -59,7 +59,7 @@ class RuntimeRoomCalls:
         def told(leg: int, why: str, at: float) -> None:
             self._dials.pop(dial, None)
             if leg:
-                rooms.expect(leg, role, dial)
+                rooms.expect(leg, role, room, dial)
             else:
                 rooms.dial_failed(room, dial, why, at)
 

@@ -127,7 +127,7 @@ class Rooms:
         self._plays: dict[int, tuple[int, int]] = {}  # under way: room, and who alone hears it (0: all)
         self._names: dict[int, int] = {}  # recordings of names by their rooms, until the engine's last word
         self._recordings: dict[int, _Recording] = {}
-        self._expected: dict[int, tuple[v.Role, int]] = {}  # legs that were dialled, until they enter
+        self._expected: dict[int, tuple[v.Role, int, int]] = {}  # legs that were dialled, until they enter: room, dial
         self._at_engine: set[int] = set()  # rooms that the engine knows
         self._toned: set[int] = set()  # legs whose tones are listened for
         self._pending: deque[v.AnyEffect] = deque()
@@ -177,7 +177,7 @@ class Rooms:
             return
         expected = self._expected.pop(leg, None)
         if expected is not None:
-            role, dial = expected
+            role, _, dial = expected
             self._arrive(name, leg, role, dial, now)
             return
         self.leave(leg, now)
@@ -211,7 +211,10 @@ class Rooms:
 
     def leave(self, leg: int, now: float) -> None:
         """A leg is about to close, or goes elsewhere. Nothing for one that is in no conference."""
-        self._expected.pop(leg, None)
+        expected = self._expected.pop(leg, None)
+        if expected is not None:
+            _, room, dial = expected
+            self.dial_failed(room, dial, "it has hung up", now)
         if self.has(leg):
             self._handled(self._conferences.member(v.Leave(leg), now), now)
         self._unlisten(leg, now)
@@ -237,9 +240,9 @@ class Rooms:
 
     # ---- calls that rooms make
 
-    def expect(self, leg: int, role: v.Role, dial: int) -> None:
-        """A call of a room is answered: its leg enters next, as that."""
-        self._expected[leg] = (role, dial)
+    def expect(self, leg: int, role: v.Role, room: int, dial: int) -> None:
+        """A call of a room is answered: its leg enters next, as that, or leaves."""
+        self._expected[leg] = (role, room, dial)
 
     def dial_failed(self, room: int, dial: int, why: str, now: float) -> None:
         """Nobody took the call; of one that has come in since, or is awaited no more, this means nothing."""

@@ -131,6 +131,17 @@ def test_what_one_effect_brings_about_comes_after_the_others() -> None:
     assert house.calls.dialled[0].by == 1
 
 
+def test_whoever_answers_a_room_and_is_gone_before_it_enters_is_awaited_no_more() -> None:
+    house = House()
+    house.rooms.command("board", v.Dial(number="9"), 0.0)
+    [dial] = house.calls.dialled
+    house.rooms.expect(3, "guest", dial.room, dial.dial)
+    house.rooms.leave(3, 0.0)
+    assert len(house.rooms) == 0
+    house.rooms.enter("board", 3, 0.0)
+    assert house.rooms.members("board") == (3,)
+
+
 def test_time_is_asked_for_only_while_somebody_waits_for_it() -> None:
     house = House(pin="4711")
     house.rooms.enter("board", 1, 0.0)

@@ -339,7 +339,7 @@ class Reception(Floor):
         member = self._members.get(event.member)
         if member is None:
             return
-        self._remove_plays(member)
+        self._hush(member)  # where it has just taken another's place they go on
         member.level = None
         member.lost = False
         self._recorded = ()  # what is recorded is stated anew, too

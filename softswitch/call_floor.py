@@ -121,6 +121,11 @@ class CallFloor:
         return [*first, *self._others]
 
     @property
+    def consults(self) -> bool:
+        """Somebody waits aside."""
+        return bool(self._aside)
+
+    @property
     def _conference(self) -> bool:
         """More than two talk."""
         return bool(self._others)

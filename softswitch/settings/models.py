@@ -37,6 +37,7 @@ from softswitch.settings.fields import (
 )
 from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.trunk_models import Trunk
+from softswitch.settings.watch_models import SubscriptionBounds, WatchList
 
 
 class Timers(Section):
@@ -165,6 +166,7 @@ class SipSettings(Section):
     timers: Timers = Timers()
     session_timer: SessionTimer = SessionTimer()
     registration: RegistrationBounds = RegistrationBounds()
+    subscriptions: SubscriptionBounds = SubscriptionBounds()
     qualify: Qualify = Qualify()
     limits: Limits = Limits()
     max_forwards: int = Field(70, ge=1, le=255)
@@ -239,6 +241,10 @@ class ClassOfService(Section):
     """Calls a minute through trunks, of each of them; 0: no limit."""
     minutes_per_day: float | None = Field(None, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, of each of them; 0: no limit."""
+    watch: WatchList | None = None
+    """Whom their phones may watch: extensions, ring groups, `all`."""
+    watch_parties: bool | None = None
+    """Whether their phones see whom those talk to that they watch."""
 
 
 class Extension(Section):
@@ -289,6 +295,11 @@ class Extension(Section):
     """Calls a minute through trunks, forwards too, on average and at once; more are refused 403; 0: no limit."""
     minutes_per_day: float = Field(0.0, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, forwards too; then new calls get 403 and running ones end; 0: no limit."""
+    watch: WatchList | None = None
+    """Whom its phone may watch (busy lamps, presence): extensions, ring groups, `all`; absent, the extensions of its
+    own `context`. Messages waiting for others only where they are named here."""
+    watch_parties: bool = True
+    """Whether its phone sees whom those talk to that it watches; who withholds the number is never shown."""
     reliable_provisional: Literal["no", "supported", "required"] = "supported"
     """Provisional answers with PRACK (RFC 3262): never, where the phone can, or demanded of it."""
     nat: Literal["auto", "yes", "no"] = "auto"

@@ -14,6 +14,7 @@ from media.music import DEFAULT as DEFAULT_MUSIC
 from softswitch.settings.barring_models import DEFAULT_CLASSES
 from softswitch.settings.fields import AddressRule, read_address_rule
 from softswitch.settings.validation import meant, unknown_name
+from softswitch.settings.watch_models import EVERYBODY
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
 
 DEFAULT_CONTEXT = "internal"  # of extensions, as in the model
@@ -25,6 +26,7 @@ _SECTIONS = {
     "class": "barring",
     "class of service": "classes",
     "class of hold music": "media",
+    "extension or ring group": "extensions",
 }
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 
@@ -58,6 +60,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         "class of service": list(services),
         "class": [*DEFAULT_CLASSES, *classes],
         "class of hold music": list(dict.fromkeys((DEFAULT_MUSIC, *music))),
+        "extension or ring group": [EVERYBODY, *extensions, *groups],
     }
     sets = {kind: frozenset(names) for kind, names in known.items()}
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
@@ -65,7 +68,8 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     problems = []
     for kind, name, node in _references(contexts, extensions, trunks, groups, services):
         what = (node.mark if isinstance(node, Scalar) else None, name)
-        if name in sets[kind] or _SECTIONS[kind] in unread or what in told:
+        missing = _SECTIONS[kind] in unread or (kind == "extension or ring group" and "ring_groups" in unread)
+        if name in sets[kind] or missing or what in told:
             continue
         told.add(what)
         problems.append(Problem(node.mark, node.key, _unknown(kind, name, node, known)))
@@ -119,6 +123,9 @@ def _references(
         classes = _entries(entry.node).get("may_call")
         if classes is not None:
             yield from _named("class", classes.node)
+        watched = _entries(entry.node).get("watch")
+        if watched is not None:
+            yield from _named("extension or ring group", watched.node)
     for entry in contexts.values():
         body = _entries(entry.node)
         if "include" in body:

@@ -84,6 +84,7 @@ class Watch:
         "told_at",
         "version",
         "watcher",
+        "words",
     )
 
     def __init__(self, watcher: str, resource: str, package: str, host: str, source: str) -> None:
@@ -94,7 +95,8 @@ class Watch:
         self.source = source
         self.subscription: Subscription
         self.version = 0  # of the next document
-        self.told: ResourceState | Counts | None = None
+        self.told = b""  # the last document, without its version
+        self.words = ""  # and what that says, for people
         self.told_at = 0.0
         self.timer: Timer | None = None
 
@@ -178,7 +180,7 @@ class Subscriptions:
 
     def configure(self, settings: WatchSettings, changed: Collection[str], now: float) -> None:
         """Apply new settings. `changed`: extensions with another password, which have to prove anew who they are."""
-        before, self._settings = self._settings, settings
+        self._settings = settings
         for watch in [each for watches in self._of.values() for each in watches]:
             rule = settings.rules.get(watch.watcher)
             if rule is None:
@@ -191,9 +193,7 @@ class Subscriptions:
             elif not _may(rule, watch.watcher, watch.resource, watch.package):
                 self._end(watch, "rejected", now)
             else:
-                if rule.parties != before.rules[watch.watcher].parties:
-                    watch.told = None  # the same state reads otherwise now
-                self._presence.touch(watch.resource)
+                self._presence.touch(watch.resource)  # it may read otherwise now
 
     def drain(self, now: float) -> None:
         """End all, so that the watchers ask whoever serves them next (RFC 6665 4.1.3: "deactivated")."""
@@ -213,7 +213,7 @@ class Subscriptions:
                 watch.watcher,
                 watch.package,
                 watch.resource,
-                _in_words(watch.told),
+                watch.words,
                 watch.source,
                 watch.subscription.expires_at - now,
             )
@@ -275,7 +275,7 @@ class Subscriptions:
         return self._presence.state(watch.resource, now)
 
     def _tell(self, watch: Watch, now: float) -> None:
-        if watch.timer is not None or self._state(watch, now) == watch.told:
+        if watch.timer is not None or self._write(watch, self._state(watch, now), 0) == watch.told:
             return
         at = watch.told_at + PACE
         if at <= now:
@@ -290,20 +290,21 @@ class Subscriptions:
     def _content(self, watch: Watch, now: float) -> tuple[str, bytes]:
         """What a NOTIFY that goes now says."""
         state = self._state(watch, now)
-        watch.told, watch.told_at = state, now
+        watch.told, watch.told_at, watch.words = self._write(watch, state, 0), now, _in_words(state)
         self.counters["notifications"] += 1
-        if isinstance(state, Counts):
-            body = message_summary.write(watch.resource, watch.host, state)
-        elif watch.package == presence_document.PACKAGE:
-            body = presence_document.write(watch.resource, watch.host, state)
-        else:
-            rule = self._settings.rules.get(watch.watcher)
-            # RFC 4235 4.1.1: the first version is 0, each later one greater by one
-            body = dialog_info.write(
-                watch.resource, watch.host, watch.version, state, rule is not None and rule.parties
-            )
-            watch.version += 1
+        # RFC 4235 4.1.1: the first version is 0, each later one greater by one
+        body = self._write(watch, state, watch.version)
+        watch.version += 1
         return CONTENT_TYPES[watch.package], body
+
+    def _write(self, watch: Watch, state: ResourceState | Counts, version: int) -> bytes:
+        """The document, as this watcher may see it."""
+        if isinstance(state, Counts):
+            return message_summary.write(watch.resource, watch.host, state)
+        if watch.package == presence_document.PACKAGE:
+            return presence_document.write(watch.resource, watch.host, state)
+        rule = self._settings.rules.get(watch.watcher)
+        return dialog_info.write(watch.resource, watch.host, version, state, rule is not None and rule.parties)
 
     def _end(self, watch: Watch, reason: str, now: float) -> None:
         self._drop(watch)
@@ -333,7 +334,5 @@ def _reads(accept: list[str], content_type: str) -> bool:
     return not accept or not taken.isdisjoint((content_type, f"{main}/*", "*/*"))
 
 
-def _in_words(state: ResourceState | Counts | None) -> str:
-    if state is None:
-        return ""
+def _in_words(state: ResourceState | Counts) -> str:
     return f"{state.new} new, {state.old} old" if isinstance(state, Counts) else state.summary

@@ -364,3 +364,51 @@ def test_loss() -> None:
     phone.node.do(subscription.terminate, "noresource")
     phone.answer()
     phone.idle()
+
+
+def test_content_is_asked_when_a_notify_goes() -> None:
+    """Of states that change while a NOTIFY is under way the newest is written, once; so is that of a refresh, and of
+    the end: documents that are numbered leave no number out."""
+    phone = Phone()
+    subscription = phone.subscribe()
+    state = ["a"]
+    written = iter(range(100))
+    subscription.content = lambda now: (STATE, f"{next(written)} {state[0]}".encode())
+    phone.node.do(subscription.tell)
+    for each in ("b", "c"):
+        state[0] = each
+        phone.node.do(subscription.tell)
+    assert [body for _, body in phone.notified] == [b"0 a"]
+    phone.answer()
+    assert [body for _, body in phone.notified] == [b"0 a", b"1 c"]
+    phone.answer()
+    phone.say("SUBSCRIBE", "Event: dialog", "Expires: 600")
+    phone.answer()
+    phone.node.do(subscription.terminate, "deactivated")
+    phone.answer()
+    assert phone.notified[2:] == [("active;expires=600", b"2 c"), ("terminated;reason=deactivated", b"3 c")]
+    phone.node.do(subscription.tell)
+    assert len(phone.notified) == 4
+    phone.idle()
+
+
+def test_content_of_the_end_wins() -> None:
+    phone = Phone()
+    subscription = phone.subscribe()
+    subscription.content = lambda now: (STATE, b"state")
+    phone.node.do(subscription.tell)
+    phone.answer()
+    phone.node.do(subscription.terminate, "noresource", content=(STATE, b"gone"))
+    phone.answer()
+    assert [body for _, body in phone.notified] == [b"state", b"gone"]
+    phone.idle()
+
+
+def test_tell_before_accept() -> None:
+    phone = Phone()
+    phone.say("SUBSCRIBE", "Event: dialog", "Expires: 600")
+    subscription = phone.node.of(SubscriptionArrived)[0].subscription
+    with pytest.raises(WrongState):
+        subscription.tell(phone.link.now)
+    phone.node.do(subscription.reject, 403)
+    phone.idle()

@@ -42,6 +42,8 @@ def test_a_busy_lamp_follows_a_call(tmp_path: Path, transport: str) -> None:
         wait_for(lambda: switch.status().subscriptions, "the subscription")
         [row] = switch.status().subscriptions
         assert (row.watcher, row.package, row.resource, row.state) == ("101", "dialog", "102", "idle")
+        # Two NOTIFYs within a fifth of a second would be one.
+        wait_for(lambda: switch.status().subscriptions[0].expires_in < 119.5, "half a second")
         called = Sipp(tmp_path, "uas_call_slow", place, media_port=6100)
         caller = Sipp(
             tmp_path,

@@ -96,6 +96,7 @@ class Capture:
     def dialog_states(self, sip_port: int) -> list[tuple[str, str]]:
         """Version and first state of the dialog-info in each NOTIFY (repetitions left out), as Wireshark reads them."""
         decode = ["-d", f"udp.port=={sip_port},sip", "-d", f"tcp.port=={sip_port},sip"]
+        decode += ["-d", "media_type==application/dialog-info+xml,xml"]
         words = ["-Y", 'sip.Method == "NOTIFY" && xml', "-T", "fields", "-E", "separator=;", "-E", "aggregator=|"]
         found: dict[tuple[str, str], None] = {}
         for line in self._tshark(*decode, *words, "-e", "xml.attribute", "-e", "xml.cdata"):

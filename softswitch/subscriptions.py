@@ -3,7 +3,7 @@
     SUBSCRIBE -> who is it (softswitch.admission)           401, 403
               -> does that resource exist, may it watch it   404, 403
               -> can it read what we write                   406
-              -> has it subscriptions enough                 503
+              -> has it subscriptions enough                 403
               -> 200, NOTIFY at once; then one for each change of the state, PACE seconds after the one before at least
 
 489 and 423 are said by sip/usages.py, before anything here is asked. Who may watch whom is in `WatchRule`. A change
@@ -12,7 +12,6 @@ back within PACE is no change: NOTIFYs are written when they go, and go where th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
@@ -34,9 +33,6 @@ log = structlog.get_logger("subscriptions")
 
 PACE: Final = 0.2
 """Seconds from one NOTIFY of a subscription to the next: what changes faster than an eye sees is told less often."""
-
-RETRY_AFTER: Final = 300
-"""Seconds told to an extension that has as many subscriptions as it may."""
 
 CONTENT_TYPES: Final[Mapping[str, str]] = {
     dialog_info.PACKAGE: dialog_info.CONTENT_TYPE,
@@ -133,7 +129,7 @@ class Subscriptions:
         timers: TimerHeap,
         behind_nat: Callable[[Known, Request, Flow], bool],
     ) -> None:
-        self.counters: Counter[str] = Counter()
+        self.counters = dict.fromkeys(("subscriptions", "subscriptions refused", "notifications", "watchers lost"), 0)
         self._settings = settings
         self._admission = admission
         self._presence = presence
@@ -234,7 +230,8 @@ class Subscriptions:
         elif not _reads(event.accept, CONTENT_TYPES[package]):
             self._refuse(event, 406, "it takes no such document", now, watcher, resource)
         elif len(self._of.get(watcher, ())) >= self._settings.per_extension:
-            self._refuse(event, 503, "it has as many subscriptions as it may", now, watcher, resource)
+            # Not 503: a telephone may take that for the whole switch, calls and all (RFC 3261 21.5.4).
+            self._refuse(event, 403, "it has as many subscriptions as it may", now, watcher, resource)
         else:
             host, port = event.flow.remote
             at = f"[{uri.host}]" if ":" in uri.host else uri.host
@@ -246,11 +243,7 @@ class Subscriptions:
     ) -> None:
         self.counters["subscriptions refused"] += 1
         log.info("subscription refused", watcher=watcher, package=event.package, resource=resource[:64], why=why)
-        headers = []
-        if status == 406:
-            headers.append(("Accept", CONTENT_TYPES[event.package]))
-        elif status == 503:
-            headers.append(("Retry-After", str(RETRY_AFTER)))
+        headers = [("Accept", CONTENT_TYPES[event.package])] if status == 406 else []
         event.subscription.reject(status, now, headers)
 
     def _begin(self, watch: Watch, event: SubscriptionArrived, known: Known, now: float) -> None:

@@ -28,7 +28,7 @@ class SubscriptionBounds(Section):
     max: Duration = Field(3600.0, ge=60, le=86400)
     """More is shortened to this, which is also granted where a phone names no time."""
     per_extension: int = Field(500, ge=1, le=100_000)
-    """Subscriptions of one extension; one more is answered 503 with Retry-After."""
+    """Subscriptions of one extension; one more is answered 403."""
     total: int = Field(20_000, ge=1, le=1_000_000)
     """Subscriptions in all, transfers under way included; one more is answered 503 with Retry-After."""
 

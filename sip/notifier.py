@@ -14,6 +14,7 @@ from enum import Enum, auto
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
+from sip.effects import Flow
 from sip.errors import SipError
 from sip.event_headers import SIPFRAG, EventType, SubscriptionState, write_sipfrag
 from sip.message import Request, Response, response_to
@@ -134,7 +135,11 @@ class Notifier(Usage):
         if self.stage is Stage.ASKED:
             raise Refused(500, "Request Pending", RETRY_AFTER)
         expires = min(asked_expires(self.ua, request), self._limit)
-        self._here.dialog.refresh_target(request)
+        here = self._here
+        here.dialog.refresh_target(request)
+        if here.session is None and isinstance(here.destination, Flow):
+            # Behind a NAT, or on a connection: what led to it before may not do so any more.
+            here.destination = transaction.flow
         self._transaction = transaction
         self._answer(200, (("Expires", str(expires)),), now)
         if not expires:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from virtual_link import Link, Node, Seen, answer_by_hand
 
+from sip.effects import Flow
 from sip.invite import WrongState
 from sip.message import Request
 from sip.notifier import Stage, Subscription
@@ -411,4 +412,24 @@ def test_tell_before_accept() -> None:
     with pytest.raises(WrongState):
         subscription.tell(phone.link.now)
     phone.node.do(subscription.reject, 403)
+    phone.idle()
+
+
+def test_a_refresh_from_elsewhere_moves_the_flow() -> None:
+    """A peer that is reached by the way it came: after a NAT has given it another address, by that one."""
+    phone = Phone()
+    subscription = phone.subscribe()
+    subscription.destination = Flow("udp", ("192.0.2.2", 5060), ("198.51.100.7", 5060), 0)
+    phone.node.do(subscription.notify, STATE, b"one")
+    assert phone.link.seen("NOTIFY")[-1].receiver == "198.51.100.7"
+    phone.answer()
+    phone.say("SUBSCRIBE", "Event: dialog", "Expires: 600")
+    assert phone.link.seen("NOTIFY")[-1].receiver == PEER
+    phone.answer()
+    subscription.destination = None
+    phone.say("SUBSCRIBE", "Event: dialog", "Expires: 600")
+    assert subscription.destination is None
+    phone.answer()
+    phone.node.do(subscription.terminate, "noresource")
+    phone.answer()
     phone.idle()

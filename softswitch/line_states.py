@@ -49,15 +49,16 @@ def lines_of(call: Call, legs: Mapping[int, SipLeg]) -> list[tuple[str, Line]]:
     return lines
 
 
-def _remote(call: Call, leg: int) -> Party:
-    """Whom a leg talks to, calls, or is called by."""
+def parked_line(call: Call) -> Line:
+    """What watchers of a parking slot see: somebody who waits there, on hold."""
     contact = call.contact
+    return Line(contact.id, "confirmed", "recipient", call.party(call.a) if call.a else Party(""), held=True)
+
+
+def _remote(call: Call, leg: int) -> Party:
+    """Whom a leg talks to, calls, or is called by; of several talkers the first."""
     other = call.partner(leg)
-    if other is None and leg != call.a:
-        other = call.a  # it rings for A
     if other is None:
-        return Party(contact.dialled)
-    record = contact.leg(other)
-    if record is None:
-        return Party("")
-    return contact.caller if record.direction == "in" else Party(record.number)
+        others = call.talkers if leg in call.talkers else [call.a]
+        other = next((each for each in others if each not in (0, leg)), None)
+    return Party(call.contact.dialled) if other is None else call.party(other)

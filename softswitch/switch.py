@@ -37,9 +37,9 @@ from softswitch.dialplan.routing import Dialplan
 from softswitch.directory import PhoneBook, behind_nat
 from softswitch.features import FeatureChange, Features
 from softswitch.keepalive import KeepAlive
-from softswitch.line_states import lines_of
+from softswitch.line_states import lines_of, parked_line
 from softswitch.message_summary import STORED_AS, SetMailboxes
-from softswitch.presence import Presence
+from softswitch.presence import Presence, ResourceState
 from softswitch.qualify import Qualify
 from softswitch.registrations import ContactPlace, Registrations
 from softswitch.runtime import Runtime
@@ -120,6 +120,7 @@ class Switch:
             record,
         )
         self.presence: Presence[Watch] = Presence(self.book)
+        self._slots: dict[str, bool] = {}  # parking slots that watchers know of, and whether anybody is in them
         self.subscriptions = Subscriptions(
             wiring.watch_settings(settings),
             self.admission,
@@ -153,6 +154,7 @@ class Switch:
         self.mailboxes.restore([each for each in kept if each.feature == STORED_AS])
         self.features.restore([each for each in kept if each.feature != STORED_AS])
         self._features_changed()
+        self._tell_slots()
         restored = self.registrations.restore(bindings, now, self._wall())
         self.registrations.watch(self.contacts, now)
         self.keepalive.watch_gateways(now)
@@ -178,6 +180,7 @@ class Switch:
         self.mailboxes.configure(settings.extensions.keys())
         self._features_changed()
         self.book.configure(entries, dialplan)
+        self._tell_slots()
         self.runtime.settings = runtime_settings
         self.trunk_registrations.configure(registrations, now)
         self.registrations.configure(registrar_settings)
@@ -265,10 +268,24 @@ class Switch:
         for contact in contacts:
             active = runtime.calls.get(contact)
             presence.follow(contact, lines_of(active.call, runtime.legs) if active is not None else ())
+        if contacts:
+            self._tell_slots()
         for extension in self.registrations.touched:
             presence.touch(extension)
         self.registrations.touched.clear()
         self.subscriptions.tell(now)
+
+    def _tell_slots(self) -> None:
+        """Parking slots are watched as extensions are: somebody is in one, or nobody."""
+        parking, calls, before = self.book.parking, self.runtime.calls, self._slots
+        if not len(parking) and not any(before.values()) and before.keys() == set(parking.slots):
+            return
+        taken = {slot: calls[contact].call for slot, contact in parking.parked() if contact in calls}
+        self._slots = {slot: slot in taken for slot in (*parking.slots, *taken)}
+        for slot, occupied in self._slots.items():
+            self.presence.set(slot, ResourceState((parked_line(taken[slot]),)) if occupied else ResourceState())
+        for gone in before.keys() - self._slots.keys():
+            self.presence.set(gone, None)
 
     def _stack_event(self, event: StackEvent, now: float) -> None:
         if type(event) is ConnectionLost:

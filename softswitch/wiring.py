@@ -29,6 +29,8 @@ from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
+from softswitch.find_me import FindMe, FindMeNumber
+from softswitch.parking import Lot
 from softswitch.qualify import QualifySettings
 from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
@@ -85,22 +87,26 @@ def ua_settings(settings: Settings) -> UaSettings:
         subscription_expires=int(subscriptions.max),
         min_subscription=int(subscriptions.min),
         max_subscriptions=subscriptions.total,
+        replaces=True,
+        join=True,
     )
 
 
 def watch_settings(settings: Settings) -> WatchSettings:
-    """Who may watch whom."""
+    """Who may watch whom: extensions, and the slots of parking lots, which are everybody's who has no `watch`."""
     extensions = settings.extensions
-    groups = {
-        name: [member.extension for member in group.members if member.extension]
-        for name, group in settings.ring_groups.items()
-    }
+    slots = {name: list(lot.slots) for name, lot in settings.parking.items()}
+    members: dict[str, list[str]] = {name: list(numbers) for name, numbers in slots.items()}
+    for name, group in settings.ring_groups.items():
+        members.setdefault(name, []).extend(member.extension for member in group.members if member.extension)
     contexts: dict[str, list[str]] = {}
     for each in extensions.values():
-        contexts.setdefault(each.context, []).append(each.number)
+        contexts.setdefault(each.context, [slot for lot in slots.values() for slot in lot]).append(each.number)
+        for name in each.groups:
+            members.setdefault(name, []).append(each.number)
     colleagues = {context: frozenset(numbers) for context, numbers in contexts.items()}
     named = {
-        wanted: frozenset(number for name in wanted for number in groups.get(name, (name,)))
+        wanted: frozenset(number for name in wanted for number in members.get(name, (name,)))
         for wanted in {each.watch for each in extensions.values() if each.watch is not None}
     }
     rules = {}
@@ -273,6 +279,7 @@ def entries(settings: Settings) -> Entries:
                 context=trunk.context or "",
                 policy=_policy(settings, trunk),
                 record=trunk.record or "",
+                diversion=trunk.diversion,
                 music=trunk.music_on_hold or "",
                 ring_timeout=trunk.ring_timeout,
                 nat=trunk.nat,
@@ -281,6 +288,15 @@ def entries(settings: Settings) -> Entries:
             )
             for name, trunk in settings.trunks.items()
         },
+        lots=tuple(
+            [
+                Lot(name, lot.slots, lot.timeout, lot.fallback or "", lot.music or "", lot.announce)
+                for name, lot in settings.parking.items()
+            ]
+        ),
+        recall=settings.transfers.recall,
+        fallback=settings.transfers.fallback or "",
+        language=settings.media.sounds.language,
     )
 
 
@@ -304,6 +320,8 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         record=extension.record or "",
         music=extension.music_on_hold or "",
         obey_redirects=extension.obey_redirects,
+        find_me=_find_me(extension),
+        diversion=extension.diversion,
         ring_timeout=extension.ring_timeout,
         nat=extension.nat,
         reliable=_RELIABLE[extension.reliable_provisional],
@@ -312,6 +330,25 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         no_answer_after=forward.no_answer_after,
         do_not_disturb=extension.do_not_disturb,
         call_waiting=extension.call_waiting,
+        groups=frozenset(extension.groups),
+        pick_up=extension.pick_up,
+        supervises=frozenset(extension.supervises),
+        beeps=extension.supervision == "beep",
+    )
+
+
+def _find_me(extension: Extension) -> FindMe | None:
+    wanted = extension.find_me
+    if not wanted.numbers:
+        return None
+    return FindMe(
+        numbers=tuple(
+            FindMeNumber(number=each.number, delay=each.delay or 0.0, ring_time=each.ring_time, confirm=each.confirm)
+            for each in wanted.numbers
+        ),
+        enabled=wanted.enabled,
+        sequential=wanted.strategy == "sequential",
+        confirm_within=wanted.confirm_within,
     )
 
 

@@ -8,6 +8,7 @@ elsewhere.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from media.music import DEFAULT as DEFAULT_MUSIC
@@ -23,11 +24,13 @@ _SECTIONS = {
     "extension": "extensions",
     "trunk": "trunks",
     "ring group": "ring_groups",
+    "parking lot": "parking",
     "class": "barring",
     "class of service": "classes",
     "class of hold music": "media",
-    "extension or ring group": "extensions",
+    "extension, group or parking lot": "extensions",  # and those of ring groups and parking lots
 }
+_WATCHED = frozenset({"ring_groups", "parking"})
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 
 
@@ -44,8 +47,8 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
 
     `unread`: sections of which something could not be read; a name that is not known may stand there.
     """
-    contexts, extensions, trunks, groups, services = (
-        _entries(root.get(name)) for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes")
+    contexts, extensions, trunks, groups, services, lots = (
+        _entries(root.get(name)) for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes", "parking")
     )
     barring = root.get("barring")
     classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
@@ -57,18 +60,20 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         "extension": list(extensions),
         "trunk": list(trunks),
         "ring group": list(groups),
+        "parking lot": list(lots),
         "class of service": list(services),
         "class": [*DEFAULT_CLASSES, *classes],
         "class of hold music": list(dict.fromkeys((DEFAULT_MUSIC, *music))),
-        "extension or ring group": [EVERYBODY, *extensions, *groups],
+        "extension, group or parking lot": [EVERYBODY, *extensions, *groups, *lots, *_groups_of(extensions)],
     }
     sets = {kind: frozenset(names) for kind, names in known.items()}
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
     told: set[tuple[Mark | None, str]] = set()
     problems = []
-    for kind, name, node in _references(contexts, extensions, trunks, groups, services):
+    found = chain(_references(contexts, extensions, trunks, groups, services), _in_lots(lots))
+    for kind, name, node in found:
         what = (node.mark if isinstance(node, Scalar) else None, name)
-        missing = _SECTIONS[kind] in unread or (kind == "extension or ring group" and "ring_groups" in unread)
+        missing = _SECTIONS[kind] in unread or (kind.startswith("extension,") and not _WATCHED.isdisjoint(unread))
         if name in sets[kind] or missing or what in told:
             continue
         told.add(what)
@@ -125,7 +130,7 @@ def _references(
             yield from _named("class", classes.node)
         watched = _entries(entry.node).get("watch")
         if watched is not None:
-            yield from _named("extension or ring group", watched.node)
+            yield from _named("extension, group or parking lot", watched.node)
     for entry in contexts.values():
         body = _entries(entry.node)
         if "include" in body:
@@ -140,6 +145,23 @@ def _references(
         if members is not None:
             yield from _in_targets(members.node)
         yield from _in_fallbacks(_entries(entry.node))
+
+
+def _in_lots(lots: dict[str, Entry]) -> Iterator[_Reference]:
+    for entry in lots.values():
+        music = _entries(entry.node).get("music")
+        if music is not None:
+            yield from _named("class of hold music", music.node)
+
+
+def _groups_of(extensions: dict[str, Entry]) -> list[str]:
+    """Names of the groups that extensions say they belong to."""
+    found: dict[str, None] = {}
+    for entry in extensions.values():
+        groups = _entries(entry.node).get("groups")
+        for name in _named("group", groups.node) if groups is not None else ():
+            found[name.name] = None
+    return list(found)
 
 
 def _named(kind: str, node: Node) -> Iterator[_Reference]:
@@ -167,6 +189,8 @@ def _in_action(node: Node) -> Iterator[_Reference]:
         yield from _named("class of hold music", action["answer_and_music"].node)
     if "ring_group" in action:
         yield from _named("ring group", action["ring_group"].node)
+    if "park" in action:
+        yield from _named("parking lot", action["park"].node)
     yield from _in_fallbacks(action)
 
 

@@ -4,6 +4,7 @@ whose versions rise by one and of which no two are too close to each other."""
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -12,26 +13,63 @@ from hypothesis import strategies as st
 
 from sip.invite import State
 from softswitch import dialog_info, message_summary, presence_document
+from softswitch.call_commands import (
+    AnyCallCommand,
+    Complete,
+    Conference,
+    Consult,
+    Drop,
+    Hold,
+    Park,
+    Resume,
+    Return,
+    Supervise,
+    Swap,
+    Transfer,
+)
 from softswitch.subscriptions import PACE
 from tests.virtual.network import SWITCH, Phone, World
 from tests.virtual.network import settings as configured
-from tests.virtual.watchers import Lamp, Watcher
+from tests.virtual.watchers import Lamp, Watcher, replaces
 from tests.virtual_link import DELAY
 
 NUMBERS = ("101", "102", "103", "104")
 ACTIONS = (
     "dial", "dial", "dial", "dial group", "ring", "ring", "answer", "answer", "answer", "refuse", "hang up",
-    "hold", "resume", "answer offer", "answer offer", "transfer", "dnd", "mailbox", "register", "refresh", "stop",
-    "wait",
+    "hold", "resume", "answer offer", "answer offer", *("command",) * 5, "pick up", "retrieve", "dnd", "mailbox",
+    "register", "refresh", "stop", "wait",
 )  # fmt: skip
+COMMANDS: tuple[Callable[[str, str, str], AnyCallCommand], ...] = (
+    Transfer,
+    Consult,
+    Consult,
+    Consult,
+    lambda call, by, _to: Park(call, by),
+    lambda call, by, _to: Park(call, by),
+    lambda call, by, _to: Complete(call, by),
+    lambda call, by, _to: Conference(call, by),
+    lambda call, by, _to: Swap(call, by),
+    lambda call, by, _to: Return(call, by),
+    lambda call, by, _to: Hold(call, by),
+    lambda call, by, _to: Resume(call, by),
+    lambda call, by, to: Supervise(call, by, "listen", to),
+    Drop,
+)
 LIVE = (State.CALLING, State.EARLY, State.ACCEPTED, State.CONFIRMED)
+
+
+FLOOR = configured(
+    routes=[{"to": "200", "dial": ["102", "103"]}, {"to": "_70X", "retrieve": "{number}"}],
+    parking={"lot": {"slots": ["701", "702"]}},
+    extensions={number: {"groups": "all", "supervises": "all", "pick_up": "all"} for number in NUMBERS},
+)
 
 
 class Floor:
     """Four telephones that watch each other, and do as they are told, if they can."""
 
     def __init__(self, seed: int) -> None:
-        self.world = World(configured(routes=[{"to": "200", "dial": ["102", "103"]}]), seed=seed)
+        self.world = World(FLOOR, seed=seed)
         self.dice = random.Random(seed)
         self.phones = [Watcher(self.world, number) for number in NUMBERS]
         packages = ("dialog", "dialog", "presence")
@@ -41,6 +79,7 @@ class Floor:
             for number in NUMBERS
             if self.dice.random() < 0.7
         ]
+        self.lamps += [phone.watch("701", "dialog", 3600) for phone in self.phones[:2]]
         self.lamps.append(self.phones[0].watch("101", "message-summary", 3600))
 
     def session(self, *states: State, role: str = "") -> tuple[Phone, object] | None:
@@ -73,11 +112,15 @@ class Floor:
                     lamp.subscribe(0)
                 self.lamps.remove(lamp)
                 self.lamps.append(lamp.phone.watch(lamp.resource, lamp.package, 3600))
-            case "transfer":
-                talking = [each for each in world.runtime.calls.values() if each.call.b is not None]
+            case "command":
+                talking = [each.call for each in world.runtime.calls.values() if each.call.talkers]
                 if talking:
-                    active = dice.choice(talking)
-                    self._transfer(active.call.contact.id, dice.choice(NUMBERS), dice.choice(NUMBERS))
+                    call = dice.choice(talking)
+                    leg = world.runtime.legs.get(dice.choice(call.talkers))
+                    by = leg.endpoint if leg is not None else "101"
+                    self._command(dice.choice(COMMANDS)(call.contact.id, by, dice.choice(NUMBERS)))
+            case "pick up" | "retrieve":
+                self._take(action, dice.choice(self.phones))
             case "wait":
                 world.run(dice.choice((0.3, 1.0, 35.0)))
             case _:
@@ -88,12 +131,27 @@ class Floor:
         [status] = [each for each in self.world.switch.registrations.status(self.world.now) if each.extension == number]
         return number, status.contact
 
-    def _transfer(self, contact: str, by: str, to: str) -> None:
+    def _command(self, command: AnyCallCommand) -> None:
         try:
-            self.world.runtime.transfer(contact, by, to, self.world.now)
+            self.world.runtime.command(command, self.world.now)
         except ValueError as refused:
-            note(f"not transferred: {refused}")
+            note(f"{command}: {refused}")
         self.world.link.settle()
+
+    def _take(self, action: str, phone: Watcher) -> None:
+        """By what its lamps say: what is parked is retrieved, what rings is picked up."""
+        if action == "retrieve":
+            phone.dial("701")
+            return
+        ringing = [
+            dialog
+            for lamp in phone.lamps.values()
+            if lamp.package == "dialog"
+            for dialog in lamp.last.dialogs
+            if dialog.get("remote-tag") and dialog.get("local-tag")
+        ]
+        if ringing:
+            phone.dial("101", headers=(("Replaces", replaces(self.dice.choice(ringing))),))
 
     def _on_session(self, action: str) -> None:
         waiting = self.session(State.CALLING, State.EARLY, role="uas")

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from sip.ua_events import SessionAnswered
+from softswitch.call_commands import Park
 from softswitch.features import FeatureChange
 from softswitch.message_summary import MailboxRefused
 from softswitch.subscriptions import PACE
 from tests.virtual.network import Phone, World, settings
-from tests.virtual.watchers import DIALOG_INFO, PIDF, RPID, Watcher
+from tests.virtual.watchers import DIALOG_INFO, PIDF, RPID, Watcher, replaces
 
 
 class Office:
@@ -78,6 +80,48 @@ def test_a_lamp_through_a_call() -> None:
     assert (lamp.phases, callers.phases) == (["terminated"], ["terminated"])
     assert [each.version for each in lamp.told] == list(range(len(lamp.told)))
     office.over(1)
+
+
+def test_what_rings_is_picked_up_by_what_the_lamp_says() -> None:
+    """RFC 3891: Call-ID and tags of the document name the dialog, and the watcher has the call."""
+    office = Office(extensions={"104": {"pick_up": "all"}})
+    world, watcher = office.world, office.watcher
+    lamp, callers = watcher.watch("102"), watcher.watch("101")
+    office.ann.dial("102")
+    world.run(0.5)
+    office.ben.ring()
+    world.run(0.5)
+    [dialog] = lamp.last.dialogs
+    session = watcher.dial("102", headers=(("Replaces", replaces(dialog)),))
+    world.run(1.0)
+    assert watcher.of(SessionAnswered)
+    assert office.ben.got("CANCEL")
+    assert (lamp.phases, callers.phases) == (["terminated"], ["confirmed"])
+    assert callers.last.remote() == ["sip:104@192.0.2.1"]
+    watcher.do(session.hangup)
+    world.run(1.0)
+    assert callers.phases == ["terminated"]
+
+
+def test_a_parking_slot() -> None:
+    """Idle, then somebody who waits, then idle again; a lot that is taken away ends its subscriptions."""
+    office = Office(parking={"lot": {"slots": ["701", "702"]}})
+    world, watcher = office.world, office.watcher
+    lamp, free = watcher.watch("701"), watcher.watch("702")
+    assert (lamp.response.status, lamp.phases) == (200, ["terminated"])
+    session = world.establish(office.ann, office.ben)
+    [contact] = world.runtime.calls
+    world.runtime.command(Park(contact, "102"), world.now)
+    world.run(1.0)
+    assert (lamp.phases, lamp.last.held, lamp.last.remote()) == (["confirmed"], True, ["sip:101@192.0.2.1"])
+    assert len(free.told) == 1
+    office.ann.do(session.hangup)
+    world.run(1.0)
+    assert lamp.phases == ["terminated"]
+    world.switch.configure(settings(), world.now)
+    world.run(0.5)
+    assert (lamp.last.state.reason, free.last.state.reason) == ("noresource", "noresource")
+    assert watcher.watch("701").response.status == 404
 
 
 def test_of_many_changes_the_last_one_is_told_and_not_too_often() -> None:

@@ -146,3 +146,9 @@ class Watcher(Phone):
             lamp.told.append(Told(now, subscription_state_of(request), request))
         if status:
             self.stack.respond(transaction, response_to(request, status), now)
+
+
+def replaces(dialog: ElementTree.Element) -> str:
+    """The Replaces (RFC 3891) by which a telephone picks up a dialog that its lamp shows: the tags are those of whom
+    the INVITE goes to, us, and of the one who is watched."""
+    return f"{dialog.get('call-id')};to-tag={dialog.get('remote-tag')};from-tag={dialog.get('local-tag')}"

@@ -130,6 +130,10 @@ class CallFloor:
         """More than two talk."""
         return bool(self._others)
 
+    def holds(self, leg: int) -> bool:
+        """Whether it holds the others by command."""
+        return leg in self._holders
+
     def partner(self, leg: int) -> int | None:
         """The leg that this one talks to, where that is one and no more: after the answer, or in early media."""
         b = self.b if self.b is not None else self._early

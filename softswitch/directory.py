@@ -216,6 +216,10 @@ class PhoneBook:
             return entry is not None and entry.do_not_disturb
         return wanted
 
+    def reachable(self, extension: str, now: float) -> bool:
+        """Whether a call to an extension would find a telephone."""
+        return bool(self._registrations.targets(extension, now))
+
     def call_waiting(self, extension: str) -> bool:
         """Whether calls ring at an extension that is in a call already."""
         wanted = self._features.flag(extension, "call_waiting")

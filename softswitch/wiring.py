@@ -36,6 +36,8 @@ from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import NumberRule as WrittenRule
 from softswitch.settings.trunk_models import Trunk
+from softswitch.settings.watch_models import EVERYBODY
+from softswitch.subscriptions import PACKAGES, WatchRule, WatchSettings
 from softswitch.throttle import ThrottleSettings
 from softswitch.toll import TollSettings, TollTerms
 from softswitch.trunk_registration import TrunkRegistrationConfig
@@ -72,17 +74,49 @@ def dns_settings(settings: Settings) -> DnsSettings:
 
 
 def ua_settings(settings: Settings) -> UaSettings:
-    """Dialogs: session timers, product name, limits."""
+    """Dialogs: session timers, product name, subscriptions, limits."""
     timer = settings.sip.session_timer
+    subscriptions = settings.sip.subscriptions
     return UaSettings(
         user_agent=settings.sip.server_name,
         session_expires=int(timer.expires) if timer.mode == "offer" else 0,
         min_se=int(timer.min_se),
         max_sessions=4 * settings.sip.limits.calls,
         refer=True,
+        event_packages=PACKAGES,
+        subscription_expires=int(subscriptions.max),
+        min_subscription=int(subscriptions.min),
+        max_subscriptions=subscriptions.total,
         replaces=True,
         join=True,
     )
+
+
+def watch_settings(settings: Settings) -> WatchSettings:
+    """Who may watch whom: extensions, and the slots of parking lots, which are everybody's who has no `watch`."""
+    extensions = settings.extensions
+    slots = {name: list(lot.slots) for name, lot in settings.parking.items()}
+    members: dict[str, list[str]] = {name: list(numbers) for name, numbers in slots.items()}
+    for name, group in settings.ring_groups.items():
+        members.setdefault(name, []).extend(member.extension for member in group.members if member.extension)
+    contexts: dict[str, list[str]] = {}
+    for each in extensions.values():
+        contexts.setdefault(each.context, [slot for lot in slots.values() for slot in lot]).append(each.number)
+        for name in each.groups:
+            members.setdefault(name, []).append(each.number)
+    colleagues = {context: frozenset(numbers) for context, numbers in contexts.items()}
+    named = {
+        wanted: frozenset(number for name in wanted for number in members.get(name, (name,)))
+        for wanted in {each.watch for each in extensions.values() if each.watch is not None}
+    }
+    rules = {}
+    for number, each in extensions.items():
+        if each.watch is None:
+            rules[number] = WatchRule(colleagues[each.context], each.watch_parties)
+        else:
+            numbers = named[each.watch]
+            rules[number] = WatchRule(None if EVERYBODY in each.watch else numbers, each.watch_parties, numbers)
+    return WatchSettings(per_extension=settings.sip.subscriptions.per_extension, rules=rules)
 
 
 def throttle_settings(settings: Settings) -> ThrottleSettings:

@@ -39,6 +39,7 @@ from softswitch.settings.fields import (
 from softswitch.settings.find_me_models import FindMe, FindMeList
 from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.trunk_models import Trunk
+from softswitch.settings.watch_models import SubscriptionBounds, WatchList
 
 
 class Timers(Section):
@@ -167,6 +168,7 @@ class SipSettings(Section):
     timers: Timers = Timers()
     session_timer: SessionTimer = SessionTimer()
     registration: RegistrationBounds = RegistrationBounds()
+    subscriptions: SubscriptionBounds = SubscriptionBounds()
     qualify: Qualify = Qualify()
     limits: Limits = Limits()
     max_forwards: int = Field(70, ge=1, le=255)
@@ -246,6 +248,10 @@ class ClassOfService(Section):
     """Calls a minute through trunks, of each of them; 0: no limit."""
     minutes_per_day: float | None = Field(None, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, of each of them; 0: no limit."""
+    watch: WatchList | None = None
+    """Whom their phones may watch: extensions, groups, parking lots, `all`."""
+    watch_parties: bool | None = None
+    """Whether their phones see whom those talk to that they watch."""
     pick_up: PickUpRule | None = None
     """Whose calls they may pick up that ring: `groups`, `all`, `none`."""
     supervises: Names | None = None
@@ -304,6 +310,11 @@ class Extension(Section):
     """Calls a minute through trunks, forwards too, on average and at once; more are refused 403; 0: no limit."""
     minutes_per_day: float = Field(0.0, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, forwards too; then new calls get 403 and running ones end; 0: no limit."""
+    watch: WatchList | None = None
+    """Whom its phone may watch (busy lamps, presence): extensions, ring groups, `groups`, parking lots, `all`; absent,
+    the extensions of its own `context` and all parking lots. Messages waiting for others only where named here."""
+    watch_parties: bool = True
+    """Whether its phone sees whom those talk to that it watches; who withholds the number is never shown."""
     groups: Names = ()
     """Groups that it belongs to, for pick-up and supervision: names of your own."""
     pick_up: PickUpRule = "groups"

@@ -8,6 +8,7 @@ States and what moves them:
        |                  |  \\--Answered, caller made no offer--> OFFERING --Confirmed--> TALKING
        |                  \\--all failed--> continuation (forward, fall-through) or ENDING
        |--echo, announcement, conference--> ECHO, ANNOUNCING, CONFERRING --Released, PlayEnded--> ENDING
+       |--feature code, PIN--> ASKING (`softswitch.call_asking`)
        \\--reject--> ENDING
 
 The inbound leg is A; the legs of the hunt are candidates, and the one that answers is B. The media of A is anchored
@@ -42,14 +43,27 @@ from media.negotiate import (
     transcodes,
 )
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
+from softswitch.call_asking import ASK_TIMER, PIN_SEGMENT, AskingCall
 from softswitch.call_digits import DigitPath
 from softswitch.call_directory import Directory
 from softswitch.call_media import ALONE, MEND_AFTER, MEND_TIMER, MOVE_TIMER, OutLeg, State, codec_name, own_media
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
-from softswitch.call_transfer import TransferringCall
 from softswitch.causes import Cause, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
-from softswitch.dialplan.decision import Announce, Confer, Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
+from softswitch.dialplan.decision import (
+    Announce,
+    Confer,
+    Decision,
+    Dial,
+    Echo,
+    ExtensionTarget,
+    Intercom,
+    PickUp,
+    Reject,
+    Supervise,
+    TrunkTarget,
+    UseFeature,
+)
 from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target
 from softswitch.recording_labels import leg_label
 from softswitch.vocabulary import (
@@ -90,7 +104,7 @@ MAX_FORWARDS_OF_NUMBER = 5
 RING_TIMER = "ring"
 
 
-class Call(TransferringCall):
+class Call(AskingCall):
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
     __slots__ = (
@@ -135,6 +149,8 @@ class Call(TransferringCall):
         self._play = 0
         self._heard = self._heard_at = 0.0
         self._service = None
+        self._question = None
+        self._tone = None
         self._a_answered = False
         self._refit = False  # A must be re-offered: early media and answer differ in codec
         self._digits = DigitPath()
@@ -149,9 +165,9 @@ class Call(TransferringCall):
             # RFC 3261 16.3 step 3: with Max-Forwards 0 "the element MUST NOT forward the request", and answers 483.
             self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 483, now)
         else:
-            self._follow(
-                self._directory.route(self.setup.context, self.setup.dialled, self.setup.caller, self.setup.did), now
-            )
+            setup = self.setup
+            code = self._directory.code(setup)
+            self._follow(code or self._directory.route(setup.context, setup.dialled, setup.caller, setup.did), now)
         return self._take()
 
     def handle(self, event: AnyLegEvent, now: float) -> list[AnyEffect]:
@@ -186,7 +202,8 @@ class Call(TransferringCall):
             case NotMoved(leg=leg):
                 self._not_moved(leg, now)
             case DigitDialled():
-                self._digit_dialled(event)
+                if not self._asked_digit(event, now):
+                    self._digit_dialled(event)
             case _:
                 assert_never(event)
         return self._take()
@@ -222,6 +239,8 @@ class Call(TransferringCall):
             for leg in self._hunt.timed_out():
                 self._release(leg, Cause.NO_ANSWER, now)
             self._next_stage(now)
+        elif name == ASK_TIMER:
+            self._whole(now)
         elif name == MOVE_TIMER and (self.state is State.TALKING or self._alone):
             self._move_on(now)
         elif name == MEND_TIMER and self.state is State.TALKING:
@@ -267,6 +286,10 @@ class Call(TransferringCall):
                 self._announce(decision, now)
             case Confer():
                 self._confer(decision, now)
+            case UseFeature():
+                self._use_feature(decision, now)
+            case PickUp() | Intercom() | Supervise():
+                self._give_up(Cause.FACILITY_REJECTED, 501, now)
             case Reject():
                 cause = decision.cause
                 self._give_up(cause, decision.status or status_of_cause(cause), now)
@@ -274,6 +297,8 @@ class Call(TransferringCall):
                 assert_never(decision)
 
     def _dial(self, plan: Dial, now: float) -> None:
+        if self._held_up(plan, now):
+            return
         self.state = State.HUNTING
         self.contact.enter("ring", now)
         self._plan = plan
@@ -526,7 +551,8 @@ class Call(TransferringCall):
                 self._effects.append(effect)
 
     def _mark_answered(self, now: float, segment: str) -> None:
-        self.contact.answered = now
+        if segment != PIN_SEGMENT:
+            self.contact.answered = now
         self.contact.enter(segment, now)
         record = self.contact.leg(self.a)
         if record is not None:

@@ -89,10 +89,11 @@ class State(Enum):
     ECHO = auto()
     ANNOUNCING = auto()
     CONFERRING = auto()
+    ASKING = auto()
     ENDING = auto()
 
 
-ALONE = frozenset({State.ECHO, State.ANNOUNCING, State.CONFERRING})
+ALONE = frozenset({State.ECHO, State.ANNOUNCING, State.CONFERRING, State.ASKING})
 """States in which there is nobody but the caller in the call: the switch itself has answered."""
 
 

@@ -614,7 +614,7 @@ class Runtime:
             timer.cancel()
 
     def _transfer_told(self, active: Active, effect: TransferTold, now: float) -> None:
-        if effect.status >= 200:
+        if effect.leg and effect.status >= 200:  # 0: of a caller who was asked for a PIN, nobody transfers it
             self.counters["transfers" if effect.status == 200 else "transfers failed"] += 1
         self.referrals.told(effect.leg, effect.status, now)
 

@@ -128,6 +128,11 @@ class SecurityLog:
         if self._may_say("call barred", f"{kind} {name}", now):
             log.warning("call barred", **{kind: name}, why=why, number=inert(number), through=trunk, contact=contact)
 
+    def pin_wrong(self, extension: str, contact: str, backed_off: bool, now: float) -> None:
+        """A wrong PIN was dialled; `backed_off`: no other is looked at for a while. What was dialled is not told."""
+        if self._may_say("wrong PIN", extension, now):
+            log.warning("wrong PIN", extension=extension, contact=contact, backed_off=backed_off)
+
     # ---- how many --------------------------------------------------------------------------------------
 
     def _may_say(self, event: str, about: str, now: float) -> bool:

@@ -34,6 +34,7 @@ from softswitch.dialplan.routing import Dialplan
 from softswitch.directory import PhoneBook
 from softswitch.features import FeatureChange, Features
 from softswitch.keepalive import KeepAlive
+from softswitch.pins import Pins
 from softswitch.qualify import Qualify
 from softswitch.registrations import ContactPlace, Registrations
 from softswitch.runtime import Runtime
@@ -86,6 +87,7 @@ class Switch:
         """Takes each change of what people set at their phones; they last as long as the switch where nobody does."""
         self.limits = CallLimits()
         self.toll = TollGuard(wiring.toll_settings(settings), self.stack.timers, self.security)
+        self.pins = Pins(wiring.pins(settings), self.security)
         self.book = PhoneBook(
             wiring.entries(settings),
             _dialplan(settings),
@@ -94,8 +96,10 @@ class Switch:
             self.limits,
             self.toll,
             self.features,
+            self.pins,
             settings.sip.max_forwards,
         )
+        self.book.set_feature = self.set_feature
         self.admission.configure(wiring.accounts(settings), trunk_configs)
         self.runtime = Runtime(
             wiring.runtime_settings(settings),
@@ -153,6 +157,7 @@ class Switch:
         self.admission.configure(wiring.accounts(settings), trunk_configs, wiring.admission_settings(settings))
         self.throttle.configure(wiring.throttle_settings(settings))
         self.toll.configure(wiring.toll_settings(settings), now)
+        self.pins.configure(wiring.pins(settings))
         self.features.configure(settings.extensions.keys())
         self._features_changed()
         self.book.configure(entries, dialplan)

@@ -29,6 +29,7 @@ from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
+from softswitch.feature_codes import FeatureCodes
 from softswitch.qualify import QualifySettings
 from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
@@ -249,7 +250,14 @@ def entries(settings: Settings) -> Entries:
             )
             for name, trunk in settings.trunks.items()
         },
+        codes=FeatureCodes(settings.feature_codes.codes),
+        language=settings.media.sounds.language,
     )
+
+
+def pins(settings: Settings) -> dict[str, str]:
+    """By extension."""
+    return {each.number: _open(each.pin) for each in settings.extensions.values() if each.pin is not None}
 
 
 def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
@@ -280,6 +288,7 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         no_answer_after=forward.no_answer_after,
         do_not_disturb=extension.do_not_disturb,
         call_waiting=extension.call_waiting,
+        codes=frozenset(extension.codes),
     )
 
 
@@ -300,20 +309,22 @@ def _policy(settings: Settings, owner: Extension | Trunk) -> AudioPolicy:
 def toll_settings(settings: Settings) -> TollSettings:
     """What calls through trunks may cost."""
     barring = settings.barring
-    holders: list[tuple[str, Extension | Trunk]]
-    holders = [(f"extension:{number}", each) for number, each in settings.extensions.items()]
-    holders += [(f"trunk:{name}", each) for name, each in settings.trunks.items()]
+    holders: dict[str, TollTerms] = {
+        f"extension:{number}": _terms(each, each.pin_for) for number, each in settings.extensions.items()
+    }
+    holders |= {f"trunk:{name}": _terms(each) for name, each in settings.trunks.items()}
     return TollSettings(
         barring=Barring(barring.classes, barring.home, barring.emergency),
-        terms={
-            holder: TollTerms(
-                may_call=frozenset(each.may_call),
-                calls_per_minute=each.calls_per_minute,
-                minutes_per_day=each.minutes_per_day,
-            )
-            for holder, each in holders
-            if each.may_call or each.calls_per_minute or each.minutes_per_day
-        },
+        terms={holder: terms for holder, terms in holders.items() if terms != TollTerms()},
+    )
+
+
+def _terms(holder: Extension | Trunk, pin_for: tuple[str, ...] = ()) -> TollTerms:
+    return TollTerms(
+        may_call=frozenset(holder.may_call),
+        pin_for=frozenset(pin_for),
+        calls_per_minute=holder.calls_per_minute,
+        minutes_per_day=holder.minutes_per_day,
     )
 
 

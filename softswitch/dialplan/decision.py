@@ -69,6 +69,8 @@ class Dial(msgspec.Struct, frozen=True, gc=False):
     on_unavailable: Decision | None = None
     route: str = ""  # name of the route that decided, for logs and call records
     record: str = ""
+    pin: bool = False
+    """Only for those who dial their PIN."""
 
 
 class Echo(msgspec.Struct, frozen=True, gc=False):
@@ -99,7 +101,35 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     route: str = ""
 
 
-Decision = Dial | Echo | Announce | Confer | Reject
+class UseFeature(msgspec.Struct, frozen=True, gc=False):
+    """Answer, carry out what a feature code stands for (`softswitch.feature_codes`), say what is so then, hang up."""
+
+    action: str
+    number: str = ""
+    """What followed the code."""
+
+
+class PickUp(msgspec.Struct, frozen=True, gc=False):
+    """Take a call that rings at that extension, or (`group`) at somebody of the caller's own group."""
+
+    extension: str = ""
+    group: bool = False
+
+
+class Intercom(msgspec.Struct, frozen=True, gc=False):
+    """Call an extension whose phone is to answer by itself."""
+
+    extension: str
+
+
+class Supervise(msgspec.Struct, frozen=True, gc=False):
+    """Into the call of an extension: hear both, hear both and be heard by it alone, talk to both."""
+
+    extension: str
+    mode: Literal["listen", "whisper", "barge"]
+
+
+Decision = Dial | Echo | Announce | Confer | Reject | UseFeature | PickUp | Intercom | Supervise
 
 
 def uses_trunk(decision: Decision | None) -> bool:

@@ -27,6 +27,7 @@ from sip.uri import escape_user
 from softswitch.admission import AdmissionSettings, ExtensionAccount
 from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
+from softswitch.call_codes import CallCodes
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
 from softswitch.feature_codes import FeatureCodes
@@ -253,6 +254,12 @@ def entries(settings: Settings) -> Entries:
         codes=FeatureCodes(settings.feature_codes.codes),
         language=settings.media.sounds.language,
     )
+
+
+def call_codes(settings: Settings) -> CallCodes:
+    """Codes dialled in a call."""
+    codes = settings.feature_codes.in_call
+    return CallCodes(codes.codes, codes.digit_timeout, codes.number_timeout)
 
 
 def pins(settings: Settings) -> dict[str, str]:

@@ -252,10 +252,12 @@ def test_what_nobody_could_hear_is_not_done() -> None:
 def test_without_an_offer_the_answer_to_ours_begins_it() -> None:
     world = coded()
     ben = world.phone("102")
-    ben.dial("*78", b"")
-    world.run(0.5)
+    session = ben.dial("*78", None)
+    world.run(0.2)
     assert world.media.asked(Play) == []
-    assert world.switch.book.do_not_disturb("102")
+    ben.do(session.answer, ben.sdp((PCMU,)))
+    world.run(0.5)
+    assert heard(world) == ("Do not disturb is on.",)
 
 
 def test_codes_belong_to_the_class_of_service() -> None:

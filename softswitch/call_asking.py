@@ -15,8 +15,8 @@ The PIN is here from its first digit to its last, in a `DigitEntry`; no log, no 
 
 from __future__ import annotations
 
-from media.audio_commands import PlayEnded, Source, StopPlay, Tone
-from media.negotiate import as_offer
+from media.audio_commands import PlayEnded, Silence, Source, StopPlay, Tone
+from media.negotiate import AudioSession, as_offer
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
 from softswitch.call_alone import LAST_HEARD
 from softswitch.call_media import State
@@ -42,6 +42,9 @@ MAX_PIN = 16
 
 PIN_TRIES = 3
 """In one call."""
+
+FIRST_HEARD = Silence(0.3)
+"""What a telephone that has just been answered may miss, while it opens its audio."""
 
 PIN_SEGMENT = "pin"
 FAILURE_TONE = 4.0
@@ -127,6 +130,19 @@ class AskingCall(TransferringCall):
         self._ringing = 0
         self._dial(plan, now)
 
+    def _transferred(self, leg: int, session: AudioSession, now: float) -> None:
+        transfer = self._transfer
+        if transfer is None or transfer.requested_by or self._a_session is None:
+            super()._transferred(leg, session, now)
+            return
+        self._transfer = None
+        self._stop_waiting()
+        self.state = State.TALKING
+        self._join(leg)
+        self._let_go(transfer, now)
+        # What A agreed on to hear the question is one codec, which B has been offered first: if anybody is to change, B.
+        self._carry_answer(self.a, self._a_session, now)
+
     def _let_go(self, transfer: Transfer, now: float) -> None:
         if transfer.requested_by:
             super()._let_go(transfer, now)
@@ -165,7 +181,7 @@ class AskingCall(TransferringCall):
         if record is not None and record.answered:
             self._play_next(state, (*spoken.sources, LAST_HEARD), now)
         else:
-            self._serve(state, segment, (*spoken.sources, LAST_HEARD), now)
+            self._serve(state, segment, (FIRST_HEARD, *spoken.sources, LAST_HEARD), now)
 
     def _play_next(self, state: State, sources: tuple[Source, ...], now: float) -> None:
         self.state = state

@@ -8,13 +8,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from media.audio_commands import Detect, Digit, Play, PlayEnded, SendDigits, StartRecording, StopPlay, Tone
-from sip.ua_events import SessionAnswered, SessionEnded, SessionFailed, SessionProgress
+from sip.ua_events import Offered, SessionAnswered, SessionEnded, SessionFailed, SessionProgress
 from softswitch.call_asking import FIRST_DIGIT, NEXT_DIGIT, PIN_TRIES
 from softswitch.call_transfer import TransferRefused
 from softswitch.feature_speech import sentence
 from softswitch.pins import FADE, MAX_WRONG
 from softswitch.security_log import LINES_PER_WINDOW
-from tests.virtual.network import PCMA, PCMU, Phone, World, settings
+from tests.virtual.network import G722, PCMA, PCMU, Phone, World, settings
 from tests.virtual.test_feature_codes import dial_digits, heard, play_out, tell
 
 PIN = "2580"
@@ -68,6 +68,28 @@ def test_the_right_pin_calls() -> None:
     assert record.billsec == pytest.approx(10.0, abs=0.1), "from the moment at which somebody answers"
     assert [each.kind for each in world.node.contacts[0].segments] == ["route", "pin", "ring", "talk"]
     assert world.runtime.counters["transfers"] == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "offers"), [((PCMA,), 0), ((PCMA, PCMU), 0), ((PCMU, PCMA), 1), ((PCMU,), 0), ((G722,), 0)]
+)
+def test_a_relay_costs_one_offer_to_the_other_end_and_none_to_the_caller(answer: tuple[str, ...], offers: int) -> None:
+    world = guarded()
+    north = world.gateway("192.0.2.51")
+    ann, session = ask(world)
+    dial_digits(world, f"{PIN}#")
+    world.run(0.5)
+    north.answer(north.sdp(answer))
+    world.run(0.5)
+    assert [len(ann.of(Offered)), len(north.of(Offered))] == [0, offers]
+    for event in north.of(Offered):
+        assert b"RTP/AVP 8\r\n" in event.sdp.replace(b" 101\r\n", b"\r\n")
+        north.do(event.session.answer, north.sdp((PCMA,)))
+    world.run(0.5)
+    assert [len(ann.of(Offered)), len(north.of(Offered))] == [0, offers]
+    ann.do(session.hangup)
+    world.run(0.5)
+    assert world.assert_over()[0].cause == 16
 
 
 def test_a_pause_ends_the_pin_too_and_each_way_of_digits_will_do() -> None:

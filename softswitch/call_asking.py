@@ -140,7 +140,7 @@ class AskingCall(TransferringCall):
         self.state = State.TALKING
         self._join(leg)
         self._let_go(transfer, now)
-        # What A agreed on to hear the question is one codec, which B has been offered first: if anybody is to change, B.
+        # What A agreed on to hear the question is one codec, and B was offered that first: if one is to change, B is.
         self._carry_answer(self.a, self._a_session, now)
 
     def _let_go(self, transfer: Transfer, now: float) -> None:

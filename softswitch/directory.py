@@ -273,17 +273,17 @@ class PhoneBook:
         if entry is None or found is None:
             return None
         action, number = found.action, found.number
-        refusal = UseFeature(action)  # which `use_feature` refuses, for the same reason
+        another = number in self._entries.extensions and number != entry.number
         if not may_use(entry.codes, action):
-            return refusal
+            return UseFeature(action)  # which `use_feature` refuses, for the same reason
         match action:
             case "pick_up_group":
                 return PickUp(group=True)
-            case "pick_up" if number:
+            case "pick_up" if another:
                 return PickUp(number)
-            case "intercom" if number:
+            case "intercom" if another:
                 return Intercom(number)
-            case "listen" | "whisper" | "barge" if number:
+            case "listen" | "whisper" | "barge" if another:
                 return Supervise(number, action)
             case "last_caller" if (last := self._last_callers.get(entry.number)) and last.number and not last.withheld:
                 return self.route(entry.context, last.number, setup.caller, "")

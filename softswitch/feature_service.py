@@ -45,7 +45,8 @@ def carry_out(
         return done("call_waiting_on" if book.call_waiting(extension) else "call_waiting_off", language)
     if action.startswith("forward_"):
         return _forward(book, set_feature, language, extension, action, number)
-    return refused("no_number", language)  # what takes a number has got none
+    # What goes with an extension has got none, or one that is not there.
+    return refused("bad_number" if number else "no_number", language)
 
 
 def _forward(book: Settled, set_feature: SetFeature, language: str, extension: str, action: str, number: str) -> Spoken:

@@ -295,6 +295,12 @@ def test_a_number_that_must_follow(code: str) -> None:
     assert use(world, world.phone("101"), code) == ("special-information", sentence("no_number", "en"))
 
 
+@pytest.mark.parametrize("code", ["**101", "**199", "*80101", "*80abc", "*80*43"])
+def test_an_extension_that_must_follow(code: str) -> None:
+    world = coded()
+    assert use(world, world.phone("101"), code) == ("special-information", sentence("bad_number", "en"))
+
+
 def test_the_last_caller_is_called_back() -> None:
     world = coded()
     ann, ben = world.phone("101"), world.phone("102")

@@ -85,6 +85,14 @@ def test_flags() -> None:
     assert len(settled.commands) == 6
 
 
+@pytest.mark.parametrize("action", ["pick_up", "intercom", "listen", "whisper", "barge"])
+def test_what_goes_with_another_extension_is_refused_without_one(action: str) -> None:
+    settled = Settled()
+    assert words(settled.use(action)) == [SENTENCES["en"]["no_number"]]
+    assert words(settled.use(action, "199")) == [SENTENCES["en"]["bad_number"]]
+    assert settled.commands == []
+
+
 @pytest.mark.parametrize("action", DIALLED)
 def test_every_action_answers_and_sets_nothing_of_others(action: str) -> None:
     settled = Settled()

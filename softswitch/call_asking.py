@@ -19,8 +19,9 @@ from media.audio_commands import PlayEnded, Silence, Source, StopPlay, Tone
 from media.negotiate import AudioSession, as_offer
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
 from softswitch.call_alone import LAST_HEARD
-from softswitch.call_media import State
-from softswitch.call_transfer import Transfer, TransferringCall
+from softswitch.call_floor import State
+from softswitch.call_park import ParkingCall
+from softswitch.call_transfer import Transfer
 from softswitch.causes import Cause
 from softswitch.dialplan.decision import Dial, UseFeature
 from softswitch.digit_entry import DigitEntry
@@ -63,7 +64,7 @@ class Question:
         self.source = ""  # how digits come: telephones may send each in two ways
 
 
-class AskingCall(TransferringCall):
+class AskingCall(ParkingCall):
     """The part of a `Call` that asks its caller."""
 
     __slots__ = ("_question", "_tone")
@@ -89,7 +90,7 @@ class AskingCall(TransferringCall):
 
     def _told(self, decision: UseFeature, spoken: Spoken, now: float) -> None:
         if spoken.asks:
-            self._ask(Question(decision), spoken, "feature", now)
+            self._ask_for(Question(decision), spoken, "feature", now)
         else:
             self._say(State.ANNOUNCING, spoken, "feature", now)
 
@@ -99,12 +100,12 @@ class AskingCall(TransferringCall):
         """Whether a call can't go on at once, because it wants a PIN."""
         if not self._directory.needs_pin(plan, self._caller, self._payer, self.contact.id, now):
             return False
-        asked = self._payer.kind == "extension" and not self._payer.forwarded and self._transfer is None
+        asked = self._payer.kind == "extension" and not self._payer.forwarded and not self._again
         if not asked or not self._directory.may_try_pin(self._payer.name, now):
             # Of those who forward or transfer nobody is there who could be asked.
             self._give_up(Cause.OUTGOING_CALLS_BARRED, 403, now)
             return True
-        self._ask(Question(plan), self._directory.spoken("ask_pin"), PIN_SEGMENT, now)
+        self._ask_for(Question(plan), self._directory.spoken("ask_pin"), PIN_SEGMENT, now)
         return True
 
     def _pin_dialled(self, question: Question, plan: Dial, now: float) -> None:
@@ -113,7 +114,7 @@ class AskingCall(TransferringCall):
             self._go_on(plan, now)
         elif question.tries > 1 and self._directory.may_try_pin(extension, now):
             again = Question(plan, question.tries - 1)
-            self._ask(again, self._directory.spoken("ask_pin", "pin_wrong"), PIN_SEGMENT, now)
+            self._ask_for(again, self._directory.spoken("ask_pin", "pin_wrong"), PIN_SEGMENT, now)
         else:
             self.contact.end(Cause.OUTGOING_CALLS_BARRED, 403, "switch", now)
             self._say(State.ANNOUNCING, self._directory.spoken("pin_refused"), PIN_SEGMENT, now)
@@ -126,8 +127,11 @@ class AskingCall(TransferringCall):
         self.contact.destination = ""
         self._service = None
         self._play = 0
-        self._transfer = Transfer(0)
+        self._transfer = Transfer(0, "")
+        self._transfer.told = True  # nobody has asked for it, and nobody is rung again
+        self._transfer.again.clear()
         self._ringing = 0
+        self._waiting_rings = False
         self._dial(plan, now)
 
     def _transferred(self, leg: int, session: AudioSession, now: float) -> None:
@@ -167,7 +171,7 @@ class AskingCall(TransferringCall):
 
     # ---- questions --------------------------------------------------------------------------------------
 
-    def _ask(self, question: Question, spoken: Spoken, segment: str, now: float) -> None:
+    def _ask_for(self, question: Question, spoken: Spoken, segment: str, now: float) -> None:
         self._question = question
         self._effects.append(SetTimer(ASK_TIMER, now + LONGEST_QUESTION))
         self._say(State.ASKING, spoken, segment, now)

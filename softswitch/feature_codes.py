@@ -55,9 +55,6 @@ ASKS_NUMBER = frozenset(action for action in DIALLED if action.startswith("forwa
 TAKES_NUMBER = ASKS_NUMBER | {"pick_up", "intercom", "listen", "whisper", "barge", "record_call"}
 """The number follows."""
 
-SUPERVISION = frozenset({"listen", "whisper", "barge"})
-"""Into others' calls: for those alone who are named, `all` or not."""
-
 ALL: Literal["all"] = "all"
 NONE: Literal["none"] = "none"
 
@@ -95,7 +92,7 @@ class FeatureCodes:
 
 def may_use(allowed: Collection[str], action: str) -> bool:
     """Whether somebody who is allowed these may use the code of an action."""
-    return action in allowed or (ALL in allowed and action not in SUPERVISION)
+    return action in allowed or ALL in allowed
 
 
 def swallowed(codes: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -134,13 +134,13 @@ class FeatureCodes(Section):
     call_waiting_query: Code = None
     """Hear which."""
     pick_up_group: Code = None
-    """Take a call that rings at somebody of the own group."""
+    """Take a call that rings at somebody of the own `groups`."""
     pick_up: Code = None
     """Take the call that rings at the extension that follows."""
     intercom: Code = None
     """Talk to the extension that follows, whose phone answers by itself."""
     listen: Code = None
-    """Listen to the call of the extension that follows. Only for those whose `codes` name it, as the next two."""
+    """Listen to the call of the extension that follows, as `supervises` of who dials allows; so the next two."""
     whisper: Code = None
     """Listen, and be heard by that extension alone."""
     barge: Code = None

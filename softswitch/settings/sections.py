@@ -23,6 +23,8 @@ SECTIONS = (
     "trunks",
     "ring_groups",
     "feature_codes",
+    "parking",
+    "transfers",
     "dialplan",
     "defaults",
     "secrets",
@@ -39,6 +41,8 @@ CLASS_KEYS = (
     "codes",
     "calls_per_minute",
     "minutes_per_day",
+    "pick_up",
+    "supervises",
 )
 """What a class of service gives its extensions."""
 

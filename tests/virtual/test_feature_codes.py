@@ -261,7 +261,7 @@ def test_without_an_offer_the_answer_to_ours_begins_it() -> None:
 
 
 def test_codes_belong_to_the_class_of_service() -> None:
-    codes = {"101": ("none",), "102": ("dnd_on", "own_number"), "103": ("all",), "104": ("all", "listen")}
+    codes = {"101": ("none",), "102": ("dnd_on", "own_number")}
     world = coded(extensions={number: {"codes": allowed} for number, allowed in codes.items()})
     refusal = ("special-information", sentence("not_allowed", "en"))
     assert use(world, world.phone("101"), "*78") == refusal
@@ -270,19 +270,43 @@ def test_codes_belong_to_the_class_of_service() -> None:
     assert use(world, ben, "*79") == refusal
     assert use(world, ben, "*65") == ("Your number is", "102")
     assert use(world, ben, "*72") == refusal, "and no number is asked for"
-    cid, dan = world.phone("103"), world.phone("104")
-    assert use(world, cid, "*31101") == refusal, "into others' calls only who is named"
+    assert use(world, ben, "*31101") == refusal
     assert not world.switch.book.do_not_disturb("101")
-    dan.dial("*31101")
+
+
+@pytest.mark.parametrize("code", ["*8", "**102"])
+def test_a_call_that_rings_elsewhere_is_picked_up(code: str) -> None:
+    world = coded(extensions={"102": {"groups": ["sales"]}, "103": {"groups": ["sales"]}})
+    ann, ben, cid = world.phone("101"), world.phone("102"), world.phone("103")
+    ann.dial("102")
     world.run(0.5)
-    assert dan.last(SessionFailed).status == 501
+    ben.ring()
+    cid.dial(code)
+    world.run(0.5)
+    assert ben.got("CANCEL")
+    assert ann.last(SessionAnswered)
+    assert cid.last(SessionAnswered)
+    assert len(world.media.bridges) == 2
 
 
-@pytest.mark.parametrize("code", ["*8", "**102", "*80102"])
-def test_what_the_call_model_has_not_yet_is_refused_by_its_cause(code: str) -> None:
+@pytest.mark.parametrize("groups", [(), ("sales",)])
+def test_a_supervisor_listens_to_those_whom_it_supervises(groups: tuple[str, ...]) -> None:
+    world = coded(extensions={"102": {"groups": ["sales"]}, "103": {"supervises": groups}})
+    ann, ben, cid = world.phone("101"), world.phone("102"), world.phone("103")
+    world.establish(ann, ben)
+    cid.dial("*31102")
+    world.run(0.5)
+    if groups:
+        assert cid.last(SessionAnswered)
+        assert len(world.legs()) == 3
+    else:
+        assert cid.last(SessionFailed).status == 403
+
+
+def test_what_the_call_model_has_not_yet_is_refused_by_its_cause() -> None:
     world = coded()
     ann = world.phone("101")
-    ann.dial(code)
+    ann.dial("*80102")
     world.run(0.5)
     assert ann.last(SessionFailed).status == 501
     [record] = world.assert_over()

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from media.audio_commands import Detect, Digit, Play, PlayEnded, SendDigits, StartRecording, StopPlay, Tone
 from sip.ua_events import Offered, SessionAnswered, SessionEnded, SessionFailed, SessionProgress
 from softswitch.call_asking import FIRST_DIGIT, NEXT_DIGIT, PIN_TRIES
+from softswitch.call_commands import Consult, Transfer
 from softswitch.call_transfer import TransferRefused
 from softswitch.feature_speech import sentence
 from softswitch.pins import FADE, MAX_WRONG
@@ -260,14 +261,18 @@ def test_forwards_and_transfers_have_nobody_to_ask() -> None:
     ann.answer()
     world.run(0.5)
     [contact] = world.runtime.calls
-    world.runtime.transfer(contact, "101", ABROAD, world.now)
+    world.runtime.command(Transfer(contact, "101", ABROAD), world.now)
     world.link.settle()
     world.run(0.5)
     [active] = world.runtime.calls.values()
     assert len(active.call.legs()) == 2, "the two talk to each other again"
     assert len(world.media.bridges) == 2
+    world.runtime.command(Consult(contact, "101", ABROAD), world.now)
+    world.link.settle()
+    world.run(0.5)
+    assert len(active.call.legs()) == 2, "nor is who consults"
     with pytest.raises(TransferRefused):
-        world.runtime.transfer(contact, "199", "102", world.now)
+        world.runtime.command(Transfer(contact, "199", "102"), world.now)
 
 
 def test_who_is_not_reached_is_heard_and_written_down() -> None:

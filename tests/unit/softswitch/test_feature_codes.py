@@ -10,7 +10,6 @@ from softswitch.feature_codes import (
     ASKS_NUMBER,
     DIALLED,
     IN_CALL,
-    SUPERVISION,
     TAKES_NUMBER,
     Dialled,
     FeatureCodes,
@@ -55,13 +54,12 @@ def test_without_codes_nothing_is_one() -> None:
     assert FeatureCodes().find("*72") is None
 
 
-def test_into_the_calls_of_others_only_who_is_named() -> None:
+def test_who_may_use_them() -> None:
     for action in (*DIALLED, *IN_CALL):
-        assert may_use(("all",), action) is (action not in SUPERVISION)
+        assert may_use(("all",), action)
         assert may_use((action,), action)
         assert not may_use(("none",), action)
-    assert may_use(("all", "listen"), "listen")
-    assert not may_use(("all", "listen"), "barge")
+    assert not may_use(("listen", "dnd_on"), "barge")
     assert ASKS_NUMBER < TAKES_NUMBER < set(DIALLED)
 
 

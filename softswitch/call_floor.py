@@ -41,6 +41,7 @@ class State(Enum):
     ECHO = auto()
     ANNOUNCING = auto()
     CONFERRING = auto()
+    ASKING = auto()
     ENDING = auto()
 
 

@@ -44,6 +44,7 @@ _STATES = {
     State.ECHO: "echo",
     State.ANNOUNCING: "playing",
     State.CONFERRING: "conference",
+    State.ASKING: "asked",
     State.ENDING: "ending",
 }
 

@@ -39,6 +39,7 @@ from softswitch.features import FeatureChange, Features
 from softswitch.keepalive import KeepAlive
 from softswitch.line_states import lines_of, parked_line
 from softswitch.message_summary import STORED_AS, SetMailboxes
+from softswitch.pins import Pins
 from softswitch.presence import Presence, ResourceState
 from softswitch.qualify import Qualify
 from softswitch.registrations import ContactPlace, Registrations
@@ -94,6 +95,7 @@ class Switch:
         self.mailboxes = SetMailboxes(settings.extensions.keys())
         self.limits = CallLimits()
         self.toll = TollGuard(wiring.toll_settings(settings), self.stack.timers, self.security)
+        self.pins = Pins(wiring.pins(settings), self.security)
         self.book = PhoneBook(
             wiring.entries(settings),
             _dialplan(settings),
@@ -102,8 +104,10 @@ class Switch:
             self.limits,
             self.toll,
             self.features,
+            self.pins,
             settings.sip.max_forwards,
         )
+        self.book.set_feature = self.set_feature
         self.admission.configure(wiring.accounts(settings), trunk_configs)
         self.runtime = Runtime(
             wiring.runtime_settings(settings),
@@ -176,6 +180,7 @@ class Switch:
         self.admission.configure(wiring.accounts(settings), trunk_configs, wiring.admission_settings(settings))
         self.throttle.configure(wiring.throttle_settings(settings))
         self.toll.configure(wiring.toll_settings(settings), now)
+        self.pins.configure(wiring.pins(settings))
         self.features.configure(settings.extensions.keys())
         self.mailboxes.configure(settings.extensions.keys())
         self._features_changed()

@@ -27,8 +27,10 @@ from sip.uri import escape_user
 from softswitch.admission import AdmissionSettings, ExtensionAccount
 from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
+from softswitch.call_codes import CallCodes
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
+from softswitch.feature_codes import FeatureCodes
 from softswitch.find_me import FindMe, FindMeNumber
 from softswitch.parking import Lot
 from softswitch.qualify import QualifySettings
@@ -288,6 +290,7 @@ def entries(settings: Settings) -> Entries:
             )
             for name, trunk in settings.trunks.items()
         },
+        codes=FeatureCodes(settings.feature_codes.codes),
         lots=tuple(
             [
                 Lot(name, lot.slots, lot.timeout, lot.fallback or "", lot.music or "", lot.announce)
@@ -298,6 +301,17 @@ def entries(settings: Settings) -> Entries:
         fallback=settings.transfers.fallback or "",
         language=settings.media.sounds.language,
     )
+
+
+def call_codes(settings: Settings) -> CallCodes:
+    """Codes dialled in a call."""
+    codes = settings.feature_codes.in_call
+    return CallCodes(codes.codes, codes.digit_timeout, codes.number_timeout)
+
+
+def pins(settings: Settings) -> dict[str, str]:
+    """By extension."""
+    return {each.number: _open(each.pin) for each in settings.extensions.values() if each.pin is not None}
 
 
 def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
@@ -330,6 +344,7 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         no_answer_after=forward.no_answer_after,
         do_not_disturb=extension.do_not_disturb,
         call_waiting=extension.call_waiting,
+        codes=frozenset(extension.codes),
         groups=frozenset(extension.groups),
         pick_up=extension.pick_up,
         supervises=frozenset(extension.supervises),
@@ -369,20 +384,22 @@ def _policy(settings: Settings, owner: Extension | Trunk) -> AudioPolicy:
 def toll_settings(settings: Settings) -> TollSettings:
     """What calls through trunks may cost."""
     barring = settings.barring
-    holders: list[tuple[str, Extension | Trunk]]
-    holders = [(f"extension:{number}", each) for number, each in settings.extensions.items()]
-    holders += [(f"trunk:{name}", each) for name, each in settings.trunks.items()]
+    holders: dict[str, TollTerms] = {
+        f"extension:{number}": _terms(each, each.pin_for) for number, each in settings.extensions.items()
+    }
+    holders |= {f"trunk:{name}": _terms(each) for name, each in settings.trunks.items()}
     return TollSettings(
         barring=Barring(barring.classes, barring.home, barring.emergency),
-        terms={
-            holder: TollTerms(
-                may_call=frozenset(each.may_call),
-                calls_per_minute=each.calls_per_minute,
-                minutes_per_day=each.minutes_per_day,
-            )
-            for holder, each in holders
-            if each.may_call or each.calls_per_minute or each.minutes_per_day
-        },
+        terms={holder: terms for holder, terms in holders.items() if terms != TollTerms()},
+    )
+
+
+def _terms(holder: Extension | Trunk, pin_for: tuple[str, ...] = ()) -> TollTerms:
+    return TollTerms(
+        may_call=frozenset(holder.may_call),
+        pin_for=frozenset(pin_for),
+        calls_per_minute=holder.calls_per_minute,
+        minutes_per_day=holder.minutes_per_day,
     )
 
 

@@ -13,8 +13,10 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from softswitch.dialplan.group_models import RingGroup
 from softswitch.dialplan.models import Context
+from softswitch.feature_codes import ALL
 from softswitch.settings.barring_models import Barring, ClassNames
 from softswitch.settings.call_models import ParkingLot, PickUpRule, Transfers
+from softswitch.settings.code_models import AllowedCodes, FeatureCodes, Pin
 from softswitch.settings.fields import (
     NUMBER_PATTERN,
     AddressRules,
@@ -244,6 +246,10 @@ class ClassOfService(Section):
     """Whether their calls are recorded: `never`, `always`, `on-demand`."""
     may_call: ClassNames | None = None
     """Classes of `barring` that they may call through trunks: `international`, `premium`..."""
+    pin_for: ClassNames | None = None
+    """Classes of `barring` that they may call after they have dialled their `pin`."""
+    codes: AllowedCodes | None = None
+    """Codes of `feature_codes` that they may use."""
     calls_per_minute: float | None = Field(None, ge=0, le=100_000)
     """Calls a minute through trunks, of each of them; 0: no limit."""
     minutes_per_day: float | None = Field(None, ge=0, le=1_000_000)
@@ -306,6 +312,14 @@ class Extension(Section):
     """Calls at once, both directions; 0: no limit of its own."""
     may_call: ClassNames = ()
     """Classes of `barring` that it may call through trunks, itself or by its forwards: `international`, `premium`..."""
+    pin: Pin | None = None
+    """What is asked before calls that want a PIN, 4 to 16 digits. Better in secrets.yaml, under `pins`."""
+    pin_for: ClassNames = ()
+    """Classes of `barring` that it may call after the `pin` is dialled, whatever `may_call` says; not by forwards and
+    transfers, of which nobody is there to be asked."""
+    codes: AllowedCodes = (ALL,)
+    """Codes of `feature_codes` that it may use: `all`, some by name, `none`. What `pick_up` and `supervises` say of the
+    calls of others counts besides."""
     calls_per_minute: float = Field(0.0, ge=0, le=100_000)
     """Calls a minute through trunks, forwards too, on average and at once; more are refused 403; 0: no limit."""
     minutes_per_day: float = Field(0.0, ge=0, le=1_000_000)
@@ -354,6 +368,7 @@ class Settings(Section):
     """By name."""
     ring_groups: dict[Name, RingGroup] = {}
     """By name."""
+    feature_codes: FeatureCodes = FeatureCodes()
     parking: dict[Name, ParkingLot] = {}
     """Parking lots by name."""
     transfers: Transfers = Transfers()

@@ -125,9 +125,10 @@ def _references(
         music = _entries(entry.node).get("music_on_hold")
         if music is not None:
             yield from _named("class of hold music", music.node)
-        classes = _entries(entry.node).get("may_call")
-        if classes is not None:
-            yield from _named("class", classes.node)
+        for key in ("may_call", "pin_for"):
+            classes = _entries(entry.node).get(key)
+            if classes is not None:
+                yield from _named("class", classes.node)
         watched = _entries(entry.node).get("watch")
         if watched is not None:
             yield from _named("extension, group or parking lot", watched.node)

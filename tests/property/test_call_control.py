@@ -22,6 +22,7 @@ from sip.invite import InviteSession, State
 from sip.ua import UaSettings
 from sip.ua_events import Offered, SessionArrived
 from softswitch import call_commands as commands
+from softswitch.call_moves import INVITE_SECONDS
 from softswitch.call_transfer import TransferRefused
 from tests.virtual.network import Phone, World
 from tests.virtual.network import settings as configured
@@ -46,6 +47,7 @@ class Party:
         self.session = session
         self.held = False
         self.rings = False
+        self.until = 0.0
 
     @property
     def number(self) -> str:
@@ -105,7 +107,13 @@ class Calls(RuleBasedStateMachine):
     # ---- the hands --------------------------------------------------------------------------------------
 
     def quiet(self) -> None:
-        """Let everything come to rest; telephones answer what they are offered."""
+        """Let everything come to rest; telephones answer what they are offered. Who is called in rings for a while."""
+        self._rest()
+        for talk in self.talks:
+            for party in [party for party in talk.called_in if self.world.now >= party.until]:
+                del talk.called_in[party]
+
+    def _rest(self) -> None:
         for _ in range(12):
             self.world.run(QUIET)
             answered = [self._answer_offers(phone) for phone in self.phones.values()]
@@ -587,11 +595,14 @@ class Calls(RuleBasedStateMachine):
 
         if len(inside) > 1 or (inside and inside[0] in (*talk.called_in, *talk.ringing)):
             return  # which of them is meant is nobody's guess
+        asked = self.world.now
         if self.command(command, talk, allowed):
             if supervises:
                 talk.supervisors[supervises[0]] = (talk.supervisors[supervises[0]][0], mode)
             else:
-                talk.called_in[self.arrived(by)] = (party, mode)
+                called = self.arrived(by)
+                called.until = asked + INVITE_SECONDS
+                talk.called_in[called] = (party, mode)
 
     # ---- what has to be true ----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
+from sip.effects import Flow
 from sip.errors import SipError
 from sip.event_headers import SIPFRAG, EventType, SubscriptionState, write_sipfrag
 from sip.message import Request, Response, response_to
@@ -25,7 +26,7 @@ from sip.uas import Refused
 from sip.usage import REFER, RETRY_AFTER, Header, Usage, asked_expires
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sip.effects import FailureCause
     from sip.server_transaction import ServerTransaction
@@ -134,7 +135,11 @@ class Notifier(Usage):
         if self.stage is Stage.ASKED:
             raise Refused(500, "Request Pending", RETRY_AFTER)
         expires = min(asked_expires(self.ua, request), self._limit)
-        self._here.dialog.refresh_target(request)
+        here = self._here
+        here.dialog.refresh_target(request)
+        if here.session is None and isinstance(here.destination, Flow):
+            # Behind a NAT, or on a connection: what led to it before may not do so any more.
+            here.destination = transaction.flow
         self._transaction = transaction
         self._answer(200, (("Expires", str(expires)),), now)
         if not expires:
@@ -162,6 +167,7 @@ class Notifier(Usage):
             self._stale = True
             return
         self._sending, self._stale = True, False
+        self._renew(now)
         headers: list[Header] = [("Event", str(self.event)), ("Subscription-State", str(self._state(now)))]
         if self._body:
             headers.append(("Content-Type", self._content_type))
@@ -169,6 +175,9 @@ class Notifier(Usage):
         request = dialog.request("NOTIFY", headers, self._body)
         request.headers += self.ua.request_headers
         InDialog(self, dialog, Kind.NOTIFY, request).send(now)
+
+    def _renew(self, now: float) -> None:
+        """Bring the body up to date: a NOTIFY goes."""
 
     def _state(self, now: float) -> SubscriptionState:
         if self.stage is Stage.CLOSING:
@@ -313,7 +322,7 @@ class ReceivedRefer(Notifier):
 class Subscription(Notifier):
     """A subscription of the peer to an event package of ours."""
 
-    __slots__ = ("_fetches",)
+    __slots__ = ("_fetches", "content")
 
     def __init__(
         self,
@@ -326,6 +335,10 @@ class Subscription(Notifier):
     ) -> None:
         super().__init__(ua, here, transaction, event, expires, now)
         self._fetches = False  # Expires 0: the state is told once
+        self.content: Callable[[float], tuple[str, bytes]] | None = None
+        """Asked with the time for content type and body whenever a NOTIFY goes, refreshes and the last one included:
+        each then says the newest state, and documents that are numbered leave no number out. None: what was given to
+        notify() is told."""
 
     @property
     def call_id(self) -> str:
@@ -360,6 +373,14 @@ class Subscription(Notifier):
             raise WrongState(f"notify() on {self}")
         self._state_is(content_type, body, now)
 
+    def tell(self, now: float) -> None:
+        """As notify(), with what `content` says when the NOTIFY goes. Nothing on one that is over."""
+        if self.over:
+            return
+        if self.stage is Stage.ASKED:
+            raise WrongState(f"tell() on {self}")
+        self._notify(now)
+
     def terminate(
         self, reason: str, now: float, retry_after: int | None = None, content: tuple[str, bytes] | None = None
     ) -> None:
@@ -372,6 +393,7 @@ class Subscription(Notifier):
             raise WrongState(f"terminate() on {self}")
         if content is not None:
             self._content_type, self._body = content
+            self.content = None
         self._close(SubscriptionState("terminated", None, reason, retry_after), "local", now)
 
     def _notify(self, now: float) -> None:
@@ -380,6 +402,10 @@ class Subscription(Notifier):
             self._close(SubscriptionState("terminated", reason="timeout"), "unsubscribed", now)
             return
         super()._notify(now)
+
+    def _renew(self, now: float) -> None:
+        if self.content is not None:
+            self._content_type, self._body = self.content(now)
 
     def _tell_ended(self, cause: UsageEnd) -> None:
         self.ua.events.append(SubscriptionEnded(self, cause))

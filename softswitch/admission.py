@@ -33,7 +33,7 @@ from softswitch.trunks import TrunkConfig
 NEVER_CHALLENGED = frozenset(("ACK", "CANCEL"))
 """RFC 3261 22.1: ACK and CANCEL must not be challenged; they belong to an INVITE that was."""
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REGISTER"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REGISTER, REFER, SUBSCRIBE, NOTIFY"
 """Methods that are served."""
 
 MAX_USERNAME = 64

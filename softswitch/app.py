@@ -40,6 +40,7 @@ from softswitch.conference.commands import carry_out, list_all, read_request
 from softswitch.contact import Contact
 from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer
 from softswitch.features import DEFAULT, FeatureChange, FeatureRefused
+from softswitch.message_summary import MailboxRefused
 from softswitch.report import cdr_of, media_report, status_report
 from softswitch.rooms import ConferenceRefused
 from softswitch.runtime import NoSuchCall
@@ -145,6 +146,7 @@ class App:
             "reload": self._reload_command,
             "record": self._record_command,
             "feature": self._feature_command,
+            "mwi": self._mwi_command,
             "call": self._call_command,
             "conference": self._conference_command,
         }
@@ -289,12 +291,14 @@ class App:
                 **switch.admission.counters,
                 **switch.throttle.counters,
                 **switch.toll.counters,
+                **switch.subscriptions.counters,
                 **switch.runtime.counters,
                 **switch.runtime.rooms.counters,
                 **(self._media.counters if isinstance(self._media, MediaWorkers) else {}),
             },
             tables=switch.stack.sizes(),
             media=media_report(self._media),
+            subscriptions=switch.subscriptions.status(now),
         )
 
     async def _record_command(self, args: dict[str, Any]) -> Any:
@@ -359,9 +363,21 @@ class App:
                     raise ControlRefused("expected 'feature' and 'value'")
                 switch.set_feature(extension, feature, None if value == DEFAULT else value)
                 log.info("feature set", extension=extension, feature=feature, value=value)
+                self._driver.drain()
             return switch.features.of(extension)
         except FeatureRefused as refused:
             raise ControlRefused(str(refused)) from refused
+
+    def _mwi_command(self, args: dict[str, Any]) -> Any:
+        extension, new, old = args.get("extension"), args.get("new"), args.get("old")
+        if not isinstance(extension, str) or not isinstance(new, int) or not isinstance(old, int):
+            raise ControlRefused("expected 'extension', 'new' and 'old'")
+        try:
+            self._switch.set_mailbox(extension, new, old)
+        except MailboxRefused as refused:
+            raise ControlRefused(str(refused)) from refused
+        self._driver.drain()
+        return {"new": new, "old": old}
 
     def _reload_command(self, _args: dict[str, Any]) -> Any:
         try:
@@ -459,12 +475,18 @@ def _one_line(error: Exception) -> str:
     return str(text)
 
 
+def _bounds(settings: Settings) -> tuple[float, ...]:
+    bounds = settings.sip.subscriptions
+    return bounds.min, bounds.max, bounds.total
+
+
 def _restart_only(old: Settings, new: Settings) -> list[str]:
     """Settings that are read once, when sockets and tables are made."""
     pairs = {
         "sip.listen": (old.sip.listen, new.sip.listen),
         "sip.timers": (old.sip.timers, new.sip.timers),
         "sip.session_timer": (old.sip.session_timer, new.sip.session_timer),
+        "sip.subscriptions (min, max, total)": (_bounds(old), _bounds(new)),
         "media.rtp_ports": (old.media.rtp_ports, new.media.rtp_ports),
         "media.bind": (old.media.bind, new.media.bind),
         "media.sounds": (old.media.sounds, new.media.sounds),

@@ -8,6 +8,7 @@ States and what moves them:
        |                  |  \\--Answered, caller made no offer--> OFFERING --Confirmed--> TALKING
        |                  \\--all failed--> continuation (forward, fall-through) or ENDING
        |--echo, announcement, conference--> ECHO, ANNOUNCING, CONFERRING --Released, PlayEnded--> ENDING
+       |--feature code, PIN--> ASKING (`softswitch.call_asking`)
        \\--reject--> ENDING
 
 The inbound leg is A; the legs of the hunt are candidates, and the one that answers is B. The media of A is anchored
@@ -43,6 +44,7 @@ from media.negotiate import (
     transcodes,
 )
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
+from softswitch.call_asking import ASK_TIMER, PIN_SEGMENT, AskingCall
 from softswitch.call_confirm import UNCONFIRMED
 from softswitch.call_consult import RING_TIMER
 from softswitch.call_digits import DigitPath
@@ -50,7 +52,7 @@ from softswitch.call_directory import Directory
 from softswitch.call_floor import OutLeg, State
 from softswitch.call_media import ALONE, MEND_TIMER, MOVE_TIMER, codec_name, own_media
 from softswitch.call_moves import INVITE_TIMER, SUPERVISOR_KEYS, Place
-from softswitch.call_park import PARK_TIMER, ParkingCall
+from softswitch.call_park import PARK_TIMER
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
 from softswitch.causes import Cause, cause_of_status, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
@@ -62,12 +64,14 @@ from softswitch.dialplan.decision import (
     Dial,
     Echo,
     ExtensionTarget,
+    Intercom,
     Park,
     PickUp,
     Reject,
     Retrieve,
     Seeking,
     Supervise,
+    UseFeature,
 )
 from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target
 from softswitch.recording_labels import leg_label
@@ -118,7 +122,7 @@ DIVERSION_REASONS = {"always": "unconditional", "busy": "user-busy", "no_answer"
 """RFC 5806 4; "unavailable" is called so there, too."""
 
 
-class Call(ParkingCall):
+class Call(AskingCall):
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
     __slots__ = (
@@ -172,6 +176,8 @@ class Call(ParkingCall):
         self._play = 0
         self._heard = self._heard_at = 0.0
         self._service = None
+        self._question = None
+        self._tone = None
         self._a_answered = False
         self._refit = False  # A must be re-offered: early media and answer differ in codec
         self._digits = DigitPath()
@@ -188,9 +194,9 @@ class Call(ParkingCall):
         elif self.setup.diversions >= MAX_DIVERSIONS:
             self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 482, now)
         else:
-            self._follow(
-                self._directory.route(self.setup.context, self.setup.dialled, self.setup.caller, self.setup.did), now
-            )
+            setup = self.setup
+            code = self._directory.code(setup)
+            self._follow(code or self._directory.route(setup.context, setup.dialled, setup.caller, setup.did), now)
         return self._take()
 
     def handle(self, event: AnyLegEvent, now: float) -> list[AnyEffect]:
@@ -229,7 +235,8 @@ class Call(ParkingCall):
             case NotMoved(leg=leg):
                 self._not_moved(leg, now)
             case DigitDialled():
-                self._digit_dialled(event, now)
+                if not self._asked_digit(event, now):
+                    self._digit_dialled(event, now)
             case SeekFailed():
                 self._give_up(cause_of_status(event.status), event.status, now, text=event.why)
             case _:
@@ -269,6 +276,8 @@ class Call(ParkingCall):
             for leg in self._hunt.timed_out():
                 self._release(leg, Cause.NO_ANSWER, now)
             self._next_stage(now)
+        elif name == ASK_TIMER:
+            self._whole(now)
         elif name == MOVE_TIMER and (self.state in (State.TALKING, State.PARKED) or self._alone):
             self._move_on(now)
         elif name == MEND_TIMER and self.state is State.TALKING:
@@ -323,6 +332,10 @@ class Call(ParkingCall):
                 self._announce(decision, now)
             case Confer():
                 self._confer(decision, now)
+            case UseFeature():
+                self._use_feature(decision, now)
+            case Intercom():
+                self._give_up(Cause.FACILITY_REJECTED, 501, now)
             case Park():
                 self._park_a(decision, now)
             case Retrieve() | PickUp() | Supervise():
@@ -341,6 +354,8 @@ class Call(ParkingCall):
             self._effects.append(Seek(self.a, decision))
 
     def _dial(self, plan: Dial, now: float) -> None:
+        if self._held_up(plan, now):
+            return
         self.state = State.HUNTING
         if not self._consulter:
             self.contact.enter("ring", now)
@@ -652,7 +667,8 @@ class Call(ParkingCall):
                 self._effects.append(effect)
 
     def _mark_answered(self, now: float, segment: str) -> None:
-        self.contact.answered = now
+        if segment != PIN_SEGMENT:
+            self.contact.answered = now
         self.contact.enter(segment, now)
         record = self.contact.leg(self.a)
         if record is not None:

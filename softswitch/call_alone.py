@@ -106,7 +106,7 @@ class LoneCaller(LegMedia):
             self._heard += max(0.0, now - self._heard_at - HEARD_TWICE)
 
     def _serve_again(self, now: float, answered: bool) -> None:
-        plays = self.state is State.ANNOUNCING
+        plays = self.state in (State.ANNOUNCING, State.ASKING)
         if answered == plays:
             self._begin_service(now)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Protocol
 
 from media.audio_commands import Source
-from softswitch.dialplan.decision import AnyTarget, Decision
+from softswitch.dialplan.decision import AnyTarget, Decision, Dial
+from softswitch.feature_speech import Spoken
 from softswitch.hunt import Failure, Target
 from softswitch.hunt_steps import Step
 from softswitch.parking import Lot
-from softswitch.vocabulary import Endpoint, Party, Payer
+from softswitch.vocabulary import Endpoint, Party, Payer, Setup
 
 
 class Directory(Protocol):
@@ -17,6 +18,24 @@ class Directory(Protocol):
 
     def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         """What the dialplan says to a number dialled in a context."""
+
+    def code(self, setup: Setup) -> Decision | None:
+        """What the feature code means that was dialled; None where it was none, or not dialled by an extension."""
+
+    def use_feature(self, extension: str, action: str, number: str) -> Spoken:
+        """Do for an extension what a code stands for, and say what is so then, or why nothing was done."""
+
+    def spoken(self, name: str, before: str = "") -> Spoken:
+        """A sentence by its name (`softswitch.feature_speech`): a question, or a refusal; after another one."""
+
+    def needs_pin(self, plan: Dial, caller: Party, payer: Payer, contact: str, now: float) -> bool:
+        """Whether a call must not be made before its payer has proved by PIN that it is himself."""
+
+    def may_try_pin(self, extension: str, now: float) -> bool:
+        """Whether a PIN of an extension is looked at: it has one, and not too many wrong ones were dialled there."""
+
+    def check_pin(self, extension: str, pin: str, contact: str, now: float) -> bool:
+        """Whether that is the PIN. From then on `needs_pin` lets this contact pass on that extension's account."""
 
     def target(self, target: AnyTarget, caller: Party, payer: Payer, contact: str, now: float) -> Target:
         """The endpoints of a dial target, in groups; none reachable, or none that the payer may call: no groups."""

@@ -41,6 +41,7 @@ class State(Enum):
     ECHO = auto()
     ANNOUNCING = auto()
     CONFERRING = auto()
+    ASKING = auto()
     ENDING = auto()
 
 
@@ -121,9 +122,18 @@ class CallFloor:
         return [*first, *self._others]
 
     @property
+    def consults(self) -> bool:
+        """Somebody waits aside."""
+        return bool(self._aside)
+
+    @property
     def _conference(self) -> bool:
         """More than two talk."""
         return bool(self._others)
+
+    def holds(self, leg: int) -> bool:
+        """Whether it holds the others by command."""
+        return leg in self._holders
 
     def partner(self, leg: int) -> int | None:
         """The leg that this one talks to, where that is one and no more: after the answer, or in early media."""

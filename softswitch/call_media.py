@@ -78,7 +78,7 @@ MOVE_WITHIN = 10.0
 """Seconds after a loss of streams within which they have to lie elsewhere, or the call ends."""
 
 
-ALONE = frozenset({State.ECHO, State.ANNOUNCING, State.CONFERRING})
+ALONE = frozenset({State.ECHO, State.ANNOUNCING, State.CONFERRING, State.ASKING})
 """States in which there is nobody but the caller in the call: the switch itself has answered."""
 
 

@@ -65,6 +65,8 @@ class CallMover:
             raise TransferRefused("the call that is to be replaced is gone", 481)
         if here is there:
             raise TransferRefused("both are the same call")
+        if here.call.consults or there.call.consults:
+            raise TransferRefused("a consultation is under way")
         mine, theirs = self._tables.legs[leg], self._tables.legs[other]
         if mine.kind != "extension" or (theirs.kind, theirs.endpoint) != (mine.kind, mine.endpoint):
             raise TransferRefused("the dialog that is to be replaced is another's")

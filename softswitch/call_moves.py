@@ -94,7 +94,7 @@ class MovingCall(ConsultingCall):
     __slots__ = ("_arriving", "_inviting", "_plan", "_ring_deadline", "_sole_target", "moved")
 
     _arriving: dict[int, Place]  # legs that are answered, and what they come for
-    _inviting: dict[int, Place]  # legs that are called in, and what for
+    _inviting: dict[int, tuple[Place, float]]  # legs that are called in, what for, and until when they ring
     _plan: Dial | None
     _ring_deadline: float  # when the stage that rings is over
     _sole_target: str
@@ -444,28 +444,36 @@ class MovingCall(ConsultingCall):
             if not codecs:
                 continue
             self._out[leg] = OutLeg(endpoint)
-            self._inviting[leg] = place
+            self._inviting[leg] = (place, now + INVITE_SECONDS)
             self.contact.add_leg(LegRecord(leg, "out", endpoint.kind, endpoint.name, endpoint.name, now))
             hops = self.setup.hops - 1
             self._effects.append(Originate(leg, endpoint, caller, codecs, "sendrecv", hops))
-        self._effects.append(SetTimer(INVITE_TIMER, now + INVITE_SECONDS))
+        self._await_invited()
         return self.effects()
+
+    def _await_invited(self) -> None:
+        if self._inviting:
+            self._effects.append(SetTimer(INVITE_TIMER, min(until for _, until in self._inviting.values())))
 
     def _invited(self, leg: int, session: AudioSession, now: float) -> None:
         """Somebody who was called in has answered."""
-        place = self._inviting.pop(leg)
+        place, until = self._inviting.pop(leg)
         out = self._out[leg]
         out.session, out.status = session, 200
-        for other in [each for each, there in self._inviting.items() if there == place]:
-            del self._inviting[other]
-            self._release(other, Cause.ANSWERED_ELSEWHERE, now)
+        # The other telephones of the same extension.
+        called = [each for each, (there, then) in self._inviting.items() if (there, then) == (place, until)]
+        for other in called:
+            if self._endpoint_of(other).name == out.endpoint.name:
+                del self._inviting[other]
+                self._release(other, Cause.ANSWERED_ELSEWHERE, now)
         self._arrived(leg, place, now)
 
     def _invited_in_vain(self, now: float) -> None:
         """The time of those who were called in is over."""
-        for leg in self._inviting:
+        for leg in [leg for leg, (_, until) in self._inviting.items() if until <= now]:
+            del self._inviting[leg]
             self._release(leg, Cause.NO_ANSWER, now)
-        self._inviting.clear()
+        self._await_invited()
 
     # ---- supervision ------------------------------------------------------------------------------------
 

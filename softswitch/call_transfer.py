@@ -154,6 +154,10 @@ class TransferringCall(LoneCaller):
         """Others are called for an A that is answered already."""
         return self._transfer is not None or bool(self._consulter)
 
+    def party(self, leg: int) -> Party:
+        """Who is on a leg that is not gone, as those are shown whom it is connected to."""
+        return self._party(leg)
+
     def _party(self, leg: int | None) -> Party:
         """Who is on a leg, as those are shown whom it is connected to."""
         leg = self.a if leg is None else leg

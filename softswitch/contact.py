@@ -17,7 +17,7 @@ MAX_LEGS_KEPT = 64
 
 class Segment(msgspec.Struct, gc=False):
     """A stretch of the contact of one kind: `route`, `ring`, `talk`, `hold`, `echo`, `announcement`,
-    `conference`. Times are monotonic seconds."""
+    `conference`, `feature` (a code was dialled), `pin` (one was asked for). Times are monotonic seconds."""
 
     kind: str
     started: float

@@ -116,6 +116,17 @@ class CallRow(msgspec.Struct, gc=False):
     recording: str = ""  # "on", "paused", "" for none
 
 
+class SubscriptionRow(msgspec.Struct, gc=False):
+    """One subscription: `watcher` is told by NOTIFY how `resource` stands. `state` as it was told last."""
+
+    watcher: str
+    package: str  # "dialog", "presence", "message-summary"
+    resource: str
+    state: str = ""
+    source: str = ""  # "host:port" the SUBSCRIBE came from
+    expires_in: float = 0.0
+
+
 class WorkerRow(msgspec.Struct, gc=False):
     """One media process. `cpu` of one core; `late_ms` its worst delay in the last second; `adopted` streams are of
     calls from before a restart of the signalling process; `restarts` since our start."""
@@ -155,10 +166,11 @@ class StatusReport(msgspec.Struct):
     registrations: list[RegistrationRow] = []
     trunks: list[TrunkRow] = []
     calls: list[CallRow] = []
+    subscriptions: list[SubscriptionRow] = []
     counters: dict[str, int] = {}  # since the start
     tables: dict[str, int] = {}  # entries now: transactions, timers
     media: MediaReport = msgspec.field(default_factory=MediaReport)
-    totals: dict[str, int] = {}  # "registrations", "trunks", "calls"
+    totals: dict[str, int] = {}  # "registrations", "trunks", "calls", "subscriptions"
     listening: list[str] = []  # "udp 127.0.0.1:5060"
     config: str = ""
     draining: bool = False

@@ -29,18 +29,26 @@ from softswitch.dialplan.decision import (
     Decision,
     Dial,
     ExtensionTarget,
+    Intercom,
     NumberTarget,
+    PickUp,
     Ring,
+    Supervise,
     TrunkTarget,
+    UseFeature,
     conference_in,
     uses_trunk,
 )
 from softswitch.diverting import UNNAMED, DiversionStyle
+from softswitch.feature_codes import ALL, FeatureCodes, may_use
+from softswitch.feature_service import SetFeature, carry_out
+from softswitch.feature_speech import Spoken, asked, refused
 from softswitch.features import Features
 from softswitch.find_me import FindMe
 from softswitch.hunt import BARRED, BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
 from softswitch.hunt_steps import Step
 from softswitch.parking import Lot, ParkingLots
+from softswitch.pins import Pins
 from softswitch.registrations import Registrations
 from softswitch.toll import TollGuard
 from softswitch.trunks import Trunks
@@ -75,6 +83,8 @@ class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
     """"never", "always", "on-demand", "": it does not say."""
     music: str = ""
     """The class that is heard on hold."""
+    codes: frozenset[str] = frozenset({ALL})
+    """Feature codes that it may use (`softswitch.feature_codes.may_use`)."""
     groups: frozenset[str] = frozenset()
     pick_up: str = "groups"
     """Whose calls it may pick up: "groups" (its own), "all", "none"."""
@@ -112,6 +122,7 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
     """Whether extensions are rung for callers whom they have sent on in vain."""
     fallback: str = ""
     """The number that is called where they do not answer."""
+    codes: FeatureCodes = FeatureCodes()
     language: str = "en"
     """In which people are spoken to."""
 
@@ -149,13 +160,16 @@ class PhoneBook:
         "_entries",
         "_features",
         "_identity",
+        "_last_callers",
         "_limits",
         "_max_forwards",
         "_numbers",
+        "_pins",
         "_registrations",
         "_toll",
         "_trunks",
         "parking",
+        "set_feature",
     )
 
     def __init__(
@@ -167,6 +181,7 @@ class PhoneBook:
         limits: CallLimits,
         toll: TollGuard,
         features: Features,
+        pins: Pins,
         max_forwards: int = 70,
     ) -> None:
         self._entries = entries
@@ -176,6 +191,10 @@ class PhoneBook:
         self._limits = limits
         self._toll = toll
         self._features = features
+        self._pins = pins
+        self.set_feature: SetFeature = _set_nothing
+        """Sets what an extension wants of its calls; whoever keeps that sets it."""
+        self._last_callers: dict[str, Party] = {}  # by extension
         self._max_forwards = max_forwards
         self._identity = CallerIdentity(CallerRules())
         self.parking = ParkingLots(entries.lots)
@@ -184,6 +203,8 @@ class PhoneBook:
         """Swap the settings; calls in progress go on with what they were told."""
         self._entries = entries
         self._numbers = numbers
+        for gone in [each for each in self._last_callers if each not in entries.extensions]:
+            del self._last_callers[gone]
         self.parking.configure(entries.lots)
 
     # ---- what calls ask ------------------------------------------------------------------------------
@@ -197,6 +218,8 @@ class PhoneBook:
         if isinstance(target, NumberTarget):
             return self._number(target, caller, contact, now)
         if isinstance(target, ExtensionTarget):
+            if target.number in self._entries.extensions:
+                self._last_callers[target.number] = caller
             return self._extension(target.number, target.ring or NO_RING, contact, now)
         return self._trunk(target, caller, payer, contact, now)
 
@@ -215,6 +238,10 @@ class PhoneBook:
             entry = self._entries.extensions.get(extension)
             return entry is not None and entry.do_not_disturb
         return wanted
+
+    def reachable(self, extension: str, now: float) -> bool:
+        """Whether a call to an extension would find a telephone."""
+        return bool(self._registrations.targets(extension, now))
 
     def call_waiting(self, extension: str) -> bool:
         """Whether calls ring at an extension that is in a call already."""
@@ -332,6 +359,82 @@ class PhoneBook:
         """What an extension is called where it calls others; "" for a trunk, and where none is set."""
         entry = self._entries.extensions.get(endpoint.name) if endpoint.kind == "extension" else None
         return entry.caller.name if entry is not None else ""
+
+    # ---- feature codes and PINs ------------------------------------------------------------------------
+
+    def code(self, setup: Setup) -> Decision | None:
+        """What the feature code means that an extension has dialled; None where it was none."""
+        entry = self._entries.extensions.get(setup.endpoint) if setup.kind == "extension" else None
+        found = self._entries.codes.find(setup.dialled) if entry is not None else None
+        if entry is None or found is None:
+            return None
+        action, number = found.action, found.number
+        another = number in self._entries.extensions and number != entry.number
+        if not may_use(entry.codes, action):
+            return UseFeature(action)  # which `use_feature` refuses, for the same reason
+        match action:
+            case "pick_up_group":
+                return PickUp(group=True)
+            case "pick_up" if another:
+                return PickUp(number)
+            case "intercom" if another:
+                return Intercom(number)
+            case "listen" | "whisper" | "barge" if another:
+                return Supervise(number, action)
+            case "last_caller" if (last := self._last_callers.get(entry.number)) and last.number and not last.withheld:
+                return self.route(entry.context, last.number, setup.caller, "")
+            case "record_call" if number:
+                called = self.route(entry.context, number, setup.caller, "")
+                if not isinstance(called, Dial):
+                    return called
+                if entry.record not in ("on-demand", "always"):
+                    return UseFeature(action, number)
+                return msgspec.structs.replace(called, record="always")
+            case _:
+                return UseFeature(action, number)
+
+    def use_feature(self, extension: str, action: str, number: str) -> Spoken:
+        """Do for an extension what a code stands for, and say what is so then, or why nothing was done."""
+        entry = self._entries.extensions.get(extension)
+        if entry is None or not may_use(entry.codes, action) or (action == "record_call" and number):
+            return refused("not_allowed", self._entries.language)
+        return carry_out(self, self.set_feature, self._entries.language, extension, action, number)
+
+    def forward_route(self, extension: str, number: str) -> Decision:
+        """What a forward of an extension to a number would lead to."""
+        return self._numbers.route(self.context_of(extension), number, "", "")
+
+    def spoken(self, name: str, before: str = "") -> Spoken:
+        """A sentence by its name: a question, after another sentence perhaps, or a refusal."""
+        language = self._entries.language
+        return asked(name, language, before) if name.startswith("ask_") else refused(name, language)
+
+    def needs_pin(self, plan: Dial, caller: Party, payer: Payer, contact: str, now: float) -> bool:
+        """Whether a call must not be made before its payer has proved by PIN that it is himself."""
+        if plan.pin and not self._toll.granted(payer, contact):
+            return not any(self._toll.is_emergency(each) for each in plan.targets)
+        if not self._toll.asks_pin(payer):
+            return False
+        for target in plan.targets:
+            if isinstance(target, TrunkTarget):
+                attempts = self._trunks.attempts(target.trunk, target.number, caller, now)
+                sent = attempts[0].number if attempts else target.number
+                if self._toll.needs_pin(target, sent, payer, contact):
+                    return True
+        return False
+
+    def may_try_pin(self, extension: str, now: float) -> bool:
+        """Whether a PIN of an extension is looked at: it has one, and not too many wrong ones were dialled there."""
+        return self._pins.may_try(extension, now)
+
+    def check_pin(self, extension: str, pin: str, contact: str, now: float) -> bool:
+        """Whether that is the PIN. From then on `needs_pin` lets this contact pass on that extension's account."""
+        right = self._pins.check(extension, pin, contact, now)
+        if right:
+            self._toll.grant(Payer("extension", extension), contact)
+        return right
+
+    # ---- targets ---------------------------------------------------------------------------------------
 
     def _extension(self, number: str, ring: Ring, contact: str, now: float) -> Target:
         entry = self._entries.extensions.get(number)
@@ -514,6 +617,10 @@ class PhoneBook:
         if known.kind == "trunk":
             return self._entries.trunks[known.name]
         return self._entries.extensions[known.name]
+
+
+def _set_nothing(extension: str, feature: str, value: str | None) -> None:
+    raise NotImplementedError("nobody keeps what extensions want of their calls")
 
 
 def behind_nat(terms: ExtensionEntry | TrunkEntry, request: Request, flow: Flow) -> bool:

@@ -127,7 +127,7 @@ class OriginatedCall(Call):
         self._mark_answered(now, "route")
         self._effects.append(OriginationEnded(leg))
         self._a_who = out.party
-        self._transfer = Transfer(0, self.setup.endpoint)
+        self._transfer = Transfer(0, self.setup.endpoint, requested_by=leg)
         # Nobody has asked for the transfer that the wait for others looks like, or is rung where it fails.
         self._transfer.told = True
         self._transfer.again = []

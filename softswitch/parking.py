@@ -85,6 +85,11 @@ class ParkingLots:
         if slot is not None:
             del self._calls[slot]
 
+    @property
+    def slots(self) -> list[str]:
+        """The numbers of all slots that are set."""
+        return [slot for lot in self._lots.values() for slot in lot.slots]
+
     def parked(self) -> list[tuple[str, str]]:
         """(slot, contact) of everybody who is parked."""
         return sorted(self._calls.items())

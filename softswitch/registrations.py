@@ -65,7 +65,7 @@ class BindingStatus(msgspec.Struct, frozen=True):
 class Registrations:
     """Bindings of the extensions of this switch."""
 
-    __slots__ = ("_admission", "_ids", "_known", "_pending", "_registrar")
+    __slots__ = ("_admission", "_ids", "_known", "_pending", "_registrar", "touched")
 
     def __init__(self, settings: RegistrarSettings, admission: Admission, ids: Ids) -> None:
         self._registrar = Registrar(settings)
@@ -74,6 +74,8 @@ class Registrations:
         self._known: Accounts | None = None
         # Contacts to be watched anew: True where a REGISTER has just come from there.
         self._pending: dict[ContactPlace, bool] = {}
+        self.touched: set[str] = set()
+        """Extensions that may be reachable now and were not, or the other way; whoever has looked at them clears it."""
 
     @property
     def changes(self) -> list[BindingChange]:
@@ -114,10 +116,12 @@ class Registrations:
         """A stream was closed: contacts that only it leads to are not called until they register again."""
         for binding in self._registrar.connection_lost(flow.connection):
             self._pending[binding.aor, binding.uri] = False
+            self.touched.add(binding.aor)
 
     def health(self, place: ContactPlace, reachable: bool) -> None:
         """OPTIONS have found a contact dead, or alive again."""
         self._registrar.set_reachable(*place, reachable)
+        self.touched.add(place[0])
 
     # Look up
 
@@ -208,6 +212,7 @@ class Registrations:
     def _note(self, at: int) -> None:
         """Remember whom the changes from the `at`-th on concern."""
         for change in self.changes[at:]:
+            self.touched.add(change.record.aor if isinstance(change, BindingStored) else change.aor)
             if isinstance(change, BindingStored):
                 if not change.again:
                     self._pending[change.record.aor, change.record.contact] = True

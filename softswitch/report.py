@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from softswitch.control import (
     MediaReport,
     RegistrationRow,
     StatusReport,
+    SubscriptionRow,
     TrunkRow,
     WorkerRow,
 )
@@ -27,6 +28,7 @@ from softswitch.store.records import CdrRecord, LegRecord
 
 if TYPE_CHECKING:
     from media.in_process import InProcessMedia
+    from softswitch.subscriptions import WatchStatus
     from softswitch.trunk_registration import RegistrationStatus
     from softswitch.trunks import TrunkStatus
 
@@ -42,6 +44,7 @@ _STATES = {
     State.ECHO: "echo",
     State.ANNOUNCING: "playing",
     State.CONFERRING: "conference",
+    State.ASKING: "asked",
     State.ENDING: "ending",
 }
 
@@ -124,6 +127,7 @@ def status_report(
     counters: dict[str, int],
     tables: dict[str, int],
     media: MediaReport,
+    subscriptions: Sequence[WatchStatus] = (),
 ) -> StatusReport:
     """Everything an operator sees with `softswitch status`; lists are cut to `limit` rows."""
     rows = MAX_ROWS if limit is None else max(0, min(limit, MAX_ROWS))
@@ -136,10 +140,16 @@ def status_report(
         registrations=[_registration(each) for each in bindings[:rows]],
         trunks=[_trunk(each, registered, trunk_calls, gateway_rtt) for each in trunks[:rows]],
         calls=[_call(each, now) for each in active[:rows]],
+        subscriptions=[_subscription(each) for each in subscriptions[:rows]],
         counters=counters,
         tables=tables,
         media=media,
-        totals={"registrations": len(bindings), "trunks": len(trunks), "calls": len(active)},
+        totals={
+            "registrations": len(bindings),
+            "trunks": len(trunks),
+            "calls": len(active),
+            "subscriptions": len(subscriptions),
+        },
         listening=listening,
         config=config,
         draining=draining,
@@ -187,6 +197,17 @@ def _registration(binding: BindingStatus) -> RegistrationRow:
         q=binding.q,
         reachable=binding.reachable,
         rtt_ms=None if binding.rtt is None else binding.rtt * 1000,
+    )
+
+
+def _subscription(watch: WatchStatus) -> SubscriptionRow:
+    return SubscriptionRow(
+        watcher=watch.watcher,
+        package=watch.package,
+        resource=watch.resource,
+        state=watch.state,
+        source=watch.source,
+        expires_in=watch.expires_in,
     )
 
 

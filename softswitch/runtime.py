@@ -170,6 +170,8 @@ class Runtime:
         self.calls: dict[str, Active] = {}
         self.legs: dict[int, SipLeg] = {}
         self.counters: Counter[str] = Counter()
+        self.touched: set[str] = set()
+        """Contacts that something has happened to; whoever has looked at them clears it."""
         self._ua = ua
         self._media = media
         self._timers = timers
@@ -526,6 +528,7 @@ class Runtime:
         raise RuntimeError(f"one input set off more than {MAX_EVENTS_AT_ONCE} leg events")
 
     def _execute(self, active: Active, effects: list[AnyEffect], now: float) -> None:
+        self.touched.add(active.call.contact.id)
         for effect in effects:
             _DO[type(effect)](self, active, effect, now)
 
@@ -760,6 +763,7 @@ class Runtime:
     def _leg_over(self, leg: SipLeg, now: float) -> None:
         """The dialog has ended: give the stream back."""
         del self.legs[leg.id]
+        self.touched.add(leg.call)
         active = self.calls.get(leg.call)
         if active is None:
             return

@@ -3,6 +3,7 @@
     authentication failed   source, port, transport, method, reason, user
     backed off              a source or a user has failed so often that it is not tried for a while
     source throttled        a source sends more requests than it may
+    wrong PIN               one was dialled at that extension; too many: `backed off`
     call barred             a call was refused, or ended, for what it would cost
 
 Lines about one source (user, extension, trunk) are few a minute; what is left out is counted and told in one line when
@@ -132,6 +133,13 @@ class SecurityLog:
         """A caller of a conference entered a wrong PIN."""
         if self._may_say("conference PIN refused", f"{kind} {name}", now):
             log.warning("conference PIN refused", **{kind: name}, conference=conference, contact=contact)
+
+    def pin_wrong(self, extension: str, contact: str, backed_off: bool, now: float) -> None:
+        """A wrong PIN was dialled; `backed_off`: no other is looked at for a while. What was dialled is not told."""
+        if self._may_say("wrong PIN", extension, now):
+            log.warning("wrong PIN", extension=extension, contact=contact)
+        if backed_off and self._may_say("backed off: PIN", extension, now):
+            log.warning("backed off", extension=extension, contact=contact, what="PIN")
 
     # ---- how many --------------------------------------------------------------------------------------
 

@@ -25,20 +25,28 @@ from sip.ua_events import (
     RequestArrived,
     RequestFailed,
     SessionArrived,
+    SubscriptionArrived,
+    SubscriptionEnded,
+    SubscriptionRefreshed,
 )
 from softswitch import info_digits, wiring
 from softswitch.admission import Admission
 from softswitch.call_limits import CallLimits
 from softswitch.contact import Contact
 from softswitch.dialplan.routing import Dialplan
-from softswitch.directory import PhoneBook
+from softswitch.directory import PhoneBook, behind_nat
 from softswitch.features import FeatureChange, Features
 from softswitch.keepalive import KeepAlive
+from softswitch.line_states import lines_of, parked_line
+from softswitch.message_summary import STORED_AS, SetMailboxes
+from softswitch.pins import Pins
+from softswitch.presence import Presence, ResourceState
 from softswitch.qualify import Qualify
 from softswitch.registrations import ContactPlace, Registrations
 from softswitch.runtime import Runtime
 from softswitch.security_log import SecurityLog
 from softswitch.settings.models import Settings
+from softswitch.subscriptions import Subscriptions, Watch
 from softswitch.throttle import Throttle
 from softswitch.toll import TollGuard
 from softswitch.trunk_registration import TrunkRegistrations
@@ -84,8 +92,10 @@ class Switch:
         self.features = Features(settings.extensions.keys())
         self.write_feature: Callable[[FeatureChange], None] = _forget
         """Takes each change of what people set at their phones; they last as long as the switch where nobody does."""
+        self.mailboxes = SetMailboxes(settings.extensions.keys())
         self.limits = CallLimits()
         self.toll = TollGuard(wiring.toll_settings(settings), self.stack.timers, self.security)
+        self.pins = Pins(wiring.pins(settings), self.security)
         self.book = PhoneBook(
             wiring.entries(settings),
             _dialplan(settings),
@@ -94,8 +104,10 @@ class Switch:
             self.limits,
             self.toll,
             self.features,
+            self.pins,
             settings.sip.max_forwards,
         )
+        self.book.set_feature = self.set_feature
         self.admission.configure(wiring.accounts(settings), trunk_configs)
         self.runtime = Runtime(
             wiring.runtime_settings(settings),
@@ -113,6 +125,16 @@ class Switch:
         )
         self.runtime.rooms.configure(settings.conferences, settings.media.sounds.language)
         self.runtime.rooms.guessed = self.security.pin_refused
+        self.presence: Presence[Watch] = Presence(self.book)
+        self._slots: dict[str, bool] = {}  # parking slots that watchers know of, and whether anybody is in them
+        self.subscriptions = Subscriptions(
+            wiring.watch_settings(settings),
+            self.admission,
+            self.presence,
+            self.mailboxes,
+            self.stack.timers,
+            lambda known, request, flow: behind_nat(self.book.terms(known), request, flow),
+        )
         pace = wiring.qualify_settings(settings)
         self.contacts: Qualify[ContactPlace] = Qualify(pace, ids)
         self.gateways: Qualify[GatewayPlace] = Qualify(pace, ids)
@@ -134,8 +156,11 @@ class Switch:
     ) -> int:
         """Take back the bindings and features of before a restart and begin to keep in touch; how many bindings still
         count."""
-        self.features.restore(features)
+        kept = list(features)
+        self.mailboxes.restore([each for each in kept if each.feature == STORED_AS])
+        self.features.restore([each for each in kept if each.feature != STORED_AS])
         self._features_changed()
+        self._tell_slots()
         restored = self.registrations.restore(bindings, now, self._wall())
         self.registrations.watch(self.contacts, now)
         self.keepalive.watch_gateways(now)
@@ -151,30 +176,37 @@ class Switch:
         runtime_settings = wiring.runtime_settings(settings)
         registrar_settings = wiring.registrar_settings(settings)
         registrations = wiring.registrations(settings)
+        watch_settings = wiring.watch_settings(settings)
+        accounts = self.admission.accounts
         self.trunks.configure(trunk_configs)
         self.admission.configure(wiring.accounts(settings), trunk_configs, wiring.admission_settings(settings))
         self.throttle.configure(wiring.throttle_settings(settings))
         self.toll.configure(wiring.toll_settings(settings), now)
+        self.pins.configure(wiring.pins(settings))
         self.features.configure(settings.extensions.keys())
+        self.mailboxes.configure(settings.extensions.keys())
         self._features_changed()
         self.book.configure(entries, dialplan)
+        self._tell_slots()
         self.runtime.settings = runtime_settings
         self.runtime.rooms.configure(settings.conferences, settings.media.sounds.language)
         self.trunk_registrations.configure(registrations, now)
         self.registrations.configure(registrar_settings)
         self.bindings_changed(now)
+        self.subscriptions.configure(watch_settings, accounts.changed_extensions(self.admission.accounts), now)
         self.keepalive.watch_gateways(now)
 
     def drain(self, now: float) -> None:
         """Take no new calls, and sign off from the trunks."""
         self.runtime.draining = True
         self.ua.draining = True
+        self.subscriptions.drain(now)
         self.trunk_registrations.stop(now)
         self.keepalive.arm(now)
 
     def saying_goodbye(self) -> bool:
-        """Whether a BYE or an un-REGISTER of ours still waits for its answer."""
-        return bool(self.ua.sessions) or not self.trunk_registrations.stopped()
+        """Whether a BYE, an un-REGISTER or the last NOTIFY of ours still waits for its answer."""
+        return bool(self.ua.sessions) or not self.trunk_registrations.stopped() or self.subscriptions.saying_goodbye()
 
     def set_feature(self, extension: str, feature: str, value: str | None) -> None:
         """Set what an extension wants of its calls, or (None) let the settings count again. Raises FeatureRefused."""
@@ -184,10 +216,17 @@ class Switch:
             self.features.set(extension, feature, value)
         self._features_changed()
 
+    def set_mailbox(self, extension: str, new: int, old: int) -> None:
+        """Say how many messages wait for an extension. Raises MailboxRefused."""
+        self.mailboxes.set(extension, new, old)
+        self._features_changed()
+
     def _features_changed(self) -> None:
-        for change in self.features.changes:
-            self.write_feature(change)
-        self.features.changes.clear()
+        for changes in (self.features.changes, self.mailboxes.changes):
+            for change in changes:
+                self.write_feature(change)
+                self.presence.touch(change.extension)
+            changes.clear()
 
     # ---- events up -----------------------------------------------------------------------------------
 
@@ -224,6 +263,37 @@ class Switch:
                         self.runtime.media_event(each_stream, now)
                     except Exception as error:  # noqa: BLE001
                         self.fault(each_stream, error)
+
+        try:
+            self._tell_watchers(now)
+        except Exception as error:  # noqa: BLE001
+            self.fault(self.subscriptions, error)
+
+    def _tell_watchers(self, now: float) -> None:
+        """Once for all that an input has changed."""
+        runtime, presence = self.runtime, self.presence
+        contacts, runtime.touched = runtime.touched, set()
+        for contact in contacts:
+            active = runtime.calls.get(contact)
+            presence.follow(contact, lines_of(active.call, runtime.legs) if active is not None else ())
+        if contacts:
+            self._tell_slots()
+        for extension in self.registrations.touched:
+            presence.touch(extension)
+        self.registrations.touched.clear()
+        self.subscriptions.tell(now)
+
+    def _tell_slots(self) -> None:
+        """Parking slots are watched as extensions are: somebody is in one, or nobody."""
+        parking, calls, before = self.book.parking, self.runtime.calls, self._slots
+        if not len(parking) and not any(before.values()) and before.keys() == set(parking.slots):
+            return
+        taken = {slot: calls[contact].call for slot, contact in parking.parked() if contact in calls}
+        self._slots = {slot: slot in taken for slot in (*parking.slots, *taken)}
+        for slot, occupied in self._slots.items():
+            self.presence.set(slot, ResourceState((parked_line(taken[slot]),)) if occupied else ResourceState())
+        for gone in before.keys() - self._slots.keys():
+            self.presence.set(gone, None)
 
     def _stack_event(self, event: StackEvent, now: float) -> None:
         if type(event) is ConnectionLost:
@@ -267,6 +337,12 @@ class Switch:
             self.runtime.refer_received(event, now)
         elif kind is ReferSubscriptionEnded:
             self.runtime.referrals.ended(event.refer)
+        elif kind is SubscriptionArrived:
+            self.subscriptions.arrived(event, now)
+        elif kind is SubscriptionEnded:
+            self.subscriptions.ended(event)
+        elif kind is SubscriptionRefreshed:
+            pass  # answered, and told the state, by the user agent
         elif kind is ReferArrived:
             self._refer_arrived(event, now)
         else:

@@ -2,6 +2,7 @@
 
     classes of numbers     softswitch.barring: denied unless caller or route may call them
     calls_per_minute       attempts, in a leaky bucket as large as the limit
+    pin_for                classes for which a PIN is asked first
     minutes_per_day        minutes talked through trunks in the last 24 hours; used up, new calls are refused and those
                            that run are ended
 
@@ -22,7 +23,7 @@ import msgspec
 
 from sip.timers import Timer, TimerHeap
 from softswitch.barring import Barring
-from softswitch.dialplan.decision import TrunkTarget
+from softswitch.dialplan.decision import Target, TrunkTarget
 from softswitch.pace import Pace
 from softswitch.security_log import SecurityLog
 
@@ -42,6 +43,8 @@ class TollTerms(msgspec.Struct, frozen=True, kw_only=True):
 
     may_call: frozenset[str] = frozenset()
     """Classes of numbers."""
+    pin_for: frozenset[str] = frozenset()
+    """Classes of numbers that may be called by those who have dialled the PIN."""
     calls_per_minute: float = 0.0
     """0: no limit."""
     minutes_per_day: float = 0.0
@@ -92,6 +95,7 @@ class TollGuard:
         "_barring",
         "_counted",
         "_emergencies",
+        "_granted",
         "_meters",
         "_running",
         "_security",
@@ -110,6 +114,7 @@ class TollGuard:
         self._attempts: dict[str, Pace] = {}  # by holder
         self._counted: dict[str, set[str]] = {}  # contact -> holders that its attempt was counted for
         self._emergencies: set[str] = set()  # contacts
+        self._granted: dict[str, set[str]] = {}  # contact -> holders whose PIN was dialled in it
         self._meters: dict[str, _Meter] = {}  # by holder
         # contact -> leg -> whose minutes it uses, since when: of every call, for a limit may be set while it talks
         self._running: dict[str, dict[int, tuple[tuple[str, ...], float]]] = {}
@@ -144,12 +149,36 @@ class TollGuard:
             self._emergencies.add(contact)
             return False
         self._emergencies.discard(contact)
-        why = self._barred(target, sent, payer) or self._exhausted(target, payer, contact, now)
+        why = self._barred(target, sent, payer, contact) or self._exhausted(target, payer, contact, now)
         if not why:
             return False
         self.counters[f"calls barred: {why}"] += 1
         self._security.barred(payer.kind, payer.name, why, sent, target.trunk, contact, now)
         return True
+
+    def is_emergency(self, target: Target) -> bool:
+        """Whether nothing may keep a target from being called."""
+        return isinstance(target, TrunkTarget) and self._barring.is_emergency(target.number)
+
+    def asks_pin(self, payer: Payer) -> bool:
+        """Whether there is any class of numbers for which this one needs a PIN."""
+        return bool(self._terms_of(payer.holder).pin_for)
+
+    def needs_pin(self, target: TrunkTarget, sent: str, payer: Payer, contact: str) -> bool:
+        """Whether the call may go out once the PIN is dialled, and not before."""
+        if self.granted(payer, contact) or self._barring.is_emergency(target.number):
+            return False
+        return bool(self._class_barred(target, sent, payer, False)) and not self._class_barred(
+            target, sent, payer, True
+        )
+
+    def grant(self, payer: Payer, contact: str) -> None:
+        """The payer's PIN was dialled in this contact."""
+        self._granted.setdefault(contact, set()).add(payer.holder)
+
+    def granted(self, payer: Payer, contact: str) -> bool:
+        """Whether it was."""
+        return payer.holder in self._granted.get(contact, ())
 
     def answered(self, trunk: str, payer: Payer, contact: str, now: float, leg: int = 0) -> None:
         """A leg of a contact is talking through the trunk from now on."""
@@ -185,6 +214,7 @@ class TollGuard:
     def over(self, contact: str, ended: float, now: float) -> None:
         """The contact is over; its call ended at `ended`."""
         self._counted.pop(contact, None)
+        self._granted.pop(contact, None)
         self._emergencies.discard(contact)
         for leg in list(self._running.get(contact, ())):
             self.left(contact, leg, ended, now)
@@ -203,14 +233,21 @@ class TollGuard:
 
     def __len__(self) -> int:
         """Contacts of which something is known."""
-        return len(self._emergencies | set(self._running) | set(self._counted))
+        return len(self._emergencies | set(self._running) | set(self._counted) | set(self._granted))
 
     # ---- inside ----------------------------------------------------------------------------------------
 
-    def _barred(self, target: TrunkTarget, sent: str, payer: Payer) -> str:
+    def _barred(self, target: TrunkTarget, sent: str, payer: Payer, contact: str) -> str:
+        return self._class_barred(target, sent, payer, self.granted(payer, contact))
+
+    def _class_barred(self, target: TrunkTarget, sent: str, payer: Payer, granted: bool) -> str:
+        """The class that the payer may not call, with or without having dialled the PIN; "" where there is none."""
         forms = dict.fromkeys((target.number, sent, target.dialled) if target.dialled else (target.number, sent))
         terms = self._terms.get(payer.holder)
-        allowed = target.allow if terms is None else (*target.allow, *terms.may_call)
+        allowed = set(target.allow) if terms is None else {*target.allow, *terms.may_call}
+        if terms is not None:
+            # A class for which a PIN is wanted is closed without it, whoever else opens it.
+            allowed = allowed | terms.pin_for if granted else allowed - terms.pin_for
         return self._barring.barred(forms, allowed)
 
     def _exhausted(self, target: TrunkTarget, payer: Payer, contact: str, now: float) -> str:

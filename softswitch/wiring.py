@@ -27,8 +27,10 @@ from sip.uri import escape_user
 from softswitch.admission import AdmissionSettings, ExtensionAccount
 from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
+from softswitch.call_codes import CallCodes
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
+from softswitch.feature_codes import FeatureCodes
 from softswitch.find_me import FindMe, FindMeNumber
 from softswitch.parking import Lot
 from softswitch.qualify import QualifySettings
@@ -36,6 +38,8 @@ from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import NumberRule as WrittenRule
 from softswitch.settings.trunk_models import Trunk
+from softswitch.settings.watch_models import EVERYBODY
+from softswitch.subscriptions import PACKAGES, WatchRule, WatchSettings
 from softswitch.throttle import ThrottleSettings
 from softswitch.toll import TollSettings, TollTerms
 from softswitch.trunk_registration import TrunkRegistrationConfig
@@ -72,17 +76,49 @@ def dns_settings(settings: Settings) -> DnsSettings:
 
 
 def ua_settings(settings: Settings) -> UaSettings:
-    """Dialogs: session timers, product name, limits."""
+    """Dialogs: session timers, product name, subscriptions, limits."""
     timer = settings.sip.session_timer
+    subscriptions = settings.sip.subscriptions
     return UaSettings(
         user_agent=settings.sip.server_name,
         session_expires=int(timer.expires) if timer.mode == "offer" else 0,
         min_se=int(timer.min_se),
         max_sessions=4 * settings.sip.limits.calls,
         refer=True,
+        event_packages=PACKAGES,
+        subscription_expires=int(subscriptions.max),
+        min_subscription=int(subscriptions.min),
+        max_subscriptions=subscriptions.total,
         replaces=True,
         join=True,
     )
+
+
+def watch_settings(settings: Settings) -> WatchSettings:
+    """Who may watch whom: extensions, and the slots of parking lots, which are everybody's who has no `watch`."""
+    extensions = settings.extensions
+    slots = {name: list(lot.slots) for name, lot in settings.parking.items()}
+    members: dict[str, list[str]] = {name: list(numbers) for name, numbers in slots.items()}
+    for name, group in settings.ring_groups.items():
+        members.setdefault(name, []).extend(member.extension for member in group.members if member.extension)
+    contexts: dict[str, list[str]] = {}
+    for each in extensions.values():
+        contexts.setdefault(each.context, [slot for lot in slots.values() for slot in lot]).append(each.number)
+        for name in each.groups:
+            members.setdefault(name, []).append(each.number)
+    colleagues = {context: frozenset(numbers) for context, numbers in contexts.items()}
+    named = {
+        wanted: frozenset(number for name in wanted for number in members.get(name, (name,)))
+        for wanted in {each.watch for each in extensions.values() if each.watch is not None}
+    }
+    rules = {}
+    for number, each in extensions.items():
+        if each.watch is None:
+            rules[number] = WatchRule(colleagues[each.context], each.watch_parties)
+        else:
+            numbers = named[each.watch]
+            rules[number] = WatchRule(None if EVERYBODY in each.watch else numbers, each.watch_parties, numbers)
+    return WatchSettings(per_extension=settings.sip.subscriptions.per_extension, rules=rules)
 
 
 def throttle_settings(settings: Settings) -> ThrottleSettings:
@@ -255,6 +291,7 @@ def entries(settings: Settings) -> Entries:
             )
             for name, trunk in settings.trunks.items()
         },
+        codes=FeatureCodes(settings.feature_codes.codes),
         lots=tuple(
             [
                 Lot(name, lot.slots, lot.timeout, lot.fallback or "", lot.music or "", lot.announce)
@@ -265,6 +302,17 @@ def entries(settings: Settings) -> Entries:
         fallback=settings.transfers.fallback or "",
         language=settings.media.sounds.language,
     )
+
+
+def call_codes(settings: Settings) -> CallCodes:
+    """Codes dialled in a call."""
+    codes = settings.feature_codes.in_call
+    return CallCodes(codes.codes, codes.digit_timeout, codes.number_timeout)
+
+
+def pins(settings: Settings) -> dict[str, str]:
+    """By extension."""
+    return {each.number: _open(each.pin) for each in settings.extensions.values() if each.pin is not None}
 
 
 def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
@@ -297,6 +345,7 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         no_answer_after=forward.no_answer_after,
         do_not_disturb=extension.do_not_disturb,
         call_waiting=extension.call_waiting,
+        codes=frozenset(extension.codes),
         groups=frozenset(extension.groups),
         pick_up=extension.pick_up,
         supervises=frozenset(extension.supervises),
@@ -336,20 +385,22 @@ def _policy(settings: Settings, owner: Extension | Trunk) -> AudioPolicy:
 def toll_settings(settings: Settings) -> TollSettings:
     """What calls through trunks may cost."""
     barring = settings.barring
-    holders: list[tuple[str, Extension | Trunk]]
-    holders = [(f"extension:{number}", each) for number, each in settings.extensions.items()]
-    holders += [(f"trunk:{name}", each) for name, each in settings.trunks.items()]
+    holders: dict[str, TollTerms] = {
+        f"extension:{number}": _terms(each, each.pin_for) for number, each in settings.extensions.items()
+    }
+    holders |= {f"trunk:{name}": _terms(each) for name, each in settings.trunks.items()}
     return TollSettings(
         barring=Barring(barring.classes, barring.home, barring.emergency),
-        terms={
-            holder: TollTerms(
-                may_call=frozenset(each.may_call),
-                calls_per_minute=each.calls_per_minute,
-                minutes_per_day=each.minutes_per_day,
-            )
-            for holder, each in holders
-            if each.may_call or each.calls_per_minute or each.minutes_per_day
-        },
+        terms={holder: terms for holder, terms in holders.items() if terms != TollTerms()},
+    )
+
+
+def _terms(holder: Extension | Trunk, pin_for: tuple[str, ...] = ()) -> TollTerms:
+    return TollTerms(
+        may_call=frozenset(holder.may_call),
+        pin_for=frozenset(pin_for),
+        calls_per_minute=holder.calls_per_minute,
+        minutes_per_day=holder.minutes_per_day,
     )
 
 

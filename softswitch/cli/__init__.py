@@ -13,6 +13,7 @@ import softswitch.cli.feature as feature
 import softswitch.cli.init as init
 import softswitch.cli.load as load
 import softswitch.cli.media_worker as media_worker
+import softswitch.cli.mwi as mwi
 import softswitch.cli.record as record
 import softswitch.cli.reload as reload
 import softswitch.cli.schema as schema
@@ -20,7 +21,7 @@ import softswitch.cli.serve as serve
 import softswitch.cli.status as status
 
 # In the order of `--help`.
-COMMANDS = (serve, check, init, schema, reload, status, record, feature, call, conference, load, cdr, media_worker)
+COMMANDS = (serve, check, init, schema, reload, status, record, feature, mwi, call, conference, load, cdr, media_worker)
 
 
 def make_app() -> typer.Typer:

@@ -72,6 +72,7 @@ def _count(number: int, noun: str) -> str:
 def _show_route(settings: Settings, route: str, caller: str, did: str) -> None:
     """Each route looked at, and the decision. Exit code 2 where the context does not exist."""
     from softswitch.dialplan.routing import Dialplan
+    from softswitch.feature_codes import FeatureCodes
     from softswitch.settings.validation import unknown_name
 
     context, colon, number = route.partition(":")
@@ -81,6 +82,10 @@ def _show_route(settings: Settings, route: str, caller: str, did: str) -> None:
     if context not in settings.dialplan:
         typer.echo(f"--route {route!r}: {unknown_name('context', context, list(settings.dialplan))}", err=True)
         raise typer.Exit(2)
+    code = FeatureCodes(settings.feature_codes.codes).find(number)
+    if code is not None:
+        behind = f" with {code.number!r}" if code.number else ""
+        typer.echo(f"dialled by an extension, the feature code {code.action}{behind}; else:")
     dialplan = Dialplan(settings.dialplan, settings.extensions, settings.ring_groups)
     for step in dialplan.explain(context, number, caller, did):
         mark = "->" if step.taken else "  "
@@ -101,15 +106,19 @@ def barred(settings: Settings, decision: Decision, caller: str) -> list[str]:
         return []
     barring = wiring.toll_settings(settings).barring
     extension = settings.extensions.get(caller)
-    may_call = extension.may_call if extension is not None else ()
+    may_call = set(extension.may_call) if extension is not None else set()
+    pin_for = set(extension.pin_for) if extension is not None else set()
     rewriting = {trunk.name: Numbers(trunk.rewrite_outbound) for trunk in wiring.trunk_configs(settings)}
     lines = []
     for target in decision.targets:
         if not isinstance(target, TrunkTarget) or barring.is_emergency(target.number):
             continue
         forms = (target.number, rewriting[target.trunk].rewrite(target.number), target.dialled)
-        found = barring.barred(forms, (*target.allow, *may_call))
-        if found:
+        allowed = {*target.allow, *may_call}
+        found = barring.barred(forms, allowed - pin_for)
+        if found and not barring.barred(forms, allowed | pin_for):
+            lines.append(f"  through trunk {target.trunk!r} extension {caller} is asked for its PIN: class {found!r}")
+        elif found:
             who = f"extension {caller}" if extension is not None else "whoever has no such 'may_call'"
             lines.append(f"  barred through trunk {target.trunk!r} for {who}: class {found!r}")
     return lines + [
@@ -126,6 +135,7 @@ def describe(decision: Decision) -> list[str]:
     from softswitch.dialplan.decision import (
         Announce,
         Confer,
+        Dial,
         Echo,
         Park,
         PickUp,
@@ -152,6 +162,8 @@ def describe(decision: Decision) -> list[str]:
     if isinstance(decision, Reject):
         status = decision.status or status_of_cause(decision.cause)
         return [f"reject: cause {decision.cause} ({name_of_cause(decision.cause)}), SIP status {status}"]
+    if not isinstance(decision, Dial):
+        raise TypeError(f"no route leads to {type(decision).__name__}: feature codes do")
     targets = [
         f"{target.number!r} through trunk {target.trunk!r}"
         if isinstance(target, TrunkTarget)
@@ -161,7 +173,8 @@ def describe(decision: Decision) -> list[str]:
     how = f" in {'steps' if decision.steps else decision.mode}" if len(targets) > 1 else ""
     timeout = f", ringing at most {decision.ring_timeout:g} s" if decision.ring_timeout is not None else ""
     recorded = f", recorded {decision.record.replace('-', ' ')}" if decision.record else ""
-    lines = [f"dial {', '.join(targets)}{how}{timeout}{recorded}"]
+    pin = ", with a PIN" if decision.pin else ""
+    lines = [f"dial {', '.join(targets)}{how}{timeout}{recorded}{pin}"]
     for name in ("busy", "no_answer", "unavailable"):
         fallback = getattr(decision, f"on_{name}")
         if fallback is not None:

@@ -34,6 +34,12 @@ SIGN_IN = {
     "backed_off": "of these, not looked at: too many failures of that user",
     "source_refused": "refused: too many failures from that address",
 }
+WATCHING = {
+    "subscriptions": "subscriptions begun: lamps, presence, messages waiting",
+    "subscriptions refused": "refused: no such number, not to be watched by that one, or as many as it may have",
+    "notifications": "changes told to watchers",
+    "watchers lost": "watchers that did not answer any more",
+}
 SIP = {
     "malformed, answered": "malformed requests, answered with an error",
     "malformed, dropped": "malformed messages, dropped",
@@ -67,7 +73,7 @@ AUDIO = {
     "send_full": "not sent: the system's buffer was full",
     "receive_failed": "not received: the network reported an error",
 }
-SIGNALLING = {"calls": CALLS, "sign-in": SIGN_IN, "SIP": SIP}
+SIGNALLING = {"calls": CALLS, "sign-in": SIGN_IN, "watching": WATCHING, "SIP": SIP}
 OTHER = "other"
 """Heading of counters that have no words yet."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         MediaReport,
         RegistrationRow,
         StatusReport,
+        SubscriptionRow,
         TrunkRow,
         WorkerRow,
     )
@@ -60,6 +61,14 @@ CALLS = (
 )
 
 
+SUBSCRIPTIONS = (
+    Column("watcher", 1),
+    Column("package", 3),
+    Column("watches", 2),
+    Column("told", 4),
+    Column("from", 6),
+    Column("expires", 5, right=True),
+)
 WORKERS = (
     Column("media worker", 1),
     Column("process", 5, right=True),
@@ -133,6 +142,8 @@ def page(report: StatusReport, width: int, everything: bool = False) -> Renderab
     if report.trunks:
         parts.append(_table("trunks", TRUNKS, _trunks(report.trunks), totals, width))
     parts.append(_table("calls", CALLS, _calls(report.calls), totals, width))
+    if report.subscriptions:
+        parts.append(_table("subscriptions", SUBSCRIPTIONS, _subscriptions(report.subscriptions), totals, width))
     parts.append(_media(report.media))
     if report.media.workers:
         parts.append(_table("media workers", WORKERS, _workers(report.media.workers), totals, width))
@@ -247,6 +258,22 @@ def _calls(rows: list[CallRow]) -> list[Sequence[Text]]:
             cell(row.codec),
             cell(row.recording, "red" if row.recording == "on" else "yellow"),
             cell(row.contact),
+        )
+        for row in rows
+    ]
+
+
+def _subscriptions(rows: list[SubscriptionRow]) -> list[Sequence[Text]]:
+    from softswitch.cli.printable import cell
+
+    return [
+        (
+            cell(row.watcher),
+            cell(row.package),
+            cell(row.resource),
+            cell(row.state),
+            cell(row.source),
+            cell(duration(row.expires_in)),
         )
         for row in rows
     ]

@@ -82,6 +82,8 @@ class Dial(msgspec.Struct, frozen=True, gc=False):
     on_unavailable: Decision | None = None
     route: str = ""  # name of the route that decided, for logs and call records
     record: str = ""
+    pin: bool = False
+    """Only for those who dial their PIN."""
     steps: tuple[Step[AnyTarget], ...] = ()
     """Who rings when, where that is neither all at once nor one after the other; of `targets`, which then are the
     members in any order. () leaves it to `mode` and `ring_timeout`."""
@@ -115,6 +117,14 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     route: str = ""
 
 
+class UseFeature(msgspec.Struct, frozen=True, gc=False):
+    """Answer, carry out what a feature code stands for (`softswitch.feature_codes`), say what is so then, hang up."""
+
+    action: str
+    number: str = ""
+    """What followed the code."""
+
+
 class Park(msgspec.Struct, frozen=True, gc=False):
     """Park whoever is transferred here, in a free slot of that lot."""
 
@@ -136,6 +146,12 @@ class PickUp(msgspec.Struct, frozen=True, gc=False):
     group: bool = False
 
 
+class Intercom(msgspec.Struct, frozen=True, gc=False):
+    """Call an extension whose phone is to answer by itself."""
+
+    extension: str
+
+
 class Supervise(msgspec.Struct, frozen=True, gc=False):
     """Listen to an extension's call, whisper to the extension, or barge in."""
 
@@ -143,7 +159,7 @@ class Supervise(msgspec.Struct, frozen=True, gc=False):
     mode: Literal["listen", "whisper", "barge"]
 
 
-Decision = Dial | Echo | Announce | Confer | Park | Retrieve | PickUp | Supervise | Reject
+Decision = Dial | Echo | Announce | Confer | Park | Retrieve | PickUp | Supervise | Reject | UseFeature | Intercom
 
 Seeking = Retrieve | PickUp | Supervise
 """Decisions that take the caller into another call."""

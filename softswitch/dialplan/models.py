@@ -193,6 +193,8 @@ class Action(Section):
         tuple[Name, ...] | None, BeforeValidator(one_or_many, json_schema_input_type=Name | list[Name])
     ] = None
     """With `dial`: classes of `barring` that everybody may call by this, such as `international`."""
+    pin: bool | None = None
+    """With `dial`: only for extensions that dial their PIN first (`true`)."""
     record: RecordRule | None = None
     """With `dial`: whether its calls are recorded: `never`, `always`, `on-demand`; absent, the ends of the call say."""
     ring_group: Name | None = None
@@ -221,7 +223,7 @@ class Action(Section):
             found = "found " + " and ".join(f"'{name}'" for name in chosen) if chosen else "found none"
             raise ValueError(f"expected one of {_WHICH}, {found}")
         if self.dial is None:
-            for name in ("mode", "ring_timeout", "allow", "record", "on_busy", "on_no_answer", "on_unavailable"):
+            for name in ("mode", "ring_timeout", "allow", "pin", "record", "on_busy", "on_no_answer", "on_unavailable"):
                 if getattr(self, name) is not None:
                     raise PydanticCustomError("needs_dial", "'{key}' goes with 'dial' only", {"key": name})
         if self.depth > MAX_FALLBACKS:

@@ -110,6 +110,7 @@ class _CompiledAction:
         "goto",
         "group",
         "mode",
+        "pin",
         "record",
         "retrieve",
         "ring_timeout",
@@ -118,11 +119,14 @@ class _CompiledAction:
         "targets",
     )
 
-    def __init__(self, model: Action, route: str, allow: tuple[str, ...] = (), record: str = "") -> None:
+    def __init__(
+        self, model: Action, route: str, allow: tuple[str, ...] = (), record: str = "", pin: bool = False
+    ) -> None:
         self.route = route
         # What a route says here, its fallbacks do too unless they say otherwise.
         self.allow = allow if model.allow is None else model.allow
         self.record = model.record or record
+        self.pin = pin if model.pin is None else model.pin
         self.fixed: Decision | None = None
         self.goto: tuple[str, Template] | None = None
         self.group = model.ring_group or ""
@@ -130,7 +134,7 @@ class _CompiledAction:
         self.mode: Literal["parallel", "sequence"] = "parallel"
         self.ring_timeout = model.ring_timeout
         self.fallbacks = tuple(
-            None if action is None else _CompiledAction(action, route, self.allow, self.record)
+            None if action is None else _CompiledAction(action, route, self.allow, self.record, self.pin)
             for action in model.fallbacks
         )
         self.sources = model.answer_and_play or ()
@@ -405,6 +409,7 @@ class Dialplan:
             None if unavailable is None else self._decide(unavailable, values, gotos),
             action.route,
             record,
+            action.pin,
         )
 
     def _targets(

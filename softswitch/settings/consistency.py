@@ -10,6 +10,7 @@ from softswitch.barring import Barring
 from softswitch.dialplan.models import Action
 from softswitch.dialplan.routing import Dialplan, shadowed
 from softswitch.settings.barring_models import INTERNATIONAL
+from softswitch.settings.code_checks import code_warnings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import Trunk
 from softswitch.settings.validation import meant
@@ -41,6 +42,7 @@ def warnings_of(settings: Settings, root: Mapping) -> Iterator[Problem]:
     yield from _made_international(settings, root)
     yield from _misspelt_conferences(settings, root)
     yield from _keys_in_the_clear(settings, root)
+    yield from code_warnings(settings, root)
 
 
 def _unreachable_routes(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:

@@ -14,8 +14,10 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from softswitch.conference.settings import ConferenceRooms
 from softswitch.dialplan.group_models import RingGroup
 from softswitch.dialplan.models import Context
+from softswitch.feature_codes import ALL
 from softswitch.settings.barring_models import Barring, ClassNames
 from softswitch.settings.call_models import ParkingLot, PickUpRule, Transfers
+from softswitch.settings.code_models import AllowedCodes, FeatureCodes, Pin
 from softswitch.settings.fields import (
     NUMBER_PATTERN,
     AddressRules,
@@ -40,6 +42,7 @@ from softswitch.settings.fields import (
 from softswitch.settings.find_me_models import FindMe, FindMeList
 from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.trunk_models import Trunk
+from softswitch.settings.watch_models import SubscriptionBounds, WatchList
 
 
 class Timers(Section):
@@ -168,6 +171,7 @@ class SipSettings(Section):
     timers: Timers = Timers()
     session_timer: SessionTimer = SessionTimer()
     registration: RegistrationBounds = RegistrationBounds()
+    subscriptions: SubscriptionBounds = SubscriptionBounds()
     qualify: Qualify = Qualify()
     limits: Limits = Limits()
     max_forwards: int = Field(70, ge=1, le=255)
@@ -243,10 +247,18 @@ class ClassOfService(Section):
     """Whether their calls are recorded: `never`, `always`, `on-demand`."""
     may_call: ClassNames | None = None
     """Classes of `barring` that they may call through trunks: `international`, `premium`..."""
+    pin_for: ClassNames | None = None
+    """Classes of `barring` that they may call after they have dialled their `pin`."""
+    codes: AllowedCodes | None = None
+    """Codes of `feature_codes` that they may use."""
     calls_per_minute: float | None = Field(None, ge=0, le=100_000)
     """Calls a minute through trunks, of each of them; 0: no limit."""
     minutes_per_day: float | None = Field(None, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, of each of them; 0: no limit."""
+    watch: WatchList | None = None
+    """Whom their phones may watch: extensions, groups, parking lots, `all`."""
+    watch_parties: bool | None = None
+    """Whether their phones see whom those talk to that they watch."""
     pick_up: PickUpRule | None = None
     """Whose calls they may pick up that ring: `groups`, `all`, `none`."""
     supervises: Names | None = None
@@ -301,10 +313,23 @@ class Extension(Section):
     """Calls at once, both directions; 0: no limit of its own."""
     may_call: ClassNames = ()
     """Classes of `barring` that it may call through trunks, itself or by its forwards: `international`, `premium`..."""
+    pin: Pin | None = None
+    """What is asked before calls that want a PIN, 4 to 16 digits. Better in secrets.yaml, under `pins`."""
+    pin_for: ClassNames = ()
+    """Classes of `barring` that it may call after the `pin` is dialled, whatever `may_call` says; not by forwards and
+    transfers, of which nobody is there to be asked."""
+    codes: AllowedCodes = (ALL,)
+    """Codes of `feature_codes` that it may use: `all`, some by name, `none`. What `pick_up` and `supervises` say of the
+    calls of others counts besides."""
     calls_per_minute: float = Field(0.0, ge=0, le=100_000)
     """Calls a minute through trunks, forwards too, on average and at once; more are refused 403; 0: no limit."""
     minutes_per_day: float = Field(0.0, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, forwards too; then new calls get 403 and running ones end; 0: no limit."""
+    watch: WatchList | None = None
+    """Whom its phone may watch (busy lamps, presence): extensions, ring groups, `groups`, parking lots, `all`; absent,
+    the extensions of its own `context` and all parking lots. Messages waiting for others only where named here."""
+    watch_parties: bool = True
+    """Whether its phone sees whom those talk to that it watches; who withholds the number is never shown."""
     groups: Names = ()
     """Groups that it belongs to, for pick-up and supervision: names of your own."""
     pick_up: PickUpRule = "groups"
@@ -346,6 +371,7 @@ class Settings(Section):
     """By name."""
     conferences: ConferenceRooms = {}
     """By name."""
+    feature_codes: FeatureCodes = FeatureCodes()
     parking: dict[Name, ParkingLot] = {}
     """Parking lots by name."""
     transfers: Transfers = Transfers()

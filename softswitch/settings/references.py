@@ -15,6 +15,7 @@ from media.music import DEFAULT as DEFAULT_MUSIC
 from softswitch.settings.barring_models import DEFAULT_CLASSES
 from softswitch.settings.fields import AddressRule, read_address_rule
 from softswitch.settings.validation import meant, unknown_name
+from softswitch.settings.watch_models import EVERYBODY
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
 
 DEFAULT_CONTEXT = "internal"  # of extensions, as in the model
@@ -27,7 +28,9 @@ _SECTIONS = {
     "class": "barring",
     "class of service": "classes",
     "class of hold music": "media",
+    "extension, group or parking lot": "extensions",  # and those of ring groups and parking lots
 }
+_WATCHED = frozenset({"ring_groups", "parking"})
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 
 
@@ -62,6 +65,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         "class of service": list(services),
         "class": [*DEFAULT_CLASSES, *classes],
         "class of hold music": list(dict.fromkeys((DEFAULT_MUSIC, *music))),
+        "extension, group or parking lot": [EVERYBODY, *extensions, *groups, *lots, *_groups_of(extensions)],
     }
     sets = {kind: frozenset(names) for kind, names in known.items()}
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
@@ -70,7 +74,8 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     found = chain(_references(contexts, extensions, trunks, groups, services), _in_lots(lots), _in_rooms(rooms))
     for kind, name, node in found:
         what = (node.mark if isinstance(node, Scalar) else None, name)
-        if name in sets[kind] or _SECTIONS[kind] in unread or what in told:
+        missing = _SECTIONS[kind] in unread or (kind.startswith("extension,") and not _WATCHED.isdisjoint(unread))
+        if name in sets[kind] or missing or what in told:
             continue
         told.add(what)
         problems.append(Problem(node.mark, node.key, _unknown(kind, name, node, known)))
@@ -121,9 +126,13 @@ def _references(
         music = _entries(entry.node).get("music_on_hold")
         if music is not None:
             yield from _named("class of hold music", music.node)
-        classes = _entries(entry.node).get("may_call")
-        if classes is not None:
-            yield from _named("class", classes.node)
+        for key in ("may_call", "pin_for"):
+            classes = _entries(entry.node).get(key)
+            if classes is not None:
+                yield from _named("class", classes.node)
+        watched = _entries(entry.node).get("watch")
+        if watched is not None:
+            yield from _named("extension, group or parking lot", watched.node)
     for entry in contexts.values():
         body = _entries(entry.node)
         if "include" in body:
@@ -154,6 +163,16 @@ def _in_lots(lots: dict[str, Entry]) -> Iterator[_Reference]:
         music = _entries(entry.node).get("music")
         if music is not None:
             yield from _named("class of hold music", music.node)
+
+
+def _groups_of(extensions: dict[str, Entry]) -> list[str]:
+    """Names of the groups that extensions say they belong to."""
+    found: dict[str, None] = {}
+    for entry in extensions.values():
+        groups = _entries(entry.node).get("groups")
+        for name in _named("group", groups.node) if groups is not None else ():
+            found[name.name] = None
+    return list(found)
 
 
 def _named(kind: str, node: Node) -> Iterator[_Reference]:

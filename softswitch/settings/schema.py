@@ -15,6 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from softswitch.conference.settings import ConferenceRoom
 from softswitch.settings.barring_models import Barring
 from softswitch.settings.call_models import ParkingLot, Transfers
+from softswitch.settings.code_models import FeatureCodes
 from softswitch.settings.fields import Section
 from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.models import ClassOfService, Extension, ServerSettings, Settings, SipSettings
@@ -49,6 +50,8 @@ class Secrets(Section):
     """By number."""
     trunks: dict[str, str | TrunkSecret] = {}
     """By name; a plain password is that of `account`."""
+    pins: dict[str, str] = {}
+    """PINs of extensions, by number."""
 
 
 class ConfigFile(Section):
@@ -66,6 +69,8 @@ class ConfigFile(Section):
     """By number, or by a range of numbers such as 101-110."""
     trunks: dict[str, Trunk | None] | None = None
     """By name."""
+    feature_codes: FeatureCodes | None = None
+    """Codes that extensions dial."""
     ring_groups: dict[str, Any] | None = Field(None)
     """Ring groups by name."""
     conferences: dict[str, ConferenceRoom | None] | None = None

@@ -23,6 +23,7 @@ SECTIONS = (
     "trunks",
     "ring_groups",
     "conferences",
+    "feature_codes",
     "parking",
     "transfers",
     "dialplan",
@@ -37,6 +38,8 @@ CLASS_KEYS = (
     "call_waiting",
     "record",
     "may_call",
+    "pin_for",
+    "codes",
     "calls_per_minute",
     "minutes_per_day",
     "pick_up",
@@ -108,7 +111,7 @@ def fill_in(root: Mapping, problems: list[Problem], unread: set[str]) -> Mapping
     _check_keys(defaults, ("extension", "trunk"), problems)
     if len(problems) > told:
         unread.add("defaults")
-    _check_keys(secrets, ("extensions", "trunks"), problems)
+    _check_keys(secrets, ("extensions", "trunks", "pins"), problems)
     if "extensions" in sections:
         entry = sections["extensions"]
         base = _section(defaults.entries.get("extension"))
@@ -116,7 +119,8 @@ def fill_in(root: Mapping, problems: list[Problem], unread: set[str]) -> Mapping
         extensions = _expand(_section(entry), base, _classes(sections.get("classes")), problems)
         if len(problems) > told:
             unread.add("extensions")
-        _give_passwords(extensions, _section(secrets.entries.get("extensions")), problems)
+        _give_secrets("password", extensions, _section(secrets.entries.get("extensions")), problems)
+        _give_secrets("pin", extensions, _section(secrets.entries.get("pins")), problems)
         sections["extensions"] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, extensions))
     if "trunks" in sections:
         entry = sections["trunks"]
@@ -266,24 +270,25 @@ def _trunks(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[st
     return trunks
 
 
-def _give_passwords(extensions: dict[str, Entry], secrets: Mapping, problems: list[Problem]) -> None:
+def _give_secrets(key: str, extensions: dict[str, Entry], secrets: Mapping, problems: list[Problem]) -> None:
+    name = "PIN" if key == "pin" else key
     for number, secret in secrets.entries.items():
         extension = extensions.get(number)
         if not isinstance(secret.node, Scalar) or secret.node.null:
-            problems.append(Problem(secret.node.mark, secret.node.key, "expected a password"))
+            problems.append(Problem(secret.node.mark, secret.node.key, f"expected a {name}"))
         elif extension is not None:  # a leftover of an extension that is gone does no harm
             assert isinstance(extension.node, Mapping)
-            _put_password(extension.node, secret, problems)
+            _put_secret(key, extension.node, secret, problems)
 
 
-def _put_password(account: Mapping, secret: Entry, problems: list[Problem]) -> None:
-    known = account.entries.get("password")
+def _put_secret(key: str, account: Mapping, secret: Entry, problems: list[Problem]) -> None:
+    known = account.entries.get(key)
     if known is not None and not (isinstance(known.node, Scalar) and known.node.null):
         at = known.mark
-        message = f"a second password, the first is at {at.file}:{at.line}:{at.column}"
+        message = f"a second {'PIN' if key == 'pin' else key}, the first is at {at.file}:{at.line}:{at.column}"
         problems.append(Problem(secret.mark, secret.node.key, message))
         return
-    account.entries["password"] = secret
+    account.entries[key] = secret
 
 
 def _give_trunk_passwords(
@@ -308,7 +313,7 @@ def _give_trunk_passwords(
                 problems.append(Problem(given[owner].mark, given[owner].node.key, message))
                 continue
             copy = Mapping(account.node.mark, account.node.key, dict(account.node.entries))  # `defaults` may be shared
-            _put_password(copy, given[owner], problems)
+            _put_secret("password", copy, given[owner], problems)
             trunk.node.entries[owner] = Entry(account.mark, copy)
 
 

@@ -16,6 +16,7 @@ ELSEWHERE = {
     "register_keep",  # test_forking.py
     "uas_call_slow",
     "uas_cancelled_elsewhere",
+    "watch_lamp",  # test_watching.py
     "uas_options",  # test_trunks.py
     "uac_refused",  # test_drain.py
 }

@@ -439,6 +439,8 @@ class SwitchNode(Node):
     def pump(self, now: float) -> bool:
         moved = False
         stack = self.stack
+        # As the driver does: a timer may have changed something in a layer that no event of the stack tells of.
+        self.switch.pump(now)
         while stack.events or self.ua.events or stack.effects or self.media.events:
             moved = True
             self.switch.pump(now)

@@ -16,6 +16,7 @@ class Broken:
     def __init__(self) -> None:
         self.seen: list[object] = []
         self.events: list[Any] = []
+        self.touched: set[str] = set()
 
     def handle(self, event: Any, now: float) -> None:
         self.session_event(event, now)
@@ -41,6 +42,9 @@ def make() -> Switch:
     switch.ua = broken  # type: ignore[assignment]
     switch.media = SimpleNamespace(events=[])  # type: ignore[assignment]
     switch.runtime = broken  # type: ignore[assignment]
+    switch.registrations = SimpleNamespace(touched=set())  # type: ignore[assignment]
+    switch.presence = SimpleNamespace()  # type: ignore[assignment]
+    switch.subscriptions = SimpleNamespace(tell=lambda now: None)  # type: ignore[assignment]
     return switch
 
 
@@ -55,6 +59,23 @@ def test_the_other_events_of_the_batch_are_handled_and_the_session_ends() -> Non
     assert [type(error) for error in told] == [KeyError, KeyError]
     assert switch.runtime.seen == [good]  # type: ignore[attr-defined]
     assert (bad.session.hung_up, good.session.hung_up) == (1, 0)
+
+
+def test_a_fault_in_telling_watchers_is_told_and_no_more() -> None:
+    switch = make()
+    told: list[Exception] = []
+    switch.fault = lambda _event, error: told.append(error)
+
+    def tell(now: float) -> None:
+        raise KeyError("a bug")
+
+    switch.subscriptions = SimpleNamespace(tell=tell)  # type: ignore[assignment]
+    good = SimpleNamespace(bad=False, session=Session())
+    switch.ua.events.append(good)
+    switch.pump(1.0)
+    assert [type(error) for error in told] == [KeyError]
+    assert switch.runtime.seen == [good]  # type: ignore[attr-defined]
+    assert good.session.hung_up == 0
 
 
 def test_without_anybody_told_it_is_raised() -> None:

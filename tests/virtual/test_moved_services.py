@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from media.audio_commands import AudioCommand, CloseRoom, File, Play, PlayEnded, SetRoom, Tone
+from media.audio_commands import AudioCommand, CloseRoom, Digit, File, Play, PlayEnded, SetRoom, Tone
 from sip.invite import InviteSession
 from sip.ua_events import Offered, SessionEnded
 from softswitch.call_alone import HEARD_TWICE, LAST_HEARD
@@ -374,3 +374,36 @@ def test_a_listener_that_refuses_to_move_is_hung_up() -> None:
     world.run(0.5)
     [record] = world.assert_over()
     assert (record.cause, record.ended_by) == (Cause.TEMPORARY_FAILURE, "media")
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_question_is_asked_again_and_what_was_dialled_is_not_forgotten(heard: bool) -> None:
+    own = {"101": {"pin": "2580", "pin_for": ["international"]}}
+    world = WorkersWorld(extensions=own, trunks={"north": {"gateways": ["192.0.2.51"], "options_interval": "none"}})
+    north, ann = world.gateway("192.0.2.51"), world.phone("101")
+    obliging(ann)
+    session = ann.dial("00033140205050")
+    world.run(1.0)
+    first = playing(world)
+    if heard:
+        tell(world, PlayEnded(first.play, "done"))
+    [leg] = world.legs()
+
+    def dial(digits: str) -> None:
+        for digit in digits:
+            world.workers.events.append(Digit(leg, digit, 100, "rfc4733"))
+            world.link.settle()
+            world.run(0.2)
+
+    if not heard:
+        dial("25")
+    world.kill(world.home())
+    world.run(0.5)
+    assert playing(world).sources == first.sources, "at the new place"
+    dial("2580#" if heard else "80#")
+    world.run(0.5)
+    assert north.got("INVITE")
+    ann.do(session.hangup)
+    world.run(0.5)
+    [record] = world.assert_over()
+    assert record.ended_by == "caller"

@@ -68,9 +68,12 @@ class Phone:
         encryption: str = "",
         codecs: Sequence[str] = ("PCMA", "PCMU"),
         microphone: Path | None = None,
+        contacts: Sequence[str] = (),
+        watches_messages: bool = False,
     ) -> None:
         """`encryption`: a `mediaenc` of baresip's: srtp (RTP/AVP with a=crypto), srtp-mand (RTP/SAVP). `microphone`: a
-        WAV file to send instead of the tone, in the format of the first codec."""
+        WAV file to send instead of the tone, in the format of the first codec. `contacts`: lines of its contact list;
+        with `;presence=p2p` it watches them. `watches_messages`: it subscribes to its mailbox."""
         self.user = user
         self.tone = tone
         self.directory = directory / f"phone-{user}"
@@ -98,16 +101,26 @@ class Phone:
             modules_of_codecs="".join(f"module {name}.so\n" for name in sorted({MODULE_OF_CODEC[c] for c in codecs})),
             control=self._control[1],
             ear=self.ear,
-            more="module srtp.so\n" if encryption else "",
+            more="".join(
+                f"{kind} {name}.so\n"
+                for kind, name, wanted in (
+                    ("module", "srtp", encryption),
+                    ("module_app", "contact", contacts),
+                    ("module_app", "presence", contacts),
+                    ("module_app", "mwi", watches_messages),
+                )
+                if wanted
+            ),
         )
         (self.directory / "config").write_text(text)
         answer_mode = "auto" if answers else "manual"
         account = f"<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password}"
         account += f";mediaenc={encryption}" if encryption else ""
         (self.directory / "accounts").write_text(
-            f"{account};regint=300;answermode={answer_mode};audio_codecs={','.join(codecs)}\n"
+            f"{account};regint=300;answermode={answer_mode};audio_codecs={','.join(codecs)}"
+            f"{';mwi=yes' if watches_messages else ''}\n"
         )
-        (self.directory / "contacts").write_text("")
+        (self.directory / "contacts").write_text("".join(f"{each}\n" for each in contacts))
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
 

@@ -93,6 +93,18 @@ class Capture:
             found.add((profile, bool(suites)))
         return found
 
+    def dialog_states(self, sip_port: int) -> list[tuple[str, str]]:
+        """Version and first state of the dialog-info in each NOTIFY (repetitions left out), as Wireshark reads them."""
+        decode = ["-d", f"udp.port=={sip_port},sip", "-d", f"tcp.port=={sip_port},sip"]
+        decode += ["-d", "media_type==application/dialog-info+xml,xml"]
+        words = ["-Y", 'sip.Method == "NOTIFY" && xml', "-T", "fields", "-E", "separator=;", "-E", "aggregator=|"]
+        found: dict[tuple[str, str], None] = {}
+        for line in self._tshark(*decode, *words, "-e", "xml.attribute", "-e", "xml.cdata"):
+            attributes, texts = line.split(";")
+            version = next(each for each in attributes.split("|") if each.startswith("version="))
+            found[version.split('"')[1], texts.split("|")[0]] = None
+        return list(found)
+
     def audio_from(self, ports: range) -> dict[tuple[int, int], list[tuple[float, bytes]]]:
         """The RTP payloads that left these ports, by (port, destination port), each with its time in seconds."""
         streams: dict[tuple[int, int], list[tuple[float, bytes]]] = {}

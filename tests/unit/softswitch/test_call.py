@@ -24,6 +24,7 @@ from softswitch.dialplan.decision import (
     TrunkTarget,
 )
 from softswitch.dialplan.decision import Echo as EchoDecision
+from softswitch.feature_speech import Spoken, asked, done, refused
 from softswitch.hunt import UNAVAILABLE, Failure, Target
 from softswitch.hunt_steps import Step
 from softswitch.vocabulary import (
@@ -90,6 +91,10 @@ class Book:
         self.policy = POLICY
         self.records: dict[str, str] = {}
         self.musics: dict[str, str] = {}
+        self.codes: dict[str, Decision] = {}
+        self.used: list[tuple[str, str, str]] = []
+        self.pin_given = False
+        self.wrong_pins = 0
         self.obeys = True
         self.lively: list[str] = []
         self.payers: list[Payer] = []
@@ -112,6 +117,27 @@ class Book:
             return Target(target.trunk, groups, 60.0, UNAVAILABLE)
         ring = tuple(Endpoint("extension", target.number, self.policy, n) for n in range(self.phones[target.number]))
         return Target(target.number, (ring,) if ring else (), 30.0, UNAVAILABLE)
+
+    def code(self, setup: Setup) -> Decision | None:
+        return self.codes.get(setup.dialled)
+
+    def use_feature(self, extension: str, action: str, number: str) -> Spoken:
+        self.used.append((extension, action, number))
+        return asked("ask_number", "en") if action == "forward_busy_on" and not number else done("dnd_on", "en")
+
+    def spoken(self, name: str, before: str = "") -> Spoken:
+        return asked(name, "en", before) if name.startswith("ask_") else refused(name, "en")
+
+    def needs_pin(self, plan: Dial, caller: Party, payer: Payer, contact: str, now: float) -> bool:
+        return plan.pin and not self.pin_given
+
+    def may_try_pin(self, extension: str, now: float) -> bool:
+        return self.wrong_pins < 4
+
+    def check_pin(self, extension: str, pin: str, contact: str, now: float) -> bool:
+        self.pin_given = pin == "2580"
+        self.wrong_pins += not self.pin_given
+        return self.pin_given
 
     def forward(self, extension: str, kind: str) -> str | None:
         return self.forwards.get((extension, kind))

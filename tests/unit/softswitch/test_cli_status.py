@@ -20,8 +20,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from media.engine import MediaEngine
-from softswitch.cli import feature, record, reload, status
-from softswitch.cli.counters import AUDIO, SIGN_IN
+from softswitch.cli import feature, mwi, record, reload, status
+from softswitch.cli.counters import AUDIO, SIGN_IN, WATCHING
 from softswitch.cli.printable import printable
 from softswitch.cli.running import control_socket
 from softswitch.cli.status import duration, milliseconds, show
@@ -33,6 +33,7 @@ from softswitch.control import (
     MediaReport,
     RegistrationRow,
     StatusReport,
+    SubscriptionRow,
     TrunkRow,
     WorkerRow,
 )
@@ -43,6 +44,7 @@ status.register(app)
 reload.register(app)
 record.register(app)
 feature.register(app)
+mwi.register(app)
 
 REPORT = StatusReport(
     version="0.1.0",
@@ -132,6 +134,14 @@ def test_media_workers_have_a_line_each() -> None:
     assert "media worker" not in plain(REPORT)
 
 
+def test_who_watches_whom_is_shown_where_anybody_does() -> None:
+    rows = [SubscriptionRow("101", "dialog", "102", "ringing", "10.0.0.1:5062", 3599.0)]
+    text = plain(msgspec.structs.replace(REPORT, subscriptions=rows, totals=REPORT.totals | {"subscriptions": 3}))
+    assert "subscriptions (1 of 3)" in text
+    assert ["101", "dialog", "102", "ringing", "10.0.0.1:5062", "59:59"] in [cells(line) for line in text.splitlines()]
+    assert "subscriptions" not in plain(REPORT)
+
+
 def test_the_tables_say_what_the_report_says() -> None:
     text = plain(REPORT)
     assert "softswitch 0.1.0 up for 1:02:05, process 4711" in text
@@ -180,6 +190,7 @@ def test_a_counter_without_words_is_shown_all_the_same() -> None:
 
 def test_every_counter_of_the_switch_has_words() -> None:
     assert set(World().switch.admission.counters) <= set(SIGN_IN)
+    assert set(World().switch.subscriptions.counters) <= set(WATCHING)
     assert set(MediaEngine(Random(1), 0.0, 0.0).counters) <= set(AUDIO)
 
 
@@ -400,3 +411,28 @@ def test_feature_says_why_it_was_refused(tmp_path: Path) -> None:
     with switch(config, feature=handler):
         refused = CliRunner().invoke(app, ["feature", "199", "dnd", "on", "--config", str(config)])
     assert (refused.exit_code, refused.stderr) == (1, "there is no extension '199'\n")
+
+
+# ---- softswitch mwi
+
+
+def test_mwi_tells_the_switch(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    asked: list[dict[str, Any]] = []
+
+    def handler(args: dict[str, Any]) -> Any:
+        asked.append(args)
+        if args["extension"] != "101":
+            raise ControlRefused("there is no extension '199'")
+        return {}
+
+    with switch(config, mwi=handler):
+        done = CliRunner().invoke(app, ["mwi", "101", "2", "5", "--config", str(config)])
+        out = CliRunner().invoke(app, ["mwi", "101", "0", "--config", str(config)])
+        refused = CliRunner().invoke(app, ["mwi", "199", "1", "--config", str(config)])
+        bad = CliRunner().invoke(app, ["mwi", "101", "many", "--config", str(config)])
+    assert asked[:2] == [{"extension": "101", "new": 2, "old": 5}, {"extension": "101", "new": 0, "old": 0}]
+    assert (done.exit_code, done.stdout) == (0, "101: 2 new, 5 old\n")
+    assert out.exit_code == 0
+    assert (refused.exit_code, refused.stderr) == (1, "there is no extension '199'\n")
+    assert bad.exit_code == 2

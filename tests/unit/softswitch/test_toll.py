@@ -199,3 +199,38 @@ def test_a_changed_rate_of_attempts_gives_no_fresh_burst() -> None:
     desk.guard.configure(terms(extension_101={"calls_per_minute": 3}), 0.0)
     assert desk.refuses("b1", 0.0)
     assert not desk.refuses("b2", 31.0)
+
+
+def test_a_class_for_which_a_pin_is_wanted_is_closed_without_it() -> None:
+    desk = Desk(extension_101={"pin_for": frozenset({"international"}), "may_call": frozenset({"premium"})})
+    abroad, premium = TrunkTarget("north", "0033140205050"), TrunkTarget("north", "0900123456")
+    opened = TrunkTarget("north", "0033140205050", allow=("international",))
+    both = TrunkTarget("north", "+97912345")
+    guard = desk.guard
+    assert guard.asks_pin(ANN)
+    assert not guard.asks_pin(BEN)
+    for target in (abroad, opened, both):
+        assert guard.needs_pin(target, target.number, ANN, "c")
+        assert desk.refuses("c", 0.0, ANN, target)
+    for target in (NORTH, premium, TrunkTarget("north", "112")):
+        assert not guard.needs_pin(target, target.number, ANN, "c")
+        assert not desk.refuses("c", 0.0, ANN, target)
+    guard.grant(ANN, "c")
+    for target in (abroad, opened, both):
+        assert not guard.needs_pin(target, target.number, ANN, "c")
+        assert not desk.refuses("c", 0.0, ANN, target)
+        assert desk.refuses("d", 0.0, ANN, target), "in that call alone"
+    assert desk.refuses("c", 0.0, BEN, abroad), "and on that account alone"
+    guard.over("c", 1.0, 1.0)
+    guard.over("d", 1.0, 1.0)
+    assert desk.refuses("c", 2.0, ANN, abroad)
+    guard.over("c", 2.0, 2.0)
+    assert len(guard) == 0
+
+
+def test_a_pin_does_not_open_what_it_is_not_for() -> None:
+    desk = Desk(extension_101={"pin_for": frozenset({"international"})})
+    dear = TrunkTarget("north", "0900123456")
+    assert not desk.guard.needs_pin(dear, dear.number, ANN, "c"), "nor is it asked for in vain"
+    desk.guard.grant(ANN, "c")
+    assert desk.refuses("c", 0.0, ANN, dear)

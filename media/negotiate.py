@@ -1,5 +1,5 @@
-"""Offer and answer for one audio stream (RFC 3264), with a video stream beside it where both ends have one (media.video),
-and what a relay between two legs needs of them.
+"""Offer and answer for one audio stream (RFC 3264), with a video stream beside it where both ends have one
+(media.video), and what a relay between two legs needs of them.
 
 On one leg:
 
@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from media import sdes, video
+from media import sdes
 from media.audio import (
     BY_BITS,
     DIRECTIONS,
@@ -55,7 +55,18 @@ from media.choice import (
 from media.codec import COMFORT_NOISE, Codec, PayloadType, codec_key, is_audio, own_codec, transcodable
 from media.commands import MediaAddress
 from media.sdp import NoCommonCodec, Origin, SdpError, parse, refused_line
-from media.video import VIDEO_LINE
+from media.video import (
+    VIDEO_LINE,
+    Video,
+    VideoOffer,
+    VideoOffered,
+    VideoSession,
+    answer_video,
+    answered_video,
+    offer_video,
+    read_video,
+    refusal,
+)
 
 _FLIPPED: Final[dict[str, str]] = {
     "inactive": "inactive",
@@ -70,7 +81,7 @@ AUDIO_ONLY: Final[tuple[str, ...]] = ("",)
 class Pictures(msgspec.Struct, frozen=True, gc=False):
     """The video to speak of to a leg: what the other leg's end says of it, and where this leg's is to be sent."""
 
-    video: video.Video
+    video: Video
     local: MediaAddress
 
 
@@ -80,7 +91,8 @@ class AudioOffer(msgspec.Struct, gc=False):
     `codecs` (audio in order of preference, then comfort noise) and `dtmf` in the offerer's numbers;
     `direction` the offerer's, an old hold (c=0.0.0.0) folded in; `ptime`, `maxptime` in ms, 0 when not said;
     `rtcp_mux` offered and allowed; `layout` one entry per m= line, "" for the audio taken and the refusing
-    line for each other, that of `video` among them. `transcode` and `digits` are the offerer's policy's: its audio may be made into other codecs,
+    line for each other, that of `video` among them.
+    `transcode` and `digits` are the offerer's policy's: its audio may be made into other codecs,
     and its digits, which do not come as telephone-events, into some.
     """
 
@@ -98,7 +110,7 @@ class AudioOffer(msgspec.Struct, gc=False):
     """SRTP keys that may be answered; (): plain RTP."""
     transcode: bool = False
     digits: bool = False
-    video: video.VideoOffer | None = None
+    video: VideoOffer | None = None
 
 
 class Offered(msgspec.Struct, gc=False):
@@ -111,7 +123,7 @@ class Offered(msgspec.Struct, gc=False):
     used: tuple[PayloadType, ...]
     profile: str = PROFILE
     crypto: tuple[sdes.CryptoLine, ...] = ()
-    video: video.VideoOffered | None = None
+    video: VideoOffered | None = None
     """Its line is the one that `layout` has VIDEO_LINE for."""
     video_used: tuple[tuple[int, str], ...] = ()
 
@@ -143,7 +155,7 @@ class AudioSession(msgspec.Struct, gc=False):
     used: tuple[PayloadType, ...] = ()
     crypto: sdes.Crypto | None = None
     fmtps: tuple[tuple[int, str], ...] = ()
-    video: video.VideoSession | None = None
+    video: VideoSession | None = None
     video_used: tuple[tuple[int, str], ...] = ()
 
 
@@ -190,7 +202,7 @@ def read_offer(sdp: bytes, policy: AudioPolicy) -> AudioOffer:
             crypto,
             policy.transcode,
             policy.converts_digits,
-            video.read(description, policy) if len(layout) > 1 else None,
+            read_video(description, policy) if len(layout) > 1 else None,
         )
     raise problem or SdpError(488, "No usable audio in the offer")
 
@@ -236,7 +248,7 @@ def make_answer(
     seen = None
     if offer.video is not None and pictures is not None:
         before = session.video if session is not None else None
-        taken = video.answer(offer.video, pictures.video, pictures.local, local.host, before, random)
+        taken = answer_video(offer.video, pictures.video, pictures.local, local.host, before, random)
         if taken is not None:
             text, seen = taken
             lines, layout = _placed(layout, offer.video.index, text), _placed(layout, offer.video.index, VIDEO_LINE)
@@ -321,11 +333,11 @@ def _with_video(
     secure: bool,
     pictures: Pictures | None,
     random: sdes.Random,
-) -> tuple[tuple[str, ...], tuple[str, ...], video.VideoOffered | None]:
+) -> tuple[tuple[str, ...], tuple[str, ...], VideoOffered | None]:
     """The m= lines of an offer with its video, the layout of it, and what is offered.
 
-    RFC 3264 8: a line stays where it is; 8.1: a new stream takes the place of one that was refused, or a line of its own
-    at the end; 8.2: one that is removed stays as a line with port 0.
+    RFC 3264 8: a line stays where it is; 8.1: a new stream takes the place of one that was refused, or a line of its
+    own at the end; 8.2: one that is removed stays as a line with port 0.
     """
     before = session.video if session is not None else None
     if pictures is None or not pictures.video.formats:
@@ -334,7 +346,7 @@ def _with_video(
         gone = _placed(layout, layout.index(VIDEO_LINE), before.refusal)
         return gone, gone, None
     used = session.video_used if session is not None else ()
-    text, offered = video.offer(pictures.video, pictures.local, host, policy, before, used, secure, random)
+    text, offered = offer_video(pictures.video, pictures.local, host, policy, before, used, secure, random)
     places = [i for i, line in enumerate(layout) if line == VIDEO_LINE or line.startswith("m=video ")]
     place = layout.index(VIDEO_LINE) if before is not None else places[0] if places else len(layout)
     return _placed(layout, place, text), _placed(layout, place, VIDEO_LINE), offered
@@ -346,12 +358,12 @@ def _placed(layout: tuple[str, ...], index: int, line: str) -> tuple[str, ...]:
 
 
 def _numbers(
-    seen: video.VideoOffered | video.VideoSession | None, used: tuple[tuple[int, str], ...]
+    seen: VideoOffered | VideoSession | None, used: tuple[tuple[int, str], ...]
 ) -> tuple[tuple[int, str], ...]:
     """Every number of the video that has had a meaning, what came later winning."""
     if seen is None:
         return used
-    said = seen.theirs if isinstance(seen, video.VideoSession) else seen.video
+    said = seen.theirs if isinstance(seen, VideoSession) else seen.video
     return tuple({**dict(used), **{f.number: f.key for f in said.formats}}.items())
 
 
@@ -383,9 +395,9 @@ def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
     layout, seen = offered.layout, None
     if offered.video is not None:
         place = layout.index(VIDEO_LINE)
-        seen = video.agreed(description, place, offered.video)
+        seen = answered_video(description, place, offered.video)
         if seen is None:
-            layout = _placed(layout, place, video.refusal(offered.video))
+            layout = _placed(layout, place, refusal(offered.video))
     return AudioSession(
         remote,
         audio.codecs,

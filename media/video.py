@@ -2,8 +2,8 @@
 
 Video is relayed and nothing else: what one end says of it goes to the other, under the numbers of that leg.
 
-    their offer  read -> VideoOffer        other leg's Video  --answer--> lines, VideoSession
-    our offer    offer(Video) -> lines, VideoOffered   --their answer--> agreed -> VideoSession
+    their offer  read_video -> VideoOffer  --answer_video(the other leg's Video)--> lines, VideoSession
+    our offer    offer_video(the other leg's Video) -> lines, VideoOffered  --answered_video--> VideoSession
 
 What passes: `a=rtpmap` and `a=fmtp` of codecs that one SSRC carries (RELAYED), `a=rtcp-fb` (RFC 4585, RFC 5104),
 `a=imageattr` (RFC 6236) and `b=` (RFC 3890). Codecs are told apart by `key`: name and what an answer may not change.
@@ -97,7 +97,7 @@ class VideoOffer(msgspec.Struct, frozen=True, gc=False):
 
 
 class VideoOffered(msgspec.Struct, frozen=True, gc=False):
-    """What we offered: needed to read the answer. `profile` is the one written, `secure` says which without feedback."""
+    """What we offered: needed to read the answer. `profile` is the one written."""
 
     video: Video
     rtcp_mux: bool
@@ -106,9 +106,9 @@ class VideoOffered(msgspec.Struct, frozen=True, gc=False):
 
 
 class VideoSession(msgspec.Struct, frozen=True, gc=False):
-    """What is agreed on one leg. `theirs`: what the peer last wrote, whole; `formats` of that are agreed, in the numbers
-    that we send with, and `receive` those that the peer sends with: (number, key), the preferred one first. `direction`:
-    ours. `refusal`: the m= line that ends it."""
+    """What is agreed on one leg. `theirs`: what the peer last wrote, whole; `formats` of that are agreed, in the
+    numbers that we send with, and `receive` those that the peer sends with: (number, key), the preferred one first.
+    `direction`: ours. `refusal`: the m= line that ends it."""
 
     theirs: Video
     remote: MediaAddress
@@ -149,7 +149,7 @@ def narrowed(offered: str, wish: str) -> str:
 # --- reading --------------------------------------------------------------------------------------------------
 
 
-def read(description: SessionDescription, policy: AudioPolicy) -> VideoOffer | None:
+def read_video(description: SessionDescription, policy: AudioPolicy) -> VideoOffer | None:
     """The first video line of an offer that can be relayed, if there is one. What is wrong with a line is no reason to
     refuse the audio beside it: the line is refused."""
     if not policy.video:
@@ -164,13 +164,13 @@ def read(description: SessionDescription, policy: AudioPolicy) -> VideoOffer | N
         except SdpError:
             continue
         if found is not None:
-            video, remote, mux, _ = found
+            video, remote, mux = found
             mux = mux and policy.rtcp_mux
             return VideoOffer(video, remote, mux, media.proto, crypto, index)
     return None
 
 
-def agreed(description: SessionDescription, index: int, offered: VideoOffered) -> VideoSession | None:
+def answered_video(description: SessionDescription, index: int, offered: VideoOffered) -> VideoSession | None:
     """What the answer says to the video that we offered as line `index`; None where it is refused, or answered with
     what can't be used."""
     if index >= len(description.media):
@@ -187,7 +187,7 @@ def agreed(description: SessionDescription, index: int, offered: VideoOffered) -
         return None
     if found is None:
         return None
-    video, remote, mux, _ = found
+    video, remote, mux = found
     numbers = {f.key: f.number for f in offered.video.formats}
     formats = tuple([f for f in video.formats if f.key in numbers])
     if not formats:
@@ -216,9 +216,9 @@ def _base(media: MediaDescription) -> str | None:
 
 def _read(
     description: SessionDescription, media: MediaDescription, offered: dict[int, VideoFormat]
-) -> tuple[Video, MediaAddress, bool, str] | None:
-    """(what it says, where to, rtcp-mux, direction) of a line; None without a codec that can be relayed. `offered`: what
-    numbers meant in an offer that it answers. Raises SdpError."""
+) -> tuple[Video, MediaAddress, bool] | None:
+    """(what it says, where to, rtcp-mux) of a line; None without a codec that can be relayed. `offered`: what numbers
+    meant in an offer that it answers. Raises SdpError."""
     lines = _Lines()
     for value in media.section.attributes[:MAX_ATTRIBUTES]:
         lines.take(value)
@@ -229,7 +229,7 @@ def _read(
     remote, direction = address(description, media, said)
     bandwidth = [line[2:] for line in media.text.split("\n") if line.startswith("b=")]
     kept = tuple([each for each in bandwidth if _BANDWIDTH.fullmatch(each)][:MAX_BANDWIDTH])
-    return Video(formats, direction, kept, media.proto.endswith(FEEDBACK)), remote, lines.mux, direction
+    return Video(formats, direction, kept, media.proto.endswith(FEEDBACK)), remote, lines.mux
 
 
 class _Lines:
@@ -323,9 +323,9 @@ def h264_profile(profile_level: str) -> str:
         or (idc, iop & 0xCF) == (0x58, 0xC0)
     ):
         return "constrained-baseline"
-    if (idc == 0x42 and iop & 0x4F == 0) or (idc, iop & 0xCF) == (0x58, 0x80):
+    if (idc, iop & 0x4F) == (0x42, 0) or (idc, iop & 0xCF) == (0x58, 0x80):
         return "baseline"
-    if idc == 0x4D and iop & 0xAF == 0:
+    if (idc, iop & 0xAF) == (0x4D, 0):
         return "main"
     return f"{idc:02x}{iop:02x}"
 
@@ -334,8 +334,8 @@ def h264_profile(profile_level: str) -> str:
 
 
 def numbered(formats: tuple[VideoFormat, ...], used: tuple[tuple[int, str], ...]) -> tuple[VideoFormat, ...]:
-    """Formats under the numbers of a leg where `used` has been: the one it had (RFC 3264 8.3.2: a number does not change
-    its meaning in a session), else the one that it comes with, else a free one; beyond those, none."""
+    """Formats under the numbers of a leg where `used` has been: the one it had (RFC 3264 8.3.2: a number does not
+    change its meaning in a session), else the one that it comes with, else a free one; beyond those, none."""
     had = {key: number for number, key in reversed(used)}
     taken = {number for number, _ in used}
     wished = {f.number for f in formats}
@@ -350,18 +350,18 @@ def numbered(formats: tuple[VideoFormat, ...], used: tuple[tuple[int, str], ...]
     return tuple(chosen)
 
 
-def offer(
+def offer_video(
     video: Video,
     local: MediaAddress,
-    policy: AudioPolicy,
     session_host: str,
+    policy: AudioPolicy,
     before: VideoSession | None,
     used: tuple[tuple[int, str], ...],
     secure: bool,
     random: sdes.Random = token_bytes,
 ) -> tuple[str, VideoOffered]:
-    """Offer what another leg's end says of its video. `session_host`: of the description's own c=; `before`: what stands
-    on this leg; `secure`: with keys of its own, as the audio beside it."""
+    """Offer what another leg's end says of its video. `session_host`: of the description's own c=; `before`: what
+    stands on this leg; `secure`: with keys of its own, as the audio beside it."""
     kept = before.crypto if before is not None else None
     asked = msgspec.structs.replace(policy, srtp=policy.srtp if secure else "never")
     base, crypto = sdes.to_offer(asked, kept, before is None, random)
@@ -371,7 +371,7 @@ def offer(
     return _lines(offered.video, local, session_host, profile, sdes.written(crypto), policy.rtcp_mux), offered
 
 
-def answer(
+def answer_video(
     asked: VideoOffer,
     video: Video | None,
     local: MediaAddress,

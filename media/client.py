@@ -30,7 +30,7 @@ class MediaClient(Protocol):
         local_host: str,
         now: float,
         group: str = "",
-        beside: int = 0,
+        beside: int | None = None,
     ) -> MediaAddress:
         """Take a row and a port; tells the address for our SDP (host is `local_host` as given, or one of the machine
         that the stream is on).

@@ -51,7 +51,7 @@ class InProcessMedia(EngineDriver):
         local_host: str,
         now: float,
         group: str = "",
-        beside: int = 0,
+        beside: int | None = None,
     ) -> MediaAddress:
         peer = comparable(peer_host)
         address = None
@@ -93,7 +93,7 @@ class InProcessMedia(EngineDriver):
                 self.unbind(port)
 
     def _take_port(
-        self, stream: int, peer: str, address: tuple[str, int] | None, nat: bool, now: float, beside: int
+        self, stream: int, peer: str, address: tuple[str, int] | None, nat: bool, now: float, beside: int | None
     ) -> int:
         while True:
             port = self._pool.open(stream, peer, address, nat, beside)

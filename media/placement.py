@@ -118,7 +118,7 @@ class Placement:
         local_host: str,
         now: float,
         group: str = "",
-        beside: int = 0,
+        beside: int | None = None,
     ) -> MediaAddress:
         if stream in self._streams:
             raise ValueError(f"stream {stream} is open")

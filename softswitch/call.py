@@ -36,6 +36,7 @@ from media.negotiate import (
     AudioSession,
     as_offer,
     flipped,
+    lopsided,
     relay_answer,
     relay_offer,
     relays,
@@ -46,7 +47,7 @@ from softswitch.call_digits import DigitPath
 from softswitch.call_directory import Directory
 from softswitch.call_media import ALONE, MEND_AFTER, MEND_TIMER, MOVE_TIMER, OutLeg, State, codec_name, own_media
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
-from softswitch.call_transfer import TransferringCall
+from softswitch.call_video import VideoCall
 from softswitch.causes import Cause, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import Announce, Confer, Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
@@ -90,7 +91,7 @@ MAX_FORWARDS_OF_NUMBER = 5
 RING_TIMER = "ring"
 
 
-class Call(TransferringCall):
+class Call(VideoCall):
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
     __slots__ = (
@@ -252,7 +253,7 @@ class Call(TransferringCall):
 
     def _take(self) -> list[AnyEffect]:
         effects, self._effects = self._effects, []
-        return effects
+        return self._with_video(effects)
 
     # ---- routing ----------------------------------------------------------------------------------------
 
@@ -475,7 +476,8 @@ class Call(TransferringCall):
             bound = self._a_codecs
             allowed = offer.transcode and policy.transcode
             absorbed = allowed and not relays(codecs, session) and transcodes(bound, session.codecs)
-            self._refit = codecs[0] != bound[0] and not absorbed
+            early = self._a_session
+            self._refit = (codecs[0] != bound[0] and not absorbed) or (early is not None and lopsided(early, session))
             self._effects.append(Accept(self.a, None))
         self._talk(leg, now)
 

@@ -284,7 +284,7 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
 
 
 def _policy(settings: Settings, owner: Extension | Trunk) -> AudioPolicy:
-    """Codecs, transcoding, digits, SRTP."""
+    """Codecs, transcoding, digits, video, SRTP."""
     media = settings.media
     return AudioPolicy(
         codecs=owner.codecs or media.codecs,
@@ -292,6 +292,7 @@ def _policy(settings: Settings, owner: Extension | Trunk) -> AudioPolicy:
         dtmf=owner.dtmf in ("auto", "rfc4733"),
         transcode=media.transcode if owner.transcode is None else owner.transcode,
         digits=owner.dtmf,
+        video=owner.video,
         srtp=owner.srtp,
         sdes=owner.srtp_over_insecure_signalling,
     )

@@ -153,7 +153,7 @@ class FakeMedia:
         local_host: str,
         now: float,
         group: str = "",
-        beside: int = 0,
+        beside: int | None = None,
     ) -> MediaAddress:
         assert stream not in self.streams, "opened twice"
         if len(self.streams) >= self.ports:
@@ -270,7 +270,7 @@ class EngineMedia:
         local_host: str,
         now: float,
         group: str = "",
-        beside: int = 0,
+        beside: int | None = None,
     ) -> MediaAddress:
         address = None if remote is None or not _placeable(remote) else (remote.host, remote.port)
         port = self._pool.open(stream, peer_host, address, nat, beside)

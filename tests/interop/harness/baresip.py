@@ -48,6 +48,15 @@ ctrl_tcp_listen {host}:{control}
 snd_path {ear}
 """
 
+VIDEO = """module fakevideo.so
+module vp8.so
+video_source fakevideo,nil
+video_display fakevideo,nil
+video_size 320x240
+video_bitrate 300000
+video_fps 15
+"""
+
 
 class Phone:
     """A registered phone that sends `tone` in its calls. Entered as a context it is registered, left it is off."""
@@ -68,9 +77,10 @@ class Phone:
         encryption: str = "",
         codecs: Sequence[str] = ("PCMA", "PCMU"),
         microphone: Path | None = None,
+        video: bool = False,
     ) -> None:
         """`encryption`: a `mediaenc` of baresip's: srtp (RTP/AVP with a=crypto), srtp-mand (RTP/SAVP). `microphone`: a
-        WAV file to send instead of the tone, in the format of the first codec."""
+        WAV file to send instead of the tone, in the format of the first codec. `video`: it has a camera, and VP8."""
         self.user = user
         self.tone = tone
         self.directory = directory / f"phone-{user}"
@@ -98,7 +108,7 @@ class Phone:
             modules_of_codecs="".join(f"module {name}.so\n" for name in sorted({MODULE_OF_CODEC[c] for c in codecs})),
             control=self._control[1],
             ear=self.ear,
-            more="module srtp.so\n" if encryption else "",
+            more=("module srtp.so\n" if encryption else "") + (VIDEO if video else ""),
         )
         (self.directory / "config").write_text(text)
         answer_mode = "auto" if answers else "manual"

@@ -57,16 +57,16 @@ from media.commands import MediaAddress
 from media.sdp import NoCommonCodec, Origin, SdpError, parse, refused_line
 from media.video import (
     VIDEO_LINE,
-    Video,
     VideoOffer,
     VideoOffered,
     VideoSession,
     answer_video,
     answered_video,
-    offer_video,
     read_video,
     refusal,
 )
+from media.video_layout import Pictures as Pictures
+from media.video_layout import numbers_used, placed, with_video
 
 _FLIPPED: Final[dict[str, str]] = {
     "inactive": "inactive",
@@ -76,13 +76,6 @@ _FLIPPED: Final[dict[str, str]] = {
 }
 
 AUDIO_ONLY: Final[tuple[str, ...]] = ("",)
-
-
-class Pictures(msgspec.Struct, frozen=True, gc=False):
-    """The video to speak of to a leg: what the other leg's end says of it, and where this leg's is to be sent."""
-
-    video: Video
-    local: MediaAddress
 
 
 class AudioOffer(msgspec.Struct, gc=False):
@@ -251,7 +244,7 @@ def make_answer(
         taken = answer_video(offer.video, pictures.video, pictures.local, local.host, before, random)
         if taken is not None:
             text, seen = taken
-            lines, layout = _placed(layout, offer.video.index, text), _placed(layout, offer.video.index, VIDEO_LINE)
+            lines, layout = placed(layout, offer.video.index, text), placed(layout, offer.video.index, VIDEO_LINE)
     body = describe(local, codecs, direction, ptime, offer.rtcp_mux, offer.timing, lines, offer.profile, keys)
     voice, events = parted(codecs)
     remote = offer.remote
@@ -273,7 +266,7 @@ def make_answer(
         crypto,
         _parameters(named, codecs),
         seen,
-        _numbers(seen, session.video_used if session is not None else ()),
+        numbers_used(seen, session.video_used if session is not None else ()),
     )
 
 
@@ -317,54 +310,21 @@ def make_offer(
     before = session.crypto if session is not None else None
     profile, crypto = sdes.to_offer(policy, before, session is None, random)
     keys = sdes.written(crypto)
-    lines, layout, seen = _with_video(local.host, layout, policy, session, profile != PROFILE, pictures, random)
-    body = describe(local, codecs, direction, ptime, policy.rtcp_mux, "0 0", lines, profile, keys)
     shown = session.video_used if session is not None else ()
-    return origin.describe(body), Offered(
-        codecs, direction, policy.rtcp_mux, layout, used, profile, crypto, seen, _numbers(seen, shown)
+    lines, layout, seen = with_video(
+        local.host,
+        layout,
+        policy,
+        session.video if session is not None else None,
+        shown,
+        bool(crypto),
+        pictures,
+        random,
     )
-
-
-def _with_video(
-    host: str,
-    layout: tuple[str, ...],
-    policy: AudioPolicy,
-    session: AudioSession | None,
-    secure: bool,
-    pictures: Pictures | None,
-    random: sdes.Random,
-) -> tuple[tuple[str, ...], tuple[str, ...], VideoOffered | None]:
-    """The m= lines of an offer with its video, the layout of it, and what is offered.
-
-    RFC 3264 8: a line stays where it is; 8.1: a new stream takes the place of one that was refused, or a line of its
-    own at the end; 8.2: one that is removed stays as a line with port 0.
-    """
-    before = session.video if session is not None else None
-    if pictures is None or not pictures.video.formats:
-        if before is None:
-            return layout, layout, None
-        gone = _placed(layout, layout.index(VIDEO_LINE), before.refusal)
-        return gone, gone, None
-    used = session.video_used if session is not None else ()
-    text, offered = offer_video(pictures.video, pictures.local, host, policy, before, used, secure, random)
-    places = [i for i, line in enumerate(layout) if line == VIDEO_LINE or line.startswith("m=video ")]
-    place = layout.index(VIDEO_LINE) if before is not None else places[0] if places else len(layout)
-    return _placed(layout, place, text), _placed(layout, place, VIDEO_LINE), offered
-
-
-def _placed(layout: tuple[str, ...], index: int, line: str) -> tuple[str, ...]:
-    """The layout with this line at that place, which may be behind its end."""
-    return (*layout[:index], line, *layout[index + 1 :])
-
-
-def _numbers(
-    seen: VideoOffered | VideoSession | None, used: tuple[tuple[int, str], ...]
-) -> tuple[tuple[int, str], ...]:
-    """Every number of the video that has had a meaning, what came later winning."""
-    if seen is None:
-        return used
-    said = seen.theirs if isinstance(seen, VideoSession) else seen.video
-    return tuple({**dict(used), **{f.number: f.key for f in said.formats}}.items())
+    body = describe(local, codecs, direction, ptime, policy.rtcp_mux, "0 0", lines, profile, keys)
+    return origin.describe(body), Offered(
+        codecs, direction, policy.rtcp_mux, layout, used, profile, crypto, seen, numbers_used(seen, shown)
+    )
 
 
 def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
@@ -397,7 +357,7 @@ def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
         place = layout.index(VIDEO_LINE)
         seen = answered_video(description, place, offered.video)
         if seen is None:
-            layout = _placed(layout, place, refusal(offered.video))
+            layout = placed(layout, place, refusal(offered.video))
     return AudioSession(
         remote,
         audio.codecs,
@@ -413,7 +373,7 @@ def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
         crypto,
         _parameters(answered, answered),
         seen,
-        _numbers(seen, offered.video_used),
+        numbers_used(seen, offered.video_used),
     )
 
 

@@ -359,14 +359,16 @@ def offer_video(
     used: tuple[tuple[int, str], ...],
     secure: bool,
     random: sdes.Random = token_bytes,
-) -> tuple[str, VideoOffered]:
+) -> tuple[str, VideoOffered] | None:
     """Offer what another leg's end says of its video. `session_host`: of the description's own c=; `before`: what
-    stands on this leg; `secure`: with keys of its own, as the audio beside it."""
+    stands on this leg; `secure`: with keys of its own, as the audio beside it. None where no number is left."""
+    formats = numbered(video.formats, used)
+    if not formats:
+        return None
     kept = before.crypto if before is not None else None
-    asked = msgspec.structs.replace(policy, srtp=policy.srtp if secure else "never")
+    asked = msgspec.structs.replace(policy, srtp="required" if secure else "never")
     base, crypto = sdes.to_offer(asked, kept, before is None, random)
     profile = base + (FEEDBACK if video.feedback else "")
-    formats = numbered(video.formats, used)
     offered = VideoOffered(msgspec.structs.replace(video, formats=formats), policy.rtcp_mux, profile, crypto)
     return _lines(offered.video, local, session_host, profile, sdes.written(crypto), policy.rtcp_mux), offered
 

@@ -373,6 +373,17 @@ def test_srtp_has_keys_by_line() -> None:
     assert parse(fresh).media[1].crypto[0] != lines[1].crypto[0]
 
 
+def test_video_that_is_added_to_sealed_audio_is_sealed() -> None:
+    """Also where the audio is RTP/AVP with keys, and whatever a new offer would begin with."""
+    optional = msgspec.structs.replace(SECURE, srtp="optional")
+    _, session = answered(asked(*AUDIO, KEY, policy=optional), None)
+    assert session.crypto is not None
+    for policy in (optional, msgspec.structs.replace(optional, srtp="never")):
+        body, _ = offered(named(asked(*AUDIO, *BOTH)), policy, session)
+        assert [line.proto for line in parse(body).media] == ["RTP/AVP", "RTP/SAVP"]
+        assert all(line.crypto for line in parse(body).media)
+
+
 def test_video_in_the_clear_is_refused_beside_audio_that_must_be_sealed() -> None:
     offer = asked("m=audio 4000 RTP/SAVP 8", KEY, *BOTH, policy=SECURE)
     assert offer.video is None

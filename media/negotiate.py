@@ -310,17 +310,8 @@ def make_offer(
     before = session.crypto if session is not None else None
     profile, crypto = sdes.to_offer(policy, before, session is None, random)
     keys = sdes.written(crypto)
-    shown = session.video_used if session is not None else ()
-    lines, layout, seen = with_video(
-        local.host,
-        layout,
-        policy,
-        session.video if session is not None else None,
-        shown,
-        bool(crypto),
-        pictures,
-        random,
-    )
+    standing, shown = (session.video, session.video_used) if session is not None else (None, ())
+    lines, layout, seen = with_video(local.host, layout, policy, standing, shown, bool(crypto), pictures, random)
     body = describe(local, codecs, direction, ptime, policy.rtcp_mux, "0 0", lines, profile, keys)
     return origin.describe(body), Offered(
         codecs, direction, policy.rtcp_mux, layout, used, profile, crypto, seen, numbers_used(seen, shown)

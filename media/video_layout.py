@@ -1,7 +1,7 @@
 """Where the video line stands among the m= lines of a leg, from its first description to its last (RFC 3264 8).
 
-A layout has an entry for each m= line: "" for the audio, VIDEO_LINE for the video that is agreed or offered, and for each
-other the line that refuses it.
+A layout has an entry for each m= line: "" for the audio, VIDEO_LINE for the video that is agreed or offered, and for
+each other the line that refuses it.
 """
 
 from __future__ import annotations

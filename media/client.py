@@ -58,5 +58,9 @@ class MediaClient(Protocol):
     def close(self, stream: int, now: float) -> None:
         """Free the row and the port; `StreamClosed` with the statistics follows."""
 
+    def regroup(self, stream: int, group: str, now: float) -> bool:
+        """Count a stream to another group. False: that group is elsewhere; the stream is gone, as if `StreamLost` had
+        been told, and may be opened again."""
+
     def audio(self, command: AudioCommand, now: float) -> None:
         """Rooms, players, recordings and detectors (`media.audio_commands`)."""

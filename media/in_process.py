@@ -76,6 +76,9 @@ class InProcessMedia(EngineDriver):
                 self._pool.remote_changed(stream, (place[0], place[1]), settings.nat, place[3])
         super().configure(stream, settings, now)
 
+    def regroup(self, stream: int, group: str, now: float) -> bool:
+        return True  # all streams are here
+
     def close(self, stream: int, now: float) -> None:
         super().close(stream, now)
         self._pool.close(stream, now)

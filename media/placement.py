@@ -183,6 +183,21 @@ class Placement:
             self._lost.discard(stream)
             self._tell(StreamClosed(stream, StreamStats()))
 
+    def regroup(self, stream: int, group: str, now: float) -> bool:
+        placed = self._live(stream)
+        if placed is None or placed.group == group:
+            return stream not in self._lost
+        there = self._groups.get(group)
+        if there is not None and there[0] is not placed.worker:
+            self._close(stream, placed, now)
+            self._forget(stream)  # its end is not to be told
+            self._lost.add(stream)
+            return False
+        self._leave_group(stream, placed)
+        placed.group = group
+        self._groups.setdefault(group, (placed.worker, set()))[1].add(stream)
+        return True
+
     def audio(self, command: AudioCommand, now: float) -> None:
         match command:
             case SetRoom(room=room, members=members):
@@ -308,17 +323,20 @@ class Placement:
     def _forget(self, stream: int) -> Placed:
         placed = self._streams.pop(stream)
         placed.worker.streams.pop(stream)
-        if placed.group:
-            members = self._groups[placed.group][1]
-            members.discard(stream)
-            if not members:
-                del self._groups[placed.group]
+        self._leave_group(stream, placed)
         for key, left in list(placed.worker.adopted.items()):
             left.discard(stream)
             if not left:
                 del placed.worker.adopted[key]
                 self._send(placed.worker, StopRecording(key[1]) if key[0] else CloseRoom(key[1]))
         return placed
+
+    def _leave_group(self, stream: int, placed: Placed) -> None:
+        if placed.group:
+            members = self._groups[placed.group][1]
+            members.discard(stream)
+            if not members:
+                del self._groups[placed.group]
 
     def _live(self, stream: int) -> Placed | None:
         placed = self._streams.get(stream)

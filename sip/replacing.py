@@ -27,7 +27,7 @@ def match_dialog(
     name: DialogName | None = join if replaces is None else replaces
     if name is None:
         return None
-    session = _find(dialogs, name)
+    session = find_dialog(dialogs, name)
     if session is None:
         return None
     if session.over:
@@ -43,8 +43,11 @@ def match_dialog(
     return session
 
 
-def _find(dialogs: Mapping[DialogId, InviteSession], name: DialogName) -> InviteSession | None:
-    """RFC 3891 3: to-tag is compared with the local tag, from-tag with the remote one."""
+def find_dialog(dialogs: Mapping[DialogId, InviteSession], name: DialogName) -> InviteSession | None:
+    """The session of a dialog as its peer's peer names it, whatever has become of it; None where there is none.
+
+    RFC 3891 3: to-tag is compared with the local tag, from-tag with the remote one.
+    """
     session = dialogs.get((name.call_id, name.to_tag, name.from_tag))
     if session is None and name.from_tag == "0":
         # RFC 3891 6.1: a tag of zero matches none too, that of a peer of RFC 2543; ours is never missing

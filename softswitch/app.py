@@ -20,6 +20,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
 from media.audio_commands import RecordingFailed
@@ -31,6 +32,7 @@ from sip.aio.driver import Driver, ListenError
 from sip.binding import BindingRecord
 from sip.ids import Ids
 from softswitch import wiring
+from softswitch.call_commands import read_command
 from softswitch.call_recording import ACTIONS, RecordingEvent, RecordingRefused
 from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
@@ -141,7 +143,7 @@ class App:
             "reload": self._reload_command,
             "record": self._record_command,
             "feature": self._feature_command,
-            "transfer": self._transfer_command,
+            "call": self._call_command,
         }
         control = ControlServer(state / SOCKET_NAME, handlers)
         await control.start()
@@ -300,13 +302,10 @@ class App:
             return {"contact": contact}
         return {"contact": contact, "path": await self._begun(begun, contact)}
 
-    def _transfer_command(self, args: dict[str, Any]) -> Any:
-        call, by, number = (args.get(name) for name in ("call", "by", "number"))
-        if not (isinstance(call, str) and isinstance(by, str) and isinstance(number, str) and number):
-            raise ControlRefused("expected 'call', 'by' and 'number'")
+    def _call_command(self, args: dict[str, Any]) -> Any:
         try:
-            contact = self._switch.runtime.transfer(call, by, number[:MAX_NUMBER], self._loop.time())
-        except (TransferRefused, NoSuchCall) as refused:
+            contact = self._switch.runtime.command(read_command(args), self._loop.time())
+        except (TransferRefused, NoSuchCall, msgspec.ValidationError) as refused:
             raise ControlRefused(str(refused)) from refused
         self._driver.drain()
         return {"contact": contact}

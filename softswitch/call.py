@@ -25,6 +25,7 @@ and says what it wants as effects; `softswitch/runtime.py` carries them out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import assert_never
 
 import msgspec
@@ -43,14 +44,33 @@ from media.negotiate import (
     transcodes,
 )
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
+from softswitch.call_confirm import UNCONFIRMED
+from softswitch.call_consult import RING_TIMER
 from softswitch.call_digits import DigitPath
 from softswitch.call_directory import Directory
-from softswitch.call_media import ALONE, MEND_AFTER, MEND_TIMER, MOVE_TIMER, OutLeg, State, codec_name, own_media
+from softswitch.call_floor import OutLeg, State
+from softswitch.call_media import ALONE, MEND_TIMER, MOVE_TIMER, codec_name, own_media
+from softswitch.call_moves import INVITE_TIMER, SUPERVISOR_KEYS, Place
+from softswitch.call_park import PARK_TIMER
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
 from softswitch.call_video import VideoCall
-from softswitch.causes import Cause, status_for_caller, status_of_cause
+from softswitch.causes import Cause, cause_of_status, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
-from softswitch.dialplan.decision import Announce, Confer, Decision, Dial, Echo, ExtensionTarget, Reject, TrunkTarget
+from softswitch.dialplan.decision import (
+    Announce,
+    AnyTarget,
+    Confer,
+    Decision,
+    Dial,
+    Echo,
+    ExtensionTarget,
+    Park,
+    PickUp,
+    Reject,
+    Retrieve,
+    Seeking,
+    Supervise,
+)
 from softswitch.hunt import Candidate, Failure, Hunt, Outcome, Target
 from softswitch.recording_labels import leg_label
 from softswitch.vocabulary import (
@@ -61,6 +81,7 @@ from softswitch.vocabulary import (
     CancelTimer,
     Confirmed,
     DigitDialled,
+    Diverted,
     Endpoint,
     Finished,
     MediaFailed,
@@ -79,6 +100,8 @@ from softswitch.vocabulary import (
     Released,
     Reoffered,
     ReofferRefused,
+    Seek,
+    SeekFailed,
     SetTimer,
     Setup,
     TransferTold,
@@ -88,7 +111,12 @@ from softswitch.vocabulary import (
 MAX_FORWARDS_OF_NUMBER = 5
 """Diversions (call forwarding, 302, fall-through) of one contact: more is a loop."""
 
-RING_TIMER = "ring"
+MAX_DIVERSIONS = 10
+"""The same with those of before the call came here, as it says itself (RFC 5806, RFC 7044): a call that goes round
+between switches."""
+
+DIVERSION_REASONS = {"always": "unconditional", "busy": "user-busy", "no_answer": "no-answer"}
+"""RFC 5806 4; "unavailable" is called so there, too."""
 
 
 class Call(VideoCall):
@@ -97,13 +125,9 @@ class Call(VideoCall):
     __slots__ = (
         "_a_answered",
         "_digits",
-        "_diversions",
-        "_hunt",
         "_new_leg",
-        "_plan",
         "_recorder",
         "_refit",
-        "_sole_target",
     )
 
     def __init__(
@@ -123,14 +147,27 @@ class Call(VideoCall):
         self._a_endpoint = Endpoint(setup.kind, setup.endpoint, policy, None, setup.caller.number)
         self._caller = setup.caller
         self._caller_leg = leg
+        self._a_who = setup.caller
+        self._consulter = 0
+        self._arriving = {}
+        self._inviting = {}
+        self._ring_deadline = 0.0
+        self._parked_in = None
+        self._parked_by = ""
+        self._goodbye = (0, 0, 0)
+        self.moved = False
         self._transfer = None
         self._waiting_play = 0
         self._waiting_rings = False
         self._new_leg = new_leg
-        self._hunt: Hunt[ExtensionTarget | TrunkTarget] | None = None
+        self._hunt = None
+        self._confirming = {}
+        contact.diverted = setup.diverted
+        self._ringback = 0
         self._plan: Dial | None = None
         self._sole_target = ""
         self._diversions = 0
+        self._diverted = setup.diverted
         self._ringing = 0
         self._a_codecs = None
         self._play = 0
@@ -149,6 +186,8 @@ class Call(VideoCall):
         if self.setup.hops <= 0:
             # RFC 3261 16.3 step 3: with Max-Forwards 0 "the element MUST NOT forward the request", and answers 483.
             self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 483, now)
+        elif self.setup.diversions >= MAX_DIVERSIONS:
+            self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 482, now)
         else:
             self._follow(
                 self._directory.route(self.setup.context, self.setup.dialled, self.setup.caller, self.setup.did), now
@@ -178,6 +217,10 @@ class Call(VideoCall):
                 self._released(event, now)
             case MediaSilent(leg=leg) if self._transfer is not None and leg == self._transfer.transferor:
                 self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")  # the one who stays waits all the same
+            case MediaSilent(leg=leg) if self._conference or leg in self._aside or leg in self._supervisors:
+                self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")
+            case MediaSilent(leg=leg) if leg in self._confirming:
+                self._unconfirmed(leg, now)
             case MediaSilent():
                 self._end_all(Cause.TIMER_EXPIRED, now, by="media", text="RTP timeout")
             case MediaFailed():
@@ -187,7 +230,9 @@ class Call(VideoCall):
             case NotMoved(leg=leg):
                 self._not_moved(leg, now)
             case DigitDialled():
-                self._digit_dialled(event)
+                self._digit_dialled(event, now)
+            case SeekFailed():
+                self._give_up(cause_of_status(event.status), event.status, now, text=event.why)
             case _:
                 assert_never(event)
         return self._take()
@@ -197,6 +242,8 @@ class Call(VideoCall):
         if isinstance(event, PlayEnded):
             self._play_ended(event, now)
             self._music_ended(event)
+            self._goodbye_said(event, now)
+            self._asking_ended(event)
             if event.play == self._waiting_play:
                 self._waiting_play = 0
         else:
@@ -223,14 +270,16 @@ class Call(VideoCall):
             for leg in self._hunt.timed_out():
                 self._release(leg, Cause.NO_ANSWER, now)
             self._next_stage(now)
-        elif name == MOVE_TIMER and (self.state is State.TALKING or self._alone):
+        elif name == MOVE_TIMER and (self.state in (State.TALKING, State.PARKED) or self._alone):
             self._move_on(now)
         elif name == MEND_TIMER and self.state is State.TALKING:
-            session = self._session_of(self._to_mend)
-            if self._carried is not None:
-                self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
-            elif session is not None:
-                self._carry_answer(self._to_mend, session, now)
+            self._mend(now)
+        elif name == INVITE_TIMER:
+            self._invited_in_vain(now)
+        elif name == PARK_TIMER:
+            self._parked_too_long(now)
+        else:
+            self._confirm_timer(name, now)
         return self._take()
 
     def hang_up(self, cause: int, now: float, by: str, text: str = "") -> list[AnyEffect]:
@@ -238,14 +287,16 @@ class Call(VideoCall):
         self._end_all(cause, now, by=by, text=text)
         return self._take()
 
-    def legs(self) -> list[int]:
-        """The legs that are not gone."""
-        return [leg for leg in (self.a, *self._out) if leg]
+    def _connect_answered(self, leg: int, now: float) -> None:
+        session = self._session_of(leg)
+        assert session is not None
+        self._stop_ringback()
+        self._connect(leg, session, now)
 
     def _new_id(self) -> int:
         return self._new_leg()
 
-    def _music_for(self, leg: int) -> str:
+    def _own_music(self, leg: int) -> str:
         if leg == self.a:
             return self._directory.music(self._a_endpoint.kind, self._a_endpoint.name)
         out = self._out.get(leg)
@@ -259,6 +310,7 @@ class Call(VideoCall):
 
     def _follow(self, decision: Decision, now: float) -> None:
         """Carry out what the dialplan decided."""
+        self._stop_ringback()
         match decision:
             case Dial():
                 self._dial(decision, now)
@@ -268,41 +320,65 @@ class Call(VideoCall):
                 self._announce(decision, now)
             case Confer():
                 self._confer(decision, now)
+            case Park():
+                self._park_a(decision, now)
+            case Retrieve() | PickUp() | Supervise():
+                self._seek(decision, now)
             case Reject():
                 cause = decision.cause
                 self._give_up(cause, decision.status or status_of_cause(cause), now)
             case _:
                 assert_never(decision)
 
+    def _seek(self, decision: Seeking, now: float) -> None:
+        """A wants to come into another call."""
+        if self._again or self._a_codecs is not None:
+            self._give_up(Cause.FACILITY_REJECTED, 403, now, text="nobody can be sent there")
+        else:
+            self._effects.append(Seek(self.a, decision))
+
     def _dial(self, plan: Dial, now: float) -> None:
         self.state = State.HUNTING
-        self.contact.enter("ring", now)
+        if not self._consulter:
+            self.contact.enter("ring", now)
         self._plan = plan
         first = plan.targets[0]
         self._sole_target = first.number if len(plan.targets) == 1 and isinstance(first, ExtensionTarget) else ""
         if self._sole_target:
             forward = self._directory.forward(self._sole_target, "always")
             if forward is not None:
-                self._divert(forward, self._sole_target, now)
+                self._divert(forward, self._sole_target, "always", now)
                 return
-        self._hunt = Hunt(plan.targets, plan.mode == "sequence", plan.ring_timeout)
+        self._hunt = self._hunt_of(plan)
         self._next_stage(now)
 
+    def _hunt_of(self, plan: Dial) -> Hunt[AnyTarget]:
+        """Steps where the dialplan, or the extension that is called alone, has some."""
+        if plan.steps:
+            return Hunt[AnyTarget].in_steps(plan.steps)
+        if self._sole_target:
+            steps = self._directory.find_me(self._sole_target, plan.ring_timeout)
+            if steps:
+                return Hunt[AnyTarget].in_steps(steps)
+        return Hunt(plan.targets, plan.mode == "sequence", plan.ring_timeout)
+
     def _next_stage(self, now: float) -> None:
-        """Ring the next stage of the hunt; continue after the hunt when none is left."""
+        """Ring the next stage of the hunt; continue after the hunt when none is left and nobody rings or is asked."""
         hunt = self._hunt
         assert hunt is not None
         while True:
             candidates = hunt.next_stage(lambda target: self._look_up(target, now))
-            if not candidates:
+            if not candidates and hunt.stage_over():
                 self._hunted_in_vain(hunt.outcome(), now)
                 return
-            self._effects.append(SetTimer(RING_TIMER, now + hunt.timeout))
+            self._ring_deadline = now + hunt.timeout
+            timer = CancelTimer(RING_TIMER) if hunt.timeout == inf else SetTimer(RING_TIMER, self._ring_deadline)
+            self._effects.append(timer)
             self._call(candidates, now)
             if not hunt.stage_over():
                 return
 
-    def _look_up(self, target: ExtensionTarget | TrunkTarget, now: float) -> Target:
+    def _look_up(self, target: AnyTarget, now: float) -> Target:
         return self._directory.target(target, self._caller, self._payer, self.contact.id, now)
 
     def _call(self, candidates: list[Candidate], now: float) -> None:
@@ -330,11 +406,19 @@ class Call(VideoCall):
                     endpoint,
                     self._caller,
                     codecs,
-                    self._offer.direction if self._offer is not None else "sendrecv",
+                    self._offer.direction if self._offer is not None and not self._again else "sendrecv",
                     self.setup.hops - 1,
                     self.setup.headers,
+                    self._told_of(endpoint),
                 )
             )
+
+    def _told_of(self, endpoint: Endpoint) -> tuple[Diverted, ...]:
+        """Who has sent the call on to an endpoint: for a number of a find-me list, besides others, whose that is."""
+        payer = endpoint.payer
+        if payer is None:
+            return self._diverted
+        return (Diverted(payer.name, "follow-me", own=True), *self._diverted)
 
     def _hunted_in_vain(self, outcome: Outcome, now: float) -> None:
         """Nobody took the call: the dialplan's continuation, the extension's own forward, or the end."""
@@ -355,14 +439,17 @@ class Call(VideoCall):
         if self._sole_target and outcome.kind != "rejected":
             forward = self._directory.forward(self._sole_target, outcome.kind)
             if forward is not None:
-                self._divert(forward, self._sole_target, now)
+                self._divert(forward, self._sole_target, outcome.kind, now)
                 return
         status = status_for_caller(outcome.status, outcome.cause)
         self._give_up(outcome.cause, status, now, outcome.retry_after, outcome.text)
 
-    def _divert(self, number: str, extension: str, now: float) -> None:
+    def _divert(self, number: str, extension: str, kind: str, now: float) -> None:
         """Go on with another number, dialled as by the extension and on its account."""
         if self._count_diversion(now):
+            diverted = Diverted(extension, DIVERSION_REASONS.get(kind, kind), own=True)
+            self._diverted = (diverted, *self._diverted)
+            self.contact.diverted = self._diverted
             self._tell_ringing(181)
             self._payer = Payer("extension", extension, forwarded=True)
             context = self._directory.context_of(extension)
@@ -370,7 +457,7 @@ class Call(VideoCall):
 
     def _count_diversion(self, now: float) -> bool:
         self._diversions += 1
-        if self._diversions > MAX_FORWARDS_OF_NUMBER:
+        if self._diversions > MAX_FORWARDS_OF_NUMBER or self._diversions + self.setup.diversions > MAX_DIVERSIONS:
             self._give_up(Cause.EXCHANGE_ROUTING_ERROR, 482, now)
             return False
         return True
@@ -389,8 +476,11 @@ class Call(VideoCall):
         out.status = event.status
         if event.session is not None:
             out.session = event.session
-        if self._transfer is not None:
+        if self._again:
             self._wait(rings=True)
+            return
+        if self._hunt is not None and self._hunt.confirms(event.leg):
+            self._ring_caller()  # what a mobile's network plays is not for A, as it may be a mailbox
             return
         if event.session is None or self._offer is None or self._early not in (None, event.leg):
             self._tell_ringing(event.status)
@@ -407,6 +497,7 @@ class Call(VideoCall):
         else:
             self._tell_ringing(event.status)
         self._early = event.leg
+        self._stop_ringback()
         self._join(event.leg)
 
     def _tell_ringing(self, status: int) -> None:
@@ -414,7 +505,7 @@ class Call(VideoCall):
 
         199 tells of a branch that has failed (RFC 6228), while others may ring: it stays on its leg.
         """
-        if self._transfer is not None:
+        if self._again:
             return  # what A hears tells it
         if status == self._ringing or status == 199 or (status in (182, 183) and self._ringing == 180):
             return
@@ -423,6 +514,9 @@ class Call(VideoCall):
 
     def _answered(self, event: Answered, now: float) -> None:
         out = self._out.get(event.leg)
+        if event.leg in self._inviting:
+            self._invited(event.leg, event.session, now)
+            return
         hunt = self._hunt
         if out is None or self.state is not State.HUNTING or hunt is None:
             self._release(event.leg, Cause.ANSWERED_ELSEWHERE, now)
@@ -430,25 +524,42 @@ class Call(VideoCall):
         out.session = event.session
         if not out.status:
             self._directory.reached(out.endpoint)
-        self._directory.answered(out.endpoint, self._payer, self.contact.id, now)
+        seconds = hunt.answered(event.leg)
+        if seconds:
+            self._ask(event.leg, seconds, now)
+        else:
+            self._take_call(event.leg, now)
+
+    def _take_call(self, leg: int, now: float) -> None:
+        out, hunt = self._out[leg], self._hunt
+        assert hunt is not None
+        assert out.session is not None
+        # What a key was waited for costs nobody: whoever has not confirmed has had no call.
+        self._directory.answered(out.endpoint, out.endpoint.payer or self._payer, self.contact.id, now, leg)
         self._effects.append(CancelTimer(RING_TIMER))
-        for leg in hunt.stop():
-            if leg != event.leg:
-                self._release(leg, Cause.ANSWERED_ELSEWHERE, now)
+        self._stop_ringback()
+        self._asked_no_more(leg)
+        for other in hunt.stop():
+            if other != leg:
+                self._release(other, Cause.ANSWERED_ELSEWHERE, now)
         self._hunt = None
-        self.b = event.leg
+        self.b = leg
         self._early = None
         self.contact.destination = out.endpoint.name
-        record = self.contact.leg(event.leg)
+        record = self.contact.leg(leg)
         if record is not None:
             record.answered = now
-            record.codec = codec_name(event.session)
-        self._connect(event.leg, event.session, now)
+            record.codec = codec_name(out.session)
+        self._connect(leg, out.session, now)
 
     def _connect(self, leg: int, session: AudioSession, now: float) -> None:
         """B took the call: answer A."""
-        if self._transfer is not None:
-            self._transferred(leg, session, now)
+        if self._again:
+            if self._consulter:
+                self._consulted(now)
+            else:
+                self._transferred(leg, session, now)
+            self._recording_follows()
             if self.b == leg and not self._recorder.recording:
                 self._effects += self._recorder.begin(self._recording_rule(leg), *self._recorded())
             return
@@ -497,30 +608,41 @@ class Call(VideoCall):
 
     def _recorded(self) -> tuple[Channels, StreamLabels]:
         """Who is on which channel: the customer on the first, who is at the trunk's side, or else has called."""
-        assert self.b is not None
-        ends = {self.a: self._a_endpoint, self.b: self._out[self.b].endpoint}
+        ends = {leg: self._endpoint_of(leg) for leg in self.talkers}
         trunks = [leg for leg, end in ends.items() if end.kind == "trunk"]
         callers = [leg for leg in ends if leg == self._caller_leg]
-        customer = next(iter(trunks if len(trunks) == 1 else callers), self.a)
-        agent = self.b if customer == self.a else self.a
+        customers = trunks if 0 < len(trunks) < len(ends) else callers or [self.a]
         labels = []
         for leg, end in ends.items():
             party, role = self._party(leg), "caller" if leg == self._caller_leg else "called"
             labels.append((leg, leg_label(role, end.kind, end.name, party.number, party.name)))
-        return ((customer, 0), (agent, 1)), tuple(labels)
+        order = [*customers, *[leg for leg in ends if leg not in customers]]
+        return tuple([(leg, 0 if leg in customers else 1) for leg in order]), tuple(labels)
+
+    def _recording_follows(self) -> None:
+        if self.a and self.state in (State.TALKING, State.PARKED):
+            self._effects += self._recorder.follow(*self._recorded())
 
     def _join(self, leg: int) -> None:
         super()._join(leg)
         if leg == self.b:
-            self._effects += self._recorder.follow(*self._recorded())
+            self._recording_follows()
 
     def _moved(self, leg: int, session: AudioSession, now: float) -> None:
         super()._moved(leg, session, now)
         if not self._moving and self.state is State.TALKING:
             self._effects += self._recorder.again(*self._recorded())
 
-    def _digit_dialled(self, event: DigitDialled) -> None:
-        """A digit of one leg, where the media does not bring it to the other."""
+    def _digit_dialled(self, event: DigitDialled, now: float) -> None:
+        """A digit of one leg: what it was asked for, what a supervisor wants, or where the media does not bring it to
+        the other."""
+        if event.leg in self._confirming:
+            self._key_pressed(event, now)
+            return
+        mode = SUPERVISOR_KEYS.get(event.digit)
+        if mode is not None and self.supervises(event.leg):
+            self._effects += self.set_mode(event.leg, mode)
+            return
         other = self.partner(event.leg)
         if other is not None:
             effect = self._digits.pass_on(event, other, self._policy_of(other))
@@ -535,7 +657,10 @@ class Call(VideoCall):
             record.answered = now
 
     def _confirmed(self, event: Confirmed, now: float) -> None:
-        """A has seen our answer; where that was an offer, its answer is here."""
+        """A leg has seen our answer; where that was an offer, its answer is here."""
+        if event.leg in self._arriving:
+            self._arrival_confirmed(event, now)
+            return
         if event.leg != self.a:
             return
         self._a_answered = True
@@ -584,36 +709,47 @@ class Call(VideoCall):
                 self._release(leg, Cause.ANSWERED_ELSEWHERE, now)
         self._hunt = None
         self._effects.append(CancelTimer(RING_TIMER))
-        self._divert(event.number, out.endpoint.name, now)
+        self._divert(event.number, out.endpoint.name, "deflection", now)
 
     def _released(self, event: Released, now: float) -> None:
         leg = event.leg
-        if leg == self.a:
-            self._leg_gone(leg, event.cause, event.status, now)
-            self.a = 0
-            peer = "caller" if leg == self._caller_leg else "callee"
-            self._end_all(event.cause, now, by=peer if event.by_peer else "switch", status=event.status)
-            return
         out = self._out.get(leg)
-        if out is None:
+        if leg != self.a and out is None:
             return
+        talked = leg in (*self.talkers, *self._aside, *self._supervisors)
+        asked = leg in self._confirming
         self._leg_gone(leg, event.cause, event.status, now)
-        if self._transfer is not None and leg == self._transfer.transferor:
+        if leg == self.a:
+            self.a = 0
+            if self._a_endpoint.kind == "trunk":
+                self._directory.left(self.contact.id, leg, now)
+        if self._inviting.pop(leg, None) is not None:
+            self._finish_if_over()
+        elif leg in self._arriving:
+            self._came_to_nothing(self._arriving.pop(leg), event, now)
+        elif self._transfer is not None and leg == self._transfer.transferor:
             self._transfer.transferor = 0
-            return
-        if self.state is State.HUNTING and self._hunt is not None:
+        elif talked:
+            if not self._goes_on(leg, now):
+                peer = "caller" if leg == self._caller_leg else "callee"
+                by = peer if event.by_peer else "switch"
+                if leg == self.b:
+                    self.b = None
+                self._end_all(event.cause, now, by=by, text=event.text if out is not None else "", status=event.status)
+        elif self.state is State.HUNTING and self._hunt is not None and out is not None and leg in self._hunt.legs():
             for other in self._hunt.declined(leg) if event.status >= 600 else ():
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
                 self._hunt.failed(other, Failure(Cause.CALL_REJECTED, event.status))
-            self._try_on(
-                leg, out, Failure(event.cause, event.status, event.retry_after, event.text), now, event.by_peer
-            )
-        elif leg == self.b:
-            self.b = None
-            peer = "caller" if leg == self._caller_leg else "callee"
-            self._end_all(event.cause, now, by=peer if event.by_peer else "switch", text=event.text)
+            failure = Failure(event.cause, event.status, event.retry_after, event.text)
+            self._try_on(leg, out, UNCONFIRMED if asked else failure, now, event.by_peer and not asked)
         else:
             self._finish_if_over()
+
+    def _came_to_nothing(self, place: Place, event: Released, now: float) -> None:
+        """A leg has hung up before it had the place that it came for."""
+        if place.kind == "answer" and self.state is State.HUNTING and self._hunt is None:
+            self._give_up(Cause.NO_ANSWER, 480, now)
+        self._finish_if_over()
 
     def _try_on(self, leg: int, out: OutLeg, failure: Failure, now: float, by_peer: bool = True) -> None:
         """A candidate failed: the next gateway (where it was the peer that failed), the next stage, or the end."""
@@ -635,6 +771,9 @@ class Call(VideoCall):
         if self._transfer is not None:
             self._transfer_failed(cause, status, now, text)
             return
+        if self._consulter and self.state is State.HUNTING:
+            self._consulted_in_vain(cause, now)
+            return
         self.state = State.ENDING
         self.contact.end(cause, status, "switch", now)
         if self.a:
@@ -650,20 +789,38 @@ class Call(VideoCall):
             self._effects += self._recorder.end()
             self._hunt = None
             if self._transfer is not None:
-                self._effects.append(TransferTold(self._transfer.requested_by, 487))
+                self._tell_transferor(self._transfer, 487)
                 self._transfer = None
+            if self._goodbye[0]:
+                self._effects.append(TransferTold(self._goodbye[2], 487))
+                self._goodbye = (0, 0, 0)
+            self._aside, self._others, self._consulter = [], [], 0
+            if self._inviting:
+                self._inviting.clear()
+                self._effects.append(CancelTimer(INVITE_TIMER))
+            self._supervisors.clear()
+            self._close_room("talk")
+            self._close_room("aside")
+            if self._parked_in is not None:
+                self._unpark()
             for leg in self.legs():
                 self._release(leg, cause, now, text, status)
         self._finish_if_over()
 
     def _release(self, leg: int, cause: int, now: float, text: str = "", status: int = 0) -> None:
+        self._asked_no_more(leg)
         self._effects.append(Release(leg, cause, status, text))
 
     def _leg_gone(self, leg: int, cause: int, status: int, now: float) -> None:
-        self._out.pop(leg, None)
+        out = self._out.pop(leg, None)
+        self._asked_no_more(leg)
+        if out is not None and out.endpoint.kind == "trunk":
+            self._directory.left(self.contact.id, leg, now)
         if self._early == leg:
             self._early = None
             self._effects.append(Unbridge(self.a))
+            if self._confirming and self._transfer is None:
+                self._ring_caller()
         record = self.contact.leg(leg)
         if record is not None and not record.ended:
             record.ended = now

@@ -17,7 +17,8 @@ from media.audio_commands import Play, PlayEnded, Silence, Source
 from media.codec import is_audio, transcodable
 from media.negotiate import AudioOffer, own_answer, own_offer
 from media.sdp import NoCommonCodec, PayloadType
-from softswitch.call_media import LegMedia, State
+from softswitch.call_floor import State
+from softswitch.call_media import LegMedia
 from softswitch.causes import Cause
 from softswitch.dialplan.decision import Announce, Confer
 from softswitch.vocabulary import Accept, Answer, AnyEffect, Audio, EnterRoom, RefuseOffer

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from softswitch.dialplan.decision import Decision, ExtensionTarget, TrunkTarget
+from media.audio_commands import Source
+from softswitch.dialplan.decision import AnyTarget, Decision
 from softswitch.hunt import Failure, Target
+from softswitch.hunt_steps import Step
+from softswitch.parking import Lot
 from softswitch.vocabulary import Endpoint, Party, Payer
 
 
@@ -15,13 +18,18 @@ class Directory(Protocol):
     def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         """What the dialplan says to a number dialled in a context."""
 
-    def target(
-        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
-    ) -> Target:
+    def target(self, target: AnyTarget, caller: Party, payer: Payer, contact: str, now: float) -> Target:
         """The endpoints of a dial target, in groups; none reachable, or none that the payer may call: no groups."""
 
     def forward(self, extension: str, kind: str) -> str | None:
         """Where an extension wants its calls that ended as `kind` (always, busy, no_answer, unavailable), or None."""
+
+    def find_me(self, extension: str, ring_time: float | None) -> tuple[Step[AnyTarget], ...]:
+        """Who else rings when an extension alone is called, and when; () where it is just the extension. `ring_time`:
+        seconds that the route has its own telephones ring."""
+
+    def confirm_prompt(self) -> tuple[Source, ...]:
+        """What is said to whom answers and has to press a key."""
 
     def obeys_redirect(self, extension: str, number: str, caller: Party) -> bool:
         """Whether an extension's phone may send its callers on to that number (302)."""
@@ -38,11 +46,32 @@ class Directory(Protocol):
     def music(self, kind: str, name: str) -> str:
         """The class of music that an endpoint hears while it is held, "": what whoever holds it sends."""
 
+    def recalls(self, extension: str) -> bool:
+        """Whether an extension is rung for a caller whom it has sent on or parked, and nobody has taken."""
+
+    def fallback(self, extension: str) -> str:
+        """The number that is called for a caller whom nobody takes whom the extension has sent on; "" for none."""
+
+    def beeps(self, extension: str) -> bool:
+        """Whether an extension hears that somebody begins to listen to its call."""
+
+    def park(self, lot: str, slot: str, contact: str) -> tuple[Lot, str]:
+        """Take a slot of a parking lot for a call. Raises `softswitch.parking.NoSlot`."""
+
+    def unpark(self, contact: str) -> None:
+        """The call is parked no more."""
+
+    def slot(self, contact: str) -> str:
+        """Where a call is parked, "" where it is not."""
+
     def display_name(self, endpoint: Endpoint) -> str:
         """What an extension is called where it calls others; "" for a trunk, and where none is set."""
 
-    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
-        """An endpoint has taken the call, which costs the payer from now on."""
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float, leg: int) -> None:
+        """An endpoint has taken the call by that leg, which costs the payer from now on."""
+
+    def left(self, contact: str, leg: int, now: float) -> None:
+        """A leg of the contact is gone, and costs no more."""
 
     def reached(self, endpoint: Endpoint) -> None:
         """An endpoint has shown signs of life: progress, or an answer."""

@@ -22,19 +22,18 @@ One carried offer at a time: a second one meets 491 (RFC 3261 14.2), and its pee
 
 from __future__ import annotations
 
-from enum import Enum, auto
-
-from media.audio_commands import Detect, Music, Play, PlayEnded, StopPlay
 from media.codec import TELEPHONE_EVENT, codec_key, is_audio, transcodable
 from media.commands import MediaAddress
 from media.negotiate import (
     AudioOffer,
     AudioPolicy,
     AudioSession,
+    as_offer,
     changes_video,
     flipped,
     lopsided,
     needs_peer,
+    own_answer,
     own_offer,
     relay_answer,
     relay_offer,
@@ -44,15 +43,12 @@ from media.negotiate import (
     transcodes,
 )
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec, PayloadType
+from softswitch.call_floor import CallFloor, State
 from softswitch.causes import Cause
 from softswitch.contact import Contact
-from softswitch.holding import HOLDS, Hearing, hearing
+from softswitch.holding import HOLDS
 from softswitch.vocabulary import (
     Answer,
-    AnyEffect,
-    Audio,
-    Bridge,
-    Endpoint,
     MediaLost,
     MoveMedia,
     Offer,
@@ -74,6 +70,9 @@ MEND_AFTER = 1.0
 """Seconds until a leg that could not take an offer (its ACK was on the way, its own offer open) is asked again."""
 
 
+NOT_ABOUT_MEDIA = frozenset({481, 491})
+"""Refusals of a re-INVITE that leave open whether its media would do: another offer is open, or the leg is ending."""
+
 MOVE_TIMER = "move"
 MOVE_AGAIN = 0.25
 """Seconds until a leg whose stream could not be moved (no media worker yet, its own offer open) is tried again."""
@@ -82,32 +81,8 @@ MOVE_WITHIN = 10.0
 """Seconds after a loss of streams within which they have to lie elsewhere, or the call ends."""
 
 
-class State(Enum):
-    """Where a call stands; the picture is in `softswitch.call`."""
-
-    ROUTING = auto()
-    HUNTING = auto()
-    OFFERING = auto()
-    TALKING = auto()
-    ECHO = auto()
-    ANNOUNCING = auto()
-    CONFERRING = auto()
-    ENDING = auto()
-
-
 ALONE = frozenset({State.ECHO, State.ANNOUNCING, State.CONFERRING})
 """States in which there is nobody but the caller in the call: the switch itself has answered."""
-
-
-class OutLeg:
-    """An outbound leg of the call."""
-
-    __slots__ = ("endpoint", "session", "status")
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-        self.session: AudioSession | None = None
-        self.status = 0
 
 
 class Carried:
@@ -121,49 +96,19 @@ class Carried:
         self.taken_back = False
 
 
-class LegMedia:
+class LegMedia(CallFloor):
     """The part of a `Call` that minds its legs' media. `Call` owns the legs and says when they end."""
 
-    __slots__ = (
-        "_a_policy",
-        "_a_session",
-        "_along",
-        "_carried",
-        "_early",
-        "_effects",
-        "_listening",
-        "_move_until",
-        "_moving",
-        "_music",
-        "_offer",
-        "_out",
-        "_to_mend",
-        "_unasked",
-        "a",
-        "b",
-        "contact",
-        "state",
-    )
+    __slots__ = ("_bent", "_carried", "_move_until", "_moving", "_to_mend", "_unasked")
 
     def __init__(self, contact: Contact, leg: int, offer: AudioOffer | None, policy: AudioPolicy) -> None:
-        self.contact = contact
-        self.a = leg
-        self.b: int | None = None
-        self.state = State.ROUTING
-        self._offer = offer
-        self._a_policy = policy
-        self._out: dict[int, OutLeg] = {}
-        self._early: int | None = None  # the leg whose early media A hears
-        self._a_session: AudioSession | None = None
+        super().__init__(contact, leg, offer, policy)
         self._carried: Carried | None = None
         self._to_mend = 0  # the leg whose answer still has to be carried to the other
         self._unasked = 0  # offers of our own making since a leg asked for a change
-        self._effects: list[AnyEffect] = []
         self._moving: dict[int, bool] = {}  # legs whose stream was lost: whether the far end has been asked
         self._move_until = 0.0
-        self._listening: set[int] = set()  # legs whose tones are listened for
-        self._along: set[int] = set()  # legs that were offered a direction which another leg had asked for
-        self._music: dict[int, int] = {}  # plays by the leg that hears them while it is held
+        self._bent: set[int] = set()  # legs of a conference that are to be offered to send and receive again
 
     def _end_all(self, cause: int, now: float, by: str, text: str = "", status: int = 0) -> None:
         """The contact is over: release every leg that is left."""
@@ -186,27 +131,6 @@ class LegMedia:
         """There is nobody but A in the call."""
         return self.state in ALONE
 
-    def partner(self, leg: int) -> int | None:
-        """The leg that this one talks to: after the answer, or in early media."""
-        b = self.b if self.b is not None else self._early
-        if b is None:
-            return None
-        return b if leg == self.a else self.a if leg == b else None
-
-    def _join(self, leg: int) -> None:
-        """Let A and this leg hear each other, as their sessions now stand."""
-        self._effects.append(Bridge(self.a, leg))
-        self._listen(leg)
-
-    def _listen(self, leg: int) -> None:
-        """Listen for the digits of A and this leg."""
-        for each in (self.a, leg):
-            # Where the owner says that digits come as tones, they are listened for, and made into events for a leg that
-            # has those; else tones are audio like any other.
-            if each not in self._listening and self._policy_of(each).digits == "inband":
-                self._listening.add(each)
-                self._effects.append(Audio(Detect(each, dtmf=True)))
-
     # ---- changes of an established call -----------------------------------------------------------------
 
     def _reoffered(self, event: Reoffered, now: float) -> None:
@@ -217,6 +141,9 @@ class LegMedia:
             return
         other = self.partner(leg)
         mine = self._session_of(leg)
+        if mine is not None and self._by_itself(leg):
+            self._answer_itself(leg, offer, mine)
+            return
         settled = self.state in (State.HUNTING, State.TALKING)
         if other is None or mine is None or not settled or self._carried is not None:
             # RFC 3261 14.2, RFC 3311 5.2: 491 while another offer is in progress; the peer asks again.
@@ -244,6 +171,28 @@ class LegMedia:
         self._unasked = 0
         self._carry(other, codecs, self._standing(other) if apart else offer.direction)
 
+    def _by_itself(self, leg: int) -> bool:
+        """Whether what this leg wants concerns no other one: it is mixed with several, or waits."""
+        if self.state is State.PARKED or leg in self._aside or leg in self._supervisors:
+            return True
+        return self._conference and leg in self.talkers
+
+    def _answer_itself(self, leg: int, offer: AudioOffer | None, mine: AudioSession) -> None:
+        """Answer a leg whose media ends at the engine."""
+        if offer is None:
+            self._effects.append(Answer(leg, mine.codecs + mine.dtmf, "sendrecv"))
+            return
+        try:
+            codecs = own_answer(offer, heard=True) if renames(mine, offer) else relay_answer(offer, mine)
+        except NoCommonCodec:
+            self._effects.append(RefuseOffer(leg, 488))
+            return
+        if leg == self.a:
+            self._offer = offer
+        self._effects.append(Answer(leg, codecs, flipped(offer.direction)))
+        self._mix(leg, offer.direction)
+        self._tune(leg, offer.direction)
+
     def _carry(self, leg: int, codecs: tuple[PayloadType, ...], direction: str) -> None:
         """Offer a leg what another one has asked for."""
         if direction == "sendrecv":
@@ -257,17 +206,6 @@ class LegMedia:
         return "sendrecv" if session is None else session.direction
 
     # ---- hold -------------------------------------------------------------------------------------------
-
-    def _music_for(self, leg: int) -> str:
-        """The class of music that a leg hears while it is held, "": none."""
-        raise NotImplementedError
-
-    def _apart(self, leg: int) -> bool:
-        """Whether this leg hears music while its partner holds it, and is left alone otherwise."""
-        session = self._session_of(leg)
-        if self.state is not State.TALKING or session is None or leg in self._along:
-            return False
-        return transcodable(session.codecs[0].codec) and bool(self._music_for(leg))
 
     def _answered_apart(self, leg: int, other: int, offer: AudioOffer, mine: AudioSession, now: float) -> bool:
         """Answer a change of direction that does not concern the other leg; False where the codecs of the offer do."""
@@ -286,37 +224,6 @@ class LegMedia:
         self._tune(leg, offer.direction)
         self._note_hold(now, mine, leg, offer.direction)
         return True
-
-    def _asked(self, leg: int, asker: int, asked: str) -> str:
-        """The direction that a leg wants: `asked` of `asker`, which has just said so; of others what stands."""
-        if leg == asker and asked:
-            return asked
-        session = self._session_of(leg)
-        return "sendrecv" if session is None else session.peer_direction
-
-    def _tune(self, asker: int = 0, asked: str = "") -> None:
-        """Music for whom is held, and only for them. `asked`: the direction that leg `asker` has asked for just now."""
-        a, b = self.a, self.b
-        if self.state is not State.TALKING or b is None:
-            return
-        ways = {leg: self._asked(leg, asker, asked) for leg in (a, b)}
-        for leg, other in ((a, b), (b, a)):
-            name = self._music_for(leg) if self._apart(leg) else ""
-            wanted = hearing(ways[leg], ways[other], bool(name)) is Hearing.MUSIC
-            if wanted and leg not in self._music:
-                play = self._music[leg] = self._new_id()
-                self._effects.append(Audio(Play(play, (Music(name),), stream=leg)))
-            elif not wanted and leg in self._music:
-                self._effects.append(Audio(StopPlay(self._music.pop(leg))))
-
-    def _music_ended(self, event: PlayEnded) -> None:
-        """Music of ours: where its media process is gone it begins again with the stream."""
-        for leg in [leg for leg, play in self._music.items() if play == event.play]:
-            del self._music[leg]
-
-    def _new_id(self) -> int:
-        """An id that no leg, play or recording has."""
-        raise NotImplementedError
 
     # ---- answers ----------------------------------------------------------------------------------------
 
@@ -373,6 +280,9 @@ class LegMedia:
             return
         other = self.partner(event.leg)
         if other is None or not self.a:
+            self._bent.discard(event.leg)
+            self._mix()
+            self._tune()
             return
         if carried is None or carried.leg == event.leg:
             self._join(other if event.leg == self.a else event.leg)
@@ -458,18 +368,103 @@ class LegMedia:
                 self._answer_alone(carried.leg, offer, mine)  # all that is refused is the video
                 return
             # RFC 3261 14.1: a refused re-INVITE leaves the session as it was, on both sides.
-            self._effects.append(RefuseOffer(carried.leg, event.status if event.status in (488, 491) else 488))
+            self._effects.append(RefuseOffer(carried.leg, 491 if event.status in NOT_ABOUT_MEDIA else 488))
         elif carried is not None and event.status == 491:
             # Nobody waits for an answer who would ask again: that is ours to do.
             self._to_mend = carried.leg
             self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
+        elif event.leg in self._bent:
+            if event.status == 491:
+                self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
+            else:
+                self._bent.discard(event.leg)
+
+    # ---- other talkers than before ----------------------------------------------------------------------
+
+    def _settle(self, now: float) -> None:
+        """The talkers are others than before: let them hear each other, and bring what their legs have agreed on in
+        line, so that nobody stays on a hold that another one had asked for."""
+        self.state = State.TALKING
+        self._uncarry()
+        self._mix()
+        self._tune()
+        self._unasked = 0
+        assert self.b is not None
+        for leg in self.talkers:
+            self._listen(leg)
+        self._bent.clear()
+        if self._others:
+            self._bent.update(leg for leg in self.talkers if self._bends(leg))
+            self._straighten()
+        else:
+            self._align(self.b, now)
+        session = self._session_of(self.b)
+        assert session is not None
+        self._note_hold(now, session)
+
+    def _uncarry(self) -> None:
+        """Whoever waits for the answer of one that is no partner of it any more has to ask again."""
+        carried, self._carried = self._carried, None
+        if carried is not None and carried.offer is not None and self._session_of(carried.leg) is not None:
+            self._effects.append(RefuseOffer(carried.leg, 491))
+
+    def _holds(self, leg: int) -> bool:
+        """Whether a leg has held by itself, and not only said yes to the hold of another."""
+        return leg not in self._along and self._asked(leg, 0, "") in HOLDS
+
+    def _bends(self, leg: int) -> bool:
+        """Whether a leg still has the direction that another one had asked for."""
+        session = self._session_of(leg)
+        if session is None or self._holds(leg):
+            return False
+        return leg in self._along or session.direction != "sendrecv"
+
+    def _align(self, told: int, now: float) -> None:
+        """Bring the two talkers' sessions in line, that of `told` first where nothing else is out of it."""
+        a, b = self.a, self.b
+        assert b is not None
+        for leg, other in ((b, a), (a, b)):
+            theirs = self._session_of(other)
+            if theirs is None or not self._bends(leg) or self._holds(other):
+                continue
+            try:
+                offer = as_offer(theirs, self._policy_of(other))
+                codecs = relay_offer(offer, self._policy_of(leg), self._session_of(leg))
+            except NoCommonCodec:
+                continue
+            self._carried = Carried(other, None)
+            self._carry(leg, codecs, "sendrecv")
+            return
+        session, theirs = self._session_of(told), self._session_of(self.partner(told))
+        if session is not None and theirs is not None and session.video is not None and theirs.video is None:
+            # Video that one has alone is dropped, and nobody is asked for some: a telephone that wants it offers it.
+            told, session = b if told == a else a, theirs
+        if session is not None:
+            self._carry_answer(told, session, now)
+
+    def _straighten(self) -> None:
+        """Offer legs of a conference to send and receive, whatever the one that they talked to had wanted."""
+        for leg in sorted(self._bent):
+            session = self._session_of(leg)
+            if session is not None:
+                self._carry(leg, session.codecs + session.dtmf, "sendrecv")
+
+    def _mend(self, now: float) -> None:
+        """The timer of legs that could not take an offer."""
+        if self._carried is not None:
+            self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
+        elif self._others:
+            self._straighten()
+        elif self._session_of(self._to_mend) is not None and self.partner(self._to_mend) is not None:
+            self._align(self._to_mend, now)
 
     # ---- lost streams -----------------------------------------------------------------------------------
 
     def _media_lost(self, event: MediaLost, now: float) -> None:
         """A leg's stream is gone. A call that is answered gets another; one that is not yet is given up."""
-        answered = self.state is State.TALKING or self._alone
-        established = event.leg in (self.a, self.b) and self._session_of(event.leg) is not None
+        answered = self.state in (State.TALKING, State.PARKED) or self._alone
+        there = (*self.talkers, *self._aside, *self._supervisors)
+        established = event.leg in there and self._session_of(event.leg) is not None
         if not answered or not established:
             self._stranded(now)
             return
@@ -498,9 +493,10 @@ class LegMedia:
     def _join_again(self, now: float, answered: bool = False) -> None:
         if self._alone:
             self._serve_again(now, answered)
-        elif self.b is not None:
-            self._effects.append(Bridge(self.a, self.b))
-            self._listen(self.b)
+            return
+        self._mix_anew()
+        for leg in self.talkers if self.state is State.TALKING else ():
+            self._listen(leg)
 
     def _not_moved(self, leg: int, now: float) -> None:
         """Not now: perhaps in a moment."""
@@ -527,23 +523,6 @@ class LegMedia:
             return False
         return transcodes(mine.codecs, theirs.codecs)
 
-    def _note_hold(self, now: float, session: AudioSession, asker: int = 0, asked: str = "") -> None:
-        """Whether one holds the other: as each has asked where holds are not carried, else as `session`, the one that
-        was agreed last, has it."""
-        if self.state is not State.TALKING:
-            return
-        if self.b is not None and (self._apart(self.a) or self._apart(self.b)):
-            held = any(self._asked(leg, asker, asked) in HOLDS for leg in (self.a, self.b))
-        else:
-            held = session.direction != "sendrecv"
-        self.contact.enter("hold" if held else "talk", now)
-
-    def _session_of(self, leg: int | None) -> AudioSession | None:
-        if leg == self.a:
-            return self._a_session
-        out = self._out.get(leg) if leg is not None else None
-        return out.session if out is not None else None
-
     def session_agreed(self, leg: int, session: AudioSession) -> None:
         """What a leg's own answer has just agreed, told by the one who carried the effect out."""
         self._keep_session(leg, session)
@@ -558,9 +537,6 @@ class LegMedia:
         record = self.contact.leg(leg)
         if record is not None:
             record.codec = codec_name(session)
-
-    def _policy_of(self, leg: int) -> AudioPolicy:
-        return self._a_policy if leg == self.a else self._out[leg].endpoint.policy
 
 
 def codec_name(session: AudioSession) -> str:

@@ -14,17 +14,18 @@ from __future__ import annotations
 
 from media.audio_commands import Music, Play, Source, StopPlay, Tone
 from media.codec import transcodable
-from media.negotiate import AudioOffer, AudioSession, as_offer, flipped, relay_answer, renames
+from media.negotiate import AudioOffer, AudioSession, flipped, relay_answer, renames
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
 from softswitch.call_alone import LoneCaller
 from softswitch.call_directory import Directory
-from softswitch.call_media import OutLeg, State
+from softswitch.call_floor import WAITING_MUSIC, State
 from softswitch.causes import Cause
 from softswitch.dialplan.decision import Decision, Dial, ExtensionTarget
 from softswitch.vocabulary import (
     Answer,
     AnyEffect,
     Audio,
+    Diverted,
     Endpoint,
     Party,
     Payer,
@@ -34,9 +35,6 @@ from softswitch.vocabulary import (
     TransferTold,
     Unbridge,
 )
-
-WAITING_MUSIC = "default"
-"""What A hears until it rings, where no class of music is set for it."""
 
 
 class TransferRefused(ValueError):
@@ -48,24 +46,32 @@ class TransferRefused(ValueError):
 
 
 class Transfer:
-    """One that is under way. `transferor`: its leg, 0 when it has hung up."""
+    """One that is under way. `transferor`: its leg, 0 when it has hung up; `by`: its extension, which is rung again
+    when nobody else takes the call, and then the fallback (`again`: what is left of these; `fallback`: a number, "" for
+    the extension's). `told`: whoever asked for it knows how it ended."""
 
-    __slots__ = ("requested_by", "transferor")
+    __slots__ = ("again", "by", "fallback", "requested_by", "told", "transferor")
 
-    def __init__(self, transferor: int) -> None:
+    def __init__(self, transferor: int, by: str, requested_by: int = 0) -> None:
         self.transferor = transferor
-        self.requested_by = transferor
+        self.by = by
+        self.requested_by = requested_by or transferor
+        self.again = ["fallback", "recall"]
+        self.fallback = ""
+        self.told = False
 
 
 class TransferringCall(LoneCaller):
     """The part of a `Call` in which A waits for somebody else."""
 
     __slots__ = (
-        "_a_endpoint",
+        "_a_who",
         "_caller",
         "_caller_leg",
+        "_consulter",
         "_directory",
         "_diversions",
+        "_diverted",
         "_payer",
         "_ringing",
         "_transfer",
@@ -75,11 +81,13 @@ class TransferringCall(LoneCaller):
     )
 
     setup: Setup
-    _a_endpoint: Endpoint  # who A is, as `OutLeg.endpoint` says of the others
+    _a_who: Party | None  # who A is, as `OutLeg.party`
     _caller: Party  # who calls, as those are shown who are called
     _caller_leg: int  # the leg that the contact began with
+    _consulter: int  # the talker who has left the others aside for a consultation, 0: nobody
     _directory: Directory
     _diversions: int
+    _diverted: tuple[Diverted, ...]  # who has sent the call on, newest first
     _payer: Payer
     _ringing: int  # the provisional status A was told last
     _transfer: Transfer | None
@@ -93,6 +101,10 @@ class TransferringCall(LoneCaller):
         """Carry out what the dialplan decided."""
         raise NotImplementedError
 
+    def _recording_follows(self) -> None:
+        """The talkers are others than before."""
+        raise NotImplementedError
+
     def _take(self) -> list[AnyEffect]:
         """The effects so far."""
         raise NotImplementedError
@@ -100,13 +112,9 @@ class TransferringCall(LoneCaller):
     def transfer(self, leg: int, number: str, now: float) -> list[AnyEffect]:
         """One of the two who talk sends the other one to a number, with its own rights. `TransferTold` follows. Raises
         `TransferRefused`."""
-        if self.state is not State.TALKING or leg not in (self.a, self.b):
-            raise TransferRefused("nobody talks to another in this call", 481)
-        if self._moving or self._carried is not None:
-            raise TransferRefused("its media is being changed at this moment: try again", 491)
-        transferor = self._a_endpoint if leg == self.a else self._out[leg].endpoint
-        if transferor.kind != "extension":
-            raise TransferRefused(f"{transferor.kind} {transferor.name} may not transfer: expected an extension")
+        transferor = self._may_send_on(leg)
+        if self._conference or self._aside:
+            raise TransferRefused("more than two are in that call: consult, then leave them alone")
         caller = self._party(self.b if leg == self.a else self.a)
         context = self._directory.context_of(transferor.name)
         decision = self._directory.route(context, number, caller, "")
@@ -114,10 +122,22 @@ class TransferringCall(LoneCaller):
             raise TransferRefused(f"{number} is the extension that transfers")
         self._begin_transfer(leg)
         self._caller = caller
+        self._diverted = ()  # that was on the way to those who have talked
         self._diversions = self._ringing = 0
         self._payer = Payer("extension", transferor.name, forwarded=True)
         self._follow(decision, now)
         return self._take()
+
+    def _may_send_on(self, leg: int) -> Endpoint:
+        """The extension of a talker who may have something done with its call now. Raises `TransferRefused`."""
+        if self.state is not State.TALKING or leg not in self.talkers:
+            raise TransferRefused("nobody talks to another in this call")
+        if self._moving or self._carried is not None:
+            raise TransferRefused("its media is being changed at this moment: try again", 491)
+        endpoint = self._endpoint_of(leg)
+        if endpoint.kind != "extension":
+            raise TransferRefused(f"{endpoint.kind} {endpoint.name} may not transfer: expected an extension")
+        return endpoint
 
     def leg_of(self, endpoint: str) -> int | None:
         """The leg of an extension or trunk in this call, where it has one and no more."""
@@ -125,49 +145,58 @@ class TransferringCall(LoneCaller):
         found = [leg for leg, end in ends if leg and end.name == endpoint]
         return found[0] if len(found) == 1 else None
 
+    @property
+    def _again(self) -> bool:
+        """Others are called for an A that is answered already."""
+        return self._transfer is not None or bool(self._consulter)
+
     def _party(self, leg: int | None) -> Party:
         """Who is on a leg, as those are shown whom it is connected to."""
-        if leg == self._caller_leg:
-            return self.setup.caller
-        endpoint = self._a_endpoint if leg is None or leg == self.a else self._out[leg].endpoint
+        leg = self.a if leg is None else leg
+        who = self._a_who if leg == self.a else self._out[leg].party
+        if who is not None:
+            return who
+        endpoint = self._endpoint_of(leg)
         return Party(endpoint.dialled or endpoint.name, self._directory.display_name(endpoint))
+
+    def _a_party(self) -> Party | None:
+        return self._a_who
+
+    def _take_party(self, party: Party | None) -> None:
+        self._a_who = party
 
     def _begin_transfer(self, leg: int) -> None:
         """`leg` leaves, its partner waits."""
         if leg == self.a:
-            self._change_places()
+            assert self.b is not None
+            self._put_first(self.b)
         assert self.b is not None
-        for play in self._music.values():
-            self._effects.append(Audio(StopPlay(play)))
-        self._music.clear()
-        self._transfer = Transfer(self.b)
+        self._transfer = Transfer(self.b, self._out[self.b].endpoint.name)
+        self._hunt_for_a()
+
+    def _hunt_for_a(self) -> None:
+        """A, which is answered, waits while others are called for it."""
         self.b = None
+        self._others = []
+        self._holders.clear()
         self.state = State.HUNTING
         self._effects.append(Unbridge(self.a))
+        self._mix()
+        self._tune()
+        self._recording_follows()
+        self._waiting_rings = False
         self._wait(rings=False)
 
-    def _change_places(self) -> None:
-        """B becomes A, whom others are called for."""
-        assert self.b is not None
-        out = self._out.pop(self.b)
-        assert out.session is not None
-        before = OutLeg(self._a_endpoint)
-        before.session, before.status = self._a_session, 200
-        self._out[self.a] = before
-        self.a, self.b = self.b, self.a
-        self._a_endpoint, self._a_policy, self._a_session = out.endpoint, out.endpoint.policy, out.session
-        self._offer = as_offer(out.session, out.endpoint.policy)
-
     def _wait(self, rings: bool) -> None:
-        """Let A hear that it is being served."""
-        session = self._a_session
-        if rings and not self._waiting_rings and self._transfer is not None:
-            self._effects.append(TransferTold(self._transfer.requested_by, 180))
-        if session is None or (self._waiting_play and rings == self._waiting_rings):
+        """Let A hear that it is being served: one who consults, only that it rings."""
+        transfer = self._transfer
+        if rings and not self._waiting_rings and transfer is not None and not transfer.told:
+            self._effects.append(TransferTold(transfer.requested_by, 180))
+        if self._a_session is None or (self._waiting_play and rings == self._waiting_rings):
             return
         self._stop_waiting()
         self._waiting_rings = rings
-        if not transcodable(session.codecs[0].codec):
+        if not self._hears(self.a) or (self._consulter and not rings):
             return
         self._waiting_play = self._new_id()
         source = Tone("ringback") if rings else Music(self._music_for(self.a) or WAITING_MUSIC)
@@ -180,6 +209,10 @@ class TransferringCall(LoneCaller):
 
     def _serve(self, state: State, segment: str, service: AnyEffect | tuple[Source, ...], now: float) -> None:
         transfer, session = self._transfer, self._a_session
+        if self._consulter:
+            # A consultation is with somebody: rooms and announcements are to be dialled, or transferred to.
+            self._give_up(Cause.FACILITY_REJECTED, 501, now, text="nobody to be consulted")
+            return
         if transfer is None or session is None:
             super()._serve(state, segment, service, now)
             return
@@ -197,15 +230,19 @@ class TransferringCall(LoneCaller):
 
     def _let_go(self, transfer: Transfer, now: float) -> None:
         """The transferor is not needed any more."""
-        self._effects.append(TransferTold(transfer.requested_by, 200))
+        self._tell_transferor(transfer, 200)
         if transfer.transferor in self._out:
             self._release(transfer.transferor, Cause.NORMAL_CLEARING, now, "transferred")
+
+    def _tell_transferor(self, transfer: Transfer, status: int) -> None:
+        if not transfer.told:
+            transfer.told = True
+            self._effects.append(TransferTold(transfer.requested_by, status))
 
     def _reoffered(self, event: Reoffered, now: float) -> None:
         """Who waits, or waits for how it ends, is answered as it asks; other codecs are for later."""
         leg, offer, mine = event.leg, event.offer, self._session_of(event.leg)
-        waiting = self._transfer is not None and leg in (self.a, self._transfer.transferor)
-        if not waiting or mine is None:
+        if not self._waits(leg) or mine is None:
             super()._reoffered(event, now)
         elif offer is None:
             self._effects.append(Answer(leg, mine.codecs + mine.dtmf, "sendrecv"))
@@ -213,6 +250,12 @@ class TransferringCall(LoneCaller):
             self._effects.append(RefuseOffer(leg, 491))
         else:
             self._answer_as_asked(leg, offer, mine)
+
+    def _waits(self, leg: int) -> bool:
+        """Whether a leg is in the call without hearing anybody of it."""
+        if self._transfer is not None:
+            return leg in (self.a, self._transfer.transferor)
+        return self._again and self.state is State.HUNTING and leg == self.a
 
     def _answer_as_asked(self, leg: int, offer: AudioOffer, mine: AudioSession) -> None:
         try:
@@ -229,25 +272,39 @@ class TransferringCall(LoneCaller):
         transfer, self._transfer = self._transfer, None
         assert transfer is not None
         self._stop_waiting()
-        self.state = State.TALKING
-        self._join(leg)
-        self._note_hold(now, session)
+        self._settle(now)
         self._let_go(transfer, now)
-        self._carry_answer(leg, session, now)
 
     def _transfer_failed(self, cause: int, status: int, now: float, text: str) -> None:
-        """Nobody has: A is back with the transferor, if that is still there."""
+        """Nobody has: A is back with the transferor, if that is still there. Else its extension is rung, then the
+        fallback."""
         transfer, self._transfer = self._transfer, None
         assert transfer is not None
         self._stop_waiting()
-        self._effects.append(TransferTold(transfer.requested_by, status))
-        if transfer.transferor not in self._out:
+        self._tell_transferor(transfer, status)
+        if transfer.transferor in self._out:
+            self.b = transfer.transferor
+            self._settle(now)
+            self._recording_follows()
+            return
+        decision = self._last_resort(transfer)
+        if decision is None:
             self._end_all(cause, now, by="switch", text=text or "transfer failed")
             return
-        self.b = transfer.transferor
-        self.state = State.TALKING
-        self._join(self.b)
-        session = self._out[self.b].session
-        assert session is not None
-        self._note_hold(now, session)
-        self._tune()
+        self._transfer = transfer
+        self._diversions = self._ringing = 0
+        self._waiting_rings = False
+        self._wait(rings=False)
+        self._follow(decision, now)
+
+    def _last_resort(self, transfer: Transfer) -> Decision | None:
+        """Who is still to be rung for A, where nobody has taken it and nobody waits for how that ends."""
+        while transfer.again:
+            if transfer.again.pop() == "recall":
+                if self._directory.recalls(transfer.by):
+                    return Dial((ExtensionTarget(transfer.by),), route="recall")
+                continue
+            number = transfer.fallback or self._directory.fallback(transfer.by)
+            if number:
+                return self._directory.route(self._directory.context_of(transfer.by), number, self._caller, "")
+        return None

@@ -15,12 +15,12 @@ from __future__ import annotations
 import msgspec
 
 from media.video import Video
-from softswitch.call_media import State
-from softswitch.call_transfer import TransferringCall
+from softswitch.call_floor import State
+from softswitch.call_park import ParkingCall
 from softswitch.vocabulary import Accept, Answer, AnyEffect, MoveMedia, Offer, Originate, Progress
 
 
-class VideoCall(TransferringCall):
+class VideoCall(ParkingCall):
     """The part of a `Call` that adds the video to what its legs are told."""
 
     __slots__ = ()
@@ -30,7 +30,9 @@ class VideoCall(TransferringCall):
         for effect in effects:
             match effect:
                 case Originate(endpoint=endpoint):
-                    effect.video = self._named_by(self.a) if endpoint.policy.video else None
+                    effect.video = (
+                        self._named_by(self.a) if endpoint.policy.video and self.state is State.HUNTING else None
+                    )
                 case Progress(codecs=None) | Accept(codecs=None):
                     pass  # it was agreed before
                 case Offer(leg=leg) | MoveMedia(leg=leg):
@@ -40,6 +42,14 @@ class VideoCall(TransferringCall):
                 case _:
                     pass
         return effects
+
+    @property
+    def showing(self) -> tuple[int, int]:
+        """The two legs that see each other: those who talk to each other and to nobody else."""
+        other = self.partner(self.a)
+        if other is None or self._alone or self._supervisors or self._holders.intersection(self.talkers):
+            return (0, 0)
+        return (self.a, other)
 
     def _named_by(self, leg: int) -> Video | None:
         """All that a leg's end has said of its video, for a leg that is to be called for it."""

@@ -168,9 +168,21 @@ class CallerIdentity:
             if is_anonymous(address.uri):
                 withheld = True
                 continue
-            number = self._inbound.rewrite(_CONTROL.sub("", _number(address.uri)[:MAX_NUMBER]))
-            return Party(number, shown_name(address.display), withheld)
+            return Party(self.rewritten(number_of(address.uri)), shown_name(address.display), withheld)
         return Party("", "", withheld)
+
+    def rewritten(self, number: str) -> str:
+        """A number that the trunk shows us, as we have it."""
+        return self._inbound.rewrite(number)
+
+    def address(self, party: Party, host: str) -> NameAddr | None:
+        """How somebody besides the caller is shown to the trunk, by the same rules; None: not at all. `host` as it
+        stands in a URI."""
+        number, name = self._shown(party)
+        if party.withheld or not number:
+            return None
+        domain = self._rules.from_domain or host
+        return NameAddr(name, Uri("sip", escape_user(number), host=domain.strip("[]")))
 
     def _shown(self, caller: Party) -> tuple[str, str]:
         """Number and display name of outgoing calls."""
@@ -219,6 +231,11 @@ def privacy_asked(request: Request) -> bool:
 def is_anonymous(uri: Uri) -> bool:
     """Whether a URI is that of one who stays unnamed (RFC 3323 4.1.1.3)."""
     return uri.host.lower().endswith("anonymous.invalid") or uri.user.lower() == "anonymous"
+
+
+def number_of(uri: Uri) -> str:
+    """The number in a URI that anybody may have written: bounded, and without control characters."""
+    return _CONTROL.sub("", _number(uri)[:MAX_NUMBER])
 
 
 def _number(uri: Uri) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from media.commands import StreamStats
-from softswitch.vocabulary import Party
+from softswitch.vocabulary import Diverted, Party
 
 MAX_LEGS_KEPT = 64
 """Legs written down per contact; a hunt through more keeps the first ones and counts the rest."""
@@ -75,6 +75,7 @@ class Contact:
         "destination",
         "dialled",
         "direction",
+        "diverted",
         "ended",
         "ended_by",
         "endpoint",
@@ -99,6 +100,8 @@ class Contact:
         self.kind = ""
         self.endpoint = ""
         self.direction = "internal"
+        self.diverted: tuple[Diverted, ...] = ()
+        """Who has sent it on, newest first."""
         self.destination = ""
         self.answered = 0.0
         self.ended = 0.0

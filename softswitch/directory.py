@@ -6,26 +6,45 @@ each endpoint what its owner set: codecs, ring time, forwards, NAT. Settings are
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Literal, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
+from media.audio_commands import Source, Speech
 from media.negotiate import AudioPolicy
 from sip.digest import Credentials
 from sip.effects import Destination, Flow
 from sip.effects import Target as SipTarget
+from sip.headers import NameAddr
 from sip.message import Request
-from sip.uri import unescape
+from sip.uri import Uri, escape_user, unescape
+from softswitch import diverting, find_me
 from softswitch.admission import Known
 from softswitch.call_limits import CallLimits
 from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous, privacy_asked
-from softswitch.dialplan.decision import Decision, ExtensionTarget, Ring, TrunkTarget, conference_in, uses_trunk
+from softswitch.dialplan.decision import (
+    AnyTarget,
+    Decision,
+    Dial,
+    ExtensionTarget,
+    NumberTarget,
+    Ring,
+    TrunkTarget,
+    conference_in,
+    uses_trunk,
+)
+from softswitch.diverting import UNNAMED, DiversionStyle
 from softswitch.features import Features
+from softswitch.find_me import FindMe
 from softswitch.hunt import BARRED, BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
+from softswitch.hunt_steps import Step
+from softswitch.parking import Lot, ParkingLots
 from softswitch.registrations import Registrations
 from softswitch.toll import TollGuard
 from softswitch.trunks import Trunks
-from softswitch.vocabulary import Endpoint, Party, Payer, Setup
+from softswitch.vocabulary import Diverted, Endpoint, Party, Payer, Setup
 
 ForwardKind = Literal["always", "busy", "no_answer", "unavailable"]
 NO_RING = Ring()
@@ -56,6 +75,16 @@ class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
     """"never", "always", "on-demand", "": it does not say."""
     music: str = ""
     """The class that is heard on hold."""
+    groups: frozenset[str] = frozenset()
+    pick_up: str = "groups"
+    """Whose calls it may pick up: "groups" (its own), "all", "none"."""
+    supervises: frozenset[str] = frozenset()
+    """Groups whose calls it may listen to."""
+    beeps: bool = True
+    """Whether it hears that somebody begins to listen to its call."""
+    find_me: FindMe | None = None
+    diversion: DiversionStyle = "none"
+    """How its phones are told who has sent a call on."""
 
 
 class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +99,7 @@ class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
     channels: int
     record: str = ""
     music: str = ""
+    diversion: DiversionStyle = "none"
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +107,13 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
     extensions: dict[str, ExtensionEntry]
     trunks: dict[str, TrunkEntry]
+    lots: tuple[Lot, ...] = ()
+    recall: bool = True
+    """Whether extensions are rung for callers whom they have sent on in vain."""
+    fallback: str = ""
+    """The number that is called where they do not answer."""
+    language: str = "en"
+    """In which people are spoken to."""
 
 
 class DialAddress(msgspec.Struct, gc=False):
@@ -118,6 +155,7 @@ class PhoneBook:
         "_registrations",
         "_toll",
         "_trunks",
+        "parking",
     )
 
     def __init__(
@@ -140,11 +178,13 @@ class PhoneBook:
         self._features = features
         self._max_forwards = max_forwards
         self._identity = CallerIdentity(CallerRules())
+        self.parking = ParkingLots(entries.lots)
 
     def configure(self, entries: Entries, numbers: Numbers) -> None:
         """Swap the settings; calls in progress go on with what they were told."""
         self._entries = entries
         self._numbers = numbers
+        self.parking.configure(entries.lots)
 
     # ---- what calls ask ------------------------------------------------------------------------------
 
@@ -152,10 +192,10 @@ class PhoneBook:
         """What the dialplan says to a number dialled in a context."""
         return self._numbers.route(context, number, "" if caller.withheld else caller.number, did)
 
-    def target(
-        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
-    ) -> Target:
+    def target(self, target: AnyTarget, caller: Party, payer: Payer, contact: str, now: float) -> Target:
         """The endpoints of a dial target, in groups; none where its owner or the payer has as many calls as it may."""
+        if isinstance(target, NumberTarget):
+            return self._number(target, caller, contact, now)
         if isinstance(target, ExtensionTarget):
             return self._extension(target.number, target.ring or NO_RING, contact, now)
         return self._trunk(target, caller, payer, contact, now)
@@ -184,6 +224,27 @@ class PhoneBook:
             return entry is None or entry.call_waiting
         return wanted
 
+    def find_me(self, extension: str, ring_time: float | None) -> tuple[Step[AnyTarget], ...]:
+        """Who else rings when an extension alone is called, and when; nobody while it is not to be disturbed."""
+        entry = self._entries.extensions.get(extension)
+        wanted = entry.find_me if entry is not None else None
+        if entry is None or wanted is None or self.do_not_disturb(extension):
+            return ()
+        enabled = self._features.flag(extension, "find_me")
+        if not (wanted.enabled if enabled is None else enabled):
+            return ()
+        context, dialling = entry.context, entry.caller
+        return find_me.steps(
+            extension,
+            wanted,
+            ring_time or entry.ring_timeout,
+            lambda number: uses_trunk(self.route(context, number, dialling, "")),
+        )
+
+    def confirm_prompt(self) -> tuple[Source, ...]:
+        """What is said to whom answers and has to press a key."""
+        return (Speech(find_me.prompt(self._entries.language)),)
+
     def obeys_redirect(self, extension: str, number: str, caller: Party) -> bool:
         """Whether a 302 of an extension's phone to `number` is followed, by the rule of its owner."""
         entry = self._entries.extensions.get(extension)
@@ -204,10 +265,14 @@ class PhoneBook:
             self._trunks.failed(endpoint.name, endpoint.gateway, failure.status, failure.retry_after, now)
         return self._trunks.fails_over(endpoint.name, failure.status, alerted)
 
-    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float, leg: int) -> None:
         """A leg has answered and is talked on from now on."""
         if endpoint.kind == "trunk":
-            self._toll.answered(endpoint.name, payer, contact, now)
+            self._toll.answered(endpoint.name, payer, contact, now, leg)
+
+    def left(self, contact: str, leg: int, now: float) -> None:
+        """A leg of a contact is gone."""
+        self._toll.left(contact, leg, now, now)
 
     def reached(self, endpoint: Endpoint) -> None:
         """A gateway that answers is no longer left alone."""
@@ -225,6 +290,43 @@ class PhoneBook:
         entries = self._entries
         entry = entries.trunks.get(name) if kind == "trunk" else entries.extensions.get(name)
         return entry.music if entry is not None else ""
+
+    def recalls(self, extension: str) -> bool:
+        """Whether an extension is rung for a caller whom it has sent on or parked, and nobody has taken."""
+        return self._entries.recall and extension in self._entries.extensions
+
+    def fallback(self, extension: str) -> str:
+        """The number that is called for a caller whom nobody takes whom the extension has sent on; "" for none."""
+        return self._entries.fallback
+
+    def park(self, lot: str, slot: str, contact: str) -> tuple[Lot, str]:
+        """Take a slot of a parking lot for a call. Raises NoSlot."""
+        return self.parking.take(lot, contact, slot)
+
+    def unpark(self, contact: str) -> None:
+        """The call is parked no more."""
+        self.parking.free(contact)
+
+    def slot(self, contact: str) -> str:
+        """Where a call is parked, "" where it is not."""
+        return self.parking.slot(contact)
+
+    def may_pick_up(self, extension: str, other: str) -> bool:
+        """Whether an extension may take calls that ring at another one."""
+        entry, theirs = self._entries.extensions.get(extension), self._entries.extensions.get(other)
+        if entry is None or theirs is None or entry.pick_up == "none":
+            return False
+        return entry.pick_up == "all" or bool(entry.groups & theirs.groups)
+
+    def may_supervise(self, extension: str, other: str) -> bool:
+        """Whether an extension may listen to the calls of another one."""
+        entry, theirs = self._entries.extensions.get(extension), self._entries.extensions.get(other)
+        return entry is not None and theirs is not None and bool(entry.supervises & theirs.groups)
+
+    def beeps(self, extension: str) -> bool:
+        """Whether an extension hears that somebody begins to listen to its call."""
+        entry = self._entries.extensions.get(extension)
+        return entry is None or entry.beeps
 
     def display_name(self, endpoint: Endpoint) -> str:
         """What an extension is called where it calls others; "" for a trunk, and where none is set."""
@@ -310,6 +412,27 @@ class PhoneBook:
         )
         return Target(name, groups, entry.ring_timeout, UNAVAILABLE)
 
+    def _number(self, target: NumberTarget, caller: Party, contact: str, now: float) -> Target:
+        """What a number of a find-me list comes to, by the routes and on the account of the extension that has it.
+
+        Where it comes to nothing, barred or not, the extension is not to be found there, which says nothing of it.
+        """
+        own = target.extension  # whose telephones ring anyway
+        payer = Payer("extension", own, forwarded=True)
+        entry = self._entries.extensions.get(own)
+        dialling = entry.caller if entry is not None else caller
+        decision = self.route(self.context_of(own), target.number, dialling, "")
+        there = decision.targets if isinstance(decision, Dial) else ()
+        others = [each for each in there if not isinstance(each, ExtensionTarget) or each.number != own]
+        found = [self.target(each, caller, payer, contact, now) for each in others]
+        if isinstance(decision, Dial) and decision.mode == "parallel":
+            together = list(zip_longest(*[each.groups for each in found], fillvalue=()))
+        else:
+            together = [(group,) for each in found for group in each.groups]
+        groups = tuple([tuple([replace(e, payer=payer) for group in each for e in group]) for each in together])
+        ring_time = max([each.ring_timeout for each in found], default=1.0)
+        return Target(target.number, groups, ring_time, UNAVAILABLE)
+
     def _may_forward(self, extension: str, contact: str) -> bool:
         """Forwards count apart from its own calls: one that is sent on for `call_limit` must not fail for it too."""
         entry = self._entries.extensions.get(extension)
@@ -333,6 +456,28 @@ class PhoneBook:
         host = f"[{local_host}]" if ":" in local_host else local_host
         return [*self._identity.write(caller, host), ("To", f"<sip:{address.to}@{host}>"), *address.headers]
 
+    def diversions(self, endpoint: Endpoint, diverted: tuple[Diverted, ...], host: str) -> list[tuple[str, str]]:
+        """The headers that tell an endpoint who has sent the call on, as its owner wants them. `host`: ours."""
+        entries = self._entries
+        entry = (entries.trunks if endpoint.kind == "trunk" else entries.extensions).get(endpoint.name)
+        style = entry.diversion if entry is not None else "none"
+        address = endpoint.address
+        if style == "none" or not diverted or not isinstance(address, DialAddress):
+            return []
+        shown = [(each, self._shown(endpoint, each, host) or UNNAMED) for each in diverted]
+        return diverting.write(style, shown, Uri.parse(address.uri))
+
+    def _shown(self, endpoint: Endpoint, who: Diverted, host: str) -> NameAddr | None:
+        """The address by which an endpoint is told of somebody; None where it is told of nobody."""
+        entry = self._entries.extensions.get(who.number) if who.own else None
+        if endpoint.kind == "trunk":
+            party = Party(who.number, who.name, who.withheld) if entry is None else entry.caller
+            return self._trunks.address(endpoint.name, endpoint.gateway, party)
+        name = who.name if entry is None else entry.caller.name
+        if who.withheld or not who.number:
+            return None
+        return NameAddr(name, Uri("sip", escape_user(who.number), host=host))
+
     def setup(self, known: Known, request: Request, flow: Flow, headers: tuple[tuple[str, str], ...]) -> Setup:
         """What an admitted INVITE asks for. Raises SipError where its headers can't be read."""
         # RFC 3261 19.1.2: escapes in the user part stand for the characters; the dialplan matches those.
@@ -345,12 +490,17 @@ class PhoneBook:
             context = self._entries.trunks[name].context
             caller = self._trunks.caller(name, request)
             rewritten = self._trunks.dialled(name, dialled)
-            return Setup(rewritten, caller, context, "trunk", name, hops, address, headers, dialled)
+            diverted, count = self._trunks.diverted(name, request)
+            return Setup(rewritten, caller, context, "trunk", name, hops, address, headers, dialled, diverted, count)
         entry = self._entries.extensions[name]
         caller = entry.caller
         if privacy_asked(request) or is_anonymous(request.from_.uri):
             caller = Party(caller.number, caller.name, True)
-        return Setup(dialled, caller, entry.context, "extension", entry.number, hops, address, headers)
+        # Who a phone says has diverted is not believed; a call that goes round by way of it is one all the same.
+        _, count = diverting.read(request, str)
+        return Setup(
+            dialled, caller, entry.context, "extension", entry.number, hops, address, headers, diversions=count
+        )
 
     def terms(self, known: Known) -> ExtensionEntry | TrunkEntry:
         """What is set for an admitted caller."""

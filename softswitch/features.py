@@ -1,4 +1,4 @@
-"""What people set at their phones while the switch runs: forwards, do not disturb, call waiting.
+"""What people set at their phones while the switch runs: forwards, do not disturb, call waiting, find-me.
 
     set, clear -> state, and a change for the store to write
     forward, flag, no_answer_after -> what was set; None: nothing, so that the extension's settings count
@@ -23,8 +23,9 @@ Feature = Literal[
     "forward_no_answer",
     "forward_unavailable",
     "no_answer_after",
+    "find_me",
 ]
-Flag = Literal["dnd", "call_waiting"]
+Flag = Literal["dnd", "call_waiting", "find_me"]
 
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 FLAGS: tuple[Flag, ...] = get_args(Flag)

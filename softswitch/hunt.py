@@ -268,6 +268,10 @@ class Hunt(Generic[Dialled]):
             legs += over
         return legs
 
+    def confirms(self, leg: int) -> bool:
+        """Whether a leg that rings, or has answered, has the call only with a key: what it plays may be a mailbox's."""
+        return any(leg in branch.legs and branch.confirm for branch in self._ringing)
+
     def answered(self, leg: int) -> float:
         """A leg has answered: seconds in which it must press a key; 0: it has the call, which stop() then ends."""
         for branch in self._ringing:

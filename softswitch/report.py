@@ -8,7 +8,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from media.workers import MediaWorkers, WorkerReport
-from softswitch.call_media import State
+from softswitch.active_call import Active
+from softswitch.call_floor import State
 from softswitch.contact import Contact
 from softswitch.contact import LegRecord as LegNotes
 from softswitch.control import (
@@ -20,8 +21,8 @@ from softswitch.control import (
     TrunkRow,
     WorkerRow,
 )
+from softswitch.diverting import summary
 from softswitch.registrations import BindingStatus
-from softswitch.runtime import Active
 from softswitch.store.records import CdrRecord, LegRecord
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _STATES = {
     State.HUNTING: "ringing",
     State.OFFERING: "connecting",
     State.TALKING: "talking",
+    State.PARKED: "parked",
     State.ECHO: "echo",
     State.ANNOUNCING: "playing",
     State.CONFERRING: "conference",
@@ -70,6 +72,7 @@ def cdr_of(contact: Contact) -> CdrRecord:
         duration=ended - contact.started,
         billsec=ended - contact.answered if contact.answered else 0.0,
         legs=tuple([_leg(contact, leg) for leg in contact.legs]),
+        diverted=summary(contact.diverted),
         recording=", ".join([each.path for each in contact.recordings if each.path]),
         recording_started=next((wall(each.started) for each in contact.recordings if each.started), None),
         recording_failed=next((each.failed for each in contact.recordings if each.failed), ""),

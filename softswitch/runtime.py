@@ -28,6 +28,7 @@ from media.audio_commands import (
     RecordingFailed,
     RecordingStarted,
     SendDigits,
+    SetRoom,
     Talking,
 )
 from media.client import MediaClient
@@ -49,13 +50,21 @@ from sip.effects import TRANSPORTS, Destination, Flow, Target
 from sip.errors import SipError
 from sip.ids import Ids
 from sip.message import Request
-from sip.timers import Timer, TimerHeap
+from sip.replacing import find_dialog
+from sip.timers import TimerHeap
+from sip.transfer_headers import Replaces
 from sip.ua import UserAgent
 from sip.ua_events import ReferReceived, SessionArrived, SessionFailed
+from softswitch import call_commands
+from softswitch.active_call import Active
 from softswitch.admission import Admission, Challenge, Known, Refuse
 from softswitch.audio_line import AudioLine, RecordingForm
 from softswitch.call import Call
+from softswitch.call_commands import AnyCallCommand
+from softswitch.call_control import carry_out
 from softswitch.call_limits import CallLimits
+from softswitch.call_mover import CallMover
+from softswitch.call_moves import Place
 from softswitch.call_recording import RecordingEvent
 from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
@@ -91,6 +100,8 @@ from softswitch.vocabulary import (
     Release,
     Released,
     ReofferRefused,
+    Seek,
+    SeekFailed,
     SendDigit,
     SetTimer,
     Setup,
@@ -130,25 +141,6 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     pass_headers: tuple[str, ...] = ()
     """Header names (canonical) that go from the caller's INVITE to the called legs; all others stay where they are."""
     recordings: RecordingForm = RecordingForm()
-
-
-class Active(msgspec.Struct):
-    """A call in progress, with what the runtime keeps for it."""
-
-    call: Call
-    timers: dict[str, Timer] = {}
-    streams: int = 0
-    """Streams that have not told their statistics yet."""
-    bridged: tuple[int, int] = (0, 0)
-    finished: bool = False
-    originated: dict[int, Originate] = {}
-    """What the INVITEs of outbound legs were made of, as long as they may be sent again in another form."""
-    group: str = ""
-    """Streams of one group are on one media worker."""
-    waiting: Timer | None = None
-    """Ends the wait for the recording's last word."""
-    shown: bool = False
-    """There has been video."""
 
 
 class Runtime:
@@ -195,6 +187,7 @@ class Runtime:
         self.referrals = Referrals()
         self.audio = AudioLine(media, self._next_leg)
         self.video = VideoStreams(media, self._next_leg)
+        self.mover = CallMover(self, phone_book, limits, toll)
 
     # ---- inputs --------------------------------------------------------------------------------------
 
@@ -265,35 +258,81 @@ class Runtime:
         begun = next((effect.recording for effect in effects if isinstance(effect, Record)), 0)
         return active.call.contact.id, begun
 
-    def transfer(self, call: str, by: str, number: str, now: float) -> str:
-        """Have an extension that talks in a call (as for `record`) send its partner to a number: blind transfer. The
-        contact's id; raises `TransferRefused`, `NoSuchCall`."""
-        active = self._find(call)
-        leg = active.call.leg_of(by)
-        if leg is None:
-            raise TransferRefused(f"{by!r} is not one of the two in that call: expected one of its extensions")
-        self._execute(active, active.call.transfer(leg, number, now), now)
-        self._work(now)
+    def command(self, command: AnyCallCommand, now: float) -> str:
+        """Have something done to a call. The contact's id; raises `TransferRefused`, `NoSuchCall`."""
+        active = self._find(command.call)
+        by = command.by or command.call
+        if isinstance(command, call_commands.Supervise):
+            effects = self._supervise(active, by, command, now)
+        else:
+            leg = active.call.leg_of(by) if not isinstance(command, call_commands.HangUp) else 0
+            if leg is None:
+                raise TransferRefused(f"{by!r} is not one of those in that call: expected one of its extensions")
+            effects = carry_out(active.call, leg, command, now)
+        self.carry_out(active, effects, now)
         return active.call.contact.id
 
+    def _supervise(self, active: Active, by: str, command: call_commands.Supervise, now: float) -> list[AnyEffect]:
+        call = active.call
+        leg = call.leg_of(by)
+        if leg is not None:
+            return call.set_mode(leg, command.mode)
+        there = [each for each in self._extensions_in(call) if not command.to or each.endpoint == command.to]
+        if len(there) != 1:
+            named = ", ".join(each.endpoint for each in self._extensions_in(call)) or "none"
+            raise TransferRefused(f"which extension of that call is to be supervised? there: {named}")
+        if not self._book.may_supervise(by, there[0].endpoint):
+            raise TransferRefused(f"{by} may not supervise {there[0].endpoint!r}: see 'supervises' and 'groups'")
+        return call.invite(by, Place("supervise", there[0].id, command.mode), now)
+
+    def _extensions_in(self, call: Call) -> list[SipLeg]:
+        legs = (self.legs.get(leg) for leg in call.talkers)
+        return [leg for leg in legs if leg is not None and leg.kind == "extension"]
+
     def refer_received(self, event: ReferReceived, now: float) -> None:
-        """A telephone sends the one it talks to elsewhere (RFC 3515): blind transfer, done by us."""
+        """A telephone sends the one it talks to elsewhere (RFC 3515), or to whom it talks to by another dialog (RFC
+        5589): a transfer, done by us."""
         user, refer = event.session.user, event.refer
         leg = self.legs.get(user) if isinstance(user, int) else None
         active = self.calls.get(leg.call) if leg is not None else None
-        number = number_of(event)
-        if leg is None or active is None or not number:
-            refer.reject(501 if leg is not None else 481, now)
-            return
+        number, replaces = number_of(event), event.refer_to.replaces
+        if leg is None or active is None:
+            refer.reject(481, now)
+        elif replaces is not None:
+            self._refer_to_dialog(leg, replaces, event, now)
+        elif number:
+            self._refer_to_number(active, leg, number, event, now)
+        else:
+            refer.reject(501, now)
+
+    def _refer_to_number(self, active: Active, leg: SipLeg, number: str, event: ReferReceived, now: float) -> None:
         try:
             effects = active.call.transfer(leg.id, number, now)
         except TransferRefused as refused:
             log.info("transfer refused", contact=leg.call, why=str(refused))
-            refer.reject(refused.status, now)
+            event.refer.reject(refused.status, now)
             return
         self.referrals.begin(leg.id, event, now)
-        self._execute(active, effects, now)
-        self._work(now)
+        self.carry_out(active, effects, now)
+
+    def _refer_to_dialog(self, leg: SipLeg, replaces: Replaces, event: ReferReceived, now: float) -> None:
+        session = find_dialog(self._ua.dialogs, replaces)
+        other = session.user if session is not None else None
+        contact = leg.call
+        self.referrals.begin(leg.id, event, now)
+        try:
+            if not isinstance(other, int) or session is None or session.over:
+                raise TransferRefused("there is no such dialog", 481)
+            self.mover.attended(leg.id, other, lambda status: self._told(leg.id, status, now), now)
+        except TransferRefused as refused:
+            # The REFER itself was fine: what is wrong is told as an INVITE with that Replaces would be answered.
+            log.info("transfer refused", contact=contact, why=str(refused))
+            self._told(leg.id, refused.status, now)
+
+    def _told(self, leg: int, status: int, now: float) -> None:
+        if status >= 200:
+            self.counters["transfers" if status == 200 else "transfers failed"] += 1
+        self.referrals.told(leg, status, now)
 
     def _find(self, call: str) -> Active:
         active = self.calls.get(call)
@@ -358,7 +397,7 @@ class Runtime:
         if nat or flow.connection:
             session.destination = flow
         contact = Contact(contact_id, now, self._wall(), setup.caller, setup.dialled)
-        self._begin(contact, leg, setup, offer, now, session.call_id, group)
+        self._begin(event, contact, leg, setup, offer, now, group)
 
     def _group(self, setup: Setup, contact: str) -> str:
         """Whose streams must be where this call's are: those of the conference that it leads to, or only its own."""
@@ -367,14 +406,15 @@ class Runtime:
 
     def _begin(
         self,
+        event: SessionArrived,
         contact: Contact,
         leg: SipLeg,
         setup: Setup,
         offer: AudioOffer | None,
         now: float,
-        call_id: str,
         group: str,
     ) -> None:
+        call_id = event.session.call_id
         contact.context = setup.context
         contact.kind = setup.kind
         contact.endpoint = setup.endpoint
@@ -388,8 +428,23 @@ class Runtime:
         active = self.calls[contact.id] = Active(call, {}, 1, group=group)
         self._streams[leg.id] = contact.id
         self.counters["calls"] += 1
-        self._execute(active, call.begin(now), now)
+        if event.replaces is not None or event.join is not None:
+            self._come_into(active, leg, event, now)
+        else:
+            self._execute(active, call.begin(now), now)
         self._work(now)
+
+    def _come_into(self, active: Active, leg: SipLeg, event: SessionArrived, now: float) -> None:
+        """The INVITE names a dialog of ours, to take its place (RFC 3891) or to talk along (RFC 3911)."""
+        other = event.matched.user if event.matched is not None else None
+        active.call.contact.enter("route", now)
+        try:
+            if not isinstance(other, int):
+                raise TransferRefused("there is no such dialog", 481)
+            self.mover.replacing(active, leg.id, other, event.join is not None, now)
+        except TransferRefused as refused:
+            log.info("call not joined", contact=leg.call, why=str(refused))
+            self._tell(active, SeekFailed(leg.id, refused.status, str(refused)))
 
     def _make_leg(
         self,
@@ -445,7 +500,7 @@ class Runtime:
             _DO[type(effect)](self, active, effect, now)
         if active.shown:
             legs = (self.legs.get(leg) for leg in active.call.legs())
-            self.video.settle([leg for leg in legs if leg is not None], active.bridged, now)
+            self.video.settle([leg for leg in legs if leg is not None], active.call.showing, now)
 
     def _ready(self, active: Active, leg: SipLeg, video: Video | None, now: float) -> None:
         """Have a stream for the video that a leg is about to be told of."""
@@ -458,6 +513,42 @@ class Runtime:
         active.shown = True
         active.streams += 1
         self._streams[stream] = active.call.contact.id
+
+    def carry_out(self, active: Active, effects: list[AnyEffect], now: float) -> None:
+        """Carry out what a call wants, and what that sets off."""
+        self._execute(active, effects, now)
+        self._work(now)
+
+    def stream_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
+        """The stream of a leg belongs to the call `here` from now on, and no more to the one that was `there`."""
+        if self._streams.get(leg) == there.call.contact.id:
+            self._streams[leg] = here.call.contact.id
+            there.streams -= 1
+            here.streams += 1
+        originated = there.originated.pop(leg, None)
+        if originated is not None:
+            here.originated[leg] = originated
+        if leg in there.bridged:
+            there.bridged = (0, 0)
+        self.audio.leave(leg, now)
+        if not self._media.regroup(leg, here.group, now):
+            self._lost.add(leg)
+            self._tell(here, MediaLost(leg, "its call goes on at another media worker"))
+        self._video_moved(leg, there, here, now)
+
+    def _video_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
+        """The stream of a leg's video goes with it."""
+        moving = self.legs[leg]
+        if moving.video is None:
+            return
+        stream = moving.video[0]
+        self._streams[stream] = here.call.contact.id
+        there.streams -= 1
+        here.streams += 1
+        here.shown = True
+        self.video.part(moving, now)
+        if not self._media.regroup(stream, here.group, now):
+            self.video.lost(moving, now)
 
     def _tell(self, active: Active, event: AnyLegEvent) -> None:
         self._queue.append((active.call.contact.id, event))
@@ -499,13 +590,16 @@ class Runtime:
         address = endpoint.address
         assert isinstance(address, DialAddress)
         sdp = leg.first_offer(effect.codecs, effect.direction, effect.video)
+        diversions = self._book.diversions(endpoint, effect.diverted, leg.origin.host)
+        written = {name for name, _ in diversions}
         request = Request(
             "INVITE",
             address.uri,
             [
                 *self._book.identity(address, effect.caller, leg.origin.host),
                 ("Max-Forwards", str(effect.hops)),
-                *effect.headers,
+                *[each for each in effect.headers if each[0] not in written],
+                *diversions,
                 ("Content-Type", "application/sdp"),
             ],
             sdp,
@@ -563,7 +657,7 @@ class Runtime:
             host, contact_id = leg.signalled_host, active.call.contact.id
             # Whoever was in its conference meets there again: the first one's place is everybody's.
             conference = self.audio.rooms.conference(leg.id)
-            group = conference_group(conference) if conference else contact_id
+            group = conference_group(conference) if conference else active.group
             try:
                 leg.local = self._media.open(leg.id, host, remote, leg.nat, leg.origin.host, now, group)
             except NoMediaPorts as full:
@@ -631,6 +725,8 @@ class Runtime:
         self.audio.record(effect, self.settings.recordings, contact, call_label(contact), now)
 
     def _audio(self, active: Active, effect: Audio, now: float) -> None:
+        if isinstance(effect.command, SetRoom):
+            active.bridged = (0, 0)
         self.audio.command(effect.command, active.call.contact.id, now)
 
     def _set_timer(self, active: Active, effect: SetTimer, now: float) -> None:
@@ -646,9 +742,14 @@ class Runtime:
             timer.cancel()
 
     def _transfer_told(self, active: Active, effect: TransferTold, now: float) -> None:
-        if effect.status >= 200:
-            self.counters["transfers" if effect.status == 200 else "transfers failed"] += 1
-        self.referrals.told(effect.leg, effect.status, now)
+        self._told(effect.leg, effect.status, now)
+
+    def _seek(self, active: Active, effect: Seek, now: float) -> None:
+        try:
+            self.mover.seek(active, effect.leg, effect.what, now)
+        except TransferRefused as refused:
+            log.info("call not joined", contact=active.call.contact.id, why=str(refused))
+            self._tell(active, SeekFailed(effect.leg, refused.status, str(refused)))
 
     def _timer_fired(self, contact: str, name: str, now: float) -> None:
         active = self.calls.get(contact)
@@ -751,7 +852,8 @@ class Runtime:
             active.waiting = None
         self.audio.forget(contact.id)
         self._limits.release(contact.id)
-        self._record(contact)
+        if not active.call.moved:
+            self._record(contact)
 
 
 def conference_group(name: str) -> str:
@@ -800,6 +902,7 @@ _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
     Audio: Runtime._audio,
     SetTimer: Runtime._set_timer,
     CancelTimer: Runtime._cancel_timer,
+    Seek: Runtime._seek,
     TransferTold: Runtime._transfer_told,
     Finished: Runtime._finished,
 }

@@ -55,6 +55,10 @@ class TollSettings(msgspec.Struct, frozen=True, kw_only=True):
     terms: dict[str, TollTerms]
 
 
+Talk = tuple[str, int]
+"""A contact and the leg of it that uses minutes."""
+
+
 class _Meter:
     """Seconds that one holder has talked, and the calls that are talking."""
 
@@ -63,7 +67,7 @@ class _Meter:
     def __init__(self) -> None:
         self._bins: dict[int, float] = {}
         self.limit = 0.0
-        self.running: dict[str, float] = {}
+        self.running: dict[Talk, float] = {}
         self.timer: Timer | None = None
 
     def used(self, now: float) -> float:
@@ -73,8 +77,8 @@ class _Meter:
             del self._bins[number]
         return sum(self._bins.values()) + sum(now - since for since in self.running.values())
 
-    def stop(self, contact: str, now: float) -> None:
-        since = self.running.pop(contact, None)
+    def stop(self, talk: Talk, now: float) -> None:
+        since = self.running.pop(talk, None)
         if since is not None:
             number = int(now // BIN)
             self._bins[number] = self._bins.get(number, 0.0) + max(0.0, now - since)
@@ -107,8 +111,8 @@ class TollGuard:
         self._counted: dict[str, set[str]] = {}  # contact -> holders that its attempt was counted for
         self._emergencies: set[str] = set()  # contacts
         self._meters: dict[str, _Meter] = {}  # by holder
-        # contact -> whose minutes it uses, and since when: of every call, since a limit may be set while it talks
-        self._running: dict[str, tuple[tuple[str, ...], float]] = {}
+        # contact -> leg -> whose minutes it uses, since when: of every call, for a limit may be set while it talks
+        self._running: dict[str, dict[int, tuple[tuple[str, ...], float]]] = {}
         self.configure(settings, 0.0)
 
     def configure(self, settings: TollSettings, now: float) -> None:
@@ -121,9 +125,10 @@ class TollGuard:
                 pace.configure(rate / 60.0, rate)
             elif holder not in self._terms:
                 del self._attempts[holder]
-        for contact, (holders, since) in self._running.items():
-            for holder in holders:
-                self._begin(holder, contact, since)
+        for contact, legs in self._running.items():
+            for leg, (holders, since) in legs.items():
+                for holder in holders:
+                    self._begin(holder, (contact, leg), since)
         for holder, meter in list(self._meters.items()):
             meter.limit = self._terms_of(holder).minutes_per_day * 60.0
             self._arm(holder, meter, now)
@@ -146,26 +151,50 @@ class TollGuard:
         self._security.barred(payer.kind, payer.name, why, sent, target.trunk, contact, now)
         return True
 
-    def answered(self, trunk: str, payer: Payer, contact: str, now: float) -> None:
-        """A call through the trunk is talking from now on."""
-        if contact in self._emergencies or contact in self._running:
+    def answered(self, trunk: str, payer: Payer, contact: str, now: float, leg: int = 0) -> None:
+        """A leg of a contact is talking through the trunk from now on."""
+        legs = self._running.setdefault(contact, {})
+        if contact in self._emergencies or leg in legs:
+            if not legs:
+                del self._running[contact]
             return
-        holders = (payer.holder, f"trunk:{trunk}")
-        self._running[contact] = (holders, now)
+        legs[leg] = ((payer.holder, f"trunk:{trunk}"), now)
+        self._count(contact, leg, now)
+
+    def left(self, contact: str, leg: int, ended: float, now: float) -> None:
+        """A leg has left its contact, which may go on; nothing where it used no minutes."""
+        legs = self._running.get(contact, {})
+        holders, _ = legs.pop(leg, ((), 0.0))
+        if not legs:
+            self._running.pop(contact, None)
         for holder in holders:
-            self._begin(holder, contact, now)
-            if holder in self._meters:
-                self._arm(holder, self._meters[holder], now)
+            meter = self._meters.get(holder)
+            if meter is not None:
+                meter.stop((contact, leg), ended)
+                self._arm(holder, meter, now)
+
+    def moved(self, leg: int, source: str, target: str, now: float) -> None:
+        """A leg belongs to another contact from now on, on the same account."""
+        holders, _ = self._running.get(source, {}).get(leg, ((), 0.0))
+        if not holders:
+            return
+        self.left(source, leg, now, now)
+        self._running.setdefault(target, {})[leg] = (holders, now)
+        self._count(target, leg, now)
 
     def over(self, contact: str, ended: float, now: float) -> None:
         """The contact is over; its call ended at `ended`."""
         self._counted.pop(contact, None)
         self._emergencies.discard(contact)
-        for holder in self._running.pop(contact, ((), 0.0))[0]:
-            meter = self._meters.get(holder)
-            if meter is not None:
-                meter.stop(contact, ended)
-                self._arm(holder, meter, now)
+        for leg in list(self._running.get(contact, ())):
+            self.left(contact, leg, ended, now)
+
+    def _count(self, contact: str, leg: int, now: float) -> None:
+        holders, since = self._running[contact][leg]
+        for holder in holders:
+            self._begin(holder, (contact, leg), since)
+            if holder in self._meters:
+                self._arm(holder, self._meters[holder], now)
 
     def minutes_used(self, holder: str, now: float) -> float:
         """Minutes of the last day of a holder that has a limit."""
@@ -209,13 +238,13 @@ class TollGuard:
         counted.add(holder)
         return True
 
-    def _begin(self, holder: str, contact: str, since: float) -> None:
-        """Count the contact's minutes for a holder that has a limit."""
+    def _begin(self, holder: str, talk: Talk, since: float) -> None:
+        """Count a leg's minutes for a holder that has a limit."""
         limit = self._terms_of(holder).minutes_per_day * 60.0
         if limit:
             meter = self._meters.setdefault(holder, _Meter())
             meter.limit = limit
-            meter.running.setdefault(contact, since)
+            meter.running.setdefault(talk, since)
 
     def _terms_of(self, holder: str) -> TollTerms:
         return self._terms.get(holder, _NO_TERMS)
@@ -236,8 +265,10 @@ class TollGuard:
             self._arm(holder, meter, now)  # minutes of yesterday have come back meanwhile
             return
         kind, _, name = holder.partition(":")
-        for contact in list(meter.running):
-            meter.stop(contact, now)
+        talks = list(meter.running)
+        for talk in talks:
+            meter.stop(talk, now)
+        for contact in dict.fromkeys(contact for contact, _ in talks):
             self.counters["calls ended: minutes per day"] += 1
             self._security.barred(kind, name, "minutes per day", "", "", contact, now)
             self.end_call(contact, "minutes per day used up", now)

@@ -19,14 +19,16 @@ import msgspec
 from sip.digest import Credentials
 from sip.effects import Destination, Target
 from sip.uri import escape_user
+from softswitch import diverting
 from softswitch.caller_identity import CallerIdentity, CallerRules, NumberRule, Numbers
 from softswitch.qualify import PingTarget
 from softswitch.trunk_registration import TrunkRegistrationConfig
 
 if TYPE_CHECKING:
+    from sip.headers import NameAddr
     from sip.ids import Ids
     from sip.message import Request
-    from softswitch.vocabulary import Party
+    from softswitch.vocabulary import Diverted, Party
 
 MAX_RETRY_AFTER = 600.0
 """Seconds: the longest rest that a gateway's Retry-After earns it."""
@@ -266,6 +268,18 @@ class Trunks:
         known = self._trunks.get(trunk)
         identity = _STRANGER if known is None else known.identity
         return identity.read(request)
+
+    def diverted(self, trunk: str, request: Request) -> tuple[tuple[Diverted, ...], int]:
+        """Who has sent a call of this trunk on before, newest first, where it is believed; and how often that was."""
+        known = self._trunks.get(trunk)
+        identity = _STRANGER if known is None else known.identity
+        diverted, count = diverting.read(request, identity.rewritten)
+        return (diverted if known is not None and known.config.caller.trusted else ()), count
+
+    def address(self, trunk: str, gateway: str, party: Party) -> NameAddr | None:
+        """How somebody who has sent a call on is shown to a gateway; None: not at all."""
+        found = self._gateway(trunk, gateway)
+        return None if found is None else found[0].identity.address(party, found[1].host_part)
 
     # Health
 

@@ -41,15 +41,15 @@ class VideoStreams:
         self._legs[stream] = leg.id
         return stream
 
-    def settle(self, legs: Iterable[SipLeg], bridged: tuple[int, int], now: float) -> None:
-        """Bring streams to where a call's legs stand, of which `bridged` talk to each other."""
+    def settle(self, legs: Iterable[SipLeg], pair: tuple[int, int], now: float) -> None:
+        """Bring streams to where a call's legs stand, of which those of `pair` see each other."""
         showing = {}
         for leg in legs:
             if leg.video is not None and not leg.has_video:
                 self.leave(leg, now)
             elif leg.video is not None and leg.agreed is not None and leg.agreed.video is not None:
                 showing[leg.id] = leg.video[0]
-        a, b = bridged
+        a, b = pair
         wanted = {}
         if a in showing and b in showing:
             wanted = {showing[a]: showing[b], showing[b]: showing[a]}
@@ -58,11 +58,11 @@ class VideoStreams:
             if before == other:
                 continue
             if other is None:
-                self._part(stream)
+                self._forget(stream)
                 self._media.unbridge(stream, now)
             else:
-                self._part(stream)
-                self._part(other)
+                self._forget(stream)
+                self._forget(other)
                 self._joined[stream], self._joined[other] = other, stream
                 self._media.bridge(stream, other, now)
 
@@ -70,8 +70,14 @@ class VideoStreams:
         """A leg has no video any more."""
         if leg.video is not None:
             stream, leg.video = leg.video[0], None
-            self._part(stream)
+            self._forget(stream)
             self._media.close(stream, now)
+
+    def part(self, leg: SipLeg, now: float) -> None:
+        """A leg that is about to leave for another call is seen by nobody in this one."""
+        if leg.video is not None and leg.video[0] in self._joined:
+            self._forget(leg.video[0])
+            self._media.unbridge(leg.video[0], now)
 
     def leg_of(self, stream: int) -> int:
         """The leg that a stream is of; 0 where it is no video."""
@@ -82,14 +88,14 @@ class VideoStreams:
         if leg.video is not None:
             stream = leg.video[0]
             leg.lose_video()
-            self._part(stream)
+            self._forget(stream)
             self._media.close(stream, now)
 
     def closed(self, stream: int) -> int:
         """A stream has told its statistics; its leg, 0 where it is no video."""
         return self._legs.pop(stream, 0)
 
-    def _part(self, stream: int) -> None:
+    def _forget(self, stream: int) -> None:
         other = self._joined.pop(stream, None)
         if other is not None:
             self._joined.pop(other, None)

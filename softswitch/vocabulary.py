@@ -19,6 +19,7 @@ from media.audio_commands import AudioCommand, StreamLabels
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession
 from media.sdp import PayloadType
 from media.video import Video
+from softswitch.dialplan.decision import PickUp, Retrieve, Supervise
 
 
 class Party(msgspec.Struct, gc=False, frozen=True):
@@ -42,6 +43,17 @@ class Payer(msgspec.Struct, gc=False, frozen=True):
         return f"{self.kind}:{self.name}"
 
 
+class Diverted(msgspec.Struct, gc=False, frozen=True):
+    """One that has sent the call on. `reason` in the words of RFC 5806 4: "unconditional", "user-busy", "no-answer",
+    "unavailable", "deflection" (302), "follow-me" (find-me)... `own`: `number` is an extension of ours."""
+
+    number: str
+    reason: str
+    name: str = ""
+    withheld: bool = False
+    own: bool = False
+
+
 class Setup(msgspec.Struct, gc=False):
     """What an inbound leg asks for, after its identity has been proved.
 
@@ -60,6 +72,10 @@ class Setup(msgspec.Struct, gc=False):
     headers: tuple[tuple[str, str], ...] = ()
     did: str = ""
     """The number as a trunk sent it, before rewriting; "" for extensions."""
+    diverted: tuple[Diverted, ...] = ()
+    """Who has sent the call on before it came here, newest first: what a trusted trunk says of it."""
+    diversions: int = 0
+    """How often that was, by anybody's word."""
 
 
 class LegEvent(msgspec.Struct, gc=False):
@@ -163,6 +179,13 @@ class DigitDialled(LegEvent, gc=False):
     source: str
 
 
+class SeekFailed(LegEvent, gc=False):
+    """There is no other call that the leg could be taken into. `status`: of the answer to it; `why`: one line."""
+
+    status: int
+    why: str
+
+
 AnyLegEvent = (
     Progressed
     | Answered
@@ -178,6 +201,7 @@ AnyLegEvent = (
     | MediaLost
     | NotMoved
     | DigitDialled
+    | SeekFailed
 )
 
 
@@ -190,6 +214,7 @@ class Endpoint(msgspec.Struct, gc=False):
     address: object
     dialled: str = ""  # the number as sent to a trunk, after rewriting
     gateway: str = ""
+    payer: Payer | None = None  # on whose account it is called, where that is not the one of the whole call
 
 
 class Effect(msgspec.Struct, gc=False):
@@ -211,6 +236,7 @@ class Originate(LegEffect, gc=False):
     direction: str
     hops: int
     headers: tuple[tuple[str, str], ...] = ()
+    diverted: tuple[Diverted, ...] = ()
     video: Video | None = None
 
 
@@ -329,6 +355,12 @@ class CancelTimer(Effect, gc=False):
     name: str
 
 
+class Seek(LegEffect, gc=False):
+    """Take this leg into another call. `SeekFailed` follows where that can't be."""
+
+    what: Retrieve | PickUp | Supervise
+
+
 class TransferTold(LegEffect, gc=False):
     """How the transfer stands that this leg has asked for: 180 while it rings, 200 when somebody has taken the call, or
     the status of its failure."""
@@ -358,6 +390,7 @@ AnyEffect = (
     | Audio
     | SetTimer
     | CancelTimer
+    | Seek
     | TransferTold
     | Finished
 )

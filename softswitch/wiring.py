@@ -29,6 +29,8 @@ from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
 from softswitch.caller_identity import CallerRules, NumberRule
 from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
+from softswitch.find_me import FindMe, FindMeNumber
+from softswitch.parking import Lot
 from softswitch.qualify import QualifySettings
 from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
@@ -78,6 +80,8 @@ def ua_settings(settings: Settings) -> UaSettings:
         min_se=int(timer.min_se),
         max_sessions=4 * settings.sip.limits.calls,
         refer=True,
+        replaces=True,
+        join=True,
     )
 
 
@@ -241,6 +245,7 @@ def entries(settings: Settings) -> Entries:
                 context=trunk.context or "",
                 policy=_policy(settings, trunk),
                 record=trunk.record or "",
+                diversion=trunk.diversion,
                 music=trunk.music_on_hold or "",
                 ring_timeout=trunk.ring_timeout,
                 nat=trunk.nat,
@@ -249,6 +254,15 @@ def entries(settings: Settings) -> Entries:
             )
             for name, trunk in settings.trunks.items()
         },
+        lots=tuple(
+            [
+                Lot(name, lot.slots, lot.timeout, lot.fallback or "", lot.music or "", lot.announce)
+                for name, lot in settings.parking.items()
+            ]
+        ),
+        recall=settings.transfers.recall,
+        fallback=settings.transfers.fallback or "",
+        language=settings.media.sounds.language,
     )
 
 
@@ -272,6 +286,8 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         record=extension.record or "",
         music=extension.music_on_hold or "",
         obey_redirects=extension.obey_redirects,
+        find_me=_find_me(extension),
+        diversion=extension.diversion,
         ring_timeout=extension.ring_timeout,
         nat=extension.nat,
         reliable=_RELIABLE[extension.reliable_provisional],
@@ -280,6 +296,25 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         no_answer_after=forward.no_answer_after,
         do_not_disturb=extension.do_not_disturb,
         call_waiting=extension.call_waiting,
+        groups=frozenset(extension.groups),
+        pick_up=extension.pick_up,
+        supervises=frozenset(extension.supervises),
+        beeps=extension.supervision == "beep",
+    )
+
+
+def _find_me(extension: Extension) -> FindMe | None:
+    wanted = extension.find_me
+    if not wanted.numbers:
+        return None
+    return FindMe(
+        numbers=tuple(
+            FindMeNumber(number=each.number, delay=each.delay or 0.0, ring_time=each.ring_time, confirm=each.confirm)
+            for each in wanted.numbers
+        ),
+        enabled=wanted.enabled,
+        sequential=wanted.strategy == "sequential",
+        confirm_within=wanted.confirm_within,
     )
 
 

@@ -123,7 +123,17 @@ def barred(settings: Settings, decision: Decision, caller: str) -> list[str]:
 def describe(decision: Decision) -> list[str]:
     """A decision in words, its fallbacks indented under it."""
     from softswitch.causes import name_of_cause, status_of_cause
-    from softswitch.dialplan.decision import Announce, Confer, Dial, Echo, TrunkTarget
+    from softswitch.dialplan.decision import (
+        Announce,
+        Confer,
+        Echo,
+        Park,
+        PickUp,
+        Reject,
+        Retrieve,
+        Supervise,
+        TrunkTarget,
+    )
 
     if isinstance(decision, Echo):
         return ["answer and echo"]
@@ -131,7 +141,15 @@ def describe(decision: Decision) -> list[str]:
         return [f"answer and join conference {decision.name!r}"]
     if isinstance(decision, Announce):
         return [f"answer and play {', '.join(type(each).__name__.lower() for each in decision.sources)}"]
-    if not isinstance(decision, Dial):
+    if isinstance(decision, Park):
+        return [f"park in lot {decision.lot!r} who is transferred here"]
+    if isinstance(decision, Retrieve):
+        return [f"take the call that is parked in slot {decision.slot!r}"]
+    if isinstance(decision, PickUp):
+        return [f"pick up a call of {'a group' if decision.group else f'extension {decision.extension!r}'}"]
+    if isinstance(decision, Supervise):
+        return [f"supervise extension {decision.extension!r}: {decision.mode}"]
+    if isinstance(decision, Reject):
         status = decision.status or status_of_cause(decision.cause)
         return [f"reject: cause {decision.cause} ({name_of_cause(decision.cause)}), SIP status {status}"]
     targets = [
@@ -140,7 +158,7 @@ def describe(decision: Decision) -> list[str]:
         else f"extension {target.number!r}"
         for target in decision.targets
     ]
-    how = f" in {decision.mode}" if len(targets) > 1 else ""
+    how = f" in {'steps' if decision.steps else decision.mode}" if len(targets) > 1 else ""
     timeout = f", ringing at most {decision.ring_timeout:g} s" if decision.ring_timeout is not None else ""
     recorded = f", recorded {decision.record.replace('-', ' ')}" if decision.record else ""
     lines = [f"dial {', '.join(targets)}{how}{timeout}{recorded}"]

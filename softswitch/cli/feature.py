@@ -1,4 +1,4 @@
-"""`softswitch feature`: forwards, do not disturb and call waiting of an extension, while the switch runs."""
+"""`softswitch feature`: forwards, do not disturb, call waiting and find-me of an extension, while the switch runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def feature(
         str | None,
         typer.Argument(
             metavar="[FEATURE]",
-            help="dnd, call_waiting, forward_always, forward_busy, forward_no_answer, forward_unavailable or "
-            "no_answer_after; without it, what is set is shown.",
+            help="dnd, call_waiting, forward_always, forward_busy, forward_no_answer, forward_unavailable, "
+            "no_answer_after or find_me; without it, what is set is shown.",
         ),
     ] = None,
     value: Annotated[

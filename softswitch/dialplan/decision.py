@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from media.audio_commands import Source
+from softswitch.hunt_steps import Step
 
 # Q.850 causes that the dialplan itself answers with.
 UNALLOCATED = 1  # unallocated (unassigned) number
@@ -53,6 +54,18 @@ class TrunkTarget(msgspec.Struct, frozen=True, gc=False):
 Target = ExtensionTarget | TrunkTarget
 
 
+class NumberTarget(msgspec.Struct, frozen=True, gc=False):
+    """Call a number as an extension would dial it, with its rights and on its account: of its find-me list. What that
+    comes to is looked up when it is to ring."""
+
+    extension: str
+    number: str
+
+
+AnyTarget = Target | NumberTarget
+"""Whatever a hunt calls; decisions of the dialplan name no `NumberTarget`."""
+
+
 class Dial(msgspec.Struct, frozen=True, gc=False):
     """Ring `targets`, all at once ("parallel", the first answer wins) or one after the other ("sequence").
 
@@ -69,6 +82,9 @@ class Dial(msgspec.Struct, frozen=True, gc=False):
     on_unavailable: Decision | None = None
     route: str = ""  # name of the route that decided, for logs and call records
     record: str = ""
+    steps: tuple[Step[AnyTarget], ...] = ()
+    """Who rings when, where that is neither all at once nor one after the other; of `targets`, which then are the
+    members in any order. () leaves it to `mode` and `ring_timeout`."""
 
 
 class Echo(msgspec.Struct, frozen=True, gc=False):
@@ -99,7 +115,38 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     route: str = ""
 
 
-Decision = Dial | Echo | Announce | Confer | Reject
+class Park(msgspec.Struct, frozen=True, gc=False):
+    """Park whoever is transferred here, in a free slot of that lot."""
+
+    lot: str
+    route: str = ""
+
+
+class Retrieve(msgspec.Struct, frozen=True, gc=False):
+    """Talk to whoever is parked in that slot."""
+
+    slot: str
+    route: str = ""
+
+
+class PickUp(msgspec.Struct, frozen=True, gc=False):
+    """Take a call that rings elsewhere: at that extension, or (`group`) at one of the caller's groups."""
+
+    extension: str = ""
+    group: bool = False
+
+
+class Supervise(msgspec.Struct, frozen=True, gc=False):
+    """Listen to an extension's call, whisper to the extension, or barge in."""
+
+    extension: str
+    mode: Literal["listen", "whisper", "barge"]
+
+
+Decision = Dial | Echo | Announce | Confer | Park | Retrieve | PickUp | Supervise | Reject
+
+Seeking = Retrieve | PickUp | Supervise
+"""Decisions that take the caller into another call."""
 
 
 def uses_trunk(decision: Decision | None) -> bool:

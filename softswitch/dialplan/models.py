@@ -23,6 +23,8 @@ ACTIONS = (
     "answer_and_play",
     "answer_and_music",
     "answer_and_conference",
+    "park",
+    "retrieve",
     "reject",
     "goto",
 )
@@ -173,7 +175,7 @@ GotoText = Annotated[GotoModel, BeforeValidator(_read_goto, json_schema_input_ty
 
 
 class Action(Section):
-    """What to do with a call: `dial`, `ring_group`, one of `answer_and_...`, `reject` or `goto`."""
+    """What to do with a call: `dial`, `ring_group`, one of `answer_and_...`, `park`, `retrieve`, `reject` or `goto`."""
 
     dial: TargetList | None = None
     """Extensions or trunks to call: one, or a list."""
@@ -203,6 +205,10 @@ class Action(Section):
     """Answer and play music of that class, `default`, until the caller hangs up."""
     answer_and_conference: TemplateText | None = None
     """Answer and join the conference of that name; may hold variables such as {number}."""
+    park: Name | None = None
+    """Park whoever is transferred here, in a free slot of that lot of `parking`."""
+    retrieve: TemplateText | None = None
+    """Talk to whoever is parked in that slot; may hold variables, as a rule `{number}`."""
     reject: RejectText | None = None
     """Refuse: a name such as `busy`, a Q.850 cause, a SIP status, or `{cause: 21, status: 603}`."""
     goto: GotoText | None = None

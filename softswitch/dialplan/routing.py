@@ -13,7 +13,7 @@ finds the routes that match; the lowest position among them is the answer, the s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from random import random as draw
 from typing import Literal
 
@@ -28,12 +28,15 @@ from softswitch.dialplan.decision import (
     ROUTING_ERROR,
     UNALLOCATED,
     Announce,
+    AnyTarget,
     Confer,
     Decision,
     Dial,
     Echo,
     ExtensionTarget,
+    Park,
     Reject,
+    Retrieve,
     Ring,
     Target,
     TrunkTarget,
@@ -41,7 +44,8 @@ from softswitch.dialplan.decision import (
 from softswitch.dialplan.group_models import RingGroup
 from softswitch.dialplan.models import Action, Context, Route
 from softswitch.dialplan.patterns import MAX_NUMBER, Pattern, Template, read_pattern
-from softswitch.hunt_steps import shuffled
+from softswitch.hunt_steps import Member, Strategy, scheduled, shuffled, steps_of
+from softswitch.hunt_steps import Step as HuntStep
 
 MAX_GOTOS = 16  # and ring groups, in one decision, fallbacks included: more is a circle
 
@@ -95,8 +99,8 @@ def _read_patterns(texts: tuple[str, ...] | None) -> tuple[Pattern, ...] | None:
 
 
 class _CompiledAction:
-    """What to do: a decision that is always the same (`fixed`), or a goto, a ring group, sources, a conference or
-    targets to be filled in."""
+    """What to do: a decision that is always the same (`fixed`), or a goto, a ring group, sources, a conference, a
+    parking slot or targets to be filled in."""
 
     __slots__ = (
         "allow",
@@ -107,6 +111,7 @@ class _CompiledAction:
         "group",
         "mode",
         "record",
+        "retrieve",
         "ring_timeout",
         "route",
         "sources",
@@ -130,12 +135,17 @@ class _CompiledAction:
         )
         self.sources = model.answer_and_play or ()
         self.conference: Template | None = None
+        self.retrieve: Template | None = None
         if model.answer_and_echo:
             self.fixed = Echo(route)
         elif model.answer_and_music is not None:
             self.fixed = Announce((Music(model.answer_and_music),), route)
         elif model.answer_and_conference is not None:
             self.conference = Template(model.answer_and_conference)
+        elif model.park is not None:
+            self.fixed = Park(model.park, route)
+        elif model.retrieve is not None:
+            self.retrieve = Template(model.retrieve)
         elif model.reject is not None:
             self.fixed = Reject(model.reject.q850, model.reject.status, route)
         elif model.goto is not None:
@@ -155,14 +165,15 @@ class _CompiledAction:
 
 
 class _CompiledGroup:
-    """A ring group: a dial action, drawn by lot where there are `weights`, and how its extensions ring."""
+    """A ring group: a dial action, drawn by lot where there are `weights`; how its extensions ring; and, where `steps`,
+    what of its `members` makes some."""
 
-    __slots__ = ("action", "ring", "weights")
+    __slots__ = ("action", "members", "ring", "ring_time", "steps", "weights")
 
     def __init__(self, name: str, model: RingGroup) -> None:
         dial = Action.model_construct(
             dial=model.members,
-            mode="parallel" if model.strategy == "simultaneous" else "sequence",
+            mode="parallel" if model.strategy in ("simultaneous", "memory_hunt") else "sequence",
             ring_timeout=model.ring_time,
             record=model.record,
             on_busy=model.on_busy,
@@ -173,6 +184,28 @@ class _CompiledGroup:
         self.weights = [each.weight for each in model.members] if model.strategy == "weighted_random" else None
         ring = Ring(model.skip_busy, model.cid_prefix, model.alert_info)
         self.ring = None if ring == Ring() else ring
+        delayed = any(each.delay for each in model.members)
+        self.steps: Strategy | Literal["scheduled", ""] = "scheduled" if delayed else model.strategy
+        if model.strategy != "memory_hunt" and not delayed and not any(each.confirm for each in model.members):
+            self.steps = ""
+        self.ring_time = model.ring_time
+        self.members = [(each, model.confirm_within if each.confirm else 0.0) for each in model.members]
+
+    def steps_of(
+        self, targets: Sequence[Target | None], random: Callable[[], float]
+    ) -> tuple[HuntStep[AnyTarget], ...]:
+        """Who rings when, of the members that there are: `targets` has None for one that is gone."""
+        if not self.steps:
+            return ()
+        end = self.ring_time or 0.0
+        members: list[Member[AnyTarget]] = [
+            Member(target, model.weight, model.delay or 0.0, end - (model.delay or 0.0), confirm)
+            for target, (model, confirm) in zip(targets, self.members, strict=True)
+            if target is not None
+        ]
+        if self.steps == "scheduled":
+            return scheduled(members)
+        return steps_of(self.steps, members, self.ring_time, random)
 
 
 class _Node:
@@ -330,6 +363,8 @@ class Dialplan:
         if action.conference is not None:
             name = action.conference.expand(values)
             return Confer(name, action.route) if name else Reject(UNALLOCATED, route=action.route)
+        if action.retrieve is not None:
+            return Retrieve(action.retrieve.expand(values), action.route)
         return self._dial(action, action.targets, None, action.record, values, gotos)
 
     def _ring(self, asked: _CompiledAction, values: Values, gotos: list[int]) -> Decision:
@@ -338,9 +373,13 @@ class Dialplan:
         if group is None:
             return Reject(UNALLOCATED, route=asked.route)
         members = group.action.targets
-        if group.weights is not None:
+        if group.weights is not None and not group.steps:
             members = tuple(shuffled(members, group.weights, self._random))
-        return self._dial(group.action, members, group.ring, group.action.record, values, gotos)
+        decision = self._dial(group.action, members, group.ring, group.action.record, values, gotos)
+        if not group.steps or not isinstance(decision, Dial) or decision.route != group.action.route:
+            return decision
+        targets = [self._target(group.action, each, group.ring, values) for each in members]
+        return msgspec.structs.replace(decision, steps=group.steps_of(targets, self._random))
 
     def _dial(
         self,
@@ -371,18 +410,21 @@ class Dialplan:
     def _targets(
         self, action: _CompiledAction, written: tuple[tuple[str, Template], ...], ring: Ring | None, values: Values
     ) -> tuple[Target, ...]:
-        targets: list[Target] = []
-        for trunk, template in written:
-            number = template.expand(values)
-            if trunk:
-                if template.constant is not None:
-                    # What the dialplan writes out in full, no caller has chosen.
-                    targets.append(TrunkTarget(trunk, number, allow=(ANYTHING,)))
-                elif number:
-                    targets.append(TrunkTarget(trunk, number, _hidden(values["dialled"], number), action.allow))
-            elif number in self._extensions:
-                targets.append(ExtensionTarget(number, ring))
-        return tuple(targets)
+        found = [self._target(action, each, ring, values) for each in written]
+        return tuple([target for target in found if target is not None])
+
+    def _target(
+        self, action: _CompiledAction, written: tuple[str, Template], ring: Ring | None, values: Values
+    ) -> Target | None:
+        """None: there is no such extension, or no number is left."""
+        trunk, template = written
+        number = template.expand(values)
+        if not trunk:
+            return ExtensionTarget(number, ring) if number in self._extensions else None
+        if template.constant is not None:
+            # What the dialplan writes out in full, no caller has chosen.
+            return TrunkTarget(trunk, number, allow=(ANYTHING,))
+        return TrunkTarget(trunk, number, _hidden(values["dialled"], number), action.allow) if number else None
 
     def explain(self, context: str, number: str, caller: str = "", did: str = "") -> Iterator[Step]:
         """Try the routes one by one and say why each was passed over or taken; a goto is followed.

@@ -12,7 +12,7 @@ from softswitch.dialplan.routing import Dialplan, shadowed
 from softswitch.settings.barring_models import INTERNATIONAL
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import Trunk
-from softswitch.settings.yaml_tree import Mapping, Problem, place
+from softswitch.settings.yaml_tree import Mapping, Mark, Problem, place
 
 MAX_ROUTES_COMPARED = 1000  # routes of one context looked at for unreachable ones: the work grows with the square
 _FORWARDS = ("always", "busy", "no_answer", "unavailable")
@@ -119,7 +119,7 @@ def _keys_in_the_clear(settings: Settings, root: Mapping) -> Iterator[Problem]:
 
 
 def _dead_forwards(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:
-    told = set()
+    told: set[tuple[Mark, str]] = set()
     for extension in settings.extensions.values():
         for event in _FORWARDS:
             number = getattr(extension.forward, event)
@@ -127,6 +127,13 @@ def _dead_forwards(settings: Settings, dialplan: Dialplan, root: Mapping) -> Ite
                 continue
             *_, last = dialplan.explain(extension.context, number, extension.number)
             mark, node = place(root, ("extensions", extension.number, "forward", event))
-            if not last.taken and mark not in told:
-                told.add(mark)
+            if not last.taken and (mark, number) not in told:
+                told.add((mark, number))
                 yield Problem(mark, node.key, f"{number!r} leads nowhere in context {extension.context!r}: {last.why}")
+        for each in extension.find_me.numbers:
+            *_, last = dialplan.explain(extension.context, each.number, extension.number)
+            mark, node = place(root, ("extensions", extension.number, "find_me"))
+            if not last.taken and (mark, each.number) not in told:
+                told.add((mark, each.number))
+                where = f"in context {extension.context!r}: {last.why}"
+                yield Problem(mark, node.key, f"find-me number {each.number!r} leads nowhere {where}")

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from softswitch.dialplan.group_models import RingGroup
 from softswitch.dialplan.models import Context
 from softswitch.settings.barring_models import Barring, ClassNames
+from softswitch.settings.call_models import ParkingLot, PickUpRule, Transfers
 from softswitch.settings.fields import (
     NUMBER_PATTERN,
     AddressRules,
@@ -35,6 +36,7 @@ from softswitch.settings.fields import (
     Transports,
     one_or_many,
 )
+from softswitch.settings.find_me_models import FindMe, FindMeList
 from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.trunk_models import Trunk
 
@@ -222,6 +224,11 @@ class Forward(Section):
     """When no contact is registered or reachable."""
 
 
+Names = Annotated[
+    tuple[Name, ...], BeforeValidator(one_or_many, json_schema_input_type=Name | list[Name]), Field(max_length=64)
+]
+
+
 class ClassOfService(Section):
     """What extensions of this class have where they do not say it themselves; the keys are theirs."""
 
@@ -239,6 +246,10 @@ class ClassOfService(Section):
     """Calls a minute through trunks, of each of them; 0: no limit."""
     minutes_per_day: float | None = Field(None, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, of each of them; 0: no limit."""
+    pick_up: PickUpRule | None = None
+    """Whose calls they may pick up that ring: `groups`, `all`, `none`."""
+    supervises: Names | None = None
+    """Groups whose calls they may listen to, whisper into and barge into."""
 
 
 class Extension(Section):
@@ -279,6 +290,10 @@ class Extension(Section):
     ring_timeout: Duration = Field(30.0, ge=1, le=600)
     """How long calls to here ring."""
     forward: Forward = Forward()
+    find_me: FindMeList = FindMe()
+    """Other numbers that calls to here alone ring at, too: a number, a list of them, or a mapping."""
+    diversion: Literal["none", "diversion", "history-info", "both"] = "none"
+    """How its phones are told who has sent a call on, and why: `diversion` (RFC 5806), `history-info` (RFC 7044)."""
     do_not_disturb: bool = False
     """Calls to here find it busy, and do not ring."""
     call_waiting: bool = True
@@ -292,6 +307,14 @@ class Extension(Section):
     """Calls a minute through trunks, forwards too, on average and at once; more are refused 403; 0: no limit."""
     minutes_per_day: float = Field(0.0, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, forwards too; then new calls get 403 and running ones end; 0: no limit."""
+    groups: Names = ()
+    """Groups that it belongs to, for pick-up and supervision: names of your own."""
+    pick_up: PickUpRule = "groups"
+    """Whose calls it may pick up that ring: those of its `groups`, of `all`, or `none`."""
+    supervises: Names = ()
+    """Groups whose calls it may listen to, whisper into and barge into; empty: nobody's."""
+    supervision: Literal["beep", "silent"] = "beep"
+    """Whether it hears that somebody begins to listen to its call."""
     reliable_provisional: Literal["no", "supported", "required"] = "supported"
     """Provisional answers with PRACK (RFC 3262): never, where the phone can, or demanded of it."""
     nat: Literal["auto", "yes", "no"] = "auto"
@@ -323,5 +346,8 @@ class Settings(Section):
     """By name."""
     ring_groups: dict[Name, RingGroup] = {}
     """By name."""
+    parking: dict[Name, ParkingLot] = {}
+    """Parking lots by name."""
+    transfers: Transfers = Transfers()
     dialplan: dict[str, Context] = {}
     """Contexts by name."""

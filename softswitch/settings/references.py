@@ -8,6 +8,7 @@ elsewhere.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from media.music import DEFAULT as DEFAULT_MUSIC
@@ -22,6 +23,7 @@ _SECTIONS = {
     "extension": "extensions",
     "trunk": "trunks",
     "ring group": "ring_groups",
+    "parking lot": "parking",
     "class": "barring",
     "class of service": "classes",
     "class of hold music": "media",
@@ -42,8 +44,8 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
 
     `unread`: sections of which something could not be read; a name that is not known may stand there.
     """
-    contexts, extensions, trunks, groups, services = (
-        _entries(root.get(name)) for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes")
+    contexts, extensions, trunks, groups, services, lots = (
+        _entries(root.get(name)) for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes", "parking")
     )
     barring = root.get("barring")
     classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
@@ -55,6 +57,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         "extension": list(extensions),
         "trunk": list(trunks),
         "ring group": list(groups),
+        "parking lot": list(lots),
         "class of service": list(services),
         "class": [*DEFAULT_CLASSES, *classes],
         "class of hold music": list(dict.fromkeys((DEFAULT_MUSIC, *music))),
@@ -63,7 +66,8 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
     told: set[tuple[Mark | None, str]] = set()
     problems = []
-    for kind, name, node in _references(contexts, extensions, trunks, groups, services):
+    found = chain(_references(contexts, extensions, trunks, groups, services), _in_lots(lots))
+    for kind, name, node in found:
         what = (node.mark if isinstance(node, Scalar) else None, name)
         if name in sets[kind] or _SECTIONS[kind] in unread or what in told:
             continue
@@ -135,6 +139,13 @@ def _references(
         yield from _in_fallbacks(_entries(entry.node))
 
 
+def _in_lots(lots: dict[str, Entry]) -> Iterator[_Reference]:
+    for entry in lots.values():
+        music = _entries(entry.node).get("music")
+        if music is not None:
+            yield from _named("class of hold music", music.node)
+
+
 def _named(kind: str, node: Node) -> Iterator[_Reference]:
     """A name, or each of a list of names. Names with variables in them are known only when a call comes."""
     if isinstance(node, Scalar) and not node.null and "{" not in node.text:
@@ -160,6 +171,8 @@ def _in_action(node: Node) -> Iterator[_Reference]:
         yield from _named("class of hold music", action["answer_and_music"].node)
     if "ring_group" in action:
         yield from _named("ring group", action["ring_group"].node)
+    if "park" in action:
+        yield from _named("parking lot", action["park"].node)
     yield from _in_fallbacks(action)
 
 

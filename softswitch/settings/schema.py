@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from softswitch.settings.barring_models import Barring
+from softswitch.settings.call_models import ParkingLot, Transfers
 from softswitch.settings.fields import Section
 from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.models import ClassOfService, Extension, ServerSettings, Settings, SipSettings
@@ -66,6 +67,9 @@ class ConfigFile(Section):
     """By name."""
     ring_groups: dict[str, Any] | None = Field(None)
     """Ring groups by name."""
+    parking: dict[str, ParkingLot | None] | None = None
+    """Parking lots by name."""
+    transfers: Transfers | None = None
     dialplan: dict[str, Any] | None = Field(None)
     """Contexts by name."""
     secrets: Secrets | None = None

@@ -22,6 +22,8 @@ SECTIONS = (
     "extensions",
     "trunks",
     "ring_groups",
+    "parking",
+    "transfers",
     "dialplan",
     "defaults",
     "secrets",
@@ -36,6 +38,8 @@ CLASS_KEYS = (
     "may_call",
     "calls_per_minute",
     "minutes_per_day",
+    "pick_up",
+    "supervises",
 )
 """What a class of service gives its extensions."""
 

@@ -213,6 +213,10 @@ class Trunk(Section):
     ring_timeout: Duration = Field(120.0, ge=1, le=600)
     """How long a call to the trunk may ring."""
     caller_id: TrunkCallerId = TrunkCallerId()
+    diversion: Literal["none", "diversion", "history-info", "both"] = "diversion"
+    """How the trunk is told which extension has sent a call on, and why: `diversion` (RFC 5806), `history-info` (RFC
+    7044); the number is shown as `caller_id` and `rewrite: caller_out` have it. What the trunk itself says of calls is
+    believed where `caller_id: trusted`."""
     rewrite: NumberRewriting = NumberRewriting()
     options_interval: OptionalDuration = Field(60.0, ge=5, le=86400)
     """Between two OPTIONS to each gateway; `none` sends none and takes it for reachable."""

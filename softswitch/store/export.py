@@ -46,6 +46,7 @@ CONTACT_COLUMNS = (
     "recording",
     "recording_started",
     "recording_failed",
+    "diverted",
 )
 LEG_COLUMNS = (
     "contact",
@@ -104,6 +105,7 @@ def contact_row(record: CdrRecord, zone: tzinfo | None = None) -> list[str]:
         safe(record.recording),
         _time(record.recording_started, zone),
         safe(record.recording_failed),
+        safe(record.diverted),
     ]
 
 

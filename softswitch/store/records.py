@@ -71,6 +71,7 @@ class CdrRecord(msgspec.Struct, gc=False):
     none; `ended_by` who hung up; `duration` seconds from start to end, `billsec` from answer to end, 0 without one.
     `recording`: the path of its recording, several joined by ", ", "" without one; `recording_started` when the (first)
     one began; `recording_failed` why one is not whole, "" where nothing went wrong.
+    `diverted`: who has sent the call on and why, newest first ("102 no-answer, 030123 user-busy"), "" where nobody has.
     `caller` and `callee`: None to have them taken from the legs, the first inbound and the answered outbound one.
     """
 
@@ -96,6 +97,7 @@ class CdrRecord(msgspec.Struct, gc=False):
     recording: str = ""
     recording_started: float | None = None
     recording_failed: str = ""
+    diverted: str = ""
 
 
 class CdrFilter(msgspec.Struct, frozen=True, gc=False):

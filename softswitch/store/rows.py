@@ -75,6 +75,7 @@ def cdr_row(record: CdrRecord) -> Row:
         caller.mos_min,
         callee.mos,
         callee.mos_min,
+        text(record.diverted, NAME) or None,
     )
 
 
@@ -142,6 +143,7 @@ def read_cdr(row: Sequence[Any], legs: Sequence[Sequence[Any]]) -> CdrRecord:
         recording=row[22] or "",
         recording_started=row[23],
         recording_failed=row[24] or "",
+        diverted=row[29] or "",
     )
 
 

@@ -56,6 +56,7 @@ CDR = Table(
     Column("caller_mos_min", Double),
     Column("callee_mos", Double),
     Column("callee_mos_min", Double),
+    Column("diverted", String(NAME)),
     UniqueConstraint("contact", name="cdr_contact"),
     Index("cdr_started", "started"),
 )

@@ -18,9 +18,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 
-from media.audio_commands import AudioCommand
+from media.audio_commands import AudioCommand, CloseRoom, Play, PlayEnded, SetRoom, StopPlay
 from media.client import MediaAddress
 from media.commands import (
     MediaEvent,
@@ -142,6 +143,8 @@ class FakeMedia:
         self.streams: dict[int, StreamSettings | None] = {}
         self.bridges: dict[int, int] = {}
         self.groups: dict[int, str] = {}
+        self.rooms: dict[int, SetRoom] = {}
+        self.ended_plays: set[int] = set()
         self.commands: list[AudioCommand] = []
 
     def open(
@@ -172,12 +175,14 @@ class FakeMedia:
         assert a in self.streams and b in self.streams, "bridged without a stream"  # noqa: PT018
         self._part(a)
         self._part(b)
+        self._leave(a, b)
         self.bridges[a] = b
         self.bridges[b] = a
 
     def echo(self, stream: int, now: float) -> None:
         assert stream in self.streams
         self._part(stream)
+        self._leave(stream)
         self.bridges[stream] = stream
 
     def unbridge(self, stream: int, now: float) -> None:
@@ -186,11 +191,54 @@ class FakeMedia:
     def close(self, stream: int, now: float) -> None:
         assert stream in self.streams, "closed without being open"
         self._part(stream)
+        self._leave(stream)
         del self.streams[stream]
         self.events.append(StreamClosed(stream, StreamStats()))
 
+    def regroup(self, stream: int, group: str, now: float) -> bool:
+        self.groups[stream] = group
+        return True
+
     def audio(self, command: AudioCommand, now: float) -> None:
         self.commands.append(command)
+        if isinstance(command, SetRoom):
+            self._leave(*command.members)
+            for stream in command.members:
+                self._part(stream)
+            self.rooms[command.room] = command
+        elif isinstance(command, CloseRoom):
+            self.rooms.pop(command.room, None)
+
+    def _leave(self, *streams: int) -> None:
+        """A stream is in one room at most: the latest that names it."""
+        for number, room in list(self.rooms.items()):
+            members = tuple(each for each in room.members if each not in streams)
+            self.rooms[number] = msgspec.structs.replace(room, members=members)
+
+    def hearing(self) -> dict[int, set[int]]:
+        """Whom each open stream hears, by bridges and rooms; not what is played to it."""
+        heard: dict[int, set[int]] = {stream: set() for stream in self.streams}
+        for listener, talker in self.bridges.items():
+            heard[listener].add(talker)
+        for room in self.rooms.values():
+            silent = {(ear, mouth) for ear, mouth, gain in room.gains if not gain}
+            for ear in room.members:
+                heard[ear] |= {m for m in room.members if m != ear and (ear, m) not in silent}
+        return heard
+
+    def playing(self) -> dict[int, list[object]]:
+        """What is played to each open stream, without what is only mixed with what it hears."""
+        stopped = {command.play for command in self.asked(StopPlay)} | self.ended_plays
+        playing: dict[int, list[object]] = {}
+        for command in self.asked(Play):
+            if command.play not in stopped and command.stream in self.streams and not command.over:
+                playing.setdefault(command.stream, []).append(command.sources[0])
+        return playing
+
+    def play_ends(self, play: int) -> None:
+        """The engine has played it to its end."""
+        self.ended_plays.add(play)
+        self.events.append(PlayEnded(play, "played"))
 
     def asked(self, kind: type[Asked]) -> list[Asked]:
         """The commands of that kind, oldest first."""
@@ -297,6 +345,9 @@ class EngineMedia:
     def close(self, stream: int, now: float) -> None:
         self._engine.close(stream)
         self._pool.close(stream, now)
+
+    def regroup(self, stream: int, group: str, now: float) -> bool:
+        return True
 
     def audio(self, command: AudioCommand, now: float) -> None:
         self._engine.audio(command, now)
@@ -412,6 +463,7 @@ class SwitchNode(Node):
             "plays, recordings, conferences": len(runtime.audio),
             "limits": len(self.switch.limits),
             "toll": len(self.switch.toll),
+            "parked": len(self.switch.book.parking),
             **self.media.leftovers(),
             "sessions": len(self.ua.sessions),
             "dialogs": len(self.ua.dialogs),

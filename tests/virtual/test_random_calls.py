@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from media.audio_commands import Digit
 from sip.invite import State
 from sip.ua import UaSettings
 from sip.ua_events import Offered
-from softswitch.call_media import State as CallState
+from softswitch.call_floor import State as CallState
 from tests.virtual.network import EVENTS, PCMA, PCMU, Phone, World
 from tests.virtual.network import settings as configured
 from tests.virtual.test_changes import REVERSE, direction
@@ -39,14 +41,43 @@ LIKELY = (
     "hold", "resume", "resume", "offerless", "offerless", "update", "update", "reliable early media", "early media",
 )  # fmt: skip
 
+FIND_ME: dict[str, Any] = {
+    "routes": [
+        *ROUTES,
+        {"to": "203", "ring_group": "asked"},
+    ],
+    "ring_groups": {
+        "asked": {
+            "members": [{"extension": "102", "confirm": True}, {"extension": "103", "confirm": True}, "104"],
+            "strategy": "memory_hunt",
+            "ring_time": 5,
+            "confirm_within": 3,
+        }
+    },
+    "extensions": {
+        "104": {
+            "find_me": [
+                {"number": "102", "confirm": True},
+                {"number": "05", "delay": 2},
+                {"number": "103", "delay": 4},
+            ],
+            "forward": {"no_answer": "*43", "busy": "203", "unavailable": "05"},
+        }
+    },
+}
+ASKED = (
+    *LIKELY, *("dial 104",) * 12, *("dial 203",) * 12, *("press",) * 20, *("answer",) * 14,
+)  # fmt: skip
+
 FORMATS = ((PCMA, PCMU, EVENTS), (PCMU,), (PCMA, EVENTS), ("18 G729/8000",))
 
 
 class Players:
     """Three phones and two gateways that do as they are told, if they can."""
 
-    def __init__(self, world: World, dice: random.Random) -> None:
+    def __init__(self, world: World, dice: random.Random, configuration: dict[str, Any]) -> None:
         self.world = world
+        self.configuration = configuration
         self.dice = dice
         self.phones: list[Phone] = [world.phone(number, agent=SILENT) for number in ("101", "102", "103")]
         self.phones += [world.gateway(host, agent=SILENT) for host in ("192.0.2.51", "192.0.2.52", "192.0.2.60")]
@@ -82,7 +113,14 @@ class Players:
                 if self.world.legs():
                     self.world.silence(dice.choice(self.world.legs()), 60.0)
             case ["reload"]:
-                self.world.switch.configure(configured(routes=ROUTES), self.world.now)
+                # Written anew: the settings take apart what they are given.
+                self.world.switch.configure(configured(**deepcopy(self.configuration)), self.world.now)
+            case ["press"]:
+                asked = [leg for active in self.world.runtime.calls.values() for leg in active.call._confirming]
+                if asked or self.world.legs():
+                    leg = dice.choice(asked or self.world.legs())
+                    self.world.media.events.append(Digit(leg, dice.choice("1125"), 100, "rfc4733"))
+                    self.world.link.settle()
             case ["vanish"]:
                 phone = dice.choice(self.phones)
                 self.world.link.nodes.pop(phone.host, None)
@@ -192,11 +230,43 @@ def assert_at_rest(world: World) -> None:
 def test_nothing_is_left_of_random_calls(
     seed: int, count: int, loss: float, doubled: float, reordered: float, ports: int
 ) -> None:
-    dice = random.Random(seed)
-    actions = [dice.choice(LIKELY) for _ in range(count)]
+    play(random.Random(seed), LIKELY, count, {"routes": ROUTES}, Network(seed, loss, doubled, reordered, ports))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(3, 40),
+    loss=st.sampled_from((0.0, 0.0, 0.3)),
+    reordered=st.sampled_from((0.0, 0.3)),
+    ports=st.sampled_from((1_000, 1_000, 4)),
+)
+def test_nothing_is_left_of_random_calls_that_a_key_confirms(
+    seed: int, count: int, loss: float, reordered: float, ports: int
+) -> None:
+    play(random.Random(seed), ASKED, count, FIND_ME, Network(seed, loss, 0.0, reordered, ports))
+
+
+class Network(NamedTuple):
+    """What happens to packets, and how many streams there may be."""
+
+    seed: int
+    loss: float
+    doubled: float
+    reordered: float
+    ports: int
+
+
+def play(
+    dice: random.Random, likely: tuple[str, ...], count: int, configuration: dict[str, Any], network: Network
+) -> None:
+    """Random actions, then rest, then the end of everything, and what must hold of them."""
+    _, loss, doubled, reordered, ports = network
+    actions = [dice.choice(likely) for _ in range(count)]
     note(str(actions))
-    world = World(configured(routes=ROUTES, trunks={"north": {"channels": 2}}), ports=ports, seed=seed)
-    players = Players(world, dice)
+    begun = configured(**deepcopy(configuration), trunks={"north": {"channels": 2}})
+    world = World(begun, ports=ports, seed=network.seed)
+    players = Players(world, dice, configuration)
 
     def fate(seen: Seen) -> list[float]:
         if dice.random() < loss:

@@ -10,6 +10,7 @@ from media.audio_commands import Music, Play, StopPlay, Tone
 from sip.message import Request
 from sip.ua import UaSettings
 from sip.ua_events import Offered, ReferAnswered, ReferProgress, RequestAnswered, SessionArrived, SessionEnded
+from softswitch.call_commands import Transfer
 from softswitch.call_transfer import TransferRefused
 from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
 
@@ -31,7 +32,7 @@ class Office:
         world, phone = self.world, self.phones[by]
         if self.way == "command":
             [contact] = world.runtime.calls
-            world.runtime.transfer(contact, by, number, world.now)
+            world.runtime.command(Transfer(contact, by, number), world.now)
             world.link.settle()
         else:
             phone.do(phone.called_session().refer, f"<sip:{number}@192.0.2.1>", None, sub=self.way == "refer")
@@ -157,13 +158,52 @@ def test_the_transferor_hangs_up_at_once(by: str, way: str) -> None:
 
 
 def test_the_transferor_has_gone_and_nobody_answers() -> None:
-    office = Office()
+    office = Office(transfers={"recall": False})
     office.transfer("102", "103")
     office.hang_up(office.ben)
     office.cyd.refuse(486)
     office.world.run(0.5)
     assert ended(office.ann)
     office.over(17)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_transferor_has_gone_and_is_rung_again_then_the_fallback(answers: bool, way: str) -> None:
+    office = Office(way, transfers={"fallback": "104"})
+    dan = office.world.phone("104")
+    office.transfer("102", "103")
+    office.hang_up(office.ben)
+    office.cyd.refuse(486)
+    office.world.run(0.3)
+    office.ben.ring()
+    office.world.run(0.3)
+    assert office.playing() == {office.leg_ann: Tone("ringback")}
+    if answers:
+        office.ben.answer()
+    else:
+        office.ben.refuse(480)
+        office.world.run(0.3)
+        dan.answer()
+    office.world.run(0.5)
+    assert office.playing() == {}
+    assert office.leg_ann in office.joined()
+    # Told once, of what was asked for.
+    assert office.told("102") == {"command": [], "refer": [202, 486]}.get(way, [202])
+    office.hang_up(office.ann)
+    office.over()
+
+
+def test_nobody_at_all() -> None:
+    office = Office(transfers={"fallback": "999"})
+    office.transfer("102", "103")
+    office.hang_up(office.ben)
+    office.cyd.refuse(486)
+    office.world.run(0.3)
+    office.ben.refuse(486)
+    office.world.run(0.3)
+    assert ended(office.ann)
+    office.over(3)
 
 
 @pytest.mark.parametrize("by", ["101", "102"])
@@ -215,10 +255,13 @@ def test_what_comes_without_a_call_is_challenged(method: str) -> None:
 def test_what_is_refused() -> None:
     office = Office()
     [contact] = office.world.runtime.calls
-    transfer = office.world.runtime.transfer
+
+    def transfer(contact: str, by: str, number: str, now: float) -> None:
+        office.world.runtime.command(Transfer(contact, by, number), now)
+
     with pytest.raises(TransferRefused, match="is the extension that transfers"):
         transfer(contact, "102", "102", office.world.now)
-    with pytest.raises(TransferRefused, match="'105' is not one of the two"):
+    with pytest.raises(TransferRefused, match="'105' is not one of those"):
         transfer(contact, "105", "103", office.world.now)
     office.transfer("102", "103")
     with pytest.raises(TransferRefused, match="nobody talks"):
@@ -234,26 +277,26 @@ def test_a_trunk_may_not_transfer() -> None:
     office.world.establish(gateway, office.cyd)
     contact = next(each for each, active in office.world.runtime.calls.items() if active.call.contact.kind == "trunk")
     with pytest.raises(TransferRefused, match="trunk south may not transfer"):
-        office.world.runtime.transfer(contact, "south", "102", office.world.now)
+        office.world.runtime.command(Transfer(contact, "south", "102"), office.world.now)
     office.hang_up(office.cyd)
     office.world.assert_over(2)
 
 
 @pytest.mark.parametrize(
-    ("target", "status"),
+    ("target", "told"),
     [
-        ("<sip:103@192.0.2.1;method=BYE>", 501),
-        ("<sip:192.0.2.1>", 501),
-        ("<sip:103@192.0.2.1?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>", 501),
-        ("<sip:102@192.0.2.1>", 403),
+        ("<sip:103@192.0.2.1;method=BYE>", [501]),
+        ("<sip:192.0.2.1>", [501]),
+        ("<sip:103@192.0.2.1?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>", [202, 481]),
+        ("<sip:102@192.0.2.1>", [403]),
     ],
 )
-def test_what_a_telephone_is_refused(target: str, status: int) -> None:
-    """Another method, no number, a dialog to be replaced (not yet), itself."""
+def test_what_a_telephone_is_refused(target: str, told: list[int]) -> None:
+    """Another method, no number, a dialog that there is not, itself."""
     office = Office("refer")
     office.ben.do(office.ben.called_session().refer, target, None)
     office.world.run(0.3)
-    assert office.told("102") == [status]
+    assert office.told("102") == told
     assert office.is_as_it_was()
     office.hang_up(office.ann)
     office.over()

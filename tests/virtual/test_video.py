@@ -12,7 +12,8 @@ from media.sdp import MediaDescription, parse
 from sip.invite import InviteSession
 from sip.ua import UaSettings
 from sip.ua_events import AnswerReceived, Offered, SessionAnswered, SessionArrived, SessionFailed
-from tests.virtual.network import WORKERS, Phone, World, settings
+from softswitch.call_commands import AnyCallCommand, Complete, Conference, Consult, Hold, Resume, Transfer
+from tests.virtual.network import SWITCH, WORKERS, Phone, World, settings
 from tests.virtual.test_media_workers import WorkersWorld
 
 H264 = "profile-level-id=42e01f;packetization-mode=1"
@@ -344,25 +345,101 @@ def test_services_of_the_switch_are_audio(service: dict[str, Any]) -> None:
     world.assert_over()
 
 
-@pytest.mark.parametrize("cyd_has", [True, False])
-def test_a_transfer_takes_video_along_where_the_new_one_has_some(pair: Pair, cyd_has: bool) -> None:
+@pytest.mark.parametrize(("cyd_has", "refused"), [(True, False), (True, True), (False, True)])
+def test_a_transfer_takes_video_along_where_the_new_one_has_some(pair: Pair, cyd_has: bool, refused: bool) -> None:
     [contact] = pair.world.runtime.calls
-    pair.world.runtime.transfer(contact, "102", "103", pair.world.now)
+    pair.world.runtime.command(Transfer(contact, "102", "103"), pair.world.now)
     pair.world.link.settle()
     pair.world.run(0.3)
     assert pair.seen() == []
     assert shown(pair.cyd.last(SessionArrived).session.remote_offer) == "sendrecv"
-    # Who waits changes its mind: there is nobody to show.
-    assert shown(change(pair.ann, with_video(pair.ann), pair.world)) == ""
+    if refused:
+        # Who waits asks again: there is nobody to see.
+        assert shown(change(pair.ann, with_video(pair.ann), pair.world)) == ""
+    obliging(pair.cyd)
     pair.cyd.answer(with_video(pair.cyd) if cyd_has else pair.cyd.sdp())
     pair.world.run(1.0)
-    assert pair.seen() == ([(ANN, CYD)] if cyd_has else [])
-    assert len(pair.world.media.streams) == (4 if cyd_has else 2)
-    if not cyd_has:
+    both = cyd_has and not refused
+    assert pair.seen() == ([(ANN, CYD)] if both else [])
+    assert len(pair.world.media.streams) == (4 if both else 2)
+    if not both:
         # And it comes back when one of the two offers it.
         obliging(pair.ann)
         assert shown(change(pair.cyd, with_video(pair.cyd), pair.world)) == "sendrecv"
         assert pair.seen() == [(ANN, CYD)]
+
+
+def do(pair: Pair, command: AnyCallCommand) -> None:
+    pair.world.runtime.command(command, pair.world.now)
+    pair.world.link.settle()
+    pair.world.run(0.5)
+
+
+def test_a_consultation_is_seen_and_completed(pair: Pair) -> None:
+    """Ben sees Cyd while Ann waits; then Ann and Cyd see each other, and nobody had to be asked."""
+    [contact] = pair.world.runtime.calls
+    do(pair, Consult(contact, "102", "103"))
+    pair.cyd.answer(with_video(pair.cyd))
+    pair.world.run(0.5)
+    assert pair.seen() == [(BEN, CYD)]
+    do(pair, Complete(contact, "102"))
+    assert pair.seen() == [(ANN, CYD)]
+    assert not pair.ann.of(Offered)
+    assert len(pair.world.media.streams) == 4
+
+
+def test_three_talk_and_see_nobody_until_two_are_left(pair: Pair) -> None:
+    [contact] = pair.world.runtime.calls
+    do(pair, Consult(contact, "102", "103"))
+    pair.cyd.answer(with_video(pair.cyd))
+    pair.world.run(0.5)
+    do(pair, Conference(contact, "102"))
+    assert pair.seen() == []
+    assert shown(change(pair.ann, with_video(pair.ann), pair.world)) == ""
+    pair.cyd.do(pair.cyd.called_session().hangup)
+    pair.world.run(1.0)
+    # Ann's has been refused meanwhile, so Ben's is dropped, and either may bring it back.
+    assert pair.seen() == []
+    assert shown(pair.ben.last(Offered).sdp) == ""
+    assert shown(change(pair.ann, with_video(pair.ann), pair.world)) == "sendrecv"
+    assert pair.seen() == [(ANN, BEN)]
+
+
+def test_a_hold_by_command_stops_the_video(pair: Pair) -> None:
+    [contact] = pair.world.runtime.calls
+    do(pair, Hold(contact, "101"))
+    assert pair.seen() == []
+    do(pair, Resume(contact, "101"))
+    assert pair.seen() == [(ANN, BEN)]
+
+
+@pytest.mark.parametrize("cyd_has", [True, False])
+def test_a_leg_that_moves_to_another_call_takes_its_video_along(cyd_has: bool) -> None:
+    """Ben talks to Ann in one call and to Cyd in another, and joins the two by REFER with Replaces."""
+    pair = Pair()
+    world, ann, ben, cyd = pair.world, pair.ann, pair.ben, pair.cyd
+    first = ben.called_session()
+    second = ben.dial("103", with_video(ben, port=4))
+    world.run(0.2)
+    cyd.answer(with_video(cyd) if cyd_has else cyd.sdp())
+    world.run(0.5)
+    for phone in (ann, cyd):
+        phone.events.clear()
+        obliging(phone)
+    replaces = f"{second.call_id}%3Bto-tag%3D{second.remote_tag}%3Bfrom-tag%3D{second.local_tag}"
+    ben.do(first.refer, f"<sip:103@{SWITCH}?Replaces={replaces}>", None, sub=True)
+    world.run(1.0)
+    assert len(world.runtime.calls) == 1
+    if not cyd_has:
+        assert shown(ann.last(Offered).sdp) == ""
+        assert len(world.media.streams) == 2
+        assert shown(change(cyd, with_video(cyd), world)) == "sendrecv"
+    assert pair.seen() == [(ANN, CYD)]
+    assert len(world.media.streams) == 4
+    ann.do(ann.called_session().hangup)
+    world.run(40.0)
+    assert world.node.leftovers() == {}
+    assert len(world.runtime.video) == 0
 
 
 def test_what_was_seen_is_in_the_leg_records(monkeypatch: pytest.MonkeyPatch) -> None:

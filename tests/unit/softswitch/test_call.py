@@ -6,17 +6,26 @@ import itertools
 
 import pytest
 
-from media.audio_commands import Music, Play, PlayEnded, StopPlay
+from media.audio_commands import Music, Play, PlayEnded, Source, Speech, StopPlay
 from media.codec import Codec, PayloadType
 from media.commands import MediaAddress
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession
 from softswitch.call import Call
-from softswitch.call_media import State
+from softswitch.call_floor import State
 from softswitch.causes import Cause
 from softswitch.contact import Contact
-from softswitch.dialplan.decision import Decision, Dial, ExtensionTarget, Reject, TrunkTarget
+from softswitch.dialplan.decision import (
+    AnyTarget,
+    Decision,
+    Dial,
+    ExtensionTarget,
+    NumberTarget,
+    Reject,
+    TrunkTarget,
+)
 from softswitch.dialplan.decision import Echo as EchoDecision
 from softswitch.hunt import UNAVAILABLE, Failure, Target
+from softswitch.hunt_steps import Step
 from softswitch.vocabulary import (
     Accept,
     Answer,
@@ -27,6 +36,7 @@ from softswitch.vocabulary import (
     Bridge,
     CancelTimer,
     Confirmed,
+    Diverted,
     Echo,
     Endpoint,
     Finished,
@@ -76,6 +86,7 @@ class Book:
         self.routes: dict[str, Decision] = {}
         self.phones = {"102": 1, "103": 2, "104": 0}
         self.forwards: dict[tuple[str, str], str] = {}
+        self.found_at: dict[str, tuple[Step[AnyTarget], ...]] = {}
         self.policy = POLICY
         self.records: dict[str, str] = {}
         self.musics: dict[str, str] = {}
@@ -83,14 +94,17 @@ class Book:
         self.lively: list[str] = []
         self.payers: list[Payer] = []
         self.paying: list[tuple[str, Payer]] = []
+        self.costs_no_more: list[int] = []
 
     def route(self, context: str, number: str, caller: Party, did: str) -> Decision:
         return self.routes.get(number, Reject(1))
 
-    def target(
-        self, target: ExtensionTarget | TrunkTarget, caller: Party, payer: Payer, contact: str, now: float
-    ) -> Target:
+    def target(self, target: AnyTarget, caller: Party, payer: Payer, contact: str, now: float) -> Target:
         self.payers.append(payer)
+        if isinstance(target, NumberTarget):
+            payer = Payer("extension", target.extension, forwarded=True)
+            mobile = Endpoint("trunk", "north", self.policy, None, target.number, "g1", payer)
+            return Target(target.number, ((mobile,),), 60.0, UNAVAILABLE)
         if isinstance(target, TrunkTarget):
             groups = tuple(
                 (Endpoint("trunk", target.trunk, self.policy, None, target.number, f"g{n}"),) for n in (1, 2)
@@ -101,6 +115,12 @@ class Book:
 
     def forward(self, extension: str, kind: str) -> str | None:
         return self.forwards.get((extension, kind))
+
+    def find_me(self, extension: str, ring_time: float | None) -> tuple[Step[AnyTarget], ...]:
+        return self.found_at.get(extension, ())
+
+    def confirm_prompt(self) -> tuple[Source, ...]:
+        return (Speech("press 1"),)
 
     def obeys_redirect(self, extension: str, number: str, caller: Party) -> bool:
         return self.obeys
@@ -117,8 +137,17 @@ class Book:
     def context_of(self, extension: str) -> str:
         return "internal"
 
-    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float) -> None:
+    def answered(self, endpoint: Endpoint, payer: Payer, contact: str, now: float, leg: int) -> None:
         self.paying.append((endpoint.name, payer))
+
+    def left(self, contact: str, leg: int, now: float) -> None:
+        self.costs_no_more.append(leg)
+
+    def recalls(self, extension: str) -> bool:
+        return False
+
+    def fallback(self, extension: str) -> str:
+        return ""
 
     def reached(self, endpoint: Endpoint) -> None:
         self.lively.append(endpoint.gateway or endpoint.name)
@@ -130,12 +159,21 @@ class Book:
 class Bench:
     """A call and what it has asked for."""
 
-    def __init__(self, dialled: str = "102", sdp: AudioOffer | None = None, hops: int = 70, book: Book | None = None):
+    def __init__(
+        self,
+        dialled: str = "102",
+        sdp: AudioOffer | None = None,
+        hops: int = 70,
+        book: Book | None = None,
+        diverted: tuple[Diverted, ...] = (),
+        diversions: int = 0,
+    ) -> None:
         self.book = book or Book()
         for number in self.book.phones:
             self.book.routes.setdefault(number, Dial((ExtensionTarget(number),)))
         contact = Contact("c1", 0.0, 1000.0, Party("101", "Ann"), dialled)
         setup = Setup(dialled, Party("101", "Ann"), "internal", "extension", "101", hops, "udp:192.0.2.1:5060")
+        setup.diverted, setup.diversions = diverted, diversions
         ids = itertools.count(2)
         self.call = Call(contact, 1, setup, sdp, POLICY, self.book, lambda: next(ids))
         self.now = 0.0

@@ -14,7 +14,7 @@ from media.audio_commands import (
     SetRecordingChannels,
     StopRecording,
 )
-from softswitch.call_media import OutLeg
+from softswitch.call_floor import OutLeg
 from softswitch.call_recording import ALWAYS, NEVER, ON_DEMAND, CallRecorder, RecordingRefused, rule_of
 from softswitch.contact import Contact
 from softswitch.vocabulary import Audio, Endpoint, Party, Record, Released

@@ -71,6 +71,7 @@ def test_a_contact_is_a_line_with_every_column() -> None:
         "recording": "",
         "recording_started": "",
         "recording_failed": "",
+        "diverted": "",
     }
 
 

@@ -20,6 +20,7 @@ from softswitch.dialplan.decision import (
     conference_in,
 )
 from softswitch.dialplan.routing import Dialplan
+from softswitch.hunt_steps import Joining, Step
 from softswitch.settings.models import Settings
 
 EXTENSIONS = ("101", "102", "103")
@@ -67,6 +68,30 @@ def test_each_call_draws_its_order_anew_by_weight() -> None:
     first = [order(dialplan)[0] for _ in range(1000)]
     assert 0.75 < first.count("101") / 1000 < 0.85
     assert {"102", "103"} < set(first)
+
+
+def test_a_memory_hunt_is_steps_that_each_adds_one() -> None:
+    decision = dialled(plan(sales={"members": ["101", "199", "103"], "strategy": "memory_hunt", "ring_time": "15s"}))
+    assert [each.number for each in decision.targets] == ["101", "103"]
+    assert decision.steps == tuple(Step((Joining(ExtensionTarget(number), 1),), 15.0) for number in ("101", "103"))
+
+
+def test_members_join_by_their_delay_and_may_have_to_confirm() -> None:
+    mobile = {"trunk": "north", "number": "0170123", "delay": "5s", "confirm": True}
+    decision = dialled(plan(sales={"members": ["101", mobile], "ring_time": "20s", "confirm_within": "8s"}))
+    assert decision.steps == (
+        Step((Joining(ExtensionTarget("101"), 1),), 5.0),
+        Step((Joining(TrunkTarget("north", "0170123", allow=(ANYTHING,)), 1, 8.0),), 15.0),
+    )
+    assert dialled(plan(sales={"members": ["101", "102"], "ring_time": "20s"})).steps == ()
+
+
+def test_members_in_turn_may_have_to_confirm() -> None:
+    sales = {"members": ["101", {"extension": "102", "confirm": True}], "strategy": "weighted_random"}
+    steps = dialled(plan(Random(1).random, sales=sales)).steps
+    confirms = {each.target: each.confirm for step in steps for each in step.joining}
+    assert confirms == {ExtensionTarget("101"): 0.0, ExtensionTarget("102"): 15.0}
+    assert [(len(step.joining), step.lasts) for step in steps] == [(1, None), (1, None)]
 
 
 def test_members_that_are_gone_are_left_out_and_trunks_may_be_members() -> None:

@@ -1,0 +1,28 @@
+"""A call in progress, with what the runtime keeps for it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sip.timers import Timer
+from softswitch.call import Call
+from softswitch.vocabulary import Originate
+
+
+class Active(msgspec.Struct):
+    """A call in progress, with what the runtime keeps for it."""
+
+    call: Call
+    timers: dict[str, Timer] = {}
+    streams: int = 0
+    """Streams that have not told their statistics yet."""
+    bridged: tuple[int, int] = (0, 0)
+    finished: bool = False
+    originated: dict[int, Originate] = {}
+    """What the INVITEs of outbound legs were made of, as long as they may be sent again in another form."""
+    group: str = ""
+    """Streams of one group are on one media worker."""
+    waiting: Timer | None = None
+    """Ends the wait for the recording's last word."""
+    shown: bool = False
+    """There has been video."""

@@ -1,0 +1,93 @@
+"""What can be done to calls in progress, as typed commands: the command line sends them today, an API would send the
+same.
+
+`call` names a call: the id of its contact, or an extension that is in no other. `by` is the extension that does it, and
+needs no name where `call` is that extension.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Text = Annotated[str, msgspec.Meta(max_length=128)]
+
+
+class CallCommand(msgspec.Struct, forbid_unknown_fields=True, tag_field="do", tag=str.lower):
+    """Something to be done to a call."""
+
+    call: Text
+    by: Text = ""
+
+
+class Transfer(CallCommand):
+    """Send the partner to a number: blind transfer."""
+
+    number: Text = ""
+
+
+class Consult(CallCommand):
+    """Call a number while the others hear music."""
+
+    number: Text = ""
+
+
+class Complete(CallCommand):
+    """Leave those aside to whom was consulted."""
+
+
+class Return(CallCommand):
+    """Go back to those aside, and let go whom was consulted."""
+
+
+class Swap(CallCommand):
+    """Talk to those aside, and leave aside whom was talked to."""
+
+
+class Conference(CallCommand):
+    """Talk to all of them."""
+
+
+class Drop(CallCommand):
+    """Have a party leave the call; the others talk on. `party`: its extension or trunk."""
+
+    party: Text = ""
+
+
+class Hold(CallCommand):
+    """Hold the others, who hear music."""
+
+
+class Resume(CallCommand):
+    """Take up again what is held by command."""
+
+
+class Park(CallCommand):
+    """Park the partner. `lot` "": the only one; `slot` "": the first that is free."""
+
+    lot: Text = ""
+    slot: Text = ""
+
+
+class Supervise(CallCommand):
+    """Have `by` listen to the call, whisper to `to` (an extension in it; "": the only one) or barge in. Its telephone
+    rings where it does not supervise that call already."""
+
+    mode: Literal["listen", "whisper", "barge"] = "listen"
+    to: Text = ""
+
+
+class HangUp(CallCommand):
+    """End the call."""
+
+
+AnyCallCommand = (
+    Transfer | Consult | Complete | Return | Swap | Conference | Drop | Hold | Resume | Park | Supervise | HangUp
+)
+
+
+def read_command(args: dict[str, Any]) -> AnyCallCommand:
+    """A command out of plain values, `do` among them. Raises msgspec.ValidationError."""
+    command: AnyCallCommand = msgspec.convert(args, AnyCallCommand)
+    return command

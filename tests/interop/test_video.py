@@ -113,7 +113,6 @@ def test_two_phones_see_each_other(tmp_path: Path) -> None:
         ben.wait_event("CALL_CLOSED")
         switch.wait_calls(0)
     streams = {at: packets for at, packets in capture.rtp_of(ports).items() if packets[0][1] & 0x7F >= 96}
-    print({at: len(packets) for at, packets in streams.items()})
     inward = {at: packets for at, packets in streams.items() if at[1] in ports}
     assert len(inward) == 2
     for (came_from, _), came in inward.items():
@@ -125,6 +124,48 @@ def test_two_phones_see_each_other(tmp_path: Path) -> None:
         assert first <= 4
         assert len(came) - len(left) <= 6
         assert decoded(left) >= 15
+
+
+def test_a_secure_phone_and_a_plain_one_see_each_other(tmp_path: Path) -> None:
+    """SRTP with keys of its own for the video (SDES): what comes sealed from one can be decoded where it leaves for the
+    other, and what goes to the secure one is sealed; it would say in its log what it can't decipher."""
+    lines = {
+        "101": "{video: true}",
+        "102": "{video: true, srtp: required, srtp_over_insecure_signalling: true}",
+    }
+    extensions = "".join([f'  "{number}": {line}\n' for number, line in lines.items()])
+    switch = Switch(tmp_path, extra=FOR_SIPP + "extensions:\n" + extensions)
+    ports = range(switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS)
+    tones = Tone(440.0, -12.0), Tone(1000.0, -18.0)
+    packets = f"port {switch.port} or udp portrange {ports.start}-{ports.stop - 1}"
+    with (
+        Capture(tmp_path / "sealed.pcapng", packets) as capture,
+        switch,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, tones[0], video=True) as anna,
+        Phone(
+            tmp_path, "102", switch.password("102"), switch.address, tones[1], video=True, encryption="srtp-mand"
+        ) as ben,
+    ):
+        anna.call("102")
+        ben.wait_event("CALL_ESTABLISHED")
+        wait_for(lambda: (switch.status().calls[0].talking or 0) >= 3.0, "three seconds of talk")
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
+        assert "decrypt" not in ben.log()
+        assert "inline:" not in switch.log_file.read_text()
+    streams = {at: packets for at, packets in capture.rtp_of(ports).items() if packets[0][1] & 0x7F >= 96}
+    [to_anna] = [packets for at, packets in streams.items() if at[0] in ports and at[1] in anna.rtp_ports]
+    [to_ben] = [packets for at, packets in streams.items() if at[0] in ports and at[1] in ben.rtp_ports]
+    [from_anna] = [packets for at, packets in streams.items() if at[0] in anna.rtp_ports]
+    assert decoded(to_anna) >= 15
+    plain = {packet[2:4]: packet for packet in from_anna}
+    for sealed in to_ben:
+        # RFC 3711: a tag of ten octets behind a payload of the same length, and another one.
+        packet = plain[sealed[2:4]]
+        assert len(sealed) == len(packet) + 10
+        assert sealed[:12] == packet[:12]
+        assert sealed[12:-10] != packet[12:]
 
 
 def decoded(packets: list[bytes]) -> int:

@@ -71,8 +71,8 @@ class Park(CallCommand):
 
 
 class Supervise(CallCommand):
-    """Have `by` listen to the call, whisper to `to` (an extension in it; "": the only one) or barge in. Its telephone
-    rings where it does not supervise that call already."""
+    """Have `by` listen to the call, whisper to `to` or barge in. Its telephone rings where it does not supervise that
+    call already. `to`: an extension in the call; "": the one that `call` names, or the only one."""
 
     mode: Literal["listen", "whisper", "barge"] = "listen"
     to: Text = ""

@@ -204,6 +204,7 @@ class ConsultingCall(ConfirmingCall):
             self._settled(now)
 
     def _settled(self, now: float) -> None:
+        self._nobody_to_supervise(now)
         self._settle(now)
         self._recording_follows()
 
@@ -225,9 +226,9 @@ class ConsultingCall(ConfirmingCall):
         if supervised is not None:
             self._mix()
             return True
-        self._nobody_to_supervise(leg, now)
         if leg in self._aside:
             self._aside.remove(leg)
+            self._nobody_to_supervise(now)
             self._music.pop(leg, None)
             if not self._aside and self.state is State.TALKING:
                 self._consulter = 0
@@ -256,10 +257,12 @@ class ConsultingCall(ConfirmingCall):
         self._settled(now)
         return True
 
-    def _nobody_to_supervise(self, leg: int, now: float) -> None:
-        """Whoever supervises a leg that is gone, goes."""
+    def _nobody_to_supervise(self, now: float) -> None:
+        """Whoever supervises a leg that is in the call no more, goes."""
+        there = (*self.talkers, *self._aside)
         for supervisor, how in list(self._supervisors.items()):
-            if how.target == leg:
+            if how.target not in there:
+                del self._supervisors[supervisor]
                 self._release(supervisor, Cause.NORMAL_CLEARING, now)
 
     # ---- supervision ------------------------------------------------------------------------------------

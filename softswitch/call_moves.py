@@ -278,7 +278,7 @@ class MovingCall(ConsultingCall):
             self._others = []
             self._seat(members)
             self._settled(now)
-        self._nobody_to_supervise(old, now)
+        self._nobody_to_supervise(now)
         self._release(old, Cause.NORMAL_CLEARING, now, "replaced")
 
     # ---- a leg goes -------------------------------------------------------------------------------------
@@ -361,7 +361,7 @@ class MovingCall(ConsultingCall):
         self._aside = [each for each in self._aside if each != leg]
         moved = MovingLeg(leg, out, party, msgspec.structs.replace(record) if record is not None else None)
         if record is not None:
-            record.ended = now
+            record.ended, record.cause = now, Cause.NORMAL_CLEARING
         if self.state is State.TALKING and len(self.talkers) < 2:
             self._effects.append(Unbridge(leg))
         self._mix()

@@ -105,6 +105,10 @@ class TransferringCall(LoneCaller):
         """The talkers are others than before."""
         raise NotImplementedError
 
+    def _settled(self, now: float) -> None:
+        """The talkers are others than before: let them talk."""
+        raise NotImplementedError
+
     def _take(self) -> list[AnyEffect]:
         """The effects so far."""
         raise NotImplementedError
@@ -272,7 +276,7 @@ class TransferringCall(LoneCaller):
         transfer, self._transfer = self._transfer, None
         assert transfer is not None
         self._stop_waiting()
-        self._settle(now)
+        self._settled(now)
         self._let_go(transfer, now)
 
     def _transfer_failed(self, cause: int, status: int, now: float, text: str) -> None:
@@ -284,8 +288,7 @@ class TransferringCall(LoneCaller):
         self._tell_transferor(transfer, status)
         if transfer.transferor in self._out:
             self.b = transfer.transferor
-            self._settle(now)
-            self._recording_follows()
+            self._settled(now)
             return
         decision = self._last_resort(transfer)
         if decision is None:

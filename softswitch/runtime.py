@@ -277,7 +277,9 @@ class Runtime:
         leg = call.leg_of(by)
         if leg is not None:
             return call.set_mode(leg, command.mode)
-        there = [each for each in self._extensions_in(call) if not command.to or each.endpoint == command.to]
+        there = self._extensions_in(call)
+        to = command.to or (command.call if command.call in [each.endpoint for each in there] else "")
+        there = [each for each in there if not to or each.endpoint == to]
         if len(there) != 1:
             named = ", ".join(each.endpoint for each in self._extensions_in(call)) or "none"
             raise TransferRefused(f"which extension of that call is to be supervised? there: {named}")

@@ -1,0 +1,627 @@
+"""Legs that move between calls, on the whole switch: attended transfer, Replaces, Join, parking, supervision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from media.audio_commands import Music, Play, Say, Tone
+from sip.invite import InviteSession
+from sip.ua import UaSettings
+from sip.ua_events import Offered, ReferAnswered, ReferProgress, SessionArrived, SessionFailed
+from softswitch.call_commands import Complete, Conference, Consult, HangUp, Park, Supervise
+from softswitch.call_transfer import TransferRefused
+from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
+
+LOT = {
+    "parking": {"main": {"slots": "701-702", "timeout": 60}},
+    "routes": [
+        {"to": "700", "park": "main"},
+        {"to": "_70X", "retrieve": "{number}"},
+        {"to": "8001", "answer_and_conference": "sales"},
+    ],
+}
+
+
+class Floor:
+    """Telephones 101 to 105 that know REFER and Replaces, and who of them hears whom."""
+
+    def __init__(self, **configured: Any) -> None:
+        configured.setdefault("extensions", {}).setdefault("105", {})
+        self.world = World(settings(**configured))
+        agent = UaSettings(refer=True)
+        self.phones = {str(n): self.world.phone(str(n), agent=agent) for n in range(101, 106)}
+        self.legs: dict[int, str] = {}
+
+    def __getitem__(self, number: str) -> Phone:
+        return self.phones[number]
+
+    def call(self, caller: str, called: str) -> InviteSession:
+        """They talk."""
+        before = set(self.world.legs())
+        session = self.world.establish(self[caller], self[called])
+        self.name(before, caller, called)
+        return session
+
+    def name(self, before: set[int], *numbers: str) -> None:
+        """The legs that are new belong to these numbers, in this order."""
+        new = sorted(set(self.world.legs()) - before)
+        self.legs.update(zip(new, numbers, strict=True))
+
+    def dial(self, caller: str, number: str) -> InviteSession:
+        before = set(self.world.legs())
+        session = self[caller].dial(number)
+        self.world.run(0.3)
+        self.name(before, *[caller, number][: len(set(self.world.legs()) - before)])
+        return session
+
+    def hearing(self) -> dict[str, set[str]]:
+        heard = self.world.media.hearing()
+        return {self.legs[leg]: {self.legs[each] for each in others} for leg, others in heard.items() if others}
+
+    def music(self) -> dict[str, object]:
+        playing = self.world.media.playing()
+        assert all(len(sources) == 1 for sources in playing.values()), playing
+        return {self.legs[leg]: sources[0] for leg, sources in playing.items()}
+
+    def hang_up(self, session: InviteSession) -> None:
+        phone = next(phone for phone in self.phones.values() if session in phone.ua.sessions.values())
+        phone.do(session.hangup)
+        self.world.run(0.5)
+
+    def transfer(self, by: str, session: InviteSession, other: InviteSession) -> list[int]:
+        """A telephone that is in two calls leaves them to each other (RFC 5589 7.1); what it is told."""
+        phone = self[by]
+        call_id, local_tag, remote_tag = other.dialog.id
+        replaces = f"{call_id};to-tag={remote_tag};from-tag={local_tag}"
+        escaped = replaces.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
+        phone.do(session.refer, f"<sip:anybody@192.0.2.1?Replaces={escaped}>", None)
+        self.world.run(0.5)
+        return self.told(by)
+
+    def told(self, by: str) -> list[int]:
+        events = self[by].events
+        told = [event.status for event in events if isinstance(event, ReferAnswered)]
+        return told + [event.status for event in events if isinstance(event, ReferProgress) and event.status > 100]
+
+    def replace(self, by: str, of: str, session: InviteSession, header: str = "Replaces", more: str = "") -> None:
+        """A telephone invites itself into the dialog that `of` has (RFC 3891, RFC 3911)."""
+        call_id, local_tag, remote_tag = session.dialog.id
+        value = f"{call_id};to-tag={remote_tag};from-tag={local_tag}{more}"
+        before = set(self.world.legs())
+        self[by].dial(of, headers=((header, value),))
+        self.world.run(0.5)
+        new = set(self.world.legs()) - before
+        if new:
+            self.name(before, by)
+
+    def outcome(self, by: str) -> int:
+        return int(self[by].last(SessionFailed).status)
+
+    def sessions(self, number: str) -> list[InviteSession]:
+        return list(self[number].ua.sessions.values())
+
+    def over(self, *ended_by: str) -> None:
+        records = self.world.assert_over(len(ended_by))
+        assert sorted(record.ended_by for record in records) == sorted(ended_by)
+        for phone in self.phones.values():
+            assert not phone.ua.sessions
+
+
+def pair(one: str, other: str) -> dict[str, set[str]]:
+    return {one: {other}, other: {one}}
+
+
+def all_of(*numbers: str) -> dict[str, set[str]]:
+    return {number: set(numbers) - {number} for number in numbers}
+
+
+# ---- attended transfer ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("calls_customer", [True, False])
+@pytest.mark.parametrize("calls_third", [True, False])
+@pytest.mark.parametrize("refers_third", [True, False])
+def test_a_telephone_leaves_its_two_calls_to_each_other(
+    calls_customer: bool, calls_third: bool, refers_third: bool
+) -> None:
+    """Whoever called whom, and whichever of its two calls it sends away."""
+    floor = Floor()
+    floor.call(*(("102", "101") if calls_customer else ("101", "102")))
+    [first] = floor.sessions("102")
+    floor.call(*(("102", "103") if calls_third else ("103", "102")))
+    [second] = [each for each in floor.sessions("102") if each is not first]
+    told = floor.transfer("102", *((second, first) if refers_third else (first, second)))
+    assert told == [202, 200]
+    assert (floor.hearing(), floor.music()) == (pair("101", "103"), {})
+    assert not floor.sessions("102")
+    assert len(floor.world.runtime.calls) == 1
+    assert not [event for phone in floor.phones.values() for event in phone.events if isinstance(event, Offered)]
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("transfer", "callee" if calls_customer else "caller")
+    kept = max(floor.world.node.contacts, key=lambda contact: contact.ended)
+    assert {leg.endpoint for leg in kept.legs} == {"101", "102", "103"}
+
+
+def test_both_were_held_and_hear_each_other() -> None:
+    """As every telephone does it: hold, call, hold, REFER."""
+    floor = Floor()
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    floor["102"].do(first.offer, floor["102"].sdp(direction="sendonly"))
+    floor.world.run(0.3)
+    held = floor["101"].of(Offered)[-1]
+    floor["101"].do(held.session.answer, floor["101"].sdp(direction="recvonly"))
+    floor.world.run(0.3)
+    second = floor.call("102", "103")
+    floor["102"].do(second.offer, floor["102"].sdp(direction="sendonly"))
+    floor.world.run(0.3)
+    held = floor["103"].of(Offered)[-1]
+    floor["103"].do(held.session.answer, floor["103"].sdp(direction="recvonly"))
+    floor.world.run(0.3)
+    assert floor.transfer("102", first, second) == [202, 200]
+    for number in ("101", "103", "101"):
+        offers = floor[number].of(Offered)
+        if b"a=sendrecv" in offers[-1].sdp and not offers[-1].session.can_offer:
+            floor[number].do(offers[-1].session.answer, floor[number].sdp())
+            floor.world.run(0.3)
+    assert floor.hearing() == pair("101", "103")
+    [active] = floor.world.runtime.calls.values()
+    for leg in active.call.talkers:
+        session = active.call._session_of(leg)
+        assert session is not None
+        assert session.direction == session.peer_direction == "sendrecv"
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("transfer", "caller")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_semi_attended_while_it_rings(answers: bool) -> None:
+    floor = Floor()
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    second = floor.dial("102", "103")
+    floor["103"].ring()
+    floor.world.run(0.2)
+    assert floor.transfer("102", first, second) == [202, 180]
+    assert floor.music() == {"101": Tone("ringback")}
+    assert floor["102"].got("487 INVITE")
+    assert floor.sessions("102") == [first]
+    if answers:
+        floor["103"].answer()
+        floor.world.run(0.5)
+        assert (floor.hearing(), floor.music()) == (pair("101", "103"), {})
+        assert not floor.sessions("102")
+        floor.hang_up(floor.sessions("103")[0])
+        floor.over("transfer", "callee")
+    else:
+        floor["103"].refuse(486)
+        floor.world.run(0.5)
+        assert (floor.hearing(), floor.music()) == (pair("101", "102"), {})
+        assert floor.told("102")[-1] == 486
+        floor.hang_up(first)
+        floor.over("transfer", "callee")
+
+
+def test_the_timer_of_the_ringing_moves_along() -> None:
+    floor = Floor(extensions={"103": {"ring_timeout": 10}})
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    second = floor.dial("102", "103")
+    floor["103"].ring()
+    floor.world.run(5.0)
+    floor.transfer("102", first, second)
+    floor.world.run(6.0)
+    assert floor.hearing() == pair("101", "102")
+    assert floor.told("102")[-1] == 480
+    floor.hang_up(first)
+    floor.over("transfer", "callee")
+
+
+def test_a_caller_is_left_to_a_conference() -> None:
+    floor = Floor(**LOT)
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    second = floor.dial("102", "8001")
+    floor.dial("104", "8001")
+    assert floor.transfer("102", first, second) == [202, 200]
+    assert floor.hearing() == pair("101", "104")
+    for number in ("101", "104"):
+        floor.hang_up(floor.sessions(number)[0])
+    floor.over("transfer", "caller", "caller")
+
+
+def test_from_a_conference_of_a_call() -> None:
+    """Ben, in a conference of three and in a call with Dan, leaves Dan to the conference."""
+    floor = Floor()
+    floor.call("101", "102")
+    [contact] = floor.world.runtime.calls
+    before = set(floor.world.legs())
+    floor.world.runtime.command(Consult(contact, "102", "103"), floor.world.now)
+    floor.world.run(0.3)
+    floor["103"].answer()
+    floor.world.run(0.3)
+    floor.name(before, "103")
+    floor.world.runtime.command(Conference(contact, "102"), floor.world.now)
+    floor.world.run(0.3)
+    [first] = floor.sessions("102")
+    second = floor.call("102", "104")
+    assert floor.transfer("102", first, second) == [202, 200]
+    assert floor.hearing() == all_of("101", "103", "104")
+    floor.hang_up(floor.sessions("101")[0])
+    floor.hang_up(floor.sessions("103")[0])
+    floor.over("transfer", "callee")
+
+
+def test_the_dialog_of_another_is_not_to_be_had() -> None:
+    floor = Floor()
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    other = floor.call("103", "104")
+    assert floor.transfer("102", first, other) == [202, 403]
+    assert floor.hearing() == {**pair("101", "102"), **pair("103", "104")}
+    floor.hang_up(first)
+    floor.hang_up(other)
+    floor.over("callee", "caller")
+
+
+def test_a_dialog_that_is_over() -> None:
+    floor = Floor()
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    second = floor.call("102", "103")
+    floor.hang_up(second)
+    assert floor.transfer("102", first, second) == [202, 481]
+    assert floor.hearing() == pair("101", "102")
+    floor.hang_up(first)
+    floor.over("caller", "callee")
+
+
+def test_its_own_dialog() -> None:
+    floor = Floor()
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    assert floor.transfer("102", first, first) == [202, 403]
+    assert floor.hearing() == pair("101", "102")
+    floor.hang_up(first)
+    floor.over("callee")
+
+
+def test_another_codec_is_offered_for_a_relay() -> None:
+    floor = Floor()
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    before = set(floor.world.legs())
+    second = floor["102"].dial("103", floor["102"].sdp((PCMU, EVENTS)))
+    floor.world.run(0.2)
+    floor["103"].answer(floor["103"].sdp((PCMU, EVENTS)))
+    floor.world.run(0.5)
+    floor.name(before, "102", "103")
+    assert floor.transfer("102", first, second) == [202, 200]
+    [offered] = floor["101"].of(Offered)
+    floor["101"].do(offered.session.answer, floor["101"].sdp((PCMU, EVENTS)))
+    floor.world.run(0.3)
+    assert floor.hearing() == pair("101", "103")
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("transfer", "caller")
+
+
+# ---- INVITE with Replaces, and with Join ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", ["101", "102"])
+def test_rfc3891_a_second_telephone_of_the_extension_takes_the_call_over(side: str) -> None:
+    floor = Floor()
+    floor.call("101", "102")
+    [session] = floor.sessions(side)
+    spare = Phone(floor.world, "192.0.2.201", side, UaSettings())
+    floor.phones["spare"] = spare
+    floor.replace("spare", side, session)
+    other = "102" if side == "101" else "101"
+    assert floor.hearing() == pair("spare", other)
+    assert not floor.sessions(side)
+    floor.hang_up(floor.sessions("spare")[0])
+    # The contact goes on; that of the telephone which came is nobody's.
+    assert len(floor.world.assert_over(1)) == 1
+
+
+def test_rfc3891_a_call_that_rings_is_picked_up() -> None:
+    floor = Floor(extensions={"102": {"groups": ["sales"]}, "103": {"groups": ["sales"]}})
+    floor.dial("101", "102")
+    floor["102"].ring()
+    floor.world.run(0.2)
+    ringing = floor["102"].called()
+    floor.replace("103", "102", ringing, more=";early-only")
+    assert floor.hearing() == pair("101", "103")
+    assert not floor.sessions("102")
+    floor.hang_up(floor.sessions("103")[0])
+    [record] = floor.world.assert_over(1)
+    assert [leg.endpoint for leg in record.legs] == ["101", "102", "103"]
+    assert record.destination == "103"
+
+
+@pytest.mark.parametrize("who", ["104", "stranger"])
+def test_a_call_that_rings_is_not_everybodys(who: str) -> None:
+    floor = Floor(extensions={"102": {"groups": ["sales"]}, "104": {"groups": ["support"]}})
+    floor.dial("101", "102")
+    floor["102"].ring()
+    floor.world.run(0.2)
+    if who == "stranger":
+        floor.phones[who] = floor.world.gateway("192.0.2.60")
+    floor.replace(who, "102", floor["102"].called())
+    assert floor.outcome(who) == 403
+    floor["102"].answer()
+    floor.world.run(0.3)
+    assert floor.hearing() == pair("101", "102")
+    floor.hang_up(floor.sessions("101")[0])
+    floor.world.assert_over(2)
+
+
+def test_rfc3891_3_what_can_not_be_replaced() -> None:
+    floor = Floor()
+    session = floor.call("101", "102")
+    floor.replace("103", "101", session)
+    assert floor.outcome("103") == 403, "of another extension, that talks"
+    floor.replace("101", "101", session, more=";early-only")
+    assert floor.outcome("101") == 486
+    floor["103"].dial("101", headers=(("Replaces", "nobody@nowhere;to-tag=a;from-tag=b"),))
+    floor.world.run(0.3)
+    assert floor.outcome("103") == 481
+    assert floor.hearing() == pair("101", "102")
+    floor.hang_up(session)
+    floor.world.assert_over(3)
+
+
+def test_rfc3911_a_second_telephone_of_the_extension_joins() -> None:
+    floor = Floor()
+    floor.call("101", "102")
+    [session] = floor.sessions("102")
+    floor.phones["spare"] = Phone(floor.world, "192.0.2.201", "102", UaSettings())
+    floor.replace("spare", "102", session, "Join")
+    assert floor.hearing() == all_of("101", "102", "spare")
+    floor.replace("103", "102", session, "Join")
+    assert floor.outcome("103") == 403
+    floor.hang_up(session)
+    assert floor.hearing() == pair("101", "spare")
+    floor.hang_up(floor.sessions("101")[0])
+    floor.world.assert_over(2)
+
+
+def test_who_comes_hangs_up_before_its_ack() -> None:
+    """The call that it was to pick up ends, as after a callee that hangs up at once; nothing is left."""
+    floor = Floor(extensions={"102": {"groups": ["sales"]}, "103": {"groups": ["sales"]}})
+    floor.dial("101", "102")
+    floor["102"].ring()
+    floor.world.run(0.2)
+    floor.world.link.loss = 0.0
+    floor.replace("103", "102", floor["102"].called())
+    floor.hang_up(floor.sessions("103")[0])
+    assert not floor.sessions("101")
+    floor.world.assert_over(1)
+
+
+# ---- parking --------------------------------------------------------------------------------------------
+
+
+def parked(how: str, **more: Any) -> Floor:
+    """Ben has parked Ann in slot 701, and has heard so."""
+    floor = Floor(**LOT, **more)
+    floor.call("101", "102")
+    [contact] = floor.world.runtime.calls
+    if how == "command":
+        floor.world.runtime.command(Park(contact, "102"), floor.world.now)
+    else:
+        floor["102"].do(floor.sessions("102")[0].refer, "<sip:700@192.0.2.1>", None)
+    floor.world.run(0.3)
+    [play] = [each for each in floor.world.media.asked(Play) if Say("digits", "701") in each.sources]
+    assert floor.legs[play.stream] == "102"
+    assert floor.sessions("102"), "it hears the slot first"
+    floor.world.media.play_ends(play.play)
+    floor.world.run(0.3)
+    assert not floor.sessions("102")
+    assert floor.told("102") == ([] if how == "command" else [202, 200])
+    assert (floor.hearing(), floor.music()) == ({}, {"101": Music("default")})
+    assert floor.world.switch.book.parking.parked() == [("701", contact)]
+    return floor
+
+
+@pytest.mark.parametrize("how", ["command", "refer"])
+def test_a_parked_caller_is_fetched(how: str) -> None:
+    floor = parked(how)
+    floor.dial("103", "701")
+    assert (floor.hearing(), floor.music()) == (pair("101", "103"), {})
+    floor.hang_up(floor.sessions("103")[0])
+    floor.over("callee")
+    [contact] = floor.world.node.contacts
+    assert [segment.kind for segment in contact.segments][-2:] == ["park", "talk"]
+
+
+def test_a_slot_with_nobody() -> None:
+    floor = parked("command")
+    floor.dial("103", "702")
+    assert floor.outcome("103") == 404
+    floor.hang_up(floor.sessions("101")[0])
+    assert len(floor.world.switch.book.parking) == 0
+    floor.world.assert_over(2)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_nobody_fetches_the_caller(answers: bool) -> None:
+    lot = {"main": {"slots": "701-702", "timeout": 60, "fallback": "104"}}
+    floor = parked("command", **{**{}, "transfers": {}})
+    floor = Floor(**{**LOT, "parking": lot})
+    floor.call("101", "102")
+    [contact] = floor.world.runtime.calls
+    floor.world.runtime.command(Park(contact, "102"), floor.world.now)
+    floor.world.run(0.3)
+    [play] = [each for each in floor.world.media.asked(Play) if Say("digits", "701") in each.sources]
+    floor.world.media.play_ends(play.play)
+    before = set(floor.world.legs())
+    floor.world.run(60.0)
+    assert floor.music() == {"101": Music("default")}
+    assert len(floor.world.switch.book.parking) == 0
+    before = before & set(floor.world.legs())
+    if answers:
+        floor.name(before, "102")
+        floor["102"].answer()
+        floor.world.run(0.5)
+        assert (floor.hearing(), floor.music()) == (pair("101", "102"), {})
+    else:
+        floor["102"].refuse(486)
+        floor.world.run(0.5)
+        floor.name(before, "104")
+        floor["104"].answer()
+        floor.world.run(0.5)
+        assert (floor.hearing(), floor.music()) == (pair("101", "104"), {})
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("caller")
+
+
+def test_a_full_lot_brings_the_caller_back() -> None:
+    floor = Floor(**{**LOT, "parking": {"main": {"slots": "701", "announce": False}}})
+    floor.call("101", "102")
+    floor["102"].do(floor.sessions("102")[0].refer, "<sip:700@192.0.2.1>", None)
+    floor.world.run(0.3)
+    floor.call("103", "104")
+    floor["104"].do(floor.sessions("104")[0].refer, "<sip:700@192.0.2.1>", None)
+    floor.world.run(0.3)
+    assert floor.told("104") == [202, 486]
+    assert floor.hearing() == pair("103", "104")
+    contact = next(each for each, active in floor.world.runtime.calls.items() if active.call.state.name == "TALKING")
+    with pytest.raises(TransferRefused, match="parking lot main is full"):
+        floor.world.runtime.command(Park(contact, "104"), floor.world.now)
+    for number in ("101", "103"):
+        floor.hang_up(floor.sessions(number)[0])
+    floor.world.assert_over(2)
+
+
+def test_nobody_is_to_be_parked() -> None:
+    floor = Floor(**LOT)
+    floor.dial("101", "700")
+    assert floor.outcome("101") == 403
+    floor.world.assert_over(1)
+
+
+# ---- supervision ----------------------------------------------------------------------------------------
+
+TEAM = {"102": {"groups": ["sales"]}, "104": {"supervises": ["sales"]}}
+HEARS_BOTH = {"104": {"101", "102"}}
+
+
+def supervised(mode: str = "listen", **more: Any) -> Floor:
+    """Dan listens to Ben's call."""
+    floor = Floor(extensions=TEAM, **more)
+    floor.call("101", "102")
+    before = set(floor.world.legs())
+    floor.world.runtime.command(Supervise("102", "104", mode), floor.world.now)  # type: ignore[arg-type]
+    floor.world.run(0.3)
+    assert floor.hearing() == pair("101", "102")
+    floor["104"].answer()
+    floor.world.run(0.5)
+    floor.name(before, "104")
+    return floor
+
+
+HEARD = {
+    "listen": {**pair("101", "102"), **HEARS_BOTH},
+    "whisper": {"101": {"102"}, "102": {"101", "104"}, **HEARS_BOTH},
+    "barge": all_of("101", "102", "104"),
+}
+
+
+@pytest.mark.parametrize("mode", list(HEARD))
+def test_supervision(mode: str) -> None:
+    floor = supervised(mode)
+    assert floor.hearing() == HEARD[mode]
+    [beep] = [each for each in floor.world.media.asked(Play) if each.over]
+    assert (floor.legs[beep.stream], beep.sources) == ("102", (Tone("beep"),))
+    floor.hang_up(floor.sessions("104")[0])
+    assert floor.hearing() == pair("101", "102")
+    assert floor.world.media.bridges
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("caller")
+
+
+@pytest.mark.parametrize("how", ["command", "digits"])
+def test_modes_change_live(how: str) -> None:
+    from media.audio_commands import Digit
+
+    floor = supervised()
+    leg = next(leg for leg, number in floor.legs.items() if number == "104")
+    for mode, digit in (("whisper", "5"), ("barge", "6"), ("listen", "4")):
+        if how == "command":
+            floor.world.runtime.command(Supervise("102", "104", mode), floor.world.now)  # type: ignore[arg-type]
+        else:
+            floor.world.media.events.append(Digit(leg, digit, 100, "rfc4733"))
+            floor.world.link.settle()
+        assert floor.hearing() == HEARD[mode]
+    floor.hang_up(floor.sessions("102")[0])
+    assert not floor.sessions("104"), "nobody is left to be supervised"
+    floor.over("callee")
+
+
+def test_supervision_is_silent_where_it_is_set_so() -> None:
+    team = {"102": {"groups": ["sales"], "supervision": "silent"}, "104": {"supervises": ["sales"]}}
+    floor = Floor(extensions=team)
+    floor.call("101", "102")
+    floor.world.runtime.command(Supervise("102", "104"), floor.world.now)
+    floor.world.run(0.3)
+    floor["104"].answer()
+    floor.world.run(0.3)
+    assert not [each for each in floor.world.media.asked(Play) if each.over]
+    floor.hang_up(floor.sessions("102")[0])
+    floor.over("callee")
+
+
+def test_who_may_not_supervise() -> None:
+    floor = Floor(extensions=TEAM)
+    floor.call("101", "102")
+    with pytest.raises(TransferRefused, match="103 may not supervise '102'"):
+        floor.world.runtime.command(Supervise("101", "103", to="102"), floor.world.now)
+    with pytest.raises(TransferRefused, match="104 may not supervise '101'"):
+        floor.world.runtime.command(Supervise("102", "104", to="101"), floor.world.now)
+    with pytest.raises(TransferRefused, match="which extension"):
+        floor.world.runtime.command(Supervise("101", "104", to="105"), floor.world.now)
+    assert not floor["104"].of(SessionArrived)
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("caller")
+
+
+def test_a_supervisor_stays_through_a_consultation_and_goes_with_its_agent() -> None:
+    floor = supervised()
+    [contact] = floor.world.runtime.calls
+    before = set(floor.world.legs())
+    floor.world.runtime.command(Consult(contact, "102", "103"), floor.world.now)
+    floor.world.run(0.3)
+    floor.name(before, "103")
+    floor["103"].answer()
+    floor.world.run(0.3)
+    assert floor.hearing() == {**pair("102", "103"), "104": {"102", "103"}}
+    floor.world.runtime.command(Complete(contact, "102"), floor.world.now)
+    floor.world.run(0.5)
+    assert floor.hearing() == pair("101", "103")
+    assert not floor.sessions("104")
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("caller")
+
+
+@pytest.mark.parametrize("does", ["refuses", "is silent", "call ends"])
+def test_the_supervisors_telephone_does_not_answer(does: str) -> None:
+    floor = Floor(extensions=TEAM)
+    floor.call("101", "102")
+    floor.world.runtime.command(Supervise("102", "104"), floor.world.now)
+    floor.world.run(0.3)
+    if does == "refuses":
+        floor["104"].refuse(486)
+    elif does == "is silent":
+        floor["104"].ring()
+        floor.world.run(31.0)
+    else:
+        floor.world.runtime.command(HangUp("102"), floor.world.now)
+    floor.world.run(0.5)
+    assert not floor.sessions("104")
+    if does != "call ends":
+        assert floor.hearing() == pair("101", "102")
+        floor.hang_up(floor.sessions("101")[0])
+    floor.over("switch" if does == "call ends" else "caller")

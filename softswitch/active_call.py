@@ -24,3 +24,5 @@ class Active(msgspec.Struct):
     """Streams of one group are on one media worker."""
     waiting: Timer | None = None
     """Ends the wait for the recording's last word."""
+    shown: bool = False
+    """There has been video."""

@@ -264,8 +264,8 @@ def describe(
     profile: str = PROFILE,
     keys: str = "",
 ) -> str:
-    """The lines of a description below its `o=`. `layout`: one entry per `m=`, "" for the audio and the line
-    with its CRLF for each other. `keys`: `a=crypto` lines (media.sdes)."""
+    """The lines of a description below its `o=`. `layout`: one entry per `m=`, "" for the audio and the lines
+    with their CRLF for each other. `keys`: `a=crypto` lines (media.sdes)."""
     host, port, rtcp_port = local
     formats, maps = _codec_lines(codecs)
     interval = f"a=ptime:{ptime}\r\n" if ptime else ""

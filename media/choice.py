@@ -45,6 +45,7 @@ class AudioPolicy(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     `transcode`: its audio may be decoded and encoded anew, where it has no codec in common with the other leg.
     `digits`: how its digits come and go: "auto" (telephone-events where agreed, else tones), "rfc4733" (never as
     tones), "info" (SIP INFO), "inband" (tones); the last two agree on no telephone-events (`dtmf` False).
+    `video`: a video line may be agreed on beside the audio (media.video).
     """
 
     codecs: tuple[str, ...] = ("opus", "G722", "PCMA", "PCMU", "G729", "GSM", "iLBC")
@@ -57,6 +58,7 @@ class AudioPolicy(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     sdes: bool = False
     transcode: bool = True
     digits: str = "auto"
+    video: bool = False
 
     @property
     def converts_digits(self) -> bool:

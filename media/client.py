@@ -30,13 +30,15 @@ class MediaClient(Protocol):
         local_host: str,
         now: float,
         group: str = "",
+        beside: int | None = None,
     ) -> MediaAddress:
         """Take a row and a port; tells the address for our SDP (host is `local_host` as given, or one of the machine
         that the stream is on).
 
         `peer_host` is where the peer's signalling comes from or goes to. `remote` is the address in its
         offer, None when we make the offer. Nothing is sent or passed on before `configure`. Streams that are ever to
-        hear each other share a `group`. A stream of which `StreamLost` was told may be opened again.
+        hear each other share a `group`. The port is another one than that of stream `beside`, which is in the same
+        description. A stream of which `StreamLost` was told may be opened again.
         Raises NoMediaPorts.
         """
 

@@ -98,6 +98,9 @@ class StreamSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     crypto_out: StreamKey | None = None
     """Our keys, that packets to the peer are protected with. None: plain RTP. The same key keeps its context: it must
     not come back after another one."""
+    as_is: bool = False
+    """Packets to this peer keep SSRC, sequence number, timestamp and marker, and reports (RTCP) of either peer go to
+    the other instead of ours: for video, which is relayed or goes nowhere. From the first settings of a stream on."""
 
 
 class StreamStats(msgspec.Struct, gc=False, kw_only=True):

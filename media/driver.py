@@ -16,6 +16,7 @@ from media.commands import MediaEvent, StreamLatched, StreamSettings, StreamStat
 from media.engine import MediaEngine
 from media.metronome import Metronome
 from media.mixer import PHASES
+from media.reports import Reports
 from media.shell import OpenStudio, StudioSettings
 from media.studio import NO_STUDIO
 from rtp.address import canonical, family_of
@@ -225,6 +226,8 @@ class EngineDriver:
             self.packets_out += outgoing.slots.size
             if outgoing.slots.size:
                 self._send(self._slots.data, outgoing.slots, outgoing.lengths, outgoing.targets)
+            if outgoing.reports:
+                self._send_reports(self._engine.passed)
             for event in self.events[told:]:
                 if isinstance(event, StreamLatched):
                     self._latched(event)
@@ -235,6 +238,20 @@ class EngineDriver:
         """Send RTP packets to rows of the table."""
         table = self._engine.table
         self._sockets.send(data, at, lengths, rows, table.socket, table.address_at, table.address_length)
+
+    def _send_reports(self, reports: Reports) -> None:
+        """Send RTCP packets, ours or passed on."""
+        if reports.count:
+            table = self._engine.table
+            self._sockets.send(
+                reports.data,
+                np.arange(reports.count),
+                reports.lengths[: reports.count],
+                reports.rows[: reports.count],
+                table.control_socket,
+                table.control_address_at,
+                table.control_length,
+            )
 
     # -- the mixer's ticks
 
@@ -347,17 +364,7 @@ class EngineDriver:
         if self._engine.behind:
             self._minder.cancel()
             self._minder = loop.call_later(PIECE_SECONDS, self._mind)
-        if reports.count:
-            table, rows = self._engine.table, reports.rows[: reports.count]
-            self._sockets.send(
-                reports.data,
-                np.arange(reports.count),
-                reports.lengths[: reports.count],
-                rows,
-                table.control_socket,
-                table.control_address_at,
-                table.control_length,
-            )
+        self._send_reports(reports)
         if not self._ticking:
             self._engine.mixer.expire(now)
         if self._studio is not None and self._studio.music.events:

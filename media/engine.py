@@ -47,10 +47,10 @@ from media.studio import NO_STUDIO, Studio
 from media.voice import is_framed, is_table, preferred
 from rtp import rtcp, rtcp_xr
 from rtp.address import LENGTH, Keys, family, host_and_port, host_octets, sendable, sockaddr
-from rtp.columns import Slots
+from rtp.columns import SLOT, Slots
 from rtp.latch import Latch, Peer
 from rtp.payload import audio_clock, payload_map
-from rtp.relay import Outgoing, Relay
+from rtp.relay import MAX_REPORTS, Outgoing, Relay
 from rtp.srtp import SrtpError
 from rtp.table import NOBODY, StreamTable
 
@@ -129,6 +129,8 @@ class MediaEngine:
         self._rng = rng
         self._wall = wall - now
         told = self.quality if extended else None
+        self.passed = Reports(MAX_REPORTS, SLOT)
+        """Reports of the latest batch that go from peer to peer, beside what is relayed as it comes."""
         self._reports = Reporter(self.table, self.relay, self.srtp, rng, self._wall, told)
         self._streams: dict[int, _Stream] = {}
         self._by_ssrc: dict[int, _Stream] = {}
@@ -179,6 +181,10 @@ class MediaEngine:
             return
         before, state.settings = state.settings, settings
         table, row = self.table, state.peer.row
+        if settings.as_is and before is None:
+            table.as_is[row] = 1
+            # Blocks about this SSRC are none of ours: packets to the peer have the one of their source.
+            del self._by_ssrc[int(table.own_ssrc[row])]
         keyed = self._take_keys(state, settings)
         if before is None or keyed or _source(before) != _source(settings):
             self._place(stream, state, settings)
@@ -194,7 +200,7 @@ class MediaEngine:
         table.limit[row] = settings.silence_after if listening else FOREVER
         if before is None or (before.receive, before.silence_after) != (settings.receive, settings.silence_after):
             table.since[row] = now
-        if before is None:
+        if before is None and not settings.as_is:
             self._reports.begin(row, now)
         self.mixer.configure(stream, row, settings)
         self._arrange(stream, state)
@@ -309,7 +315,8 @@ class MediaEngine:
         self.quality.finish(row)
         self.mixer.close(stream, row)
         self.events.append(StreamClosed(stream, self._stats(state)))
-        del self._by_ssrc[int(self.table.own_ssrc[row])]
+        if not self.table.as_is[row]:
+            del self._by_ssrc[int(self.table.own_ssrc[row])]
         self.latch.release(state.peer)
         self.srtp.release(row)
         self.table.free(row)
@@ -321,14 +328,19 @@ class MediaEngine:
     # -- packets
 
     def packets(self, slots: Slots, now: float) -> Outgoing:
-        """Handle a batch. What is to be sent comes back; it lies in the slots, rewritten."""
+        """Handle a batch. What is to be sent comes back; it lies in the slots, rewritten. Reports to be sent are in
+        `passed`."""
         outgoing = self.relay.process(slots, now)
         if outgoing.heard is not None:
             self.mixer.heard(slots, outgoing.heard, now)
         if outgoing.unmapped:
             self._unmapped(outgoing.unmapped)
-        for slot in outgoing.reports:
-            self._report_came(slots.packet(slot), slots.source(slot), int(slots.sockets[slot]), now)
+        if outgoing.reports:
+            self.passed.count = 0
+            for slot in outgoing.reports:
+                self._report_came(slots.packet(slot), slots.source(slot), int(slots.sockets[slot]), now)
+            if self.passed.count and self.srtp.sends:
+                self.passed.seal(self.srtp)
         if self.latch.moved:
             for peer in self.latch.moved:
                 state = self._streams[peer.stream]
@@ -661,20 +673,32 @@ class MediaEngine:
                 self._block_came(state, block, now)
         if report.extended:
             self._extended_came(state, packet, own)
+        if self.table.as_is[row]:
+            self._pass_report(state, report.ssrc, packet)
+
+    def _pass_report(self, state: _Stream, ssrc: int, packet: bytes) -> None:
+        """Let a report reach the peer that it is about, where packets pass in either direction: what it asks for (RFC
+        4585: a whole picture, lost packets again) only that one can do."""
+        other = self._streams.get(state.partner) if state.partner is not None else None
+        if other is None or other is state:
+            return
+        table, row, to = self.table, state.peer.row, other.peer.row
+        joined = table.target[row] == to or table.target[to] == row
+        if joined and table.as_is[to] and table.control_length[to]:
+            self.srtp.seals_for(to, ssrc)
+            self.passed.put(packet, to)
 
     def _reporter(self, report: rtcp.Report, source: bytes, socket: int) -> _Stream | None:
         """By our SSRC in a block, else by the peer's own, else, before its first packet, by where its RTCP is to come
         from."""
+        table = self.table
         found = [self._by_ssrc[block.ssrc] for block in report.blocks if block.ssrc in self._by_ssrc]
         if not found:
-            table = self.table
-            rows = np.flatnonzero(table.ssrc == report.ssrc).tolist()
-            if not rows:
-                there = (table.control_socket == socket) & (table.control_length > 0) & (table.ssrc < 0)
-                # All at once: strange reports must not cost more the more calls wait for their first packet.
-                at = np.flatnonzero(there)
-                same = (table.control_address[at] == np.frombuffer(source, np.uint8)).all(axis=1)
-                rows = at[same].tolist()
+            # A telephone may have one SSRC for its audio and its video, and report under a third: where a report comes
+            # from decides first where there is video.
+            rows = self._expecting(table.as_is != 0, source, socket)
+            rows = rows or np.flatnonzero(table.ssrc == report.ssrc).tolist()
+            rows = rows or self._expecting(table.ssrc < 0, source, socket)
             found = [self._streams[self.latch.peers[row].stream] for row in rows]
         for state in found:
             peer = state.peer
@@ -682,6 +706,17 @@ class MediaEngine:
             if here and peer.key and not peer.waiting and host_octets(peer.address) == host_octets(source):
                 return state
         return None
+
+    def _expecting(self, among: npt.NDArray[np.bool_], source: bytes, socket: int) -> list[int]:
+        """Rows of these that reports from there are to come to. All at once: strange reports must not cost more the
+        more calls wait for their first packet."""
+        table = self.table
+        at = np.flatnonzero(among & (table.control_socket == socket) & (table.control_length > 0))
+        if not at.size:
+            return []
+        same = (table.control_address[at] == np.frombuffer(source, np.uint8)).all(axis=1)
+        rows: list[int] = at[same].tolist()
+        return rows
 
     def _extended_came(self, state: _Stream, packet: bytes, own: int) -> None:
         """RFC 3611: how our packets sound at the peer."""

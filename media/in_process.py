@@ -51,13 +51,14 @@ class InProcessMedia(EngineDriver):
         local_host: str,
         now: float,
         group: str = "",
+        beside: int | None = None,
     ) -> MediaAddress:
         peer = comparable(peer_host)
         address = None
         if remote is not None and placeable(remote):
             address = (comparable(remote.host), remote.port)
         host = host_for(self._hosts, local_host, peer if address is None else address[0])
-        port = self._take_port(stream, peer, address, nat, now)
+        port = self._take_port(stream, peer, address, nat, now, beside)
         self.open_at(stream, port, host)
         if address is not None:
             self._placed[stream] = (*address, nat, peer)
@@ -94,9 +95,11 @@ class InProcessMedia(EngineDriver):
             for port in self._pool.shrink(now):
                 self.unbind(port)
 
-    def _take_port(self, stream: int, peer: str, address: tuple[str, int] | None, nat: bool, now: float) -> int:
+    def _take_port(
+        self, stream: int, peer: str, address: tuple[str, int] | None, nat: bool, now: float, beside: int | None
+    ) -> int:
         while True:
-            port = self._pool.open(stream, peer, address, nat)
+            port = self._pool.open(stream, peer, address, nat, beside)
             if port in self._bound:
                 return port
             try:

@@ -1,4 +1,5 @@
-"""Offer and answer for one audio stream (RFC 3264), and what a relay between two legs needs of them.
+"""Offer and answer for one audio stream (RFC 3264), with a video stream beside it where both ends have one
+(media.video), and what a relay between two legs needs of them.
 
 On one leg:
 
@@ -54,6 +55,18 @@ from media.choice import (
 from media.codec import COMFORT_NOISE, Codec, PayloadType, codec_key, is_audio, own_codec, transcodable
 from media.commands import MediaAddress
 from media.sdp import NoCommonCodec, Origin, SdpError, parse, refused_line
+from media.video import (
+    VIDEO_LINE,
+    VideoOffer,
+    VideoOffered,
+    VideoSession,
+    answer_video,
+    answered_video,
+    read_video,
+    refusal,
+)
+from media.video_layout import Pictures as Pictures
+from media.video_layout import numbers_used, placed, with_video
 
 _FLIPPED: Final[dict[str, str]] = {
     "inactive": "inactive",
@@ -71,7 +84,8 @@ class AudioOffer(msgspec.Struct, gc=False):
     `codecs` (audio in order of preference, then comfort noise) and `dtmf` in the offerer's numbers;
     `direction` the offerer's, an old hold (c=0.0.0.0) folded in; `ptime`, `maxptime` in ms, 0 when not said;
     `rtcp_mux` offered and allowed; `layout` one entry per m= line, "" for the audio taken and the refusing
-    line for each other. `transcode` and `digits` are the offerer's policy's: its audio may be made into other codecs,
+    line for each other, that of `video` among them.
+    `transcode` and `digits` are the offerer's policy's: its audio may be made into other codecs,
     and its digits, which do not come as telephone-events, into some.
     """
 
@@ -89,6 +103,7 @@ class AudioOffer(msgspec.Struct, gc=False):
     """SRTP keys that may be answered; (): plain RTP."""
     transcode: bool = False
     digits: bool = False
+    video: VideoOffer | None = None
 
 
 class Offered(msgspec.Struct, gc=False):
@@ -101,6 +116,9 @@ class Offered(msgspec.Struct, gc=False):
     used: tuple[PayloadType, ...]
     profile: str = PROFILE
     crypto: tuple[sdes.CryptoLine, ...] = ()
+    video: VideoOffered | None = None
+    """Its line is the one that `layout` has VIDEO_LINE for."""
+    video_used: tuple[tuple[int, str], ...] = ()
 
 
 class AudioSession(msgspec.Struct, gc=False):
@@ -113,8 +131,8 @@ class AudioSession(msgspec.Struct, gc=False):
     the peer's parameters for it), where it wrote any.
 
     For what comes later on this leg: `peer_direction` and `named` are what the peer last wrote, `layout` the
-    m= lines that any new offer must repeat, `used` every number that has had a meaning. `crypto`: SRTP keys of both
-    directions, None for plain RTP.
+    m= lines that any new offer must repeat (VIDEO_LINE for that of `video`), `used` and `video_used` every number that
+    has had a meaning. `crypto`: SRTP keys of both directions, None for plain RTP.
     """
 
     remote: MediaAddress
@@ -130,6 +148,8 @@ class AudioSession(msgspec.Struct, gc=False):
     used: tuple[PayloadType, ...] = ()
     crypto: sdes.Crypto | None = None
     fmtps: tuple[tuple[int, str], ...] = ()
+    video: VideoSession | None = None
+    video_used: tuple[tuple[int, str], ...] = ()
 
 
 # --- one leg: their offer, our answer -----------------------------------------------------------------------
@@ -175,6 +195,7 @@ def read_offer(sdp: bytes, policy: AudioPolicy) -> AudioOffer:
             crypto,
             policy.transcode,
             policy.converts_digits,
+            read_video(description, policy) if len(layout) > 1 else None,
         )
     raise problem or SdpError(488, "No usable audio in the offer")
 
@@ -204,10 +225,11 @@ def make_answer(
     session: AudioSession | None = None,
     ptime: int | None = None,
     random: sdes.Random = token_bytes,
+    pictures: Pictures | None = None,
 ) -> tuple[bytes, AudioSession]:
     """Answer `offer` with `codecs` (in its numbers). `direction` is what we wish, narrowed to what the offer
     permits; `session` what stood before on this leg; `ptime` ms, None to keep the offerer's; `random` gives SRTP
-    keys. Raises `NoCommonCodec`."""
+    keys; `pictures` what to answer to its video, None: refused. Raises `NoCommonCodec`."""
     if not codecs or not is_audio(codecs[0].codec):
         raise NoCommonCodec
     direction = answer_direction(offer.direction, direction)
@@ -215,7 +237,15 @@ def make_answer(
         ptime = offer.ptime
     crypto = sdes.answered(offer.crypto, offer.profile, session.crypto if session is not None else None, random)
     keys = sdes.written((sdes.CryptoLine(crypto.tag, crypto.ours),)) if crypto is not None else ""
-    body = describe(local, codecs, direction, ptime, offer.rtcp_mux, offer.timing, offer.layout, offer.profile, keys)
+    lines = layout = offer.layout
+    seen = None
+    if offer.video is not None and pictures is not None:
+        before = session.video if session is not None else None
+        taken = answer_video(offer.video, pictures.video, pictures.local, local.host, before, random)
+        if taken is not None:
+            text, seen = taken
+            lines, layout = placed(layout, offer.video.index, text), placed(layout, offer.video.index, VIDEO_LINE)
+    body = describe(local, codecs, direction, ptime, offer.rtcp_mux, offer.timing, lines, offer.profile, keys)
     voice, events = parted(codecs)
     remote = offer.remote
     if offer.rtcp_mux:
@@ -231,10 +261,12 @@ def make_answer(
         codecs,
         offer.direction,
         codecs_of(named),
-        offer.layout,
+        layout,
         merged(named, session.used) if session is not None else named,
         crypto,
         _parameters(named, codecs),
+        seen,
+        numbers_used(seen, session.video_used if session is not None else ()),
     )
 
 
@@ -260,6 +292,7 @@ def make_offer(
     session: AudioSession | None = None,
     ptime: int | None = None,
     random: sdes.Random = token_bytes,
+    pictures: Pictures | None = None,
 ) -> tuple[bytes, Offered]:
     """Offer `codecs`. `session` is what stands on this leg, for a re-offer: its m= lines are repeated, since
     RFC 3264 section 8 has it that "the i-th media stream in the new SDP matches the i-th in the old".
@@ -277,8 +310,12 @@ def make_offer(
     before = session.crypto if session is not None else None
     profile, crypto = sdes.to_offer(policy, before, session is None, random)
     keys = sdes.written(crypto)
-    body = describe(local, codecs, direction, ptime, policy.rtcp_mux, "0 0", layout, profile, keys)
-    return origin.describe(body), Offered(codecs, direction, policy.rtcp_mux, layout, used, profile, crypto)
+    standing, shown = (session.video, session.video_used) if session is not None else (None, ())
+    lines, layout, seen = with_video(local.host, layout, policy, standing, shown, bool(crypto), pictures, random)
+    body = describe(local, codecs, direction, ptime, policy.rtcp_mux, "0 0", lines, profile, keys)
+    return origin.describe(body), Offered(
+        codecs, direction, policy.rtcp_mux, layout, used, profile, crypto, seen, numbers_used(seen, shown)
+    )
 
 
 def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
@@ -306,6 +343,12 @@ def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
     if mux:
         remote = MediaAddress(remote.host, remote.port, remote.port)
     answered = audio.codecs + audio.dtmf
+    layout, seen = offered.layout, None
+    if offered.video is not None:
+        place = layout.index(VIDEO_LINE)
+        seen = answered_video(description, place, offered.video)
+        if seen is None:
+            layout = placed(layout, place, refusal(offered.video))
     return AudioSession(
         remote,
         audio.codecs,
@@ -316,10 +359,12 @@ def read_answer(sdp: bytes, offered: Offered) -> AudioSession:
         audio.receive,
         peer_direction,
         codecs_of(answered),
-        offered.layout,
+        layout,
         merged(answered, offered.used),
         crypto,
         _parameters(answered, answered),
+        seen,
+        numbers_used(seen, offered.video_used),
     )
 
 
@@ -412,6 +457,27 @@ def renames(session: AudioSession, offer: AudioOffer) -> bool:
     named = session.named
     now = offer.codecs + offer.dtmf
     return len(now) != len(named) or any(p.codec != codec for p, codec in zip(now, named, strict=True))
+
+
+def changes_video(session: AudioSession, offer: AudioOffer, other: AudioPolicy) -> bool:
+    """Whether a re-offer adds video or takes it away, holds it, or names other codecs for it than this peer did last;
+    `other`: of the other leg, to which it is nothing where that has no video."""
+    if not other.video:
+        return False
+    now = offer.video.video if offer.video is not None else None
+    before = session.video.theirs if session.video is not None else None
+    if now is None or before is None:
+        return now is not before
+    keys = [tuple([f.key for f in each.formats]) for each in (now, before)]
+    return keys[0] != keys[1] or now.direction != before.direction
+
+
+def lopsided(session: AudioSession, other: AudioSession) -> bool:
+    """Whether two legs have agreed on video that does not fit: one has it alone, or each has other codecs."""
+    mine, theirs = session.video, other.video
+    if mine is None or theirs is None:
+        return mine is not theirs
+    return not {key for _, key in mine.formats} & {key for _, key in theirs.formats}
 
 
 def flipped(direction: str) -> str:

@@ -118,6 +118,7 @@ class Placement:
         local_host: str,
         now: float,
         group: str = "",
+        beside: int | None = None,
     ) -> MediaAddress:
         if stream in self._streams:
             raise ValueError(f"stream {stream} is open")
@@ -132,7 +133,7 @@ class Placement:
                     raise NoMediaPorts(f"worker busy: {worker.terms.name} does not keep up")
                 host = host_for(worker.hosts, local_host, peer if address is None else address[0])
                 announced = announced_host(worker, host, local_host)
-                port = worker.pool.open(stream, peer, address, nat)
+                port = worker.pool.open(stream, peer, address, nat, beside)
             except NoMediaPorts as full:
                 problem = full
                 continue

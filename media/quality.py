@@ -73,7 +73,8 @@ class QualityWatch:
             if now - self._measured < INTERVAL_SECONDS:
                 return False
             self._measured = now
-            self._due = (self._table.ssrc >= 0).nonzero()[0].tolist()
+            # How video looks is no matter of the E-model.
+            self._due = ((self._table.ssrc >= 0) & (self._table.as_is == 0)).nonzero()[0].tolist()
         rows, self._due = self._due[:MOST_AT_ONCE], self._due[MOST_AT_ONCE:]
         self._add(*self._relayed.measure(np.array(rows, np.int64)))
         by_rate: dict[int, list[Voice]] = {}
@@ -88,7 +89,7 @@ class QualityWatch:
     def finish(self, row: int) -> None:
         """A stream is about to be closed, or to go somewhere else: what was heard since the last interval counts."""
         voice = self._reception.voices.get(row)
-        if self._table.ssrc[row] < 0:
+        if self._table.ssrc[row] < 0 or self._table.as_is[row]:
             return
         if voice is None:
             self._add(*self._relayed.measure(np.array([row])))

@@ -26,16 +26,24 @@ Bool = npt.NDArray[np.bool_]
 
 
 class Reports:
-    """RTCP packets to be sent: `count` rows of `data`, their lengths, the table row that each is for."""
+    """RTCP packets to be sent: `count` rows of `data`, their lengths, the table row that each is for. Room for
+    `most` of `octets` each."""
 
     __slots__ = ("count", "data", "lengths", "rows", "words")
 
-    def __init__(self) -> None:
-        self.data = np.zeros((REPORTS_PER_TICK, REPORT_OCTETS), np.uint8)
+    def __init__(self, most: int = REPORTS_PER_TICK, octets: int = REPORT_OCTETS) -> None:
+        self.data = np.zeros((most, octets), np.uint8)
         self.words = self.data.view(">u4")
-        self.lengths = np.zeros(REPORTS_PER_TICK, np.int64)
-        self.rows = np.zeros(REPORTS_PER_TICK, np.int64)
+        self.lengths = np.zeros(most, np.int64)
+        self.rows = np.zeros(most, np.int64)
         self.count = 0
+
+    def put(self, packet: bytes, row: int) -> None:
+        """Add one of a peer's, to be passed on."""
+        self.data[self.count, : len(packet)] = np.frombuffer(packet, np.uint8)
+        self.lengths[self.count] = len(packet)
+        self.rows[self.count] = row
+        self.count += 1
 
     def seal(self, srtp: Srtp) -> None:
         """Protect those to secure rows; one that can't be is left out."""

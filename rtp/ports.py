@@ -98,12 +98,15 @@ class PortPool:
 
     # -- streams
 
-    def open(self, stream: int, peer_host: str, remote: Address | None, nat: bool) -> int:
-        """The RTP port for a new stream. Raises NoMediaPorts; ValueError when the stream is open already."""
+    def open(self, stream: int, peer_host: str, remote: Address | None, nat: bool, beside: int | None = None) -> int:
+        """The RTP port for a new stream: another one than that of stream `beside`, which is in the same description.
+        Raises NoMediaPorts; ValueError when the stream is open already."""
         if stream in self._leases:
             raise ValueError(f"stream {stream} is open")
         waiting = peer_host if nat else ""
         barred = self._waiting.get(waiting, 0) if nat else 0
+        if beside is not None and beside in self._leases:
+            barred |= 1 << self._leases[beside].index
         if remote is not None:
             host = remote[0]
             free = self._opened & ~(barred | self._addresses.get(remote, 0))

@@ -336,7 +336,7 @@ class Relay:
             if locked >= 0 and now - table.heard[row] < SSRC_SILENCE:
                 table.foreign[row] += 1
                 return False
-            self._sync(slots, slot, peer, seq, stamp, now)
+            self._sync(slots, slot, peer, seq, stamp, ssrc, now)
             self._begin(peer, seq, stamp, ssrc, now)
         elif not -MAX_MISORDER < (seq - int(table.top[row]) + 0x8000 & 0xFFFF) - 0x8000 <= MAX_DROPOUT:
             # RFC 3550 A.1: "Two sequential packets -- assume that the other side restarted without telling
@@ -345,10 +345,10 @@ class Relay:
                 peer.leap = seq + 1 & 0xFFFF
                 table.bad[row] += 1
                 return False
-            self._sync(slots, slot, peer, seq, stamp, now)
+            self._sync(slots, slot, peer, seq, stamp, ssrc, now)
             self._begin(peer, seq, stamp, ssrc, now)
         elif table.expect[row] < 0:
-            self._sync(slots, slot, peer, seq, stamp, now)
+            self._sync(slots, slot, peer, seq, stamp, ssrc, now)
         table.expect[row] = ssrc
         table.heard[row] = now
         return True
@@ -370,12 +370,20 @@ class Relay:
         table.transit[row] = int(now * float(table.clock[row])) - stamp
         table.jitter[row] = 0.0
 
-    def _sync(self, slots: Slots, slot: int, peer: Peer, seq: int, stamp: int, now: float) -> None:
+    def _sync(self, slots: Slots, slot: int, peer: Peer, seq: int, stamp: int, ssrc: int, now: float) -> None:
         """Fit the target's shifts to this packet: its sequence goes on by one, its timestamp by the time
-        gone."""
+        gone. A target that is fed as it comes takes the source's own."""
         table = self._table
         to = int(table.target[peer.row])
         if not to:
+            return
+        if table.as_is[to]:
+            # What reports say of lost packets and of sources (RFC 4585) holds on the other side, too; the marker is the
+            # end of a picture there (RFC 6184 5.1), and nobody's to set.
+            table.seq_shift[to] = table.time_shift[to] = 0
+            table.own_ssrc[to] = ssrc
+            table.fed_by[to] = peer.row
+            self.secure.srtp.seals_for(to, ssrc)
             return
         self._detach(to)
         own_at = float(table.own_at[to])

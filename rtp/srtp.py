@@ -67,8 +67,8 @@ _PROFILES: Final = {
 }
 
 
-def _new_context(suite: Suite, key: bytes, ssrc: int | None) -> Any:
-    """A `srtp_t *` that frees itself, for one SSRC (to seal), or None: for any that comes (to open)."""
+def _new_context(suite: Suite, key: bytes, ssrc: int | None, seals: bool = False) -> Any:
+    """A `srtp_t *` that frees itself, for one SSRC (to seal), or None: for any that comes (to open, or `seals`)."""
     policy = ffi.new("srtp_policy_t *")
     status = lib.srtp_crypto_policy_set_from_profile_for_rtp(ffi.addressof(policy.rtp), suite.profile)
     status = status or lib.srtp_crypto_policy_set_from_profile_for_rtcp(ffi.addressof(policy.rtcp), suite.profile)
@@ -78,7 +78,7 @@ def _new_context(suite: Suite, key: bytes, ssrc: int | None) -> Any:
     policy.key = copied
     policy.window_size = REPLAY_WINDOW
     if ssrc is None:
-        policy.ssrc.type = lib.ssrc_any_inbound
+        policy.ssrc.type = lib.ssrc_any_outbound if seals else lib.ssrc_any_inbound
     else:
         policy.ssrc.type, policy.ssrc.value = lib.ssrc_specific, ssrc
     context = ffi.new("srtp_t *")
@@ -120,14 +120,14 @@ class _Context:
 
     __slots__ = ("_key", "_owner", "_sources", "pointer")
 
-    def __init__(self, name: str, key: bytes, ssrc: int | None) -> None:
+    def __init__(self, name: str, key: bytes, ssrc: int | None, seals: bool = False) -> None:
         suite = SUITES.get(name)
         if suite is None:
             raise SrtpError(f"crypto-suite {name!r} is not one of {', '.join(SUITES)}")
         if len(key) != suite.octets:
             raise SrtpError(f"{name}: key and salt are {len(key)} octets, expected {suite.octets}")
         self._key = (name, key)
-        self._owner = _new_context(suite, key, ssrc)
+        self._owner = _new_context(suite, key, ssrc, seals)
         self.pointer = self._owner[0]
         self._sources: list[int] = []
 
@@ -135,7 +135,7 @@ class _Context:
         return self._key == (name, key)
 
     def heard(self, ssrc: int) -> None:
-        """An authentic packet had this SSRC."""
+        """An authentic packet had this SSRC, or it is sealed for."""
         if ssrc in self._sources:
             return
         self._sources.append(ssrc)
@@ -180,9 +180,20 @@ class Srtp:
         one: its indexes would be used twice."""
         context = self._send.get(row)
         if context is None or not context.is_of(suite, key):
-            self._send[row] = _Context(suite, key, int(self._table.own_ssrc[row]))
+            ssrc = None if self._table.as_is[row] else int(self._table.own_ssrc[row])
+            self._send[row] = _Context(suite, key, ssrc, seals=True)
         self._table.secure_out[row] = 1
         self.sends = len(self._send)
+
+    def seals_for(self, row: int, ssrc: int) -> None:
+        """Packets or reports of this source are going to be sealed for a row that gets them as they come.
+
+        The oldest of more than MAX_SOURCES is forgotten. Should it come back with indexes that it has used (RFC 3711
+        9.1), what it gave away would be its own pictures.
+        """
+        context = self._send.get(row)
+        if context is not None:
+            context.heard(ssrc)
 
     def receive_plain(self, row: int) -> None:
         self._receive.pop(row, None)

@@ -112,6 +112,7 @@ class StreamTable:
                             sequence number, timestamp and time of the last packet while nobody feeds this row
         sent, sent_octets   packets; octets without the fixed header
         secure_out          1: packets are sealed before they are sent (rtp.srtp)
+        as_is               1: SSRC, sequence numbers and timestamps stay those of whoever feeds this row
         address, address_length, socket
                             sockaddr, its length (0: send nothing), index of the socket it is sent by
     Reports
@@ -143,6 +144,7 @@ class StreamTable:
     replayed: I64
     secure_in: I64
     secure_out: I64
+    as_is: I64
     base: I64
     base_received: I64
     ears: I64
@@ -298,6 +300,7 @@ _WHOLE = {
     "our_report_before": 0,
     "secure_in": 0,
     "secure_out": 0,
+    "as_is": 0,
 }
 COUNTS = 15
 _REAL = {

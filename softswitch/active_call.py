@@ -28,3 +28,5 @@ class Active(msgspec.Struct):
     """Waits for what becomes of the call that this one began with."""
     waiting: Timer | None = None
     """Ends the wait for the recording's last word."""
+    shown: bool = False
+    """There has been video."""

@@ -38,13 +38,14 @@ from media.negotiate import (
     AudioSession,
     as_offer,
     flipped,
+    lopsided,
     relay_answer,
     relay_offer,
     relays,
     transcodes,
 )
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
-from softswitch.call_asking import ASK_TIMER, PIN_SEGMENT, AskingCall
+from softswitch.call_asking import ASK_TIMER, PIN_SEGMENT
 from softswitch.call_confirm import UNCONFIRMED
 from softswitch.call_consult import RING_TIMER
 from softswitch.call_digits import DigitPath
@@ -54,6 +55,7 @@ from softswitch.call_media import ALONE, MEND_TIMER, MOVE_TIMER, codec_name, own
 from softswitch.call_moves import INVITE_TIMER, SUPERVISOR_KEYS, Place
 from softswitch.call_park import PARK_TIMER
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
+from softswitch.call_video import VideoCall
 from softswitch.causes import Cause, cause_of_status, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import (
@@ -122,7 +124,7 @@ DIVERSION_REASONS = {"always": "unconditional", "busy": "user-busy", "no_answer"
 """RFC 5806 4; "unavailable" is called so there, too."""
 
 
-class Call(AskingCall):
+class Call(VideoCall):
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
     __slots__ = (
@@ -316,7 +318,7 @@ class Call(AskingCall):
 
     def _take(self) -> list[AnyEffect]:
         effects, self._effects = self._effects, []
-        return effects
+        return self._with_video(effects)
 
     # ---- routing ----------------------------------------------------------------------------------------
 
@@ -605,7 +607,8 @@ class Call(AskingCall):
             bound = self._a_codecs
             allowed = offer.transcode and policy.transcode
             absorbed = allowed and not relays(codecs, session) and transcodes(bound, session.codecs)
-            self._refit = codecs[0] != bound[0] and not absorbed
+            early = self._a_session
+            self._refit = (codecs[0] != bound[0] and not absorbed) or (early is not None and lopsided(early, session))
             self._effects.append(Accept(self.a, None))
         self._talk(leg, now)
 

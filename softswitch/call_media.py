@@ -4,6 +4,7 @@
     re-offer of X, only another address        --> Answer to X at once
     re-offer of X, only other codecs, among them the one that Y sends             --> Answer to X at once, relayed
     re-offer of X, only other codecs, none of which Y takes, but to be transcoded --> Answer to X at once, transcoded
+    re-offer of X, other video   --Offer--> Y; Y refuses --> Answer to X, without video (softswitch/call_video.py)
     X asks us for an offer                     --> what stands; when its answer differs, --Offer--> Y
     Y refuses                                  --> X is refused, and all stays as it was; other codecs are transcoded
 
@@ -28,7 +29,9 @@ from media.negotiate import (
     AudioPolicy,
     AudioSession,
     as_offer,
+    changes_video,
     flipped,
+    lopsided,
     needs_peer,
     own_answer,
     own_offer,
@@ -152,10 +155,11 @@ class LegMedia(CallFloor):
             return
         if apart and offer.direction != mine.peer_direction and self._answered_apart(leg, other, offer, mine, now):
             return
-        if not needs_peer(mine, offer):
+        seen = changes_video(mine, offer, self._policy_of(other))
+        if not needs_peer(mine, offer) and not seen:
             self._answer_alone(leg, offer, mine)
             return
-        if offer.direction == mine.peer_direction and self._absorbs(leg, other, offer):
+        if not seen and offer.direction == mine.peer_direction and self._absorbs(leg, other, offer):
             self._answer_absorbed(leg, other, offer, mine)
             return
         try:
@@ -324,14 +328,15 @@ class LegMedia(CallFloor):
         if other is None or theirs is None:
             return
         direction = theirs.direction if apart else flipped(session.direction)
-        if direction == theirs.direction and session.codecs[0].codec == theirs.codecs[0].codec:
+        fits = not lopsided(session, theirs)
+        if direction == theirs.direction and session.codecs[0].codec == theirs.codecs[0].codec and fits:
             return
         codecs = _common(session, theirs)
         if not codecs:
             if not self._transcoded(leg, other):
                 self._end_all(Cause.INCOMPATIBLE_DESTINATION, now, by="media", text=NO_COMMON_CODEC)
                 return
-            if direction == theirs.direction:
+            if direction == theirs.direction and fits:
                 return
             codecs = theirs.codecs + theirs.dtmf
         self._unasked += 1
@@ -358,6 +363,9 @@ class LegMedia(CallFloor):
                 and self._transcodes(carried.leg, event.leg, offer)
             ):
                 self._answer_absorbed(carried.leg, event.leg, offer, mine)
+                return
+            if event.status != 491 and mine is not None and not needs_peer(mine, offer):
+                self._answer_alone(carried.leg, offer, mine)  # all that is refused is the video
                 return
             # RFC 3261 14.1: a refused re-INVITE leaves the session as it was, on both sides.
             self._effects.append(RefuseOffer(carried.leg, 491 if event.status in NOT_ABOUT_MEDIA else 488))
@@ -427,7 +435,10 @@ class LegMedia(CallFloor):
             self._carried = Carried(other, None)
             self._carry(leg, codecs, "sendrecv")
             return
-        session = self._session_of(told)
+        session, theirs = self._session_of(told), self._session_of(self.partner(told))
+        if session is not None and theirs is not None and session.video is not None and theirs.video is None:
+            # Video that one has alone is dropped, and nobody is asked for some: a telephone that wants it offers it.
+            told, session = b if told == a else a, theirs
         if session is not None:
             self._carry_answer(told, session, now)
 

@@ -42,6 +42,15 @@ class LegRecord(msgspec.Struct, gc=False):
     status: int = 0
     codec: str = ""
     stats: StreamStats | None = None
+    video_packets_in: int = 0
+    video_packets_out: int = 0
+    video_lost: int = 0
+
+    def add_video(self, stats: StreamStats) -> None:
+        """A stream of the leg's video has ended; it may have had several, one after the other."""
+        self.video_packets_in += stats.packets_received
+        self.video_packets_out += stats.packets_sent
+        self.video_lost += stats.lost
 
 
 class RecordingNote(msgspec.Struct, gc=False):

@@ -45,6 +45,7 @@ from media.commands import (
 from media.negotiate import AudioOffer, AudioPolicy
 from media.sdes import KEYS_IN_CLEAR
 from media.sdp import Origin, SdpError
+from media.video import Video
 from sip.effects import TRANSPORTS, Destination, Flow, Target
 from sip.errors import SipError
 from sip.ids import Ids
@@ -76,6 +77,7 @@ from softswitch.room_calls import RuntimeRoomCalls, conference_group
 from softswitch.rooms import Rooms
 from softswitch.sip_leg import SessionEvent, SipLeg, warning
 from softswitch.toll import TollGuard
+from softswitch.video_streams import VideoStreams
 from softswitch.vocabulary import (
     Accept,
     Answer,
@@ -193,6 +195,7 @@ class Runtime:
         self.referrals = Referrals()
         self.audio = AudioLine(media)
         self.rooms = Rooms(media, timers, self._next_leg, RuntimeRoomCalls(self), lambda: self.settings.recordings)
+        self.video = VideoStreams(media, self._next_leg)
         self.mover = CallMover(self, phone_book, limits, toll)
 
     # ---- inputs --------------------------------------------------------------------------------------
@@ -531,6 +534,21 @@ class Runtime:
         self.touched.add(active.call.contact.id)
         for effect in effects:
             _DO[type(effect)](self, active, effect, now)
+        if active.shown:
+            legs = (self.legs.get(leg) for leg in active.call.legs())
+            self.video.settle([leg for leg in legs if leg is not None], active.call.showing, now)
+
+    def _ready(self, active: Active, leg: SipLeg, video: Video | None, now: float) -> None:
+        """Have a stream for the video that a leg is about to be told of."""
+        if video is None or leg.video is not None:
+            return
+        stream = self.video.open(leg, active.group, now)
+        if not stream:
+            self.counters["video left out: no media ports"] += 1
+            return
+        active.shown = True
+        active.streams += 1
+        self._streams[stream] = active.call.contact.id
 
     def carry_out(self, active: Active, effects: list[AnyEffect], now: float) -> None:
         """Carry out what a call wants, and what that sets off."""
@@ -552,6 +570,21 @@ class Runtime:
         if not self._media.regroup(leg, here.group, now):
             self._lost.add(leg)
             self._tell(here, MediaLost(leg, "its call goes on at another media worker"))
+        self._video_moved(leg, there, here, now)
+
+    def _video_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
+        """The stream of a leg's video goes with it."""
+        moving = self.legs[leg]
+        if moving.video is None:
+            return
+        stream = moving.video[0]
+        self._streams[stream] = here.call.contact.id
+        there.streams -= 1
+        here.streams += 1
+        here.shown = True
+        self.video.part(moving, now)
+        if not self._media.regroup(stream, here.group, now):
+            self.video.lost(moving, now)
 
     def takes_place(self, old: int, new: int, now: float) -> None:
         """Another leg has the place of one that is in a conference, if it is in one."""
@@ -588,6 +621,7 @@ class Runtime:
         leg.call = active.call.contact.id
         self.legs[effect.leg] = leg
         active.originated[effect.leg] = effect
+        self._ready(active, leg, effect.video, now)
         self._invite(active, leg, effect, now)
 
     def _invite(self, active: Active, leg: SipLeg, effect: Originate, now: float) -> None:
@@ -595,7 +629,7 @@ class Runtime:
         endpoint = effect.endpoint
         address = endpoint.address
         assert isinstance(address, DialAddress)
-        sdp = leg.first_offer(effect.codecs, effect.direction)
+        sdp = leg.first_offer(effect.codecs, effect.direction, effect.video)
         diversions = self._book.diversions(endpoint, effect.diverted, leg.origin.host)
         written = {name for name, _ in diversions}
         request = Request(
@@ -621,29 +655,37 @@ class Runtime:
             record.address = address.uri
 
     def _invited_again(self, leg: SipLeg, status: int, now: float) -> bool:
-        """The far end does not take SRTP that is not required: call it once more with plain RTP."""
+        """The far end does not take SRTP that is not required, or no video: call it once more without."""
         active = self.calls.get(leg.call)
         effect = active.originated.get(leg.id) if active is not None else None
-        if active is None or effect is None or not leg.offers_plain(status):
+        if active is None or effect is None:
             return False
+        if not leg.offers_plain(status):
+            if not leg.offers_audio(status):
+                return False
+            effect.video = None
         self._invite(active, leg, effect, now)
         return True
 
     def _progress(self, active: Active, effect: Progress, now: float) -> None:
         leg = self.legs.get(effect.leg)
         if leg is not None:
-            leg.progress(effect.status, effect.codecs, effect.direction, now)
+            self._ready(active, leg, effect.video, now)
+            leg.progress(effect.status, effect.codecs, effect.direction, now, effect.video)
             self._agreed(active, leg)
 
     def _accept(self, active: Active, effect: Accept, now: float) -> None:
         leg = self.legs.get(effect.leg)
         if leg is not None:
-            leg.accept(effect.codecs, effect.direction, now)
+            self._ready(active, leg, effect.video, now)
+            leg.accept(effect.codecs, effect.direction, now, effect.video)
             self._agreed(active, leg)
 
     def _offer(self, active: Active, effect: Offer, now: float) -> None:
         leg = self.legs.get(effect.leg)
-        if leg is None or not leg.offer(effect.codecs, effect.direction, now):
+        if leg is not None:
+            self._ready(active, leg, effect.video, now)
+        if leg is None or not leg.offer(effect.codecs, effect.direction, now, effect.video):
             self._tell(active, ReofferRefused(effect.leg, 491))
 
     def _move_media(self, active: Active, effect: MoveMedia, now: float) -> None:
@@ -665,14 +707,17 @@ class Runtime:
             self._lost.discard(leg.id)
             self.counters["streams moved to another media worker"] += 1
             active.bridged = (0, 0)
+            self.video.lost(leg, now)
             leg.moved(now)
-        if not leg.offer(effect.codecs, effect.direction, now):
+        self._ready(active, leg, effect.video, now)
+        if not leg.offer(effect.codecs, effect.direction, now, effect.video):
             self._tell(active, NotMoved(leg.id))
 
     def _answer(self, active: Active, effect: Answer, now: float) -> None:
         leg = self.legs.get(effect.leg)
         if leg is not None:
-            leg.answer(effect.codecs, effect.direction, now)
+            self._ready(active, leg, effect.video, now)
+            leg.answer(effect.codecs, effect.direction, now, effect.video)
             self._agreed(active, leg)
 
     def _refuse_offer(self, active: Active, effect: RefuseOffer, now: float) -> None:
@@ -768,6 +813,7 @@ class Runtime:
         if active is None:
             return
         self.rooms.leave(leg.id, now)
+        self.video.leave(leg, now)
         self._media.close(leg.id, now)
         self._lost.discard(leg.id)
         active.originated.pop(leg.id, None)
@@ -789,6 +835,10 @@ class Runtime:
             self._work(now)
 
     def _stream_lost(self, stream: int, why: str, now: float) -> None:
+        seen = self.legs.get(self.video.leg_of(stream))
+        if seen is not None and seen.video is not None and seen.video[0] == stream:
+            self.video.lost(seen, now)
+            return
         leg = self.legs.get(stream)
         active = self.calls.get(leg.call) if leg is not None else None
         if active is None:
@@ -814,11 +864,14 @@ class Runtime:
 
     def _stream_closed(self, stream: int, stats: StreamStats, now: float) -> None:
         active = self.calls.get(self._streams.pop(stream, ""))
+        seen = self.video.closed(stream)
         if active is None:
             return
         active.streams -= 1
-        record = active.call.contact.leg(stream)
-        if record is not None:
+        record = active.call.contact.leg(seen or stream)
+        if record is not None and seen:
+            record.add_video(stats)
+        elif record is not None:
             record.stats = stats
         self._write_down(active, now)
 

@@ -19,6 +19,7 @@ from media.negotiate import (
     AudioOffer,
     AudioPolicy,
     AudioSession,
+    Pictures,
     make_answer,
     make_offer,
     read_answer,
@@ -29,6 +30,7 @@ from media.negotiate import (
 )
 from media.sdes import REFUSED_PROFILE, Random, SrtpRefused, keys_allowed
 from media.sdp import INCOMPATIBLE_FORMAT, MISCELLANEOUS, NO_COMMON_CODEC, Origin, PayloadType, SdpError
+from media.video import VIDEO_LINE, Video, VideoSession
 from sip.errors import SipError
 from sip.headers import NameAddr
 from sip.invite import InviteSession, State
@@ -146,6 +148,7 @@ class SipLeg:
         "random",
         "session",
         "signalled_host",
+        "video",
     )
 
     def __init__(
@@ -178,6 +181,8 @@ class SipLeg:
         """Id of the contact this leg belongs to."""
         self.agreed: AudioSession | None = None
         self.over = False
+        self.video: tuple[int, MediaAddress] | None = None
+        """The stream of the leg's video and its address, while there is one (softswitch/video_streams.py)."""
         self.random: Random = token_bytes
         """Where SRTP keys of ours come from."""
         self._talking = False  # the call is answered: who should send has no reason to be silent
@@ -272,6 +277,7 @@ class SipLeg:
             agreed = early
         else:
             raise SdpError(488, "No answer to our offer")
+        self._offered = None
         self._agree(agreed, now)
         if agreed == early:
             self._configure(agreed, now)
@@ -315,7 +321,7 @@ class SipLeg:
 
     # ---- to the peer ------------------------------------------------------------------------------------
 
-    def first_offer(self, codecs: tuple[PayloadType, ...], direction: str) -> bytes:
+    def first_offer(self, codecs: tuple[PayloadType, ...], direction: str, video: Video | None = None) -> bytes:
         """The SDP of an outbound leg's INVITE, or of any offer. Raises SrtpRefused where it needs keys that it may not
         show."""
         policy = self.policy
@@ -323,9 +329,40 @@ class SipLeg:
             # In a 200 there is no second try: what every phone takes.
             policy = msgspec.structs.replace(policy, srtp="never")
         sdp, self._offered = make_offer(
-            self.local, codecs, policy, direction, self.origin, self.agreed, random=self.random
+            self.local,
+            codecs,
+            policy,
+            direction,
+            self.origin,
+            self.agreed,
+            random=self.random,
+            pictures=self._pictures(video),
         )
         return sdp
+
+    def _pictures(self, video: Video | None) -> Pictures | None:
+        return Pictures(video, self.video[1]) if video is not None and self.video is not None else None
+
+    @property
+    def asked_video(self) -> MediaAddress | None:
+        """Where the peer wants the video that it has asked for and has no answer to."""
+        pending = self._pending
+        return pending.video.remote if pending is not None and pending.video is not None else None
+
+    @property
+    def has_video(self) -> bool:
+        """Whether video is agreed, or an offer of ours that has some waits for its answer."""
+        offered, agreed = self._offered, self.agreed
+        return (offered is not None and offered.video is not None) or (agreed is not None and agreed.video is not None)
+
+    def lose_video(self) -> None:
+        """Its stream is gone: what is offered next has keys of its own, since those of before were used with numbers
+        that a new stream would use again (RFC 3711 9.1)."""
+        self.video = None
+        agreed = self.agreed
+        if agreed is not None and agreed.video is not None:
+            layout = tuple([agreed.video.refusal if line == VIDEO_LINE else line for line in agreed.layout])
+            self.agreed = msgspec.structs.replace(agreed, video=None, layout=layout)
 
     def offers_plain(self, status: int) -> bool:
         """Whether a far end that answered the first INVITE with this status may take plain RTP, where SRTP was offered
@@ -338,15 +375,32 @@ class SipLeg:
         self.policy = msgspec.structs.replace(self.policy, srtp="never")
         return True
 
-    def progress(self, status: int, codecs: tuple[PayloadType, ...] | None, direction: str, now: float) -> None:
+    def offers_audio(self, status: int) -> bool:
+        """Whether a far end that answered the first INVITE with this status may take audio alone, where video was
+        offered it."""
+        sent = self._offered
+        if self.inbound or status not in REFUSED_PROFILE or self.agreed is not None:
+            return False
+        return sent is not None and sent.video is not None
+
+    def progress(
+        self,
+        status: int,
+        codecs: tuple[PayloadType, ...] | None,
+        direction: str,
+        now: float,
+        video: Video | None = None,
+    ) -> None:
         """Send 18x, with the answer when `codecs` is given."""
         assert self.session is not None
         if codecs is None and self.session.unheard_progress >= MAX_UNHEARD_PROGRESS:
             return
-        sdp = self._make_answer(codecs, direction, now) if codecs is not None else None
+        sdp = self._make_answer(codecs, direction, now, video) if codecs is not None else None
         self.session.progress(status, sdp, now, self._reliable)
 
-    def accept(self, codecs: tuple[PayloadType, ...] | None, direction: str, now: float) -> None:
+    def accept(
+        self, codecs: tuple[PayloadType, ...] | None, direction: str, now: float, video: Video | None = None
+    ) -> None:
         """Send 200 with the answer, or with our offer when the INVITE had none."""
         assert self.session is not None
         self._talking = True
@@ -355,18 +409,18 @@ class SipLeg:
             if self.agreed is not None:
                 self._configure(self.agreed, now)
         elif self._pending is not None:
-            sdp = self._make_answer(codecs, direction, now)
+            sdp = self._make_answer(codecs, direction, now, video)
         else:
-            sdp = self.first_offer(codecs, direction)
+            sdp = self.first_offer(codecs, direction, video)
             self._offers_in_200 = True
         self.session.accept(sdp, now)
 
-    def offer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> bool:
+    def offer(self, codecs: tuple[PayloadType, ...], direction: str, now: float, video: Video | None = None) -> bool:
         """Offer new media; False when the session can't take an offer now."""
         session = self.session
         if session is None or not session.can_offer:
             return False
-        session.offer(self.first_offer(codecs, direction), now)
+        session.offer(self.first_offer(codecs, direction, video), now)
         return True
 
     def moved(self, now: float) -> None:
@@ -374,15 +428,15 @@ class SipLeg:
         if self.agreed is not None:
             self._configure(self.agreed, now)
 
-    def answer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> None:
+    def answer(self, codecs: tuple[PayloadType, ...], direction: str, now: float, video: Video | None = None) -> None:
         """Answer the pending offer, or make ours where the peer asked for one."""
         assert self.session is not None
         if not self.session.offer_pending:
             return  # taken back in the meantime
         if self._pending is not None:
-            sdp = self._make_answer(codecs, direction, now)
+            sdp = self._make_answer(codecs, direction, now, video)
         else:
-            sdp = self.first_offer(codecs, direction)
+            sdp = self.first_offer(codecs, direction, video)
         self.session.answer(sdp, now)
 
     def send_digit(self, digit: str, duration_ms: int, now: float) -> bool:
@@ -419,10 +473,17 @@ class SipLeg:
             return
         session.hangup(now, reason_header(cause, text))
 
-    def _make_answer(self, codecs: tuple[PayloadType, ...], direction: str, now: float) -> bytes:
+    def _make_answer(self, codecs: tuple[PayloadType, ...], direction: str, now: float, video: Video | None) -> bytes:
         assert self._pending is not None
         sdp, agreed = make_answer(
-            self._pending, self.local, codecs, direction, self.origin, self.agreed, random=self.random
+            self._pending,
+            self.local,
+            codecs,
+            direction,
+            self.origin,
+            self.agreed,
+            random=self.random,
+            pictures=self._pictures(video),
         )
         self._pending = None
         self._agree(agreed, now)
@@ -440,6 +501,8 @@ class SipLeg:
         self._configure(session, now)
 
     def _configure(self, session: AudioSession, now: float) -> None:
+        if session.video is not None and self.video is not None:
+            self._configure_video(self.video[0], session.video, now)
         agreed = session.codecs + session.dtmf
         formats = _formats(agreed)
         crypto = session.crypto
@@ -462,6 +525,28 @@ class SipLeg:
                 silence_after=self._silence[session.direction != "sendrecv"] if self._talking else None,
                 crypto_in=crypto.theirs if crypto is not None else None,
                 crypto_out=crypto.ours if crypto is not None else None,
+            ),
+            now,
+        )
+
+    def _configure_video(self, stream: int, video: VideoSession, now: float) -> None:
+        formats, receives = video.engine_formats()
+        crypto = video.crypto
+        self._media.configure(
+            stream,
+            StreamSettings(
+                remote=video.remote,
+                nat=self.nat,
+                signalled_host=self.signalled_host,
+                formats=formats,
+                receives=receives,
+                send=video.direction in _SENDS,
+                receive=video.direction in _RECEIVES,
+                tones=False,
+                rtcp_mux=video.rtcp_mux,
+                crypto_in=crypto.theirs if crypto is not None else None,
+                crypto_out=crypto.ours if crypto is not None else None,
+                as_is=True,
             ),
             now,
         )

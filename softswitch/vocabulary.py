@@ -1,7 +1,8 @@
 """What legs of every kind say to the call, and what the call says to them and to the world.
 
 No SIP stands here: a WebRTC or any other leg speaks the same words. Events travel up from legs and media; effects
-travel down from the call. Media descriptions are those of `media.negotiate` (codecs, directions, addresses).
+travel down from the call. Media descriptions are those of `media.negotiate` (codecs, directions, addresses); `video` in
+an effect is what the other leg's end says of its video, None: none is offered, and what was asked for is refused.
 
 Leg events, in the order a leg may say them:
 
@@ -17,6 +18,7 @@ import msgspec
 from media.audio_commands import AudioCommand, StreamLabels
 from media.negotiate import AudioOffer, AudioPolicy, AudioSession
 from media.sdp import PayloadType
+from media.video import Video
 from softswitch.dialplan.decision import PickUp, Retrieve, Supervise
 
 
@@ -235,6 +237,7 @@ class Originate(LegEffect, gc=False):
     hops: int
     headers: tuple[tuple[str, str], ...] = ()
     diverted: tuple[Diverted, ...] = ()
+    video: Video | None = None
 
 
 class Progress(LegEffect, gc=False):
@@ -243,6 +246,7 @@ class Progress(LegEffect, gc=False):
     status: int
     codecs: tuple[PayloadType, ...] | None = None
     direction: str = "sendrecv"
+    video: Video | None = None
 
 
 class Accept(LegEffect, gc=False):
@@ -250,6 +254,7 @@ class Accept(LegEffect, gc=False):
 
     codecs: tuple[PayloadType, ...] | None
     direction: str = "sendrecv"
+    video: Video | None = None
 
 
 class Offer(LegEffect, gc=False):
@@ -257,6 +262,7 @@ class Offer(LegEffect, gc=False):
 
     codecs: tuple[PayloadType, ...]
     direction: str
+    video: Video | None = None
 
 
 class MoveMedia(LegEffect, gc=False):
@@ -265,6 +271,7 @@ class MoveMedia(LegEffect, gc=False):
 
     codecs: tuple[PayloadType, ...]
     direction: str
+    video: Video | None = None
 
 
 class Answer(LegEffect, gc=False):
@@ -272,6 +279,7 @@ class Answer(LegEffect, gc=False):
 
     codecs: tuple[PayloadType, ...]
     direction: str
+    video: Video | None = None
 
 
 class RefuseOffer(LegEffect, gc=False):

@@ -369,7 +369,7 @@ def _find_me(extension: Extension) -> FindMe | None:
 
 
 def _policy(settings: Settings, owner: Extension | Trunk) -> AudioPolicy:
-    """Codecs, transcoding, digits, SRTP."""
+    """Codecs, transcoding, digits, video, SRTP."""
     media = settings.media
     return AudioPolicy(
         codecs=owner.codecs or media.codecs,
@@ -377,6 +377,7 @@ def _policy(settings: Settings, owner: Extension | Trunk) -> AudioPolicy:
         dtmf=owner.dtmf in ("auto", "rfc4733"),
         transcode=media.transcode if owner.transcode is None else owner.transcode,
         digits=owner.dtmf,
+        video=owner.video,
         srtp=owner.srtp,
         sdes=owner.srtp_over_insecure_signalling,
     )

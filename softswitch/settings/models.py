@@ -283,6 +283,9 @@ class Extension(Section):
     """Codecs in order of preference; absent, `media.codecs`."""
     transcode: bool | None = None
     """Whether its calls may be transcoded; absent, `media.transcode`."""
+    video: bool = False
+    """Whether its calls may have video, with another end that may: H.264, H.265, VP8, VP9 and AV1 are relayed between
+    the two, and never decoded."""
     dtmf: DtmfMode = "auto"
     """How digits come and go: `auto`, telephone-events (RFC 4733) where agreed, else tones; `rfc4733`, never as tones;
     `info`, SIP INFO; `inband`, tones."""

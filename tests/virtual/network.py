@@ -156,6 +156,7 @@ class FakeMedia:
         local_host: str,
         now: float,
         group: str = "",
+        beside: int | None = None,
     ) -> MediaAddress:
         assert stream not in self.streams, "opened twice"
         if len(self.streams) >= self.ports:
@@ -317,9 +318,10 @@ class EngineMedia:
         local_host: str,
         now: float,
         group: str = "",
+        beside: int | None = None,
     ) -> MediaAddress:
         address = None if remote is None or not _placeable(remote) else (remote.host, remote.port)
-        port = self._pool.open(stream, peer_host, address, nat)
+        port = self._pool.open(stream, peer_host, address, nat, beside)
         self._engine.open(stream, port, port + 1, FAMILY_V4)
         return MediaAddress(local_host, port, port + 1)
 

@@ -48,6 +48,15 @@ ctrl_tcp_listen {host}:{control}
 snd_path {ear}
 """
 
+VIDEO = """module fakevideo.so
+module vp8.so
+video_source fakevideo,nil
+video_display fakevideo,nil
+video_size 320x240
+video_bitrate 300000
+video_fps 15
+"""
+
 
 class Phone:
     """A registered phone that sends `tone` in its calls. Entered as a context it is registered, left it is off."""
@@ -70,10 +79,12 @@ class Phone:
         microphone: Path | None = None,
         contacts: Sequence[str] = (),
         watches_messages: bool = False,
+        video: bool = False,
     ) -> None:
         """`encryption`: a `mediaenc` of baresip's: srtp (RTP/AVP with a=crypto), srtp-mand (RTP/SAVP). `microphone`: a
         WAV file to send instead of the tone, in the format of the first codec. `contacts`: lines of its contact list;
-        with `;presence=p2p` it watches them. `watches_messages`: it subscribes to its mailbox."""
+        with `;presence=p2p` it watches them. `watches_messages`: it subscribes to its mailbox. `video`: it has a
+        camera, and VP8."""
         self.user = user
         self.tone = tone
         self.directory = directory / f"phone-{user}"
@@ -110,7 +121,8 @@ class Phone:
                     ("module_app", "mwi", watches_messages),
                 )
                 if wanted
-            ),
+            )
+            + (VIDEO if video else ""),
         )
         (self.directory / "config").write_text(text)
         answer_mode = "auto" if answers else "manual"

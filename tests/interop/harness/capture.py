@@ -136,6 +136,26 @@ class Capture:
                 found.append((number, packet))
         return [packet for _, packet in sorted(found)]
 
+    def requests_for_pictures(self, ports: range) -> dict[int, int]:
+        """How many PLI (RFC 4585 6.3.1) came to and left these ports, by the SSRC that is asked."""
+        words = ["-d", f"udp.port=={ports.start}-{ports.stop - 1},rtcp", "-Y", "rtcp.psfb.fmt == 1"]
+        found: dict[int, int] = {}
+        for line in self._tshark(*words, "-T", "fields", "-e", "rtcp.mediassrc"):
+            ssrc = int(line, 0)
+            found[ssrc] = found.get(ssrc, 0) + 1
+        return found
+
+    def rtp_of(self, ports: range) -> dict[tuple[int, int], list[bytes]]:
+        """The RTP packets that came to or left these ports, by source and destination port, as they came."""
+        words = ["-Y", "udp.length > 20", "-T", "fields", "-E", "separator=;"]
+        streams: dict[tuple[int, int], list[bytes]] = {}
+        for line in self._tshark(*words, "-e", "udp.srcport", "-e", "udp.dstport", "-e", "udp.payload"):
+            source, destination, payload = line.split(";")
+            ours = int(source) if int(source) in ports else int(destination)
+            if ours in ports and ours % 2 == 0:  # RTP; RTCP has the odd ports
+                streams.setdefault((int(source), int(destination)), []).append(bytes.fromhex(payload))
+        return streams
+
     def _tshark(self, *words: str) -> list[str]:
         done = subprocess.run(
             ["tshark", "-n", "-r", str(self.file), *words], capture_output=True, text=True, timeout=60, check=False

@@ -373,6 +373,7 @@ class Calls(RuleBasedStateMachine):
             self.quiet()
             if to == party.number:
                 return
+        talk.holders = set()
         if to == NOBODY:
             return  # back at once
         if to == LOT:

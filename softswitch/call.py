@@ -486,7 +486,7 @@ class Call(VideoCall):
 
     def _progressed(self, event: Progressed, now: float) -> None:
         out = self._out.get(event.leg)
-        if out is None or self.state is not State.HUNTING:
+        if out is None or self.state is not State.HUNTING or event.leg in self._inviting:
             return
         if not out.status:
             self._directory.reached(out.endpoint)

@@ -79,6 +79,7 @@ class Talk:
         self.answered = False  # the first of the floor is
         self.aside: list[Party] = []
         self.consulter: Party | None = None
+        self.left: list[Party] = []
         self.transfer = False
         self.waiting: Party | None = None
         self.by = ""
@@ -522,6 +523,7 @@ class Calls(RuleBasedStateMachine):
         if self.command(lambda c: commands.Consult(c, party.number, to), talk, allowed):
             talk.state, talk.consulter = "ringing", party
             talk.aside, talk.floor = [each for each in talk.floor if each is not party], [party]
+            talk.left = list(talk.aside)
             talk.holders = set()
             talk.ringing = [self.arrived(to)]
 
@@ -550,6 +552,8 @@ class Calls(RuleBasedStateMachine):
         party = chosen(self.consulters(), pick)
         talk = self.talk_of(party)
         if self.command(lambda c: commands.Return(c, party.number), talk, self.consults(party, ringing=True)):
+            there = [each for each in (*talk.floor, *talk.aside) if each is not party]
+            talk.aside = [each for each in there if each in talk.left] or talk.aside
             self.returned(talk)
 
     @precondition(lambda self: self.consulters())

@@ -13,7 +13,7 @@ def test_every_test_of_the_matrix_is_there() -> None:
     manual = (ROOT / "docs" / "call-control.md").read_text("utf-8")
     cells = re.findall(r"`((?:test_\w+\.py)?(?:::)?(?:test_\w+)?)`", manual)
     named = {cell for cell in cells if cell}
-    assert len(named) > 15
+    assert len(named) > 10
     for cell in named:
         file, _, name = cell.rpartition("::")
         if cell.endswith(".py"):

@@ -8,7 +8,7 @@ the customer's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -20,7 +20,7 @@ from softswitch.call_moves import Place
 from softswitch.call_transfer import TransferRefused
 from softswitch.dialplan.decision import PickUp, Retrieve, Seeking, Supervise
 from softswitch.directory import PhoneBook
-from softswitch.sip_leg import SipLeg
+from softswitch.leg_table import LegTable
 from softswitch.toll import TollGuard
 from softswitch.vocabulary import AnyEffect
 
@@ -31,7 +31,7 @@ class CallTables(Protocol):
     """What the runtime keeps, as far as a move changes it."""
 
     calls: dict[str, Active]
-    legs: dict[int, SipLeg]
+    legs: LegTable
 
     def carry_out(self, active: Active, effects: list[AnyEffect], now: float) -> None:
         """Have the effects of a call carried out, and what they set off."""
@@ -150,19 +150,20 @@ class CallMover:
 
     def _ringing(self, by: str, what: PickUp, own: Active) -> Active:
         """The call that has rung longest where `by` may pick it up."""
+        found = []
         barred = False
-        for active in self._tables.calls.values():
-            if active is own or active.call.state is not State.HUNTING:
-                continue
-            for leg in self._legs_of(active):
-                if leg.inbound or leg.kind != "extension" or not active.call.rings(leg.id):
+        for extension in [what.extension] if what.extension else self._book.group_mates(by):
+            for leg in self._tables.legs.of("extension", extension):
+                active = self._tables.calls.get(leg.call)
+                if active is None or active is own or not active.call.rings(leg.id):
                     continue
-                if what.extension and leg.endpoint != what.extension:
-                    continue
-                if by and self._book.may_pick_up(by, leg.endpoint):
-                    return active
-                barred = True
-        if barred and what.extension:
+                if by and self._book.may_pick_up(by, extension):
+                    found.append((leg.id, active))
+                else:
+                    barred = True
+        if found:
+            return min(found, key=lambda ringing: ringing[0])[1]
+        if barred:
             raise TransferRefused(f"calls of {what.extension!r} may not be picked up from here")
         raise TransferRefused("nothing rings that could be picked up", 480)
 
@@ -170,12 +171,10 @@ class CallMover:
         """The call in which an extension talks, the newest of them, and its leg there. Raises `TransferRefused`."""
         if not by or not self._book.may_supervise(by, extension):
             raise TransferRefused(f"{by or 'who calls'} may not supervise {extension!r}: see 'supervises' and 'groups'")
-        for active in reversed(self._tables.calls.values()):
-            if active.call.state is State.TALKING:
-                for leg in active.call.talkers:
-                    mine = self._tables.legs.get(leg)
-                    if mine is not None and (mine.kind, mine.endpoint) == ("extension", extension):
-                        return active, leg
+        for leg in reversed(self._tables.legs.of("extension", extension)):
+            active = self._tables.calls.get(leg.call)
+            if active is not None and active.call.state is State.TALKING and leg.id in active.call.talkers:
+                return active, leg.id
         raise TransferRefused(f"{extension!r} talks to nobody", 480)
 
     def replacing(self, active: Active, leg: int, other: int, joins: bool, now: float) -> None:
@@ -247,9 +246,3 @@ class CallMover:
     def _call_of(self, leg: int) -> Active | None:
         mine = self._tables.legs.get(leg)
         return self._tables.calls.get(mine.call) if mine is not None else None
-
-    def _legs_of(self, active: Active) -> Iterator[SipLeg]:
-        for leg in active.call.legs():
-            mine = self._tables.legs.get(leg)
-            if mine is not None:
-                yield mine

@@ -118,6 +118,8 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
     extensions: dict[str, ExtensionEntry]
     trunks: dict[str, TrunkEntry]
+    groups: dict[str, tuple[str, ...]] = {}
+    """Extensions by the groups that they are in."""
     lots: tuple[Lot, ...] = ()
     recall: bool = True
     """Whether extensions are rung for callers whom they have sent on in vain."""
@@ -346,6 +348,14 @@ class PhoneBook:
         if entry is None or theirs is None or entry.pick_up == "none":
             return False
         return entry.pick_up == "all" or bool(entry.groups & theirs.groups)
+
+    def group_mates(self, extension: str) -> list[str]:
+        """The extensions that are in a group of this one's, without itself."""
+        entry = self._entries.extensions.get(extension)
+        if entry is None:
+            return []
+        mates = {number for group in entry.groups for number in self._entries.groups.get(group, ())}
+        return sorted(mates - {extension})
 
     def may_supervise(self, extension: str, other: str) -> bool:
         """Whether an extension may listen to the calls of another one."""

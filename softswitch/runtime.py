@@ -70,6 +70,7 @@ from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
+from softswitch.leg_table import LegTable
 from softswitch.originate import OriginatedCall, OriginateRefused, Origination
 from softswitch.recording_labels import call_label
 from softswitch.referrals import Referrals, number_of
@@ -170,7 +171,7 @@ class Runtime:
         self.settings = settings
         self.draining = False
         self.calls: dict[str, Active] = {}
-        self.legs: dict[int, SipLeg] = {}
+        self.legs = LegTable()
         self.counters: Counter[str] = Counter()
         self.touched: set[str] = set()
         """Contacts that something has happened to; whoever has looked at them clears it."""
@@ -359,7 +360,9 @@ class Runtime:
         active = self.calls.get(call)
         if active is not None:
             return active
-        found = [each for each in self.calls.values() if call in (leg.endpoint for leg in each.call.contact.legs)]
+        legs = [*self.legs.of("extension", call), *self.legs.of("trunk", call)]
+        there = dict.fromkeys(leg.call for leg in legs)
+        found = [self.calls[contact] for contact in there if contact in self.calls]
         if not found:
             raise NoSuchCall(f"no call {call!r}: expected an id out of 'softswitch status', or an extension")
         if len(found) > 1:

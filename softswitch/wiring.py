@@ -291,6 +291,7 @@ def entries(settings: Settings) -> Entries:
             )
             for name, trunk in settings.trunks.items()
         },
+        groups=_groups(settings),
         codes=FeatureCodes(settings.feature_codes.codes),
         call_codes=call_codes(settings),
         lots=tuple(
@@ -303,6 +304,14 @@ def entries(settings: Settings) -> Entries:
         fallback=settings.transfers.fallback or "",
         language=settings.media.sounds.language,
     )
+
+
+def _groups(settings: Settings) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, list[str]] = {}
+    for number, extension in settings.extensions.items():
+        for group in extension.groups:
+            groups.setdefault(group, []).append(number)
+    return {group: tuple(numbers) for group, numbers in groups.items()}
 
 
 def call_codes(settings: Settings) -> CallCodes:

@@ -13,7 +13,8 @@ run: $(STAMP)
 
 test: setup tools $(MEASURES)
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest tests/virtual tests/interop
+	$(BIN)/python -m pytest -q -n auto tests/virtual
+	$(BIN)/python -m pytest tests/interop
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -75,7 +75,7 @@ class CallMover:
             case State.CONFERRING | State.ECHO | State.ANNOUNCING:
                 effects = here.call.serve_instead(leg, there.call, now)
                 self._tables.carry_out(here, effects, now)
-                self._end(there, now)
+                self._end(there, now, here)
             case _:
                 raise TransferRefused("the call that is to be replaced is not that far", 480)
 
@@ -94,7 +94,7 @@ class CallMover:
         self.check(comes, stays, place)
         told(200)
         self.bring(comes, goes, stays, place, now)
-        self._end(goes, now)
+        self._end(goes, now, stays)
 
     @staticmethod
     def _is_customers(one: Active, other: Active) -> bool:
@@ -113,7 +113,7 @@ class CallMover:
         for each in moving.legs:
             self._entered(each.leg, there, here, now)
         self._tables.carry_out(here, here.call.take_hunt(leg, moving, now), now)
-        self._end(there, now, status=487)
+        self._end(there, now, here, status=487)
 
     # ---- one call comes into another --------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class CallMover:
         self.check(leg, target, place)
         self.bring(leg, active, target, place, now)
         active.call.moved = True
-        self._end(active, now)
+        self._end(active, now, target)
 
     def _ringing(self, by: str, what: PickUp, own: Active) -> Active:
         """The call that has rung longest where `by` may pick it up."""
@@ -233,8 +233,9 @@ class CallMover:
             self._toll.moved(leg, there, here, now)
         log.info("leg moved", contact=here, from_contact=there, **{mine.kind: mine.endpoint})
 
-    def _end(self, active: Active, now: float, status: int = 0) -> None:
-        """What is left of a call whose other part has moved."""
+    def _end(self, active: Active, now: float, joined: Active, status: int = 0) -> None:
+        """What is left of a call whose other part has moved to `joined`."""
+        active.call.contact.joined = joined.call.contact.id
         effects = active.call.left_over(now, status)
         self._tables.carry_out(active, effects, now)
 

@@ -142,6 +142,12 @@ def test_a_telephone_leaves_its_two_calls_to_each_other(
     floor.over("transfer", "callee" if calls_customer else "caller")
     kept = max(floor.world.node.contacts, key=lambda contact: contact.ended)
     assert {leg.endpoint for leg in kept.legs} == {"101", "102", "103"}
+    [gone] = [record for record in floor.world.records if record.ended_by == "transfer"]
+    [rest] = [record for record in floor.world.records if record.ended_by != "transfer"]
+    assert (gone.joined, rest.joined) == (kept.id, "")
+    assert [segment.kind for segment in gone.segments] == ["route", "ring", "talk"]
+    assert rest.segments[0].started == rest.started
+    assert rest.segments[-1].ended == rest.ended
 
 
 def test_both_were_held_and_hear_each_other() -> None:

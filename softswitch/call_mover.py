@@ -39,6 +39,9 @@ class CallTables(Protocol):
     def stream_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
         """The stream of a leg belongs to another call from now on."""
 
+    def gather(self, active: Active, group: str, now: float) -> None:
+        """The streams of a call that talks go to where those of a group are."""
+
 
 class CallMover:
     """See the module."""
@@ -109,6 +112,8 @@ class CallMover:
             raise TransferRefused("the dialog that is to be replaced rings", 480)
         here.call.check_leaving(leg)
         moving = there.call.give_hunt(now)
+        # To those who ring an address has been said that can't be changed before they answer.
+        self._tables.gather(here, there.group, now)
         self._tables.carry_out(there, there.call.effects(), now)
         for each in moving.legs:
             self._entered(each.leg, there, here, now)

@@ -13,6 +13,7 @@ import pytest
 from harness.audio import Tone
 from harness.baresip import Phone
 from harness.ears import MUSIC, RINGBACK, listen, told_apart, wait_hears
+from harness.linphone import Linphone
 from harness.switch import FOR_SIPP, Switch
 from harness.waiting import wait_for
 
@@ -33,7 +34,7 @@ extensions:
   "102": {groups: [sales]}
   "103": {groups: [sales]}
   "104": {supervises: [sales]}
-defaults: {extension: {record: always}}
+defaults: {extension: {record: always, music_on_hold: default}}
 """
 )
 
@@ -73,11 +74,13 @@ class Floor:
 
 
 @contextmanager
-def floor(tmp_path: Path, phones: int, workers: int = 0, silent: tuple[str, ...] = ()) -> Iterator[Floor]:
-    """`silent`: telephones that do not answer by themselves."""
+def floor(
+    tmp_path: Path, phones: int, workers: int = 0, silent: tuple[str, ...] = (), without: tuple[str, ...] = ()
+) -> Iterator[Floor]:
+    """`silent`: telephones that do not answer by themselves; `without`: those that the test itself brings."""
     switch = Switch(tmp_path, routes_of_own=ROUTES, extra=FLOOR + f"media: {{workers: {workers}}}\n")
     with switch, ExitStack() as stack:
-        numbers = [str(101 + n) for n in range(phones)]
+        numbers = [number for number in map(str, range(101, 101 + phones)) if number not in without]
         made = {
             number: stack.enter_context(
                 Phone(
@@ -221,3 +224,32 @@ def test_a_supervisor_listens_whispers_and_barges_in_by_digits(tmp_path: Path, w
         [record] = desk.records()
     assert kinds(record) == ["ring", "talk"]
     assert record["ended_by"] == "caller"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_telephone_leaves_its_two_calls_to_each_other(tmp_path: Path, workers: int) -> None:
+    """Linphone's attended transfer: hold, call, REFER with Replaces. baresip has none. With two workers the second call
+    is at the other one: who moves is offered the new address."""
+    with floor(tmp_path, 3, workers, without=("102",)) as desk:
+        switch = desk.switch
+        password = switch.password("102")
+        with Linphone(tmp_path, "102", password, switch.address, TONES["102"]) as ben:
+            ben.listen()
+            ben.call("101")
+            desk.hear({"101": {"102"}})
+            ben.pause(1)
+            desk.hear({"101": {MUSIC}})
+            ben.call("103")
+            desk.hear({"103": {"102"}, "101": {MUSIC}})
+            ben.transfer(1, 2)
+            desk.hear({"101": {"103"}, "103": {"101"}})
+            ben.wait_end(2)
+            assert ben.notified() == [100, 200]
+            desk["101"].hang_up()
+            desk.gone("103")
+            records = desk.records(2)
+    [gone] = [record for record in records if record["ended_by"] == "transfer"]
+    [kept] = [record for record in records if record["ended_by"] != "transfer"]
+    assert gone["joined"] == kept["contact"]
+    assert kinds(kept) == ["ring", "talk", "hold", "talk"]
+    assert recorded(kept) == {"101", "102", "103"}

@@ -189,13 +189,11 @@ class Placement:
             return stream not in self._lost
         there = self._groups.get(group)
         if there is not None and there[0] is not placed.worker:
-            self._close(stream, placed, now)
-            self._forget(stream)  # its end is not to be told
-            self._lost.add(stream)
+            self._leave(stream, placed, now)
             return False
         self._leave_group(stream, placed)
         placed.group = group
-        self._groups.setdefault(group, (placed.worker, set()))[1].add(stream)
+        self._enter_group(stream, placed)
         return True
 
     def audio(self, command: AudioCommand, now: float) -> None:
@@ -274,7 +272,7 @@ class Placement:
         if dead:
             worker.abandoned.clear()
         else:
-            worker.abandoned.update(worker.streams)
+            worker.abandoned.update(worker.streams, worker.leaving)
         for stream in list(worker.streams):
             self._is_gone(worker, stream, why)
         for play in [play for play, on in self._plays.items() if on is worker]:
@@ -317,6 +315,9 @@ class Placement:
     def _keep(self, stream: int, placed: Placed) -> None:
         self._streams[stream] = placed.worker.streams[stream] = placed
         self._lost.discard(stream)
+        self._enter_group(stream, placed)
+
+    def _enter_group(self, stream: int, placed: Placed) -> None:
         if placed.group:
             self._groups.setdefault(placed.group, (placed.worker, set()))[1].add(stream)
 
@@ -356,6 +357,16 @@ class Placement:
         placed.closing = placed.worker.end.outbox.top + 1
         placed.worker.pool.close(stream, now)
         self._send(placed.worker, Close(stream))
+
+    def _leave(self, stream: int, placed: Placed, now: float) -> None:
+        """Close a stream that is to be opened on another worker: whoever owns it is not told of this end. All is as it
+        will be before the command goes: its answer may be here before this returns."""
+        worker = placed.worker
+        self._forget(stream)
+        worker.pool.close(stream, now)
+        worker.leaving[stream] += 1
+        self._lost.add(stream)
+        self._send(worker, Close(stream))
 
     def _together(self, streams: tuple[int, ...]) -> Worker | None:
         """The worker that has all of these streams; those that are gone don't count. Told where there are several."""
@@ -399,6 +410,7 @@ class Placement:
                 self.counters["events of media workers left out"] += dropped
                 if essential:
                     # What these were can be told from what stands: begin anew.
+                    worker.leaving.clear()
                     raise LineError(f"{essential} events that matter were left out")
             case StreamClosed(stream=stream):
                 self._closed(worker, stream, item)
@@ -444,6 +456,9 @@ class Placement:
                 log.warning("fewer RTP ports than configured", worker=worker.terms.name, why=str(none))
 
     def _closed(self, worker: Worker, stream: int, event: StreamClosed) -> None:
+        if worker.leaving[stream]:
+            worker.leaving -= Counter((stream,))  # it may be here again already
+            return
         placed = worker.streams.get(stream)
         if placed is None:
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from media.commands import NoMediaPorts, StreamSettings
@@ -52,8 +54,8 @@ class Placed:
 class Worker:
     """One worker as the signalling side sees it."""
 
-    __slots__ = ("abandoned", "adopted", "end", "fresh", "hosts", "index", "inventory", "load", "local", "met",
-                 "missing", "pool", "restarts", "streams", "terms", "welcome")  # fmt: skip
+    __slots__ = ("abandoned", "adopted", "end", "fresh", "hosts", "index", "inventory", "leaving", "load", "local",
+                 "met", "missing", "pool", "restarts", "streams", "terms", "welcome")  # fmt: skip
 
     def __init__(self, index: int, terms: WorkerTerms, end: SignallingEnd) -> None:
         self.index = index
@@ -69,6 +71,7 @@ class Worker:
         self.end = end
         self.pool = PortPool(*self.terms.rtp_ports, self.terms.shared_ports)
         self.streams: dict[int, Placed] = {}
+        self.leaving: Counter[int] = Counter()  # closed here since they go on elsewhere, and how often; not told yet
         self.hosts: list[str] = []
         self.load: WorkerLoad | None = None
         self.fresh = 0  # streams opened since that load

@@ -42,6 +42,9 @@ class CallTables(Protocol):
     def takes_place(self, old: int, new: int, now: float) -> None:
         """Another leg has the place of one that is in a conference, if it is in one."""
 
+    def gather(self, active: Active, group: str, now: float) -> None:
+        """The streams of a call that talks go to where those of a group are."""
+
 
 class CallMover:
     """See the module."""
@@ -81,7 +84,7 @@ class CallMover:
                 if partner is not None:
                     self._tables.takes_place(other, partner, now)
                 self._tables.carry_out(here, effects, now)
-                self._end(there, now)
+                self._end(there, now, here)
             case _:
                 raise TransferRefused("the call that is to be replaced is not that far", 480)
 
@@ -100,7 +103,7 @@ class CallMover:
         self.check(comes, stays, place)
         told(200)
         self.bring(comes, goes, stays, place, now)
-        self._end(goes, now)
+        self._end(goes, now, stays)
 
     @staticmethod
     def _is_customers(one: Active, other: Active) -> bool:
@@ -115,11 +118,13 @@ class CallMover:
             raise TransferRefused("the dialog that is to be replaced rings", 480)
         here.call.check_leaving(leg)
         moving = there.call.give_hunt(now)
+        # To those who ring an address has been said that can't be changed before they answer.
+        self._tables.gather(here, there.group, now)
         self._tables.carry_out(there, there.call.effects(), now)
         for each in moving.legs:
             self._entered(each.leg, there, here, now)
         self._tables.carry_out(here, here.call.take_hunt(leg, moving, now), now)
-        self._end(there, now, status=487)
+        self._end(there, now, here, status=487)
 
     # ---- one call comes into another --------------------------------------------------------------------
 
@@ -146,7 +151,7 @@ class CallMover:
         self.check(leg, target, place)
         self.bring(leg, active, target, place, now)
         active.call.moved = True
-        self._end(active, now)
+        self._end(active, now, target)
 
     def _ringing(self, by: str, what: PickUp, own: Active) -> Active:
         """The call that has rung longest where `by` may pick it up."""
@@ -238,8 +243,9 @@ class CallMover:
             self._toll.moved(leg, there, here, now)
         log.info("leg moved", contact=here, from_contact=there, **{mine.kind: mine.endpoint})
 
-    def _end(self, active: Active, now: float, status: int = 0) -> None:
-        """What is left of a call whose other part has moved."""
+    def _end(self, active: Active, now: float, joined: Active, status: int = 0) -> None:
+        """What is left of a call whose other part has moved to `joined`."""
+        active.call.contact.joined = joined.call.contact.id
         effects = active.call.left_over(now, status)
         self._tables.carry_out(active, effects, now)
 

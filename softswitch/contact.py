@@ -15,9 +15,13 @@ MAX_LEGS_KEPT = 64
 """Legs written down per contact; a hunt through more keeps the first ones and counts the rest."""
 
 
+MAX_SEGMENTS_KEPT = 100
+"""Segments written down per contact: a telephone that holds and resumes for hours must not fill memory. Past it the
+last one gives way to what comes next, which leaves a gap before it."""
+
+
 class Segment(msgspec.Struct, gc=False):
-    """A stretch of the contact of one kind: `route`, `ring`, `talk`, `hold`, `echo`, `announcement`,
-    `conference`, `feature` (a code was dialled), `pin` (one was asked for). Times are monotonic seconds."""
+    """A stretch of the contact of one kind; docs/call-records.md has them all. Times are monotonic seconds."""
 
     kind: str
     started: float
@@ -80,6 +84,7 @@ class Contact:
         "ended_by",
         "endpoint",
         "id",
+        "joined",
         "kind",
         "legs",
         "recordings",
@@ -106,6 +111,8 @@ class Contact:
         self.answered = 0.0
         self.ended = 0.0
         self.ended_by = ""
+        self.joined = ""
+        """The contact in which it went on, "" where it ended."""
         self.cause = 0
         self.status = 0
         self.segments: list[Segment] = []
@@ -135,6 +142,8 @@ class Contact:
                 return
             if not last.ended:
                 last.ended = now
+        if len(self.segments) >= MAX_SEGMENTS_KEPT:
+            self.segments.pop()
         self.segments.append(Segment(kind, now))
 
     def end(self, cause: int, status: int, by: str, now: float) -> None:

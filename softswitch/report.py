@@ -24,7 +24,7 @@ from softswitch.control import (
 )
 from softswitch.diverting import summary
 from softswitch.registrations import BindingStatus
-from softswitch.store.records import CdrRecord, LegRecord
+from softswitch.store.records import CdrRecord, LegRecord, SegmentRecord
 
 if TYPE_CHECKING:
     from media.in_process import InProcessMedia
@@ -79,6 +79,19 @@ def cdr_of(contact: Contact) -> CdrRecord:
         recording=", ".join([each.path for each in contact.recordings if each.path]),
         recording_started=next((wall(each.started) for each in contact.recordings if each.started), None),
         recording_failed=next((each.failed for each in contact.recordings if each.failed), ""),
+        segments=_segments(contact, ended),
+        joined=contact.joined,
+    )
+
+
+def _segments(contact: Contact, ended: float) -> tuple[SegmentRecord, ...]:
+    """Rounded as `wall_of` rounds, for the same reason as the times of legs."""
+    zero, wall = contact.started, contact.wall
+    return tuple(
+        [
+            SegmentRecord(each.kind, wall + (each.started - zero), wall + ((each.ended or ended) - zero))
+            for each in contact.segments
+        ]
     )
 
 

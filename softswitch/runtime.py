@@ -578,10 +578,31 @@ class Runtime:
         if leg in there.bridged:
             there.bridged = (0, 0)
         self.rooms.leave(leg, now)
-        if not self._media.regroup(leg, here.group, now):
-            self._lost.add(leg)
-            self._tell(here, MediaLost(leg, "its call goes on at another media worker"))
+        moving = self.legs[leg]
+        there_already = self._in_group(here, moving, here.group, now)
+        if not there_already and moving.inbound and moving.agreed is None:
+            # It has been told no address yet: the first it hears of is the new one.
+            there_already = self._open_again(here, moving, here.group, now)
+        if not there_already:
+            self._tell(here, MediaLost(leg, ELSEWHERE))
         self._video_moved(leg, there, here, now)
+
+    def gather(self, active: Active, group: str, now: float) -> None:
+        """The streams of a call that talks go to where those of a group are."""
+        active.group = group
+        for leg in active.call.legs():
+            found = self.legs.get(leg)
+            if found is not None and not self._in_group(active, found, group, now):
+                self._tell(active, MediaLost(leg, ELSEWHERE))
+        self._work(now)
+
+    def _in_group(self, active: Active, leg: SipLeg, group: str, now: float) -> bool:
+        """Have a stream be where those of a group are; False where it is lost for it, and has to be opened there."""
+        if self._media.regroup(leg.id, group, now):
+            return True
+        self._lost.add(leg.id)
+        active.bridged = (0, 0)
+        return False
 
     def _video_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
         """The stream of a leg's video goes with it."""
@@ -599,7 +620,16 @@ class Runtime:
 
     def takes_place(self, old: int, new: int, now: float) -> None:
         """Another leg has the place of one that is in a conference, if it is in one."""
+        name, leg = self.rooms.conference(old), self.legs.get(new)
+        active = self.calls.get(leg.call) if leg is not None else None
+        if not name or leg is None or active is None:
+            return
+        active.group = conference_group(name)
+        there = self._in_group(active, leg, active.group, now)
         self.rooms.replace(old, new, now)
+        if not there:
+            self.rooms.lost(new, now)
+            self._tell(active, MediaLost(new, ELSEWHERE))
 
     def _tell(self, active: Active, event: AnyLegEvent) -> None:
         self._queue.append((active.call.contact.id, event))
@@ -704,25 +734,31 @@ class Runtime:
         if leg is None:
             return
         if leg.id in self._lost:
-            remote = leg.agreed.remote if leg.agreed is not None else None
-            host, contact_id = leg.signalled_host, active.call.contact.id
             # Whoever was in its conference meets there again: the first one's place is everybody's.
             conference = self.rooms.conference(leg.id)
             group = conference_group(conference) if conference else active.group
-            try:
-                leg.local = self._media.open(leg.id, host, remote, leg.nat, leg.origin.host, now, group)
-            except NoMediaPorts as full:
-                log.debug("no place for a lost stream yet", contact=contact_id, stream=leg.id, why=str(full))
+            if not self._open_again(active, leg, group, now):
                 self._tell(active, NotMoved(leg.id))
                 return
-            self._lost.discard(leg.id)
-            self.counters["streams moved to another media worker"] += 1
-            active.bridged = (0, 0)
             self.video.lost(leg, now)
             leg.moved(now)
         self._ready(active, leg, effect.video, now)
         if not leg.offer(effect.codecs, effect.direction, now, effect.video):
             self._tell(active, NotMoved(leg.id))
+
+    def _open_again(self, active: Active, leg: SipLeg, group: str, now: float) -> bool:
+        """Open the stream of a leg that was lost."""
+        remote = leg.agreed.remote if leg.agreed is not None else None
+        try:
+            leg.local = self._media.open(leg.id, leg.signalled_host, remote, leg.nat, leg.origin.host, now, group)
+        except NoMediaPorts as full:
+            contact = active.call.contact.id
+            log.debug("no place for a lost stream yet", contact=contact, stream=leg.id, why=str(full))
+            return False
+        self._lost.discard(leg.id)
+        self.counters["streams moved to another media worker"] += 1
+        active.bridged = (0, 0)
+        return True
 
     def _answer(self, active: Active, effect: Answer, now: float) -> None:
         leg = self.legs.get(effect.leg)
@@ -768,8 +804,15 @@ class Runtime:
             self.counters["digits not passed on"] += 1
 
     def _enter_room(self, active: Active, effect: EnterRoom, now: float) -> None:
-        if effect.leg in self.legs and effect.leg not in self._lost:
-            self.rooms.enter(effect.name, effect.leg, now)
+        leg = self.legs.get(effect.leg)
+        if leg is None or leg.id in self._lost:
+            return
+        # Who was sent there in the middle of a call may be at another media worker than those who are there.
+        active.group = conference_group(effect.name)
+        if self._in_group(active, leg, active.group, now):
+            self.rooms.enter(effect.name, leg.id, now)
+        else:
+            self._tell(active, MediaLost(leg.id, ELSEWHERE))
 
     def _record_streams(self, active: Active, effect: Record, now: float) -> None:
         contact = active.call.contact
@@ -915,6 +958,9 @@ class Runtime:
         self._limits.release(contact.id)
         if not active.call.moved:
             self._record(contact)
+
+
+ELSEWHERE = "its call goes on at another media worker"
 
 
 def secure(way: Destination) -> bool:

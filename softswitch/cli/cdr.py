@@ -41,7 +41,11 @@ COLUMNS = (
     Column("caller's audio", 9),
     Column("callee's audio", 10),
     Column("recording", 11, least=20),
+    Column("course", 12, least=20),
 )
+
+LEAST_SECONDS = 0.5
+"""Shorter segments are not shown in the table: choosing a route takes a millisecond."""
 
 MAX_PATHS = 9000
 """Characters of a recording's path, or of two where it went on in another file: never cut."""
@@ -68,6 +72,9 @@ def cdr(
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, all records unless --limit is given.")] = False,
     legs: Annotated[bool, typer.Option("--legs", help="With --csv: a line for each leg.")] = False,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="With --csv: a line for each segment: ring, talk, hold...")
+    ] = False,
 ) -> None:
     """List the calls that have ended, the latest first."""
     import asyncio
@@ -76,13 +83,15 @@ def cdr(
 
     now = time.time()
     wanted = CdrFilter(moment(since, now, "--since"), moment(until, now, "--until"), number or None)
-    if not as_csv and (legs or file != STDOUT):
-        raise typer.BadParameter("FILE and --legs need --csv")
+    if not as_csv and (legs or segments or file != STDOUT):
+        raise typer.BadParameter("FILE, --legs and --segments need --csv")
+    if legs and segments:
+        raise typer.BadParameter("either --legs or --segments: their lines have other columns")
     store = _store(config)
     try:
         if as_csv:
             with _output(file) as out:
-                asyncio.run(_export(store, wanted, limit, out, legs))
+                asyncio.run(_export(store, wanted, limit, out, "legs" if legs else "segments" if segments else ""))
         else:
             asyncio.run(_show(store, wanted, limit or ROWS))
     except StoreError as error:
@@ -153,12 +162,13 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, PRIVATE)
 
 
-async def _export(store: Store, wanted: CdrFilter, limit: int | None, out: TextIO, legs: bool) -> None:
+async def _export(store: Store, wanted: CdrFilter, limit: int | None, out: TextIO, lines: str) -> None:
+    """`lines`: "legs", "segments" or, for a line for each contact, ""."""
     import csv
 
-    from softswitch.store.export import CONTACTS, LEGS
+    from softswitch.store.export import CONTACTS, LEGS, SEGMENTS
 
-    header, rows = LEGS if legs else CONTACTS
+    header, rows = {"legs": LEGS, "segments": SEGMENTS}.get(lines, CONTACTS)
     writer = csv.writer(out)
     writer.writerow(header)
     try:
@@ -211,7 +221,17 @@ def _row(record: CdrRecord) -> Sequence[Text]:
         cell(heard(record.caller) if spoke else ""),
         cell(heard(record.callee) if spoke else ""),
         recordings(record),
+        cell(course(record)),
     )
+
+
+def course(record: CdrRecord) -> str:
+    """What happened, one after the other: "ring 2 s, talk 1:01", without what took no time; and where it went on."""
+    from softswitch.cli.status import duration
+
+    lasted = [(each.kind, each.ended - each.started) for each in record.segments]
+    told = [f"{kind} {duration(seconds)}" for kind, seconds in lasted if seconds >= LEAST_SECONDS]
+    return ", ".join([*told, *([f"went on in {record.joined}"] if record.joined else [])])
 
 
 def recordings(record: CdrRecord) -> Text:

@@ -2,7 +2,25 @@
 call path."""
 
 from softswitch.store.database import StoreError
-from softswitch.store.records import BindingRecord, CdrFilter, CdrRecord, FeatureChange, LegRecord, Quality
+from softswitch.store.records import (
+    BindingRecord,
+    CdrFilter,
+    CdrRecord,
+    FeatureChange,
+    LegRecord,
+    Quality,
+    SegmentRecord,
+)
 from softswitch.store.store import Store
 
-__all__ = ["BindingRecord", "CdrFilter", "CdrRecord", "FeatureChange", "LegRecord", "Quality", "Store", "StoreError"]
+__all__ = [
+    "BindingRecord",
+    "CdrFilter",
+    "CdrRecord",
+    "FeatureChange",
+    "LegRecord",
+    "Quality",
+    "SegmentRecord",
+    "Store",
+    "StoreError",
+]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 
-from softswitch.store.records import CdrRecord, LegRecord, Quality
+from softswitch.store.records import CdrRecord, LegRecord, Quality, SegmentRecord
 from softswitch.store.rows import text
 
-MAX_CELL = 1024
+MAX_CELL = 4096
 
 # Spreadsheets take a cell for a formula by its first character; some accept the full-width forms as well.
 FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -47,6 +47,8 @@ CONTACT_COLUMNS = (
     "recording_started",
     "recording_failed",
     "diverted",
+    "segments",
+    "joined",
 )
 LEG_COLUMNS = (
     "contact",
@@ -72,6 +74,7 @@ LEG_COLUMNS = (
     "mos",
     "mos_min",
 )
+SEGMENT_COLUMNS = ("contact", "seq", "kind", "started", "ended", "seconds")
 
 
 def safe(value: str) -> str:
@@ -106,6 +109,28 @@ def contact_row(record: CdrRecord, zone: tzinfo | None = None) -> list[str]:
         _time(record.recording_started, zone),
         safe(record.recording_failed),
         safe(record.diverted),
+        safe(course(record.segments)),
+        safe(record.joined),
+    ]
+
+
+def course(segments: Sequence[SegmentRecord]) -> str:
+    """The segments in one cell, each with its seconds: "ring 2.310, talk 61.004, hold 5.120"."""
+    return ", ".join([f"{each.kind} {each.ended - each.started:.3f}" for each in segments])
+
+
+def segment_rows(record: CdrRecord, zone: tzinfo | None = None) -> list[list[str]]:
+    """The cells of each segment of one contact."""
+    return [
+        [
+            safe(record.contact),
+            str(seq),
+            safe(each.kind),
+            _time(each.started, zone),
+            _time(each.ended, zone),
+            f"{each.ended - each.started:.3f}",
+        ]
+        for seq, each in enumerate(record.segments)
     ]
 
 
@@ -167,3 +192,4 @@ Table = tuple[tuple[str, ...], Callable[[CdrRecord], list[list[str]]]]
 
 CONTACTS: Table = (CONTACT_COLUMNS, lambda record: [contact_row(record)])
 LEGS: Table = (LEG_COLUMNS, leg_rows)
+SEGMENTS: Table = (SEGMENT_COLUMNS, segment_rows)

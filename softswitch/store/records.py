@@ -63,6 +63,14 @@ class LegRecord(msgspec.Struct, gc=False):
         return Quality(self.lost / expected, self.jitter_ms, self.rtt_ms, self.mos, self.mos_min)
 
 
+class SegmentRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A stretch of a contact in which one thing happened: somebody rang, two talked, one waited."""
+
+    kind: str
+    started: float
+    ended: float
+
+
 class CdrRecord(msgspec.Struct, gc=False):
     """One contact, from its first ring to its last second, with its legs in the order they began.
 
@@ -72,6 +80,7 @@ class CdrRecord(msgspec.Struct, gc=False):
     `recording`: the path of its recording, several joined by ", ", "" without one; `recording_started` when the (first)
     one began; `recording_failed` why one is not whole, "" where nothing went wrong.
     `diverted`: who has sent the call on and why, newest first ("102 no-answer, 030123 user-busy"), "" where nobody has.
+    `segments`: what the contact was made of, in order; `joined`: the contact in which it went on, "" where it ended.
     `caller` and `callee`: None to have them taken from the legs, the first inbound and the answered outbound one.
     """
 
@@ -98,6 +107,8 @@ class CdrRecord(msgspec.Struct, gc=False):
     recording_started: float | None = None
     recording_failed: str = ""
     diverted: str = ""
+    segments: tuple[SegmentRecord, ...] = ()
+    joined: str = ""
 
 
 class CdrFilter(msgspec.Struct, frozen=True, gc=False):

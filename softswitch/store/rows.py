@@ -11,8 +11,8 @@ from unicodedata import category
 
 import msgspec
 
-from softswitch.store.records import BindingRecord, CdrRecord, FeatureChange, LegRecord, Quality
-from softswitch.store.schema import CDR, CDR_LEG, ID, NAME, NUMBER, PATH, WORD
+from softswitch.store.records import BindingRecord, CdrRecord, FeatureChange, LegRecord, Quality, SegmentRecord
+from softswitch.store.schema import CDR, CDR_LEG, ID, NAME, NUMBER, PATH, SEGMENTS, WORD
 
 Row = tuple[Any, ...]
 
@@ -28,6 +28,8 @@ _REPLACED = {"Zs": " "}
 _NO_QUALITY = Quality()
 _encode_path = msgspec.json.Encoder().encode
 _decode_path = msgspec.json.Decoder(tuple[str, ...]).decode
+_encode_segments = msgspec.json.Encoder().encode
+_decode_segments = msgspec.json.Decoder(tuple[SegmentRecord, ...]).decode
 
 
 def text(value: str, longest: int) -> str:
@@ -76,7 +78,21 @@ def cdr_row(record: CdrRecord) -> Row:
         callee.mos,
         callee.mos_min,
         text(record.diverted, NAME) or None,
+        segments_text(record.segments),
+        text(record.joined, ID) or None,
     )
+
+
+def segments_text(segments: Sequence[SegmentRecord]) -> str | None:
+    """Segments as the column has them: JSON, `[["ring", started, ended], ...]`; the first ones where there is no room
+    for all. None for none."""
+    if not segments:
+        return None
+    written = _encode_segments(segments).decode()
+    while len(written) > SEGMENTS:
+        segments = segments[: len(segments) * SEGMENTS // len(written)]
+        written = _encode_segments(segments).decode()
+    return written
 
 
 def leg_rows(record: CdrRecord) -> list[Row]:
@@ -144,6 +160,8 @@ def read_cdr(row: Sequence[Any], legs: Sequence[Sequence[Any]]) -> CdrRecord:
         recording_started=row[23],
         recording_failed=row[24] or "",
         diverted=row[29] or "",
+        segments=_decode_segments(row[30]) if row[30] else (),
+        joined=row[31] or "",
     )
 
 

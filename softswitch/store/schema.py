@@ -22,6 +22,7 @@ SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
 # Lengths bound what is stored; SQLite doesn't enforce them, so `rows` cuts.
 ID, NUMBER, NAME, WORD, PATH = 64, 128, 256, 32, 1024
+SEGMENTS = 8192  # of a hundred: a kind, two times, and what JSON writes around them
 
 CDR = Table(
     "cdr",
@@ -57,6 +58,8 @@ CDR = Table(
     Column("callee_mos", Double),
     Column("callee_mos_min", Double),
     Column("diverted", String(NAME)),
+    Column("segments", String(SEGMENTS)),
+    Column("joined", String(ID)),
     UniqueConstraint("contact", name="cdr_contact"),
     Index("cdr_started", "started"),
 )

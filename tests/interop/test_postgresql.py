@@ -22,7 +22,7 @@ from harness.waiting import wait_for
 from sqlalchemy import Connection
 
 import softswitch.store.store as store_module
-from softswitch.store import BindingRecord, CdrFilter, CdrRecord, LegRecord, Quality, Store, StoreError
+from softswitch.store import BindingRecord, CdrFilter, CdrRecord, LegRecord, Quality, SegmentRecord, Store, StoreError
 from softswitch.store.database import open_engine
 from softswitch.store.migrate import MIGRATIONS
 from softswitch.store.schema import METADATA
@@ -71,6 +71,11 @@ def cdr(contact: str, started: float = 1000.0, **fields: object) -> CdrRecord:
         contact, started, started + 63, started + 3, "inbound", "4930123", "Änne 安", "101", "101", legs=legs
     )
     record.caller, record.callee = Quality(0.2, 2.5, None), Quality(0.0, None, 12.0)
+    record.segments = (
+        SegmentRecord("ring", started + 1, started + 3),
+        SegmentRecord("talk", started + 3, started + 63),
+    )
+    record.joined = "another"
     for name, value in fields.items():
         setattr(record, name, value)
     return record

@@ -19,6 +19,17 @@ ELSEWHERE = {
     "watch_lamp",  # test_watching.py
     "uas_options",  # test_trunks.py
     "uac_refused",  # test_drain.py
+    "uac_hold_update",  # test_transfer_scenarios.py
+    "uac_hold_ways",
+    "uac_left",
+    "uac_left_ringing",
+    "uac_refer",
+    "uac_refer_failed",
+    "uac_refer_nosub",
+    "uac_refer_outside",
+    "uac_replaces",
+    "uac_replaces_refused",
+    "uas_held_ways",
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from media.audio_commands import AudioCommand
+from media.audio_commands import AudioCommand, SetRoom
 from media.commands import MediaEvent, StreamClosed, StreamSettings, StreamStats
 from media.engine import MediaEngine
 from media.line import SignallingEnd, WorkerEnd, WorkerLink
@@ -64,6 +64,9 @@ class AccountEngine:
 
     def audio(self, command: AudioCommand, now: float) -> None:
         self.audios.append(command)
+        if isinstance(command, SetRoom):
+            for stream in command.members:
+                self._part(stream)
 
     def bind(self, port: int) -> None:
         if port in self.taken:

@@ -133,83 +133,27 @@ def settings(**sections: Any) -> Settings:
 Asked = TypeVar("Asked", bound=AudioCommand)
 
 
-class FakeMedia:
-    """A media client that keeps accounts: what is open, how it is configured, who is bridged."""
+class Heard:
+    """What was asked for of audio, and who hears what by it."""
 
-    def __init__(self, ports: int = 1_000) -> None:
-        self.events: list[MediaEvent] = []
-        self.ports = ports
-        self.opened = 0
-        self.streams: dict[int, StreamSettings | None] = {}
-        self.bridges: dict[int, int] = {}
-        self.groups: dict[int, str] = {}
+    events: list[MediaEvent]
+    streams: Any
+    bridges: Any
+
+    def begin(self) -> None:
         self.rooms: dict[int, SetRoom] = {}
         self.ended_plays: set[int] = set()
         self.commands: list[AudioCommand] = []
 
-    def open(
-        self,
-        stream: int,
-        peer_host: str,
-        remote: MediaAddress | None,
-        nat: bool,
-        local_host: str,
-        now: float,
-        group: str = "",
-        beside: int | None = None,
-    ) -> MediaAddress:
-        assert stream not in self.streams, "opened twice"
-        if len(self.streams) >= self.ports:
-            raise NoMediaPorts("none left")
-        self.streams[stream] = None
-        self.groups[stream] = group
-        self.opened += 1
-        port = 10_000 + 2 * stream % 50_000
-        return MediaAddress(local_host, port, port + 1)
-
-    def configure(self, stream: int, settings: StreamSettings, now: float) -> None:
-        if stream in self.streams:
-            self.streams[stream] = settings
-
-    def bridge(self, a: int, b: int, now: float) -> None:
-        assert a in self.streams and b in self.streams, "bridged without a stream"  # noqa: PT018
-        self._part(a)
-        self._part(b)
-        self._leave(a, b)
-        self.bridges[a] = b
-        self.bridges[b] = a
-
-    def echo(self, stream: int, now: float) -> None:
-        assert stream in self.streams
-        self._part(stream)
-        self._leave(stream)
-        self.bridges[stream] = stream
-
-    def unbridge(self, stream: int, now: float) -> None:
-        self._part(stream)
-
-    def close(self, stream: int, now: float) -> None:
-        assert stream in self.streams, "closed without being open"
-        self._part(stream)
-        self._leave(stream)
-        del self.streams[stream]
-        self.events.append(StreamClosed(stream, StreamStats()))
-
-    def regroup(self, stream: int, group: str, now: float) -> bool:
-        self.groups[stream] = group
-        return True
-
-    def audio(self, command: AudioCommand, now: float) -> None:
+    def note(self, command: AudioCommand) -> None:
         self.commands.append(command)
         if isinstance(command, SetRoom):
-            self._leave(*command.members)
-            for stream in command.members:
-                self._part(stream)
+            self._out_of_rooms(*command.members)
             self.rooms[command.room] = command
         elif isinstance(command, CloseRoom):
             self.rooms.pop(command.room, None)
 
-    def _leave(self, *streams: int) -> None:
+    def _out_of_rooms(self, *streams: int) -> None:
         """A stream is in one room at most: the latest that names it."""
         for number, room in list(self.rooms.items()):
             members = tuple(each for each in room.members if each not in streams)
@@ -244,6 +188,77 @@ class FakeMedia:
         """The commands of that kind, oldest first."""
         return [command for command in self.commands if isinstance(command, kind)]
 
+
+class FakeMedia(Heard):
+    """A media client that keeps accounts: what is open, how it is configured, who is bridged."""
+
+    def __init__(self, ports: int = 1_000) -> None:
+        self.events: list[MediaEvent] = []
+        self.ports = ports
+        self.opened = 0
+        self.streams: dict[int, StreamSettings | None] = {}
+        self.bridges: dict[int, int] = {}
+        self.groups: dict[int, str] = {}
+        self.begin()
+
+    def open(
+        self,
+        stream: int,
+        peer_host: str,
+        remote: MediaAddress | None,
+        nat: bool,
+        local_host: str,
+        now: float,
+        group: str = "",
+        beside: int | None = None,
+    ) -> MediaAddress:
+        assert stream not in self.streams, "opened twice"
+        if len(self.streams) >= self.ports:
+            raise NoMediaPorts("none left")
+        self.streams[stream] = None
+        self.groups[stream] = group
+        self.opened += 1
+        port = 10_000 + 2 * stream % 50_000
+        return MediaAddress(local_host, port, port + 1)
+
+    def configure(self, stream: int, settings: StreamSettings, now: float) -> None:
+        if stream in self.streams:
+            self.streams[stream] = settings
+
+    def bridge(self, a: int, b: int, now: float) -> None:
+        assert a in self.streams and b in self.streams, "bridged without a stream"  # noqa: PT018
+        self._part(a)
+        self._part(b)
+        self._out_of_rooms(a, b)
+        self.bridges[a] = b
+        self.bridges[b] = a
+
+    def echo(self, stream: int, now: float) -> None:
+        assert stream in self.streams
+        self._part(stream)
+        self._out_of_rooms(stream)
+        self.bridges[stream] = stream
+
+    def unbridge(self, stream: int, now: float) -> None:
+        self._part(stream)
+
+    def close(self, stream: int, now: float) -> None:
+        assert stream in self.streams, "closed without being open"
+        self._part(stream)
+        self._out_of_rooms(stream)
+        del self.streams[stream]
+        self.events.append(StreamClosed(stream, StreamStats()))
+
+    def regroup(self, stream: int, group: str, now: float) -> bool:
+        self.groups[stream] = group
+        return True
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        self.note(command)
+        if isinstance(command, SetRoom):
+            for stream in command.members:
+                self._part(stream)
+
     def leftovers(self) -> dict[str, int]:
         return {"streams open": len(self.streams), "bridges": len(self.bridges)}
 
@@ -259,19 +274,36 @@ class FakeMedia:
             self.bridges.pop(other, None)
 
 
-class WorkersMedia(VirtualWorkers):
+class WorkersMedia(Heard, VirtualWorkers):
     """The same accounts, kept by engines behind the real line."""
 
     def __init__(self, count: int, now: Callable[[], float], ports: int = 1_000) -> None:
         self.ports = ports
         self.opened = 0
-        super().__init__(count, account_worker, now)
+        self.begin()
+        VirtualWorkers.__init__(self, count, account_worker, now)
 
     def open(self, stream: int, *args: Any, **more: Any) -> MediaAddress:
         if len(self.streams) >= self.ports:
             raise NoMediaPorts("none left")
         self.opened += 1
         return super().open(stream, *args, **more)
+
+    def bridge(self, a: int, b: int, now: float) -> None:
+        self._out_of_rooms(a, b)
+        super().bridge(a, b, now)
+
+    def echo(self, stream: int, now: float) -> None:
+        self._out_of_rooms(stream)
+        super().echo(stream, now)
+
+    def close(self, stream: int, now: float) -> None:
+        self._out_of_rooms(stream)
+        super().close(stream, now)
+
+    def audio(self, command: AudioCommand, now: float) -> None:
+        self.note(command)
+        super().audio(command, now)
 
     @property
     def engines(self) -> list[AccountEngine]:

@@ -4,6 +4,7 @@ standard input its keys. Another stack than baresip's: liblinphone and belle-sip
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -100,6 +101,23 @@ class Linphone:
 
     def hang_up(self) -> None:
         self._press("terminate")
+
+    def pause(self, call: int) -> None:
+        """Hold a call; they are numbered from 1."""
+        self._press(f"pause {call}")
+
+    def transfer(self, call: int, other: int) -> None:
+        """Attended transfer: leave two calls to each other."""
+        self._press(f"transfer {call} --to-call {other}")
+
+    def wait_talking(self, calls: int) -> None:
+        """Until so many calls were answered."""
+        wait_for(lambda: self._log().count("to LinphoneCallStreamsRunning") >= calls, self._said)
+
+    def notified(self) -> list[int]:
+        """The statuses that NOTIFYs have told of a transfer, in order."""
+        bodies = re.findall(r"^NOTIFY sip:.*?\r?\n\r?\nSIP/2.0 (\d{3})", self._log(), re.M | re.S)
+        return [int(status) for status in bodies]
 
     def wait_end(self, calls: int) -> None:
         """Until so many calls have ended."""

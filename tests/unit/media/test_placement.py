@@ -293,6 +293,128 @@ def test_a_worker_given_up_without_being_dead_brings_back_nothing_twice() -> Non
     assert media.adopted == 0
 
 
+# ---- streams that move to another call
+
+
+def two_calls() -> tuple[VirtualWorkers, int, int]:
+    """Streams 1 and 2 on one worker, 11 and 12 on the other: the workers' indexes."""
+    media = VirtualWorkers(2, account_worker)
+    pair(media, 1, "one")
+    pair(media, 11, "two")
+    one = 0 if 1 in engine(media, 0).streams else 1
+    assert set(engine(media, 1 - one).streams) == {11, 12}
+    return media, one, 1 - one
+
+
+def test_a_stream_joins_a_group_of_its_own_worker_and_goes_on() -> None:
+    media = VirtualWorkers(1, account_worker)
+    pair(media, 1, "one")
+    pair(media, 11, "two")
+    assert media.regroup(1, "two", 0.0)
+    assert media.regroup(1, "two", 0.0), "it is there already"
+    media.bridge(1, 11, 0.0)
+    assert engine(media, 0).bridges == {1: 11, 11: 1}
+    assert media.events == []
+    for stream in (1, 2, 11, 12):
+        media.close(stream, 0.0)
+    assert not any(leftovers(media))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_stream_of_another_worker_is_closed_and_opened_again_beside_its_new_partner(at_once: bool) -> None:
+    """Whether its end is told while the command is being given, as within one process, or later."""
+    media, one, two = two_calls()
+    virtual = media.virtual[one]
+    assert virtual is not None
+    held = virtual.link
+    if not at_once:
+        virtual.link = None
+    assert not media.regroup(1, "two", 0.0)
+    assert not media.regroup(1, "two", 0.0), "it is still to be opened"
+    virtual.link = held
+    media.carry()
+    assert set(engine(media, one).streams) == {2}
+    media.open(1, "192.0.2.9", MediaAddress("192.0.2.9", 2, 1), False, "h", 0.0, "two")
+    media.bridge(1, 11, 0.0)
+    assert engine(media, two).bridges == {1: 11, 11: 1}
+    assert media.events == [], "nobody is told of an end that is none"
+    for stream in (1, 2, 11, 12):
+        media.close(stream, 0.0)
+    assert [type(event) for event in media.events] == [StreamClosed] * 4
+    assert not any(leftovers(media))
+
+
+def test_a_stream_that_is_back_before_its_first_end_was_told() -> None:
+    media, one, two = two_calls()
+    virtual = media.virtual[one]
+    assert virtual is not None
+    virtual.link, held = None, virtual.link
+    assert not media.regroup(1, "two", 0.0)
+    media.open(1, "192.0.2.9", MediaAddress("192.0.2.9", 2, 1), False, "h", 0.0, "two")
+    assert not media.regroup(1, "one", 0.0)
+    media.open(1, "192.0.2.9", MediaAddress("192.0.2.9", 2, 1), False, "h", 0.0, "one")
+    virtual.link = held
+    media.carry()
+    assert set(engine(media, one).streams) == {1, 2}
+    assert set(engine(media, two).streams) == {11, 12}
+    assert media.events == []
+    media.close(1, 0.0)
+    [closed] = media.events
+    assert isinstance(closed, StreamClosed)
+    assert closed.stream == 1
+
+
+def test_a_stream_that_leaves_for_no_group_is_alone() -> None:
+    """And those that come without a group still go where the load is least."""
+    media, _, _ = two_calls()
+    assert media.regroup(1, "", 0.0)
+    for stream in range(100, 108):
+        media.open(stream, "192.0.2.9", None, False, "h", 0.0)
+    assert {len(engine(media, index).streams) for index in range(2)} == {6}
+    assert media.regroup(1, "new", 0.0)
+    for stream in (1, 2, 11, 12, *range(100, 108)):
+        media.close(stream, 0.0)
+    assert not any(leftovers(media))
+
+
+def test_a_lost_stream_is_opened_in_its_new_group() -> None:
+    media, one, two = two_calls()
+    media.kill(one)
+    media.events.clear()
+    assert not media.regroup(1, "two", 0.0)
+    media.open(1, "192.0.2.9", MediaAddress("192.0.2.9", 2, 1), False, "h", 0.0, "two")
+    assert media.regroup(1, "two", 0.0)
+    assert 1 in engine(media, two).streams
+    for stream in (1, 2, 11, 12):
+        media.close(stream, 0.0)
+    assert [type(event) for event in media.events] == [StreamClosed] * 4
+    assert sum(leftovers(media)) == 0
+
+
+def test_a_stream_that_is_being_closed_or_was_never_open_is_left_alone() -> None:
+    media, one, _ = two_calls()
+    media.cut(one)
+    media.close(1, 0.0)
+    assert media.regroup(1, "two", 0.0)
+    assert media.regroup(77, "two", 0.0)
+    media.connect(one)
+    assert [type(event) for event in media.events] == [StreamClosed]
+
+
+def test_a_stream_has_left_a_worker_that_can_not_be_reached() -> None:
+    """It is not taken for a stranger's when the worker is back."""
+    media, one, two = two_calls()
+    media.cut(one)
+    assert not media.regroup(1, "two", 0.0)
+    media.open(1, "192.0.2.9", MediaAddress("192.0.2.9", 2, 1), False, "h", 0.0, "two")
+    media.close(1, 0.0)
+    media.lost(media.workers[one], "can't be reached", dead=False)
+    media.connect(one)
+    assert engine(media, one).streams == {}
+    assert media.adopted == 0
+    assert set(engine(media, two).streams) == {11, 12}
+
+
 # ---- adoption
 
 

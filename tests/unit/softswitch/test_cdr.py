@@ -3,12 +3,23 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
-from softswitch.store import CdrRecord, LegRecord, Quality
-from softswitch.store.export import CONTACT_COLUMNS, CONTACTS, LEG_COLUMNS, LEGS, contact_row, leg_rows, safe
-from softswitch.store.rows import CDR_COLUMNS, cdr_row, text
+from softswitch.store import CdrRecord, LegRecord, Quality, SegmentRecord
+from softswitch.store.export import (
+    CONTACT_COLUMNS,
+    CONTACTS,
+    LEG_COLUMNS,
+    LEGS,
+    SEGMENTS,
+    contact_row,
+    leg_rows,
+    safe,
+    segment_rows,
+)
+from softswitch.store.rows import CDR_COLUMNS, cdr_row, read_cdr, segments_text, text
 from softswitch.store.rows import LEG_COLUMNS as STORED_LEG_COLUMNS
 from softswitch.store.rows import leg_rows as stored_leg_rows
 
@@ -72,7 +83,44 @@ def test_a_contact_is_a_line_with_every_column() -> None:
         "recording_started": "",
         "recording_failed": "",
         "diverted": "",
+        "segments": "",
+        "joined": "",
     }
+
+
+def test_what_a_contact_was_made_of() -> None:
+    segments = (SegmentRecord("ring", 1.5, 3.75), SegmentRecord("talk", 3.75, 60.0), SegmentRecord("=hold", 60.0, 61.5))
+    record = CdrRecord("c", 1.0, 62.0, segments=segments, joined="-d")
+    row = dict(zip(CONTACT_COLUMNS, contact_row(record, UTC), strict=True))
+    assert row["segments"] == "ring 2.250, talk 56.250, =hold 1.500"
+    assert row["joined"] == "'-d"
+    header, rows = SEGMENTS
+    assert [len(each) for each in rows(record)] == [len(header)] * 3
+    assert segment_rows(record, UTC)[2] == [
+        "c",
+        "2",
+        "'=hold",
+        "1970-01-01T00:01:00.000+00:00",
+        "1970-01-01T00:01:01.500+00:00",
+        "1.500",
+    ]
+
+
+def test_segments_are_kept_to_the_last_digit_and_as_many_as_there_is_room_for() -> None:
+    segments = tuple(
+        [SegmentRecord("conference", 1_700_000_000.123456 + n, 1_700_000_001.123456 + n) for n in range(100)]
+    )
+    record = CdrRecord("c", 1.0, 2.0, segments=segments, joined="d")
+    read = read_cdr(cdr_row(record), ())
+    assert (read.segments, read.joined) == (segments, "d")
+    many = segments * 5
+    written = segments_text(many)
+    assert written is not None
+    assert len(written) <= 8192
+    read = read_cdr(cdr_row(CdrRecord("c", 1.0, 2.0, segments=many)), ())
+    assert len(read.segments) >= 100
+    assert read.segments == many[: len(read.segments)]
+    assert read_cdr(cdr_row(CdrRecord("c", 1.0, 2.0)), ()).segments == ()
 
 
 def test_how_each_side_sounded() -> None:
@@ -175,3 +223,10 @@ def test_text_is_cut_and_printable() -> None:
     assert text("abcdef", 3) == "abc"
     assert text("a\nb", 10) == "a\ufffdb"
     assert text("山田\u3000太郎\u00a0", 10) == "山田 太郎 "
+
+
+def test_every_column_is_explained() -> None:
+    told = (Path(__file__).parents[3] / "docs/call-records.md").read_text()
+    contact, leg = told.split("## A leg")
+    assert {name for name in {*CONTACT_COLUMNS, *CDR_COLUMNS} if f"`{name}`" not in contact} == set()
+    assert {name for name in {*LEG_COLUMNS, *STORED_LEG_COLUMNS} if f"`{name}`" not in leg} == set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from media.commands import StreamStats
 from softswitch.causes import Cause
-from softswitch.contact import MAX_LEGS_KEPT, Contact, LegRecord
+from softswitch.contact import MAX_LEGS_KEPT, MAX_SEGMENTS_KEPT, Contact, LegRecord
 from softswitch.report import cdr_of
 from softswitch.vocabulary import Party
 from tests.virtual.network import World
@@ -46,6 +46,33 @@ def test_an_unanswered_contact_bills_nothing() -> None:
     assert (record.cause, record.status, record.ended_by) == (17, 486, "switch")
     assert (record.duration, record.billsec, record.answered) == (3.0, 0.0, None)
     assert record.direction == "internal"
+
+
+def test_segments_in_order_and_the_contact_in_which_it_went_on() -> None:
+    made = contact()
+    for kind, at in (("route", 50.0), ("ring", 50.5), ("talk", 52.0), ("talk", 53.0), ("hold", 60.0)):
+        made.enter(kind, at)
+    made.joined = "d"
+    made.end(Cause.NORMAL_CLEARING, 0, "transfer", 61.0)
+    record = cdr_of(made)
+    assert record.joined == "d"
+    assert [(each.kind, each.started - WALL, each.ended - WALL) for each in record.segments] == [
+        ("route", 0.0, 0.5),
+        ("ring", 0.5, 2.0),
+        ("talk", 2.0, 10.0),
+        ("hold", 10.0, 11.0),
+    ]
+    assert record.segments[-1].ended == record.ended
+
+
+def test_segments_are_bounded_and_the_last_one_is_true() -> None:
+    made = contact()
+    for n in range(3 * MAX_SEGMENTS_KEPT):
+        made.enter("hold" if n % 2 else "talk", 50.0 + n)
+    assert len(made.segments) == MAX_SEGMENTS_KEPT
+    last = made.segments[-1]
+    assert (last.kind, last.started) == ("hold", 49.0 + 3 * MAX_SEGMENTS_KEPT)
+    assert [each.started for each in made.segments[:3]] == [50.0, 51.0, 52.0]
 
 
 def test_what_happened_at_one_moment_has_one_time() -> None:

@@ -17,13 +17,14 @@ import tempfile
 import time
 from pathlib import Path
 
+# As pytest finds the harness of the interop tests.
 sys.path[:0] = [str(Path(__file__).parents[1] / "interop"), str(Path(__file__).parents[1])]
 
-from harness.switch import Switch
-from harness.telephones import Office
-from harness.transfer_load import Kind, Tally, TransferLoad
+from harness.switch import Switch  # noqa: E402
+from harness.telephones import Office  # noqa: E402
+from harness.transfer_load import Kind, LeftOver, Tally, TransferLoad  # noqa: E402
 
-from tests.bench.rig import LOAD_CORE, SWITCH_CORE, core, cpu_seconds, line
+from tests.bench.rig import LOAD_CORE, SWITCH_CORE, core, cpu_seconds, line  # noqa: E402
 
 COUNT, AT_ONCE = 500, 16
 TALKERS = 24
@@ -36,21 +37,21 @@ KINDS: tuple[Kind, ...] = ("blind", "attended")
 
 async def measure(switch: Switch, count: int, at_once: int) -> bool:
     """Whether nothing has gone wrong."""
-    numbers = [str(101 + index) for index in range(3 * at_once + TALKERS)]
     async with Office((switch.host, switch.port)) as office:
         load = TransferLoad(office, at_once)
-        await load.register({number: switch.password(number) for number in numbers}, TALKERS)
-        await asyncio.sleep(1.0)
-        before = switch.status()
+        await load.register(switch.passwords(), TALKERS)
+        left_over = LeftOver(switch, office)
         alone = await background_cost(switch, load)
         for kind in KINDS:
             began, spent = time.monotonic(), cpu_seconds(switch.pid)
             await load.run(kind, count)
             seconds, spent = time.monotonic() - began, cpu_seconds(switch.pid) - spent
             tell(kind, load.tallies[kind], seconds, spent - alone * seconds, alone / load.rate)
-        left = await leftovers(switch, before.tables, office)
+        left = await left_over.after(FORGET_SECONDS)
         calls, failed = load.background["calls"], load.background["failed"]
-        line("background_calls", calls, "calls", "none fails", f"{failed} failed; audio late by {office.latest:.3f} s")
+        line("background_calls", calls, "calls", "none fails", f"{failed} failed")
+        late = f"the telephones' own delay {office.latest * 1e3:.0f} ms"
+        line("longest_silence_of_all", office.longest_silence * 1e3, "ms", "", late)
         line("left_of_transfers", sum(left.values()), "entries", "none", str(left or ""))
         told = [*load.problems, *office.problems]
         for tally in load.tallies.values():
@@ -73,23 +74,8 @@ def tell(kind: Kind, tally: Tally, seconds: float, spent: float, call: float) ->
     wrong = f"{len(tally.failed)} failed, {len(tally.one_way)} one-way, {tally.late} later than 1 s"
     line(name, tally.done, "transfers", "none fails", f"{wrong}; {tally.done / seconds:.1f} a second")
     line(f"{name}_heard", tally.part(0.5) * 1e3, "ms (median)", "<=1000", f"{tally.part(0.99) * 1e3:.0f} ms (99 %)")
+    line(f"{name}_pause", max(tally.gaps, default=0.0) * 1e3, "ms (longest)", "", "")
     line(f"{name}_cpu", spent / tally.done * 1e3, "ms", "", f"call of one second {call * 1e3:.1f} ms")
-
-
-async def leftovers(switch: Switch, before: dict[str, int], office: Office) -> dict[str, int]:
-    """What is left of the calls in the switch, and in the telephones, once all is to be forgotten."""
-    end = time.monotonic() + FORGET_SECONDS
-    while True:
-        report = switch.status()
-        left = {"calls": len(report.calls), "streams": report.media.rows}
-        left |= {name: report.tables[name] - before[name] for name in report.tables}
-        for telephone in office.telephones:
-            for what, count in telephone.left().items():
-                left[f"telephones' {what}"] = left.get(f"telephones' {what}", 0) + count
-        left = {what: count for what, count in left.items() if count > 0}
-        if not left or time.monotonic() > end:
-            return left
-        await asyncio.sleep(0.5)
 
 
 def main() -> None:

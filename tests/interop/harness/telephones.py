@@ -90,6 +90,8 @@ class Line:
         self.first: dict[int, float] = {}
         self.last: dict[int, float] = {}
         """When packets of a line came, by its number: the first one and the latest."""
+        self.gaps: dict[int, float] = {}
+        """The longest pause between two packets of a line."""
         self.strange = 0.0
         """When a packet came that no telephone has sent."""
         self._version = 0
@@ -167,6 +169,7 @@ class Line:
                     self.strange = now
                     continue
                 self.first.setdefault(number, now)
+                self.gaps[number] = max(self.gaps.get(number, 0.0), now - self.last.get(number, now))
                 self.last[number] = now
 
     def hears(self, other: Line) -> bool:
@@ -336,6 +339,9 @@ class Office:
         self.problems: list[str] = []
         self.latest = 0.0
         """Seconds that the audio was late at worst: what is measured is no better."""
+        self.longest_silence = 0.0
+        """Seconds in which nothing came for anybody, while calls were talked on."""
+        self._heard_at = 0.0
         self._numbers = itertools.count(1)
         self._lines: dict[int, Line] = {}  # by file descriptor
         self._poll = select.epoll()
@@ -376,15 +382,17 @@ class Office:
         self._poll.unregister(line.rtp.fileno())
         line.rtp.close()
 
-    async def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        """Raises `Missed` where the condition is not true in time."""
+    async def until(
+        self, condition: Callable[[], bool], seconds: float, what: str, kind: type[Missed] = Missed
+    ) -> None:
+        """Raises `Missed`, or what is said of its kind, where the condition is not true in time."""
         if condition():
             return
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((condition, future, loop.time() + seconds))
         if not await future:
-            raise Missed(f"no {what} within {seconds:g} s")
+            raise kind(f"no {what} within {seconds:g} s")
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -392,8 +400,12 @@ class Office:
         while True:
             now = loop.time()
             self.latest = max(self.latest, now - due)
-            for descriptor, _ in self._poll.poll(0):
+            readable = self._poll.poll(0)
+            for descriptor, _ in readable:
                 self._lines[descriptor].listen(now)
+            if not readable and self._heard_at:
+                self.longest_silence = max(self.longest_silence, now - self._heard_at)
+            self._heard_at = now if readable or not any(line.talks for line in self._lines.values()) else self._heard_at
             for line in self._lines.values():
                 line.speak()
             self._look(now)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.switch import Switch
 from harness.telephones import Line, Missed, Office, Telephone
 
 Kind = Literal["blind", "attended"]
@@ -66,6 +67,8 @@ class Tally:
     done: int = 0
     seconds: list[float] = field(default_factory=list)
     """Until both have heard each other: from the REFER, or, of blind ones, from the third's answer."""
+    gaps: list[float] = field(default_factory=list)
+    """The longest pauses between packets that those heard who were left."""
     failed: list[str] = field(default_factory=list)
     one_way: list[str] = field(default_factory=list)
 
@@ -79,7 +82,34 @@ class Tally:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-class OneWay(AssertionError):
+class LeftOver:
+    """What calls leave behind in a switch and its telephones, beside what there was when this was made."""
+
+    def __init__(self, switch: Switch, office: Office) -> None:
+        self._switch = switch
+        self._office = office
+        self._before = switch.status().tables
+
+    async def after(self, seconds: float) -> dict[str, int]:
+        """What is still left when that time is over; {} as soon as there is nothing."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        left = self._now()
+        while left and loop.time() < end:  # noqa: ASYNC110: another process is asked
+            await asyncio.sleep(0.5)
+            left = self._now()
+        return left
+
+    def _now(self) -> dict[str, int]:
+        report = self._switch.status()
+        left = Counter({"calls": len(report.calls), "streams": report.media.rows})
+        left.update({name: count - self._before.get(name, 0) for name, count in report.tables.items()})
+        for telephone in self._office.telephones:
+            left.update({f"telephones' {what}": count for what, count in telephone.left().items()})
+        return {what: count for what, count in left.items() if count > 0}
+
+
+class OneWay(Missed):
     """One of the two who are left does not hear the other."""
 
 
@@ -190,7 +220,7 @@ class TransferLoad:
         if refers.told[-1] != (200, True):
             raise Missed(f"NOTIFY of 200 (but {refers.told})")
         await until(lambda: all(line.over for line in left), PATIENCE, f"end of the transferor's calls {left}")
-        await self._nobody_else(stays, taker)
+        await self._nobody_else(tally, stays, taker)
         first, second = (stays, taker) if case.other_ends else (taker, stays)
         first.hang_up()
         await until(lambda: bool(second.over), PATIENCE, f"end of {second}")
@@ -219,15 +249,22 @@ class TransferLoad:
             raise OneWay(f"after {PATIENCE:g} s {' '.join(ways) or 'neither hears the other'} {ended or ''}") from None
         return max(one.first[other.number], other.first[one.number])
 
-    async def _nobody_else(self, one: Line, other: Line) -> None:
+    async def _nobody_else(self, tally: Tally, one: Line, other: Line) -> None:
         """For a while both must hear each other, and nobody else."""
         await asyncio.sleep(SETTLE)
         since = asyncio.get_running_loop().time()
         await asyncio.sleep(SETTLE)
         for listener, partner in ((one, other), (other, one)):
-            heard = listener.hears_lately(since)
-            if heard != {partner.number}:
-                raise OneWay(f"then {listener} hears {sorted(heard)} and not only {partner} {listener.over}")
+            await self.office.until(
+                lambda listener=listener, partner=partner: partner.number in listener.hears_lately(since),
+                PATIENCE,
+                f"audio at {listener} from {partner}, any more ({listener.over or partner.over or 'neither is over'})",
+                OneWay,
+            )
+            foreign = listener.hears_lately(since) - {partner.number}
+            if foreign:
+                raise OneWay(f"then {listener} hears {sorted(foreign)} and not only {partner}")
+            tally.gaps.append(listener.gaps.get(partner.number, 0.0))
 
     # ---- the background ------------------------------------------------------------------------------
 

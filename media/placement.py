@@ -189,9 +189,10 @@ class Placement:
             return stream not in self._lost
         there = self._groups.get(group)
         if there is not None and there[0] is not placed.worker:
-            self._close(stream, placed, now)
-            self._forget(stream)  # its end is not to be told
+            self._forget(stream)  # first: its end is not to be told
+            placed.worker.pool.close(stream, now)
             self._lost.add(stream)
+            self._send(placed.worker, Close(stream))
             return False
         self._leave_group(stream, placed)
         placed.group = group

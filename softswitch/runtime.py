@@ -120,6 +120,8 @@ DRAIN_RETRY_AFTER = 60
 RECORDING_GRACE = 5.0
 """Seconds that a contact which has ended waits for the last word about its recording before it is written down."""
 
+ELSEWHERE = "its call goes on at another media worker"
+
 MAX_EVENTS_AT_ONCE = 10_000
 """Leg events that one input may set off before the runtime declares a loop of its own making."""
 
@@ -222,6 +224,9 @@ class Runtime:
             self._leg_over(leg, now)
         if heard is not None:
             self._queue.append((leg.call, heard))
+            if leg.displaced and leg.established:
+                leg.displaced = False
+                self._queue.append((leg.call, MediaLost(leg.id, ELSEWHERE)))
             self._work(now)
 
     def media_event(self, event: MediaEvent, now: float) -> None:
@@ -536,10 +541,17 @@ class Runtime:
         if leg in there.bridged:
             there.bridged = (0, 0)
         self.audio.leave(leg, now)
-        if not self._media.regroup(leg, here.group, now):
-            self._lost.add(leg)
-            self._tell(here, MediaLost(leg, "its call goes on at another media worker"))
+        stays = self._media.regroup(leg, here.group, now)
         self._video_moved(leg, there, here, now)
+        if stays:
+            return
+        self._lost.add(leg)
+        # At once, so that whatever its far end is told next says where it is to send.
+        mine = self.legs[leg]
+        if self._open_anew(here, mine, now) and not mine.established:
+            mine.displaced = mine.told
+        else:
+            self._tell(here, MediaLost(leg, ELSEWHERE))
 
     def _video_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
         """The stream of a leg's video goes with it."""
@@ -657,26 +669,31 @@ class Runtime:
         leg = self.legs.get(effect.leg)
         if leg is None:
             return
-        if leg.id in self._lost:
-            remote = leg.agreed.remote if leg.agreed is not None else None
-            host, contact_id = leg.signalled_host, active.call.contact.id
-            # Whoever was in its conference meets there again: the first one's place is everybody's.
-            conference = self.audio.rooms.conference(leg.id)
-            group = conference_group(conference) if conference else active.group
-            try:
-                leg.local = self._media.open(leg.id, host, remote, leg.nat, leg.origin.host, now, group)
-            except NoMediaPorts as full:
-                log.debug("no place for a lost stream yet", contact=contact_id, stream=leg.id, why=str(full))
-                self._tell(active, NotMoved(leg.id))
-                return
-            self._lost.discard(leg.id)
-            self.counters["streams moved to another media worker"] += 1
-            active.bridged = (0, 0)
-            self.video.lost(leg, now)
-            leg.moved(now)
+        if leg.id in self._lost and not self._open_anew(active, leg, now):
+            self._tell(active, NotMoved(leg.id))
+            return
         self._ready(active, leg, effect.video, now)
         if not leg.offer(effect.codecs, effect.direction, now, effect.video):
             self._tell(active, NotMoved(leg.id))
+
+    def _open_anew(self, active: Active, leg: SipLeg, now: float) -> bool:
+        """A stream that is lost lies where its call is, its far end has yet to be told; False: there is no place."""
+        remote = leg.agreed.remote if leg.agreed is not None else None
+        # Whoever was in its conference meets there again: the first one's place is everybody's.
+        conference = self.audio.rooms.conference(leg.id)
+        group = conference_group(conference) if conference else active.group
+        try:
+            leg.local = self._media.open(leg.id, leg.signalled_host, remote, leg.nat, leg.origin.host, now, group)
+        except NoMediaPorts as full:
+            contact = active.call.contact.id
+            log.debug("no place for a lost stream yet", contact=contact, stream=leg.id, why=str(full))
+            return False
+        self._lost.discard(leg.id)
+        self.counters["streams moved to another media worker"] += 1
+        active.bridged = (0, 0)
+        self.video.lost(leg, now)
+        leg.moved(now)
+        return True
 
     def _answer(self, active: Active, effect: Answer, now: float) -> None:
         leg = self.legs.get(effect.leg)

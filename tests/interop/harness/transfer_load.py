@@ -95,7 +95,7 @@ class LeftOver:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         left = self._now()
-        while left and loop.time() < end:  # noqa: ASYNC110: another process is asked
+        while left and loop.time() < end:  # noqa: ASYNC110  (another process is asked)
             await asyncio.sleep(0.5)
             left = self._now()
         return left

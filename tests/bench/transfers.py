@@ -2,7 +2,8 @@
 
     python -m tests.bench.transfers [COUNT [AT_ONCE]]
 
-COUNT (500) transfers by REFER and as many by REFER with Replaces, AT_ONCE (16) at a time, while 10 calls a second come
+COUNT (500) transfers by REFER, as many by REFER with Replaces, and a tenth of that by the same while the third rings,
+AT_ONCE (16) at a time, while 10 calls a second come
 and go beside them, all with audio of 50 packets a second each way. CPU time is that of the switch while the transfers
 of a kind go on, less what the background alone costs: the two or three calls of each, with seconds of audio, are in
 it. The reference beside it is a call of the background in the same minute, which has a second of audio.
@@ -32,7 +33,8 @@ BACKGROUND_SECONDS = 10.0
 FORGET_SECONDS = 45.0
 """Until the last transaction is forgotten: 64 * T1 = 32 s (RFC 3261 17.2.2), and 5 s more of a media port."""
 
-KINDS: tuple[Kind, ...] = ("blind", "attended")
+KINDS: dict[Kind, int] = {"blind": 1, "attended": 1, "ringing": 10}
+"""What part of COUNT."""
 
 
 async def measure(switch: Switch, count: int, at_once: int) -> bool:
@@ -42,10 +44,10 @@ async def measure(switch: Switch, count: int, at_once: int) -> bool:
         await load.register(switch.passwords(), TALKERS)
         left_over = LeftOver(switch, office)
         alone = await background_cost(switch, load)
-        for kind in KINDS:
-            began, spent = time.monotonic(), cpu_seconds(switch.pid)
-            await load.run(kind, count)
-            seconds, spent = time.monotonic() - began, cpu_seconds(switch.pid) - spent
+        for kind, part in KINDS.items():
+            began, spent = time.monotonic(), spent_by(switch)
+            await load.run(kind, max(1, count // part))
+            seconds, spent = time.monotonic() - began, spent_by(switch) - spent
             tell(kind, load.tallies[kind], seconds, spent - alone * seconds, alone / load.rate)
         left = await left_over.after(FORGET_SECONDS)
         calls, failed = load.background["calls"], load.background["failed"]
@@ -64,9 +66,14 @@ async def measure(switch: Switch, count: int, at_once: int) -> bool:
 async def background_cost(switch: Switch, load: TransferLoad) -> float:
     """CPU seconds of the switch in a second of the background alone."""
     await load.talk_only(2.0)
-    spent = cpu_seconds(switch.pid)
+    spent = spent_by(switch)
     await load.talk_only(BACKGROUND_SECONDS)
-    return (cpu_seconds(switch.pid) - spent) / BACKGROUND_SECONDS
+    return (spent_by(switch) - spent) / BACKGROUND_SECONDS
+
+
+def spent_by(switch: Switch) -> float:
+    """CPU seconds of all processes of the switch."""
+    return sum(cpu_seconds(process) for process in (switch.pid, *[w.process for w in switch.status().media.workers]))
 
 
 def tell(kind: Kind, tally: Tally, seconds: float, spent: float, call: float) -> None:

@@ -76,6 +76,7 @@ class Line:
         self.session: InviteSession | None = None
         self.to: tuple[str, int] | None = None
         """Where the switch wants to hear us; None where it does not."""
+        self.rings = False
         self.talks = False
         """Answered, and not over."""
         self.answered_at = 0.0
@@ -291,8 +292,9 @@ class Telephone:
 
     def _line_event(self, line: Line, session: InviteSession, event: UaEvent, now: float) -> None:
         match event:
-            case SessionProgress(sdp=sdp):
+            case SessionProgress(status=status, sdp=sdp):
                 line.heeds(sdp)
+                line.rings = status == 180
             case SessionAnswered(sdp=sdp):
                 line.heeds(sdp)
                 line.talks = True

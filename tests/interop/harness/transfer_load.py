@@ -1,8 +1,9 @@
 """Transfers by telephones, several at once, while other calls come and go: who is told what, who hears whom, and when.
 
-A transfer takes three telephones that are free. One talks to the second, sends it to the third (blind: REFER with a
-number; attended: it talks to the third as well, REFER with Replaces), and has to be told 202, then 200, and to lose
-its calls; the second and the third have to hear each other, and nobody else, until one of them hangs up.
+A transfer takes three telephones that are free. One talks to the second and sends it to the third (blind: REFER with
+a number; attended: it talks to the third as well, REFER with Replaces; ringing: the same before the third has
+answered). It has to be told 202, then 200, and to lose its calls; the second and the third have to hear each other, and
+nobody else, until one of them hangs up.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import random
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.switch import Switch
 from harness.telephones import Line, Missed, Office, Telephone
 
-Kind = Literal["blind", "attended"]
+Kind = Literal["blind", "attended", "ringing"]
 
 HEAR_SECONDS = 1.0
 """Until both hear each other at the latest."""
@@ -66,7 +67,7 @@ class Tally:
 
     done: int = 0
     seconds: list[float] = field(default_factory=list)
-    """Until both have heard each other: from the REFER, or, of blind ones, from the third's answer."""
+    """Until both have heard each other: from the REFER, or from the third's answer, whatever is later."""
     gaps: list[float] = field(default_factory=list)
     """The longest pauses between packets that those heard who were left."""
     failed: list[str] = field(default_factory=list)
@@ -95,7 +96,7 @@ class LeftOver:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         left = self._now()
-        while left and loop.time() < end:  # noqa: ASYNC110  (another process is asked)
+        while left and loop.time() < end:
             await asyncio.sleep(0.5)
             left = self._now()
         return left
@@ -121,7 +122,7 @@ class TransferLoad:
         self.at_once = at_once
         self.rate = calls_per_second
         self.talk = 1.0  # seconds of a call in the background
-        self.tallies: dict[Kind, Tally] = {"blind": Tally(), "attended": Tally()}
+        self.tallies: dict[Kind, Tally] = {kind: Tally() for kind in get_args(Kind)}
         self.background: Counter[str] = Counter()
         self.problems: list[str] = []
         """Of the calls in the background."""
@@ -168,7 +169,7 @@ class TransferLoad:
 
     async def _one(self, case: Case, by: Telephone, other: Telephone, third: Telephone) -> None:
         tally = self.tallies[case.kind]
-        third.answer_after = self._random.uniform(0.02, 0.3)
+        third.answer_after = self._random.uniform(0.02, 0.3) + (0.5 if case.kind == "ringing" else 0.0)
         try:
             await self._transfer(case, tally, by, other, third)
         except OneWay as missed:
@@ -199,8 +200,11 @@ class TransferLoad:
             consults, taker = await self._call(by, third)
             if case.holds:
                 await self._hold(consults)
+        elif case.kind == "ringing":
+            consults = calling = by.dial(third.number)
+            await until(lambda: calling.rings, PATIENCE, "ringing")
         refers, replaced = mine, consults
-        if case.refers_third and consults is not None:
+        if case.refers_third and taker is not None and consults is not None:
             refers, replaced = consults, mine
         began = loop.time()
         refers.refer(third.number, replaced)

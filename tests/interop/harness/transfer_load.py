@@ -27,6 +27,9 @@ HEAR_SECONDS = 1.0
 PATIENCE = 5.0
 """Seconds that anything is waited for; what comes after `HEAR_SECONDS` is late, what does not come is missing."""
 
+CLEARED_SECONDS = 40.0
+"""Seconds until all calls of a transfer that has failed are over: requests without an answer are given up (Timer F)."""
+
 SETTLE = 0.3
 """Seconds after which nobody else is to be heard, and for which both must be heard then."""
 
@@ -180,11 +183,13 @@ class TransferLoad:
         for telephone in (by, other, third):
             telephone.arrived.clear()
             for line in list(telephone.lines):
-                if line.talks:
-                    line.hang_up()
-        await self.office.until(
-            lambda: not (by.lines or other.lines or third.lines), 40.0, f"end of the calls of {case}"
-        )
+                line.hang_up()
+        left = [by, other, third]
+        try:
+            await self.office.until(lambda: not any(each.lines for each in left), CLEARED_SECONDS, "end of all calls")
+        except Missed as missed:
+            lines = [f"{line!r} {line.session}" for each in left for line in each.lines]
+            tally.failed.append(f"{case}: {missed}: {', '.join(lines)}")
 
     async def _transfer(self, case: Case, tally: Tally, by: Telephone, other: Telephone, third: Telephone) -> None:
         until = self.office.until

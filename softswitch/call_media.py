@@ -480,15 +480,25 @@ class LegMedia(CallFloor):
             return
         self._moving[leg] = True
         self._listening.discard(leg)
-        self._effects.append(MoveMedia(leg, session.codecs + session.dtmf, session.direction))
+        direction = session.direction
+        other = self.partner(leg) if self.state is State.TALKING else None
+        if other is not None and self._bends(leg) and not self._holds(other):
+            # It comes with the hold of somebody it talks to no more.
+            self._along.discard(leg)
+            direction = "sendrecv"
+        self._effects.append(MoveMedia(leg, session.codecs + session.dtmf, direction))
         self._join_again(now)
 
     def _moved(self, leg: int, session: AudioSession, now: float) -> None:
         """The far end sends to the new address."""
         del self._moving[leg]
         self._join_again(now, answered=True)
-        if self._carried is None and self.state is State.TALKING:
+        if self._carried is not None or self.state is not State.TALKING:
+            return
+        if self.partner(leg) is None:
             self._carry_answer(leg, session, now)
+        else:
+            self._align(leg, now)
 
     def _join_again(self, now: float, answered: bool = False) -> None:
         if self._alone:

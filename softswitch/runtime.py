@@ -125,6 +125,8 @@ DRAIN_RETRY_AFTER = 60
 RECORDING_GRACE = 5.0
 """Seconds that a contact which has ended waits for the last word about its recording before it is written down."""
 
+ELSEWHERE = "its call goes on at another media worker"
+
 MAX_EVENTS_AT_ONCE = 10_000
 """Leg events that one input may set off before the runtime declares a loop of its own making."""
 
@@ -230,6 +232,9 @@ class Runtime:
             self._leg_over(leg, now)
         if heard is not None:
             self._queue.append((leg.call, heard))
+            if leg.displaced and leg.established:
+                leg.displaced = False
+                self._queue.append((leg.call, MediaLost(leg.id, ELSEWHERE)))
             self._work(now)
 
     def media_event(self, event: MediaEvent, now: float) -> None:
@@ -578,14 +583,16 @@ class Runtime:
         if leg in there.bridged:
             there.bridged = (0, 0)
         self.rooms.leave(leg, now)
-        moving = self.legs[leg]
-        there_already = self._in_group(here, moving, here.group, now)
-        if not there_already and moving.inbound and moving.agreed is None:
-            # It has been told no address yet: the first it hears of is the new one.
-            there_already = self._open_again(here, moving, here.group, now)
-        if not there_already:
-            self._tell(here, MediaLost(leg, ELSEWHERE))
+        mine = self.legs[leg]
+        stays = self._in_group(here, mine, here.group, now)
         self._video_moved(leg, there, here, now)
+        if stays:
+            return
+        # At once, so that whatever its far end is told next says where it is to send.
+        if self._open_again(here, mine, now) and not mine.established:
+            mine.displaced = mine.told
+        else:
+            self._tell(here, MediaLost(leg, ELSEWHERE))
 
     def gather(self, active: Active, group: str, now: float) -> None:
         """The streams of a call that talks go to where those of a group are."""
@@ -733,22 +740,19 @@ class Runtime:
         leg = self.legs.get(effect.leg)
         if leg is None:
             return
-        if leg.id in self._lost:
-            # Whoever was in its conference meets there again: the first one's place is everybody's.
-            conference = self.rooms.conference(leg.id)
-            group = conference_group(conference) if conference else active.group
-            if not self._open_again(active, leg, group, now):
-                self._tell(active, NotMoved(leg.id))
-                return
-            self.video.lost(leg, now)
-            leg.moved(now)
+        if leg.id in self._lost and not self._open_again(active, leg, now):
+            self._tell(active, NotMoved(leg.id))
+            return
         self._ready(active, leg, effect.video, now)
         if not leg.offer(effect.codecs, effect.direction, now, effect.video):
             self._tell(active, NotMoved(leg.id))
 
-    def _open_again(self, active: Active, leg: SipLeg, group: str, now: float) -> bool:
-        """Open the stream of a leg that was lost."""
+    def _open_again(self, active: Active, leg: SipLeg, now: float) -> bool:
+        """A stream that is lost lies where its call is, its far end has yet to be told; False: there is no place."""
         remote = leg.agreed.remote if leg.agreed is not None else None
+        # Whoever was in its conference meets there again: the first one's place is everybody's.
+        conference = self.rooms.conference(leg.id)
+        group = conference_group(conference) if conference else active.group
         try:
             leg.local = self._media.open(leg.id, leg.signalled_host, remote, leg.nat, leg.origin.host, now, group)
         except NoMediaPorts as full:
@@ -758,6 +762,8 @@ class Runtime:
         self._lost.discard(leg.id)
         self.counters["streams moved to another media worker"] += 1
         active.bridged = (0, 0)
+        self.video.lost(leg, now)
+        leg.moved(now)
         return True
 
     def _answer(self, active: Active, effect: Answer, now: float) -> None:
@@ -958,9 +964,6 @@ class Runtime:
         self._limits.release(contact.id)
         if not active.call.moved:
             self._record(contact)
-
-
-ELSEWHERE = "its call goes on at another media worker"
 
 
 def secure(way: Destination) -> bool:

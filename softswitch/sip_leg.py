@@ -136,6 +136,7 @@ class SipLeg:
         "_talking",
         "agreed",
         "call",
+        "displaced",
         "endpoint",
         "id",
         "inbound",
@@ -180,6 +181,8 @@ class SipLeg:
         self.call = ""
         """Id of the contact this leg belongs to."""
         self.agreed: AudioSession | None = None
+        self.displaced = False
+        """The stream lies elsewhere than where the far end was asked to send, which can't be told before it answers."""
         self.over = False
         self.video: tuple[int, MediaAddress] | None = None
         """The stream of the leg's video and its address, while there is one (softswitch/video_streams.py)."""
@@ -192,6 +195,16 @@ class SipLeg:
         self._offered: OfferSent | None = None  # our offer that waits for its answer
         self._offers_in_200 = False  # that offer is in our 200: the first ACK answers it
         self._pending: AudioOffer | None = None  # the peer's offer that waits for our answer
+
+    @property
+    def established(self) -> bool:
+        """Answered, and acknowledged: the far end can be offered something else."""
+        return self.session is not None and self.session.state is State.CONFIRMED
+
+    @property
+    def told(self) -> bool:
+        """The far end knows an address of ours."""
+        return not self.inbound or self.agreed is not None
 
     # ---- from the peer ----------------------------------------------------------------------------------
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from media.audio_commands import Detect, RecordingEnded, RecordingStarted, StartRecording
+from sip.invite import InviteSession
 from sip.timers import TimerConfig
-from sip.ua_events import AnswerReceived, Offered, SessionEnded, SessionFailed
+from sip.ua import UaSettings
+from sip.ua_events import AnswerReceived, Offered, ReferAnswered, ReferProgress, SessionEnded, SessionFailed
 from softswitch.causes import Cause
-from tests.virtual.network import Phone, WorkersMedia, World, settings
+from tests.virtual.network import SWITCH, Phone, WorkersMedia, World, settings
 from tests.virtual.test_changes import direction, obliging
 from tests.virtual_link import Link
 
@@ -281,3 +283,111 @@ def test_the_description_of_a_moved_stream_differs_in_port_and_version_alone() -
     assert port_of(invite.body) != port_of(ben.last(Offered).sdp)
     ann.do(session.hangup)
     world.assert_over()
+
+
+# ---- legs that move between calls on different workers ----------------------------------------------------
+
+
+class Apart:
+    """Telephones 101 to 104 that answer every offer; each new call is on the worker that the latest one is not on."""
+
+    def __init__(self) -> None:
+        self.world = WorkersWorld(2)
+        self.phones = [self.world.phone(str(number), agent=UaSettings(refer=True)) for number in range(101, 105)]
+        for phone in self.phones:
+            obliging(phone)
+
+    def hold(self, phone: Phone, session: InviteSession) -> None:
+        phone.do(session.offer, phone.sdp(direction="sendonly"))
+        self.world.run(0.5)
+        assert direction(phone.last(AnswerReceived).sdp) == "recvonly"
+
+    def refer(self, phone: Phone, session: InviteSession, other: InviteSession) -> None:
+        workers = self.world.workers.workers
+        assert all(worker.streams for worker in workers), "both calls are on one worker"
+        call_id, local_tag, remote_tag = other.dialog.id
+        replaces = f"{call_id}%3Bto-tag%3D{remote_tag}%3Bfrom-tag%3D{local_tag}"
+        phone.do(session.refer, f"<sip:x@{SWITCH}?Replaces={replaces}>", None)
+        self.world.run(1.0)
+
+    def assert_talking(self, *phones: Phone) -> None:
+        """Two telephones hear each other: both streams are on one worker, and either knows where the other's are."""
+        world = self.world
+        home = world.workers.virtual[world.home()]
+        assert home is not None
+        one, other = world.media.streams
+        assert world.media.bridges == {one: other, other: one}
+        found = {}
+        for stream, configured in world.media.streams.items():
+            assert configured is not None
+            assert configured.send, stream
+            assert configured.receive, stream
+            found[configured.remote.host] = home.engine.at[stream][0]  # type: ignore[attr-defined]
+        assert found == {phone.host: self.told(phone) for phone in phones}
+
+    def told(self, phone: Phone) -> int:
+        """Where the latest description that the telephone was sent has it send to."""
+        bodies = [
+            seen.message.body for seen in self.world.link.wire if seen.receiver == phone.host and seen.message.body
+        ]
+        return port_of([body for body in bodies if b"m=audio" in body][-1])
+
+
+@pytest.mark.parametrize("refers_third", [True, False])
+@pytest.mark.parametrize("calls", [True, False])
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_telephone_joins_calls_on_different_workers(holds: bool, calls: bool, refers_third: bool) -> None:
+    """Neither of the two who are left stays on the hold of the one who goes."""
+    apart = Apart()
+    ann, ben, cyd, _ = apart.phones
+    session = apart.world.establish(ann, ben)
+    if not calls:
+        ann, ben, session = ben, ann, ben.called_session()
+    if holds:
+        apart.hold(ann, session)
+    consultation = apart.world.establish(ann, cyd)
+    if holds:
+        apart.hold(ann, consultation)
+    apart.refer(ann, *((consultation, session) if refers_third else (session, consultation)))
+    assert [event.status for event in ann.of(ReferAnswered)] == [202]  # type: ignore[union-attr]
+    assert ann.last(ReferProgress).status == 200
+    assert not ann.ua.sessions
+    apart.assert_talking(ben, cyd)
+    ben.do(ben.called_session().hangup)
+    apart.world.assert_over(2)
+
+
+def test_a_telephone_leaves_its_call_to_one_that_rings_on_another_worker() -> None:
+    """Who rings learns as soon as it has answered that its stream is on the other worker."""
+    apart = Apart()
+    ann, ben, cyd, _ = apart.phones
+    session = apart.world.establish(ann, ben)
+    consultation = ann.dial("103")
+    apart.world.run(0.3)
+    cyd.ring()
+    apart.world.run(0.3)
+    apart.refer(ann, session, consultation)
+    cyd.answer()
+    apart.world.run(1.0)
+    assert ann.last(ReferProgress).status == 200
+    apart.assert_talking(ben, cyd)
+    cyd.do(cyd.called_session().hangup)
+    apart.world.assert_over(2)
+
+
+def test_an_invite_with_replaces_comes_to_a_call_on_another_worker() -> None:
+    """Its 200 has the address at the worker where the call is (RFC 3891)."""
+    apart = Apart()
+    ann, ben, _, _ = apart.phones
+    apart.world.establish(ann, ben)
+    call_id, local_tag, remote_tag = ben.called_session().dialog.id
+    desk = apart.world.phone("102", "192.0.2.202")
+    obliging(desk)
+    desk.dial("101", headers=(("Replaces", f"{call_id};to-tag={remote_tag};from-tag={local_tag}"),))
+    apart.world.run(1.0)
+    assert not ben.ua.sessions
+    assert len(desk.ua.sessions) == 1
+    assert not desk.of(Offered)
+    apart.assert_talking(ann, desk)
+    desk.do(desk.called_session().hangup)
+    apart.world.assert_over(1)

@@ -127,6 +127,11 @@ class Switch:
                 return line.split("password=")[1].split("]")[0]
         raise AssertionError(f"no extension {extension} in {self.users}")
 
+    def passwords(self) -> dict[str, str]:
+        """Of every extension."""
+        found = re.findall(r"^(\d+);\[authentication [^]]*password=(\S+?)\]", self.users.read_text(), re.M)
+        return dict(found)
+
     def new_password(self, extension: str) -> str:
         """The password that the first start made for an extension, as it was printed."""
         found = re.search(rf"^extension {extension}: new password (\S+)$", self.output(), re.M)

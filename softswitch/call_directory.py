@@ -71,6 +71,9 @@ class Directory(Protocol):
     def fallback(self, extension: str) -> str:
         """The number that is called for a caller whom nobody takes whom the extension has sent on; "" for none."""
 
+    def may_intercom(self, extension: str, other: str) -> bool:
+        """Whether an extension may call another one so that its telephones answer by themselves."""
+
     def beeps(self, extension: str) -> bool:
         """Whether an extension hears that somebody begins to listen to its call."""
 

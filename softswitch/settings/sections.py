@@ -23,6 +23,7 @@ SECTIONS = (
     "trunks",
     "ring_groups",
     "feature_codes",
+    "paging",
     "parking",
     "transfers",
     "dialplan",
@@ -42,6 +43,7 @@ CLASS_KEYS = (
     "calls_per_minute",
     "minutes_per_day",
     "pick_up",
+    "may_intercom",
     "supervises",
 )
 """What a class of service gives its extensions."""

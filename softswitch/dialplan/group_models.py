@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from softswitch.dialplan.announcement import ToneName
+from media import tones
+from softswitch.dialplan.announcement import read_tone
 from softswitch.dialplan.models import MAX_TARGETS, Action, TargetModel, TemplateText, read_target
 from softswitch.hunt_steps import CONFIRM_SECONDS
 from softswitch.settings.fields import Duration, ExtensionNumber, RecordRule, Section, one_or_many
@@ -89,6 +90,10 @@ class RingGroup(Section):
         return self.on_busy, self.on_no_answer, self.on_unavailable
 
 
+def _page_tone(name: str) -> str:
+    return name if name == NO_TONE else read_tone(name)
+
+
 class PagingGroup(Section):
     """Extensions that are called at once to hear somebody; their phones answer by themselves."""
 
@@ -100,20 +105,18 @@ class PagingGroup(Section):
     """Extensions: one, or a list of at most 64, `two-way` of at most 15. Who pages is left out."""
     mode: Literal["one-way", "two-way"] = "one-way"
     """`one-way`: they hear who pages, and nobody hears them; `two-way`: all hear each other."""
-    tone: ToneName | Literal["none"] = "beep"
+    tone: Annotated[str, AfterValidator(_page_tone), Field(examples=[NO_TONE, *tones.names()])] = "beep"
     """The tone that each hears when it comes in, and who pages when it may speak; `none`: no tone."""
     timeout: Duration = Field(60.0, ge=1, le=3600)
     """How long a page lasts at most, from the first answer on."""
     ring_time: Duration = Field(10.0, ge=1, le=60)
     """How long they may take to answer; whose phone does not by then is left out."""
     skip_busy: bool = True
-    """Leave alone who is in a call; `false`: where its phone takes a second call, as `call_limit` and `call_waiting` have
-    it."""
+    """Leave alone who is in a call; `false`: call them, too, where their `call_limit` and `call_waiting` allow it."""
 
     @model_validator(mode="after")
     def _few_talk(self) -> PagingGroup:
         if self.mode == "two-way" and len(self.members) > MAX_TALKING:
-            raise at_value(
-                f"at most {MAX_TALKING} members talk with 'mode: two-way': found {len(self.members)}", "members"
-            )
+            message = f"expected at most {MAX_TALKING} members with 'mode: two-way' instead of {len(self.members)}"
+            raise at_value(message, "members")
         return self

@@ -104,8 +104,8 @@ def _read_patterns(texts: tuple[str, ...] | None) -> tuple[Pattern, ...] | None:
 
 
 class _CompiledAction:
-    """What to do: a decision that is always the same (`fixed`), or a goto, a ring group, a page, sources, a conference, a
-    parking slot or targets to be filled in."""
+    """What to do: a decision that is always the same (`fixed`), or a goto, a ring group, a page, sources, a conference,
+    a parking slot or targets to be filled in."""
 
     __slots__ = (
         "allow",

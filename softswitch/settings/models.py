@@ -342,9 +342,9 @@ class Extension(Section):
     may_intercom: PickUpRule = "groups"
     """Whom it may call by intercom, so that the phone answers by itself: those of its `groups`, `all`, or `none`."""
     auto_answer: AutoAnswerStyle = "all"
-    """How its phones are asked to answer by themselves, by intercom and paging: `call-info` (answer-after), `alert-info`
-    (alert-autoanswer), `ring-answer` (the words that Polycom phones look for), `answer-mode` (RFC 5373), or `all` but
-    `ring-answer`. Whether they do is a setting of theirs."""
+    """How its phones are asked to answer by themselves, by intercom and paging: `call-info` (answer-after),
+    `alert-info` (alert-autoanswer), `ring-answer` (words that Polycom phones look for), `answer-mode` (RFC 5373), or
+    `all` but `ring-answer`. Whether they do is a setting of theirs."""
     supervises: Names = ()
     """Groups whose calls it may listen to, whisper into and barge into; empty: nobody's."""
     supervision: Literal["beep", "silent"] = "beep"

@@ -91,7 +91,12 @@ class RingGroup(Section):
 
 
 def _page_tone(name: str) -> str:
-    return name if name == NO_TONE else read_tone(name)
+    if name == NO_TONE:
+        return name
+    try:
+        return read_tone(name)
+    except ValueError as problem:
+        raise ValueError(f"{problem}, or {NO_TONE!r}") from None
 
 
 class PagingGroup(Section):

@@ -1,13 +1,13 @@
 """The headers that ask a telephone to answer by itself: there is a standard, and there is what vendors read.
 
-    call-info     Call-Info with answer-after: Snom, Yealink, Grandstream, Gigaset, AudioCodes
-    alert-info    Alert-Info with info=alert-autoanswer and a delay: Mitel (Aastra), Yealink, Grandstream, Gigaset
+    call-info     Call-Info with answer-after: Snom, Gigaset, AudioCodes and others
+    alert-info    Alert-Info with info=alert-autoanswer and a delay: Mitel (Aastra), Yealink, Gigaset, AudioCodes
     ring-answer   Alert-Info in the words that Polycom telephones are told to compare; not the syntax of RFC 3261 25.1
     answer-mode   Answer-Mode (RFC 5373)
     all           those of them that are well-formed: a telephone reads the one that it knows
 
-URIs are constants that name nothing, so that a telephone which compares the whole value can be told it. RFC 5373 4.2
-lets a caller add `require` and an option tag; without, a telephone that does not want to, or does not know how, rings.
+URIs are constants that name nothing, so that a telephone which compares the whole value can be told it. RFC 5373
+lets a caller require the answer, which we do not: a telephone that does not want to, or does not know how, rings.
 Whether it answers is the telephone's own setting in any case. Pure.
 """
 

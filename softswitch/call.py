@@ -800,8 +800,8 @@ class Call(VideoCall):
             self._next_stage(now)
 
     def _media_failed(self, event: MediaFailed, now: float) -> None:
-        if self._page is not None and event.leg != self.a and event.leg in self._out:
-            self._release(event.leg, Cause.RESOURCE_UNAVAILABLE, now, event.why)
+        if self._page is not None and event.leg != self.a:
+            self._page_without(event.leg, event.why, now)
         elif event.leg in (self.a, self.b) or self.state is not State.HUNTING:
             self._end_all(Cause.RESOURCE_UNAVAILABLE, now, by="media", text=event.why, status=503)
         elif event.leg in self._out:

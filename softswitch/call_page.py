@@ -47,12 +47,14 @@ OPENING = Silence(0.3)
 
 
 class Paging:
-    """A page that is under way. `accepted`: A is answered; `busy`: one of those called was."""
+    """A page that is under way. `accepted`: A is answered; `busy`: one of those called was; `deaf`: A has offered to
+    send and not to receive, as paging equipment does, so that sendonly is no hold of its."""
 
-    __slots__ = ("accepted", "busy", "plan")
+    __slots__ = ("accepted", "busy", "deaf", "plan")
 
-    def __init__(self, plan: Page) -> None:
+    def __init__(self, plan: Page, deaf: bool) -> None:
         self.plan = plan
+        self.deaf = deaf
         self.accepted = False
         self.busy = False
 
@@ -113,7 +115,7 @@ class PagingCall(AskingCall):
         except NoCommonCodec as problem:
             self._give_up(Cause.INCOMPATIBLE_DESTINATION, 488, now, text=problem.reason)
             return
-        page = self._page = Paging(plan)
+        page = self._page = Paging(plan, self._offer is not None and self._offer.direction == "sendonly")
         self.state = State.PAGING
         self.contact.destination = plan.name
         self.contact.enter("ring", now)
@@ -226,6 +228,11 @@ class PagingCall(AskingCall):
     def _conference(self) -> bool:
         return self._page is not None or super()._conference
 
+    def _asked(self, leg: int, asker: int, asked: str) -> str:
+        way = super()._asked(leg, asker, asked)
+        deaf = self._page is not None and self._page.deaf and leg == self.a
+        return "sendrecv" if deaf and way == "sendonly" else way
+
     def _note_hold(self, now: float, session: AudioSession, asker: int = 0, asked: str = "") -> None:
         if self._page is None:  # a page is one, whatever a telephone that hears it does
             super()._note_hold(now, session, asker, asked)
@@ -281,7 +288,12 @@ class PagingCall(AskingCall):
             self._end_all(Cause.NORMAL_CLEARING, now, by="switch", text="the page has lasted long enough")
 
     def _media_lost(self, event: MediaLost, now: float) -> None:
-        if self._page is not None and event.leg in self._inviting:
-            self._release(event.leg, Cause.RESOURCE_UNAVAILABLE, now, event.why)
+        if self._page is not None and event.leg not in self.talkers:
+            self._page_without(event.leg, event.why, now)
         else:
             super()._media_lost(event, now)
+
+    def _page_without(self, leg: int, why: str, now: float) -> None:
+        """A leg can't hear the page, or is on its way out of it already."""
+        if leg in self._out:
+            self._release(leg, Cause.RESOURCE_UNAVAILABLE, now, why)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from media.audio_commands import Play, Tone
+from media.audio_commands import Play, SetRoom, Tone
 from sip.ua_events import SessionAnswered, SessionEnded, SessionFailed
 from softswitch.call_commands import Consult, Park, Transfer
 from softswitch.call_transfer import TransferRefused
+from softswitch.hunt import MAX_LEGS_AT_ONCE
 from tests.virtual.network import G722, PCMU, Phone, World, settings
 
 EVERYBODY = ["101", "102", "103", "104"]
@@ -470,3 +471,65 @@ def test_a_stream_that_fails_takes_nobody_along() -> None:
     office.world.run(0.5)
     assert office.ann.of(SessionEnded)
     office.over()
+
+
+def test_paging_equipment_that_only_sends_does_not_hold() -> None:
+    office = Pages()
+    office.dial(offer=office.ann.sdp(direction="sendonly"))
+    office.answer()
+    assert b"a=recvonly" in office.ann.got("200 INVITE")[-1].body
+    assert office.hearing() == {"102": {"101"}, "103": {"101"}, "104": {"101"}}
+    office.hang_up(office.ann)
+    office.over()
+
+
+def test_a_forward_may_lead_to_a_page() -> None:
+    office = Pages(extensions={"102": {"forward": {"always": "500"}}})
+    gate = office.world.gateway("192.0.2.60")
+    gate.dial("102")
+    office.world.run(0.3)
+    office.answer(*office.phones)
+    gate.do(gate.called_session().hangup)
+    record = office.over()
+    assert (record.dialled, record.destination, record.diverted) == ("102", "office", "102 unconditional")
+
+
+@pytest.mark.parametrize("offerless", [False, True])
+def test_a_telephone_that_only_sends_another_codec_to_the_pager(offerless: bool) -> None:
+    """What is relayed and never mixed can't be paged with: 488, and nobody is called."""
+    office = Pages(extensions={"101": {"codecs": ["G729"]}})
+    office.dial(offer=None if offerless else office.ann.sdp(("18 G729/8000",)))
+    assert office.ann.last(SessionFailed).status == 488
+    assert not office.others[0].got("INVITE")
+    office.over(("route",))
+
+
+def test_a_large_office_is_called_whole_before_second_telephones() -> None:
+    numbers = [str(number) for number in range(110, 150)]
+    world = World(
+        settings(
+            routes=[{"to": "500", "page": "all"}],
+            paging={"all": {"members": numbers}},
+            extensions={number: {} for number in numbers},
+        )
+    )
+    ann = world.phone("101")
+    first = [world.phone(number) for number in numbers]
+    second = [world.phone(number, f"198.51.100.{number}") for number in numbers]
+    ann.dial("500")
+    world.run(0.5)
+    assert all(phone.got("INVITE") for phone in first) != all(phone.got("INVITE") for phone in second)
+    called = [phone for phone in first + second if phone.got("INVITE")]
+    assert len(called) == MAX_LEGS_AT_ONCE
+    assert {phone.number for phone in called} == set(numbers)
+    for phone in {phone.number: phone for phone in called}.values():
+        phone.answer()
+    world.run(1.0)
+    room = world.media.asked(SetRoom)[-1]
+    assert (len(room.members), len(room.gains), room.gain) == (41, 40, 0.0)
+    [pager] = {mouth for _, mouth, _ in room.gains}
+    heard = world.media.hearing()
+    assert all(others == {pager} for leg, others in heard.items() if leg != pager)
+    assert heard[pager] == set()
+    ann.do(ann.called_session().hangup)
+    world.assert_over()

@@ -82,7 +82,7 @@ def test_a_class_of_service_gives_the_right_to_intercom(tmp_path: Path) -> None:
 
 
 def test_rfc5373_answer_mode_and_what_vendors_read() -> None:
-    """RFC 5373 4.1: `Answer-Mode: Auto`. No Require (7): a telephone that does not know it rings."""
+    """`Answer-Mode: Auto`, and no Require: a telephone that does not know it rings."""
     every = auto_answer.headers("all")
     assert ("Answer-Mode", "Auto") in every
     for style in get_args(auto_answer.Style):

@@ -266,16 +266,30 @@ class FileStream:
 
 
 class PromptFiles:
-    """`media.prompts.SoundFiles` on the file system. Its methods may run on several threads at once."""
+    """`media.prompts.SoundFiles` on the file system. Its methods may run on several threads at once.
 
-    def __init__(self, settings: SoundSettings, submit: Submit, speech: SpeechLibrary | None = None) -> None:
+    `recordings`: a directory whose files may be played, too, by absolute paths: what was recorded a moment ago (the
+    name of who joins a conference).
+    """
+
+    def __init__(
+        self,
+        settings: SoundSettings,
+        submit: Submit,
+        speech: SpeechLibrary | None = None,
+        recordings: Path | None = None,
+    ) -> None:
         self._settings = settings
+        self._recordings = recordings
         self._submit = submit
         self._speech = speech or SpeechLibrary(settings.speech)
 
     def find(self, names: Sequence[str], language: str) -> list[Found | None]:
         roots = prompt_roots(self._settings)
-        return [find_sound(name, language, self._settings, roots) for name in names]
+        absolute = roots if self._recordings is None else [*roots, Path(os.path.realpath(self._recordings))]
+        return [
+            find_sound(name, language, self._settings, absolute if name.startswith("/") else roots) for name in names
+        ]
 
     def decode(self, path: str, rate: int, start: float) -> I16 | FileStream:
         decoder = open_decoder(path)

@@ -35,7 +35,9 @@ class OpenStudio:
     def __init__(self, settings: StudioSettings, post: Post) -> None:
         self._threads = SoundThreads(post)
         submit = self._threads.submit
-        files = PromptFiles(settings.sounds, submit, SpeechLibrary(settings.sounds.speech))
+        files = PromptFiles(
+            settings.sounds, submit, SpeechLibrary(settings.sounds.speech), settings.recordings.directory
+        )
         sounds = Sounds(settings.sounds, files, submit, self._threads.post, self._threads.submit_speech)
         self.music = MusicLibrary(sounds, settings.sounds.music, SystemRandom())
         sounds.music = self.music

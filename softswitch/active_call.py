@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from sip.timers import Timer
@@ -22,6 +24,8 @@ class Active(msgspec.Struct):
     """What the INVITEs of outbound legs were made of, as long as they may be sent again in another form."""
     group: str = ""
     """Streams of one group are on one media worker."""
+    told: Callable[[int, str, float], None] | None = None
+    """Waits for what becomes of the call that this one began with."""
     waiting: Timer | None = None
     """Ends the wait for the recording's last word."""
     shown: bool = False

@@ -36,11 +36,13 @@ from softswitch.call_commands import read_command
 from softswitch.call_recording import ACTIONS, RecordingEvent, RecordingRefused
 from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
+from softswitch.conference.commands import carry_out, list_all, read_request
 from softswitch.contact import Contact
 from softswitch.control import SOCKET_NAME, ControlError, ControlRefused, ControlServer
 from softswitch.features import DEFAULT, FeatureChange, FeatureRefused
 from softswitch.message_summary import MailboxRefused
 from softswitch.report import cdr_of, media_report, status_report
+from softswitch.rooms import ConferenceRefused
 from softswitch.runtime import NoSuchCall
 from softswitch.settings.loader import SECRETS_FILE, ConfigError, load
 from softswitch.settings.models import Settings
@@ -146,6 +148,7 @@ class App:
             "feature": self._feature_command,
             "mwi": self._mwi_command,
             "call": self._call_command,
+            "conference": self._conference_command,
         }
         control = ControlServer(state / SOCKET_NAME, handlers)
         await control.start()
@@ -197,6 +200,7 @@ class App:
         )
         self._switch.fault = self._fault
         self._switch.write_feature = self._store.write_feature
+        self._switch.runtime.rooms.delete_file = self._delete_recording
         resolver = DnsClient(self._loop.time, wiring.dns_settings(settings))
         self._driver = Driver(
             self._switch.stack, self._addresses, self._switch.pump, wiring.driver_settings(settings), resolver
@@ -216,6 +220,10 @@ class App:
 
     def _record(self, contact: Contact) -> None:
         self._store.write_cdr(cdr_of(contact))
+
+    def _delete_recording(self, path: str) -> None:
+        """Of a name that nobody needs any more; where a media worker of another machine wrote it, it stays there."""
+        self._loop.run_in_executor(None, _delete, Path(path))
 
     def _fault(self, event: object, error: Exception) -> None:
         """An exception out of our own code: one call is lost, the switch goes on."""
@@ -285,6 +293,7 @@ class App:
                 **switch.toll.counters,
                 **switch.subscriptions.counters,
                 **switch.runtime.counters,
+                **switch.runtime.rooms.counters,
                 **(self._media.counters if isinstance(self._media, MediaWorkers) else {}),
             },
             tables=switch.stack.sizes(),
@@ -313,6 +322,15 @@ class App:
             raise ControlRefused(str(refused)) from refused
         self._driver.drain()
         return {"contact": contact}
+
+    def _conference_command(self, args: dict[str, Any]) -> Any:
+        rooms = self._switch.runtime.rooms
+        try:
+            answer = list_all(rooms) if not args else carry_out(rooms, read_request(args), self._loop.time())
+        except ConferenceRefused as refused:
+            raise ControlRefused(str(refused)) from refused
+        self._driver.drain()
+        return answer
 
     async def _begun(self, recording: int, contact: str) -> str:
         """The path of a recording once the engine has begun it. Raises ControlRefused."""
@@ -438,6 +456,15 @@ def _give_back_large_blocks() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+
+
+def _delete(path: Path) -> None:
+    """A recording and what stands beside it."""
+    for each in (path, path.with_suffix(".json")):
+        try:
+            each.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("recording of a name not deleted", path=str(each), why=error.strerror)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What the media engine has been asked to play, to record and to mix, and for which contact.
+"""What the media engine has been asked to play and to record, and for which contact.
 
 The runtime carries the calls' wishes out by it, and finds by it whom the engine's answers are for.
 """
@@ -23,7 +23,6 @@ from media.audio_commands import (
 from media.client import MediaClient
 from softswitch.call_recording import RecordingEvent
 from softswitch.contact import Contact
-from softswitch.rooms import Rooms
 from softswitch.vocabulary import Record
 
 log = structlog.get_logger("calls")
@@ -38,20 +37,19 @@ class RecordingForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AudioLine:
-    """Plays, recordings and conferences that are under way. `new_id` gives ids that none of them, and no leg, has."""
+    """Plays and recordings of calls that are under way."""
 
-    __slots__ = ("_awaited", "_media", "_plays", "_recordings", "rooms")
+    __slots__ = ("_awaited", "_media", "_plays", "_recordings")
 
-    def __init__(self, media: MediaClient, new_id: Callable[[], int]) -> None:
+    def __init__(self, media: MediaClient) -> None:
         self._media = media
         self._plays = _Owned()  # those whose end matters to their call
         self._recordings = _Owned()  # those of which the last word is still to come
         self._awaited: dict[int, Callable[[RecordingEvent], None]] = {}
-        self.rooms = Rooms(new_id)
 
     def __len__(self) -> int:
         """Everything that is under way."""
-        return len(self._plays) + len(self._recordings) + len(self.rooms)
+        return len(self._plays) + len(self._recordings)
 
     # ---- down -------------------------------------------------------------------------------------------
 
@@ -84,16 +82,6 @@ class AudioLine:
         """Nobody waits for it any more."""
         self._awaited.pop(recording, None)
 
-    def enter(self, name: str, stream: int, now: float) -> None:
-        """Put a stream into a conference, or back into the one that it is in."""
-        for command in self.rooms.enter(name, stream):
-            self._media.audio(command, now)
-
-    def leave(self, stream: int, now: float) -> None:
-        """Take a stream out of its conference, if it is in one."""
-        for command in self.rooms.leave(stream):
-            self._media.audio(command, now)
-
     # ---- up ---------------------------------------------------------------------------------------------
 
     def owner(self, event: PlayEnded | RecordingEvent) -> str:
@@ -118,7 +106,7 @@ class AudioLine:
     def _play_ended(self, event: PlayEnded) -> str:
         contact = self._plays.remove(event.play)
         if event.how in ("failed", "lost") and not contact:
-            # A conference's beep, or a call that is over: nobody waits for it.
+            # Of a call that is over: nobody waits for it.
             log.debug("nothing played", play=event.play, why=event.why)
         elif event.how == "failed":
             log.error("nothing played", contact=contact, why=event.why)

@@ -98,6 +98,7 @@ from softswitch.vocabulary import (
     Offer,
     OfferWithdrawn,
     Originate,
+    Party,
     Payer,
     Progress,
     Progressed,
@@ -307,6 +308,10 @@ class Call(VideoCall):
         assert session is not None
         self._stop_ringback()
         self._connect(leg, session, now)
+
+    def party(self, leg: int) -> Party:
+        """Who is on a leg, as others are shown."""
+        return self._party(leg)
 
     def _new_id(self) -> int:
         return self._new_leg()

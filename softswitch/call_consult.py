@@ -194,6 +194,8 @@ class ConsultingCall(ConfirmingCall):
             self._payer = Payer("extension", by, forwarded=True)
             self.contact.enter("ring", now)
             self._waiting_rings = False
+            self._nobody_to_supervise(now)
+            self._mix()
             self._tune()
             self._recording_follows()
             self._wait(rang)

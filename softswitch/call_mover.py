@@ -39,6 +39,9 @@ class CallTables(Protocol):
     def stream_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
         """The stream of a leg belongs to another call from now on."""
 
+    def takes_place(self, old: int, new: int, now: float) -> None:
+        """Another leg has the place of one that is in a conference, if it is in one."""
+
 
 class CallMover:
     """See the module."""
@@ -73,7 +76,10 @@ class CallMover:
             case State.HUNTING:
                 self._leave_to_hunt(here, leg, there, other, now)
             case State.CONFERRING | State.ECHO | State.ANNOUNCING:
+                partner = here.call.partner(leg)
                 effects = here.call.serve_instead(leg, there.call, now)
+                if partner is not None:
+                    self._tables.takes_place(other, partner, now)
                 self._tables.carry_out(here, effects, now)
                 self._end(there, now)
             case _:

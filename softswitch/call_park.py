@@ -76,6 +76,7 @@ class ParkingCall(MovingCall):
         self._parked_in, self._parked_by = lot, by
         self.contact.enter("park", now)
         self._effects.append(SetTimer(PARK_TIMER, now + lot.timeout))
+        self._nobody_to_supervise(now)
         self._mix()
         self._tune()
         self._recording_follows()

@@ -618,6 +618,13 @@ class PhoneBook:
             dialled, caller, entry.context, "extension", entry.number, hops, address, headers, diversions=count
         )
 
+    def setup_of(self, extension: str, number: str) -> Setup | None:
+        """What a call asks for that the switch makes with an extension's rights; None where there is none."""
+        entry = self._entries.extensions.get(extension)
+        if entry is None:
+            return None
+        return Setup(number, entry.caller, entry.context, "extension", extension, self._max_forwards, "")
+
     def terms(self, known: Known) -> ExtensionEntry | TrunkEntry:
         """What is set for an admitted caller."""
         if known.kind == "trunk":

@@ -70,8 +70,11 @@ from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
+from softswitch.originate import OriginatedCall, OriginateRefused, Origination
 from softswitch.recording_labels import call_label
 from softswitch.referrals import Referrals, number_of
+from softswitch.room_calls import RuntimeRoomCalls, conference_group
+from softswitch.rooms import Rooms
 from softswitch.sip_leg import SessionEvent, SipLeg, warning
 from softswitch.toll import TollGuard
 from softswitch.video_streams import VideoStreams
@@ -94,6 +97,7 @@ from softswitch.vocabulary import (
     NotMoved,
     Offer,
     Originate,
+    OriginationEnded,
     Progress,
     Record,
     RefuseOffer,
@@ -141,6 +145,8 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     pass_headers: tuple[str, ...] = ()
     """Header names (canonical) that go from the caller's INVITE to the called legs; all others stay where they are."""
     recordings: RecordingForm = RecordingForm()
+    policy: AudioPolicy = AudioPolicy(codecs=("PCMA", "PCMU"))
+    """What is offered to whom the switch itself calls."""
 
 
 class Runtime:
@@ -187,7 +193,8 @@ class Runtime:
         self._streams: dict[int, str] = {}  # open stream -> contact
         self._lost: set[int] = set()  # streams that went with their media worker and are not open again
         self.referrals = Referrals()
-        self.audio = AudioLine(media, self._next_leg)
+        self.audio = AudioLine(media)
+        self.rooms = Rooms(media, timers, self._next_leg, RuntimeRoomCalls(self), lambda: self.settings.recordings)
         self.video = VideoStreams(media, self._next_leg)
         self.mover = CallMover(self, phone_book, limits, toll)
 
@@ -244,7 +251,9 @@ class Runtime:
                 self._audio_event(event, now)
             case MusicFailed(name=name, why=why):
                 log.error("hold music", name=name, why=why)
-            case Talking() | Heard() | Quality():
+            case Talking(stream=stream, talking=talking):
+                self.rooms.talking(stream, talking, now)
+            case Heard() | Quality():
                 log.debug("heard", what=event)
             case _:
                 assert_never(event)
@@ -356,11 +365,31 @@ class Runtime:
             self._execute(active, active.call.hang_up(cause, now, "switch", text), now)
             self._work(now)
 
-    def end_call(self, contact: str, why: str, now: float) -> None:
-        """End one call that has cost what it may; nothing where it is gone."""
+    def originate(self, wanted: Origination, now: float, begun: Callable[[str], None] | None = None) -> str:
+        """Call somebody with an extension's rights. The contact's id, which `begun` is told before all else. Raises
+        `OriginateRefused`; what happens later, `wanted.told` is told."""
+        if self.draining or len(self.calls) >= self.settings.max_calls:
+            raise OriginateRefused("the switch is shutting down" if self.draining else "too many calls")
+        setup = self._book.setup_of(wanted.extension, wanted.number)
+        if setup is None:
+            raise OriginateRefused(f"no extension {wanted.extension!r} with whose rights to call")
+        contact = Contact(self._contact_id(), now, self._wall(), setup.caller, setup.dialled)
+        contact.context, contact.kind, contact.endpoint = setup.context, setup.kind, setup.endpoint
+        call = OriginatedCall(contact, setup, self.settings.policy, self._book, self._next_leg, wanted.then)
+        active = Active(call, {}, group=wanted.group or contact.id, told=wanted.told)
+        self.calls[contact.id] = active
+        self.counters["calls"] += 1
+        if begun is not None:
+            begun(contact.id)
+        self._execute(active, call.begin(now), now)
+        self._work(now)
+        return contact.id
+
+    def end_call(self, contact: str, why: str, now: float, cause: int = Cause.OUTGOING_CALLS_BARRED) -> None:
+        """End one call, as a rule one that has cost what it may; nothing where it is gone."""
         active = self.calls.get(contact)
         if active is not None:
-            self._execute(active, active.call.hang_up(Cause.OUTGOING_CALLS_BARRED, now, "switch", why), now)
+            self._execute(active, active.call.hang_up(cause, now, "switch", why), now)
             self._work(now)
 
     # ---- arrival --------------------------------------------------------------------------------------
@@ -494,6 +523,8 @@ class Runtime:
                 return
             contact, event = queue.popleft()
             active = self.calls.get(contact)
+            if isinstance(event, DigitDialled) and self.rooms.pressed(event.leg, event.digit, now):
+                continue
             if active is not None:
                 self._execute(active, active.call.handle(event, now), now)
         queue.clear()
@@ -535,7 +566,7 @@ class Runtime:
             here.originated[leg] = originated
         if leg in there.bridged:
             there.bridged = (0, 0)
-        self.audio.leave(leg, now)
+        self.rooms.leave(leg, now)
         if not self._media.regroup(leg, here.group, now):
             self._lost.add(leg)
             self._tell(here, MediaLost(leg, "its call goes on at another media worker"))
@@ -554,6 +585,10 @@ class Runtime:
         self.video.part(moving, now)
         if not self._media.regroup(stream, here.group, now):
             self.video.lost(moving, now)
+
+    def takes_place(self, old: int, new: int, now: float) -> None:
+        """Another leg has the place of one that is in a conference, if it is in one."""
+        self.rooms.replace(old, new, now)
 
     def _tell(self, active: Active, event: AnyLegEvent) -> None:
         self._queue.append((active.call.contact.id, event))
@@ -661,7 +696,7 @@ class Runtime:
             remote = leg.agreed.remote if leg.agreed is not None else None
             host, contact_id = leg.signalled_host, active.call.contact.id
             # Whoever was in its conference meets there again: the first one's place is everybody's.
-            conference = self.audio.rooms.conference(leg.id)
+            conference = self.rooms.conference(leg.id)
             group = conference_group(conference) if conference else active.group
             try:
                 leg.local = self._media.open(leg.id, host, remote, leg.nat, leg.origin.host, now, group)
@@ -723,7 +758,7 @@ class Runtime:
 
     def _enter_room(self, active: Active, effect: EnterRoom, now: float) -> None:
         if effect.leg in self.legs and effect.leg not in self._lost:
-            self.audio.enter(effect.name, effect.leg, now)
+            self.rooms.enter(effect.name, effect.leg, now)
 
     def _record_streams(self, active: Active, effect: Record, now: float) -> None:
         contact = active.call.contact
@@ -756,6 +791,11 @@ class Runtime:
             log.info("call not joined", contact=active.call.contact.id, why=str(refused))
             self._tell(active, SeekFailed(effect.leg, refused.status, str(refused)))
 
+    def _origination_ended(self, active: Active, effect: OriginationEnded, now: float) -> None:
+        told, active.told = active.told, None
+        if told is not None:
+            told(effect.leg, effect.why, now)
+
     def _timer_fired(self, contact: str, name: str, now: float) -> None:
         active = self.calls.get(contact)
         if active is not None:
@@ -772,7 +812,7 @@ class Runtime:
         active = self.calls.get(leg.call)
         if active is None:
             return
-        self.audio.leave(leg.id, now)
+        self.rooms.leave(leg.id, now)
         self.video.leave(leg, now)
         self._media.close(leg.id, now)
         self._lost.discard(leg.id)
@@ -807,9 +847,13 @@ class Runtime:
         log.warning("stream lost", contact=active.call.contact.id, stream=stream, why=why)
         self._lost.add(stream)
         active.bridged = (0, 0)
+        self.rooms.lost(stream, now)
         self._media_says(stream, MediaLost(stream, why), now)
 
     def _audio_event(self, event: PlayEnded | RecordingEvent, now: float) -> None:
+        if self.rooms.heard(event, now):
+            self._work(now)
+            return
         if isinstance(event, RecordingFailed):
             self.counters["recordings failed"] += 1
         active = self.calls.get(self.audio.owner(event))
@@ -862,11 +906,6 @@ class Runtime:
             self._record(contact)
 
 
-def conference_group(name: str) -> str:
-    """The group of the streams that are in a conference, or may come to it."""
-    return f"conference {name}"
-
-
 def secure(way: Destination) -> bool:
     """Whether signalling that goes this way can be read by nobody else: TLS to the next hop."""
     hops = way if isinstance(way, tuple) and not isinstance(way, Flow | Target) else (way,)
@@ -910,6 +949,7 @@ _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
     CancelTimer: Runtime._cancel_timer,
     Seek: Runtime._seek,
     TransferTold: Runtime._transfer_told,
+    OriginationEnded: Runtime._origination_ended,
     Finished: Runtime._finished,
 }
 """What carries each effect out: one entry per member of `AnyEffect`, which a test holds it to."""

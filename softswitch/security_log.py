@@ -129,6 +129,11 @@ class SecurityLog:
         if self._may_say("call barred", f"{kind} {name}", now):
             log.warning("call barred", **{kind: name}, why=why, number=inert(number), through=trunk, contact=contact)
 
+    def pin_refused(self, kind: str, name: str, conference: str, contact: str, now: float) -> None:
+        """A caller of a conference entered a wrong PIN."""
+        if self._may_say("conference PIN refused", f"{kind} {name}", now):
+            log.warning("conference PIN refused", **{kind: name}, conference=conference, contact=contact)
+
     def pin_wrong(self, extension: str, contact: str, backed_off: bool, now: float) -> None:
         """A wrong PIN was dialled; `backed_off`: no other is looked at for a while. What was dialled is not told."""
         if self._may_say("wrong PIN", extension, now):

@@ -123,6 +123,8 @@ class Switch:
             wall,
             record,
         )
+        self.runtime.rooms.configure(settings.conferences, settings.media.sounds.language)
+        self.runtime.rooms.guessed = self.security.pin_refused
         self.presence: Presence[Watch] = Presence(self.book)
         self._slots: dict[str, bool] = {}  # parking slots that watchers know of, and whether anybody is in them
         self.subscriptions = Subscriptions(
@@ -187,6 +189,7 @@ class Switch:
         self.book.configure(entries, dialplan)
         self._tell_slots()
         self.runtime.settings = runtime_settings
+        self.runtime.rooms.configure(settings.conferences, settings.media.sounds.language)
         self.trunk_registrations.configure(registrations, now)
         self.registrations.configure(registrar_settings)
         self.bindings_changed(now)

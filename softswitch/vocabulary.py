@@ -368,6 +368,12 @@ class TransferTold(LegEffect, gc=False):
     status: int
 
 
+class OriginationEnded(LegEffect, gc=False):
+    """The call that this contact began with: the leg that has answered, or 0, and why nobody has."""
+
+    why: str = ""
+
+
 class Finished(Effect, gc=False):
     """The contact has ended and all its legs are gone: write it down and forget it."""
 
@@ -392,5 +398,6 @@ AnyEffect = (
     | CancelTimer
     | Seek
     | TransferTold
+    | OriginationEnded
     | Finished
 )

@@ -216,6 +216,7 @@ def runtime_settings(settings: Settings) -> RuntimeSettings:
             rate=settings.media.recordings.rate,
             stereo=settings.media.recordings.stereo,
         ),
+        policy=AudioPolicy(codecs=settings.media.codecs),
     )
 
 

@@ -13,9 +13,11 @@ from softswitch.settings.barring_models import INTERNATIONAL
 from softswitch.settings.code_checks import code_warnings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import Trunk
+from softswitch.settings.validation import meant
 from softswitch.settings.yaml_tree import Mapping, Mark, Problem, place
 
 MAX_ROUTES_COMPARED = 1000  # routes of one context looked at for unreachable ones: the work grows with the square
+_FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 _FORWARDS = ("always", "busy", "no_answer", "unavailable")
 
 
@@ -38,6 +40,7 @@ def warnings_of(settings: Settings, root: Mapping) -> Iterator[Problem]:
     yield from _unused_contexts(settings, root)
     yield from _dead_forwards(settings, dialplan, root)
     yield from _made_international(settings, root)
+    yield from _misspelt_conferences(settings, root)
     yield from _keys_in_the_clear(settings, root)
     yield from code_warnings(settings, root)
 
@@ -67,6 +70,35 @@ def _unused_contexts(settings: Settings, root: Mapping) -> Iterator[Problem]:
         if name not in used:
             mark, node = place(root, ("dialplan", name))
             yield Problem(mark, node.key, "never used: no extension, trunk, include or goto leads here")
+
+
+def _misspelt_conferences(settings: Settings, root: Mapping) -> Iterator[Problem]:
+    """A name without settings is a room that is open to all: hardly meant where another one is written almost so."""
+    rooms = list(settings.conferences)
+    waiting: list[tuple[tuple[str | int, ...], Action]] = [
+        (("dialplan", name, "routes", index), route)
+        for name, context in settings.dialplan.items()
+        for index, route in enumerate(context.routes)
+    ]
+    waiting += [
+        (("ring_groups", name, key), fallback)
+        for name, group in settings.ring_groups.items()
+        for key, fallback in zip(_FALLBACKS, group.fallbacks, strict=True)
+        if fallback is not None
+    ]
+    for path, action in waiting:
+        name = action.answer_and_conference
+        near = meant(name, rooms) if name is not None and name not in settings.conferences and "{" not in name else []
+        if near:
+            mark, node = place(root, (*path, "answer_and_conference"))
+            yield Problem(
+                mark,
+                node.key,
+                f"no conference {name!r} in 'conferences', so all may enter it: did you mean {near[0]!r}?",
+            )
+        for key, fallback in zip(_FALLBACKS, action.fallbacks, strict=True):
+            if fallback is not None:
+                waiting.append(((*path, key), fallback))
 
 
 def _gotos(actions: Iterable[Action]) -> Iterator[str]:

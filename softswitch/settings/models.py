@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from softswitch.auto_answer import Style as AutoAnswerStyle
+from softswitch.conference.settings import ConferenceRooms
 from softswitch.dialplan.group_models import PagingGroup, RingGroup
 from softswitch.dialplan.models import Context
 from softswitch.feature_codes import ALL
@@ -379,6 +380,8 @@ class Settings(Section):
     trunks: dict[str, Trunk] = {}
     """By name."""
     ring_groups: dict[Name, RingGroup] = {}
+    """By name."""
+    conferences: ConferenceRooms = {}
     """By name."""
     feature_codes: FeatureCodes = FeatureCodes()
     paging: dict[Name, PagingGroup] = {}

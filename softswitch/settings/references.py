@@ -48,8 +48,9 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
 
     `unread`: sections of which something could not be read; a name that is not known may stand there.
     """
-    contexts, extensions, trunks, groups, services, lots = (
-        _entries(root.get(name)) for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes", "parking")
+    contexts, extensions, trunks, groups, services, lots, rooms = (
+        _entries(root.get(name))
+        for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes", "parking", "conferences")
     )
     paging = _entries(root.get("paging"))
     barring = root.get("barring")
@@ -73,7 +74,9 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
     told: set[tuple[Mark | None, str]] = set()
     problems = []
-    found = chain(_references(contexts, extensions, trunks, groups, services), _in_lots(lots), _in_pages(paging))
+    found = chain(
+        _references(contexts, extensions, trunks, groups, services), _in_lots(lots), _in_rooms(rooms), _in_pages(paging)
+    )
     for kind, name, node in found:
         what = (node.mark if isinstance(node, Scalar) else None, name)
         missing = _SECTIONS[kind] in unread or (kind.startswith("extension,") and not _WATCHED.isdisjoint(unread))
@@ -149,6 +152,15 @@ def _references(
         if members is not None:
             yield from _in_targets(members.node)
         yield from _in_fallbacks(_entries(entry.node))
+
+
+def _in_rooms(rooms: dict[str, Entry]) -> Iterator[_Reference]:
+    for entry in rooms.values():
+        room = _entries(entry.node)
+        if "music" in room:
+            yield from _named("class of hold music", room["music"].node)
+        if "dial_as" in room:
+            yield from _named("extension", room["dial_as"].node)
 
 
 def _in_lots(lots: dict[str, Entry]) -> Iterator[_Reference]:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from softswitch.conference.settings import ConferenceRoom
 from softswitch.settings.barring_models import Barring
 from softswitch.settings.call_models import ParkingLot, Transfers
 from softswitch.settings.code_models import FeatureCodes
@@ -74,6 +75,8 @@ class ConfigFile(Section):
     """Ring groups by name."""
     paging: dict[str, Any] | None = Field(None)
     """Paging groups by name."""
+    conferences: dict[str, ConferenceRoom | None] | None = None
+    """Conference rooms by name."""
     parking: dict[str, ParkingLot | None] | None = None
     """Parking lots by name."""
     transfers: Transfers | None = None

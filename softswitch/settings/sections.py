@@ -22,6 +22,7 @@ SECTIONS = (
     "extensions",
     "trunks",
     "ring_groups",
+    "conferences",
     "feature_codes",
     "paging",
     "parking",

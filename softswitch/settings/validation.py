@@ -15,7 +15,7 @@ from softswitch.dialplan.patterns import VARIABLES
 from softswitch.settings.yaml_tree import Mapping, Node, Problem, Scalar, Sequence, place, place_of_key
 
 MAX_SHOWN = 40  # characters of a wrong value that are repeated in its message
-_SECRET_KEYS = frozenset(("password", "pin", "database_url", "secret"))
+_SECRET_KEYS = frozenset(("password", "database_url", "secret", "pin", "host_pin"))
 
 
 def problems_of(

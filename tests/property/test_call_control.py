@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from media.audio_commands import Music, Tone
 from sip.invite import InviteSession, State
@@ -102,6 +109,7 @@ class Calls(RuleBasedStateMachine):
         self.phones = {number: self.world.phone(number, agent=UaSettings(refer=True)) for number in NUMBERS}
         self.talks: list[Talk] = []
         self.records = 0
+        self.crowd = 0
         self.born = itertools.count()
 
     # ---- the hands --------------------------------------------------------------------------------------
@@ -265,10 +273,24 @@ class Calls(RuleBasedStateMachine):
 
     # ---- telephones -------------------------------------------------------------------------------------
 
-    @rule(caller=st.sampled_from(NUMBERS), called=st.sampled_from((*NUMBERS, NOBODY)))
-    def dial(self, caller: str, called: str) -> None:
-        if caller == called or len(self.of(caller)) > 1 or len(self.of(called)) > 2:
-            return
+    @initialize(crowd=st.integers(0, 7), first=st.permutations(NUMBERS), talks=st.integers(1, 2))
+    def begin(self, crowd: int, first: list[str], talks: int) -> None:
+        """Some talk already; `crowd`: how many there have to be for one of them to hang up."""
+        self.crowd = crowd
+        for caller, called in zip(first[:talks], first[talks:], strict=False):
+            self._dial(caller, called)
+            self._answer(self.ringing()[0])
+
+    @precondition(lambda self: len(self.talks) < 3)
+    @rule(caller=st.integers(0, 99), called=st.integers(0, 99))
+    def dial(self, caller: int, called: int) -> None:
+        callers = [number for number in NUMBERS if len(self.of(number)) < 2]
+        if callers:
+            by = chosen(callers, caller)
+            there = [number for number in NUMBERS if number != by and len(self.of(number)) < 3]
+            self._dial(by, chosen([*there, NOBODY], called))
+
+    def _dial(self, caller: str, called: str) -> None:
         session = self.phones[caller].dial(called)
         self.quiet()
         if called == NOBODY:
@@ -294,7 +316,9 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: self.ringing())
     @rule(pick=st.integers(0, 99))
     def answer(self, pick: int) -> None:
-        party = chosen(self.ringing(), pick)
+        self._answer(chosen(self.ringing(), pick))
+
+    def _answer(self, party: Party) -> None:
         talk = self.talk_of(party)
         party.phone.do(party.session.accept, party.phone.sdp())
         self.quiet()
@@ -306,7 +330,7 @@ class Calls(RuleBasedStateMachine):
             talk.ringing.remove(party)
             self.taken(talk, party)
 
-    @precondition(lambda self: self.ringing())
+    @precondition(lambda self: self.ringing() and len(self.parties()) > self.crowd)
     @rule(pick=st.integers(0, 99), status=st.sampled_from([486, 480, 603]))
     def refuse(self, pick: int, status: int) -> None:
         party = chosen(self.ringing(), pick)
@@ -317,7 +341,10 @@ class Calls(RuleBasedStateMachine):
     def established(self) -> list[Party]:
         return [p for talk in self.talks for p in talk.parties() if p not in talk.ringing and p not in talk.called_in]
 
-    @precondition(lambda self: self.established())
+    def parties(self) -> list[Party]:
+        return [party for talk in self.talks for party in talk.parties()]
+
+    @precondition(lambda self: self.established() and len(self.parties()) > self.crowd)
     @rule(pick=st.integers(0, 99))
     def hang_up(self, pick: int) -> None:
         party = chosen(self.established(), pick)
@@ -325,7 +352,7 @@ class Calls(RuleBasedStateMachine):
         self.quiet()
         self.leaves(self.talk_of(party), party)
 
-    @precondition(lambda self: self.established())
+    @precondition(lambda self: self.established() and len(self.parties()) > self.crowd)
     @rule(pick=st.integers(0, 99))
     def falls_silent(self, pick: int) -> None:
         """Nothing comes any more from one of a call; where two talk, or one waits alone, that ends it."""
@@ -373,6 +400,7 @@ class Calls(RuleBasedStateMachine):
             self.quiet()
             if to == party.number:
                 return
+        talk.holders = set()
         if to == NOBODY:
             return  # back at once
         if to == LOT:
@@ -441,13 +469,18 @@ class Calls(RuleBasedStateMachine):
             self.gone(here)
             self.let_talk(there, [stay[0] if each is other else each for each in there.floor])
 
-    @precondition(lambda self: any(talk.ringing for talk in self.talks))
-    @rule(pick=st.integers(0, 99), by=st.sampled_from(NUMBERS))
-    def pick_up(self, pick: int, by: str) -> None:
+    def to_be_picked_up(self) -> list[Party]:
+        return [each for talk in self.talks for each in talk.ringing if each.rings]
+
+    @precondition(lambda self: self.to_be_picked_up())
+    @rule(pick=st.integers(0, 99), caller=st.integers(0, 99))
+    def pick_up(self, pick: int, caller: int) -> None:
         """A telephone takes a call that rings at another, by its dialog (as after a look at its busy lamp field)."""
-        party = chosen([each for talk in self.talks for each in talk.ringing], pick)
-        if len(self.of(by)) > 1 or not party.rings:
+        party = chosen(self.to_be_picked_up(), pick)
+        callers = [number for number in NUMBERS if len(self.of(number)) < 2]
+        if not callers:
             return
+        by = chosen(callers, caller)
         talk = self.talk_of(party)
         call_id, local_tag, remote_tag = party.session.dialog.id
         value = f"{call_id};to-tag={remote_tag};from-tag={local_tag}"
@@ -455,10 +488,13 @@ class Calls(RuleBasedStateMachine):
         self.quiet()
         self.taken(talk, Party(self.phones[by], session))
 
-    @rule(by=st.sampled_from(NUMBERS), slot=st.sampled_from(SLOTS))
-    def retrieve(self, by: str, slot: str) -> None:
-        if len(self.of(by)) > 1:
+    @precondition(lambda self: len(self.talks) > 2 or any(talk.slot for talk in self.talks))
+    @rule(caller=st.integers(0, 99), slot=st.sampled_from(SLOTS))
+    def retrieve(self, caller: int, slot: str) -> None:
+        callers = [number for number in NUMBERS if len(self.of(number)) < 2]
+        if not callers:
             return
+        by = chosen(callers, caller)
         session = self.phones[by].dial(slot)
         self.quiet()
         talk = next((talk for talk in self.talks if talk.slot == slot), None)

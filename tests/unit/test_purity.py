@@ -41,6 +41,8 @@ PURE = [
     "softswitch/call_*.py",
     "softswitch/audio_line.py",
     "softswitch/info_digits.py",
+    "softswitch/originate.py",
+    "softswitch/room_calls.py",
     "softswitch/rooms.py",
     "softswitch/features.py",
     "softswitch/presence.py",
@@ -56,6 +58,7 @@ PURE = [
     "softswitch/sip_leg.py",
     "softswitch/dialplan/**/*.py",
     "softswitch/settings/**/*.py",
+    "softswitch/conference/**/*.py",
 ]
 # The shells.
 IMPURE = {

@@ -232,6 +232,25 @@ def test_a_caller_is_left_to_a_conference() -> None:
     floor.over("transfer", "caller", "caller")
 
 
+def test_a_caller_is_left_to_a_conference_with_a_pin() -> None:
+    """Ben, its host, has entered the PIN: Ann has his place, and is asked for none."""
+    floor = Floor(conferences={"sales": {"pin": "4711", "host_pin": "0815"}}, **LOT)
+    floor.call("101", "102")
+    [ann] = [leg for leg, number in floor.legs.items() if number == "101"]
+    [first] = floor.sessions("102")
+    second = floor.dial("102", "8001")
+    rooms = floor.world.runtime.rooms
+    [ben] = rooms.members("sales")
+    for digit in "0815#":
+        rooms.pressed(ben, digit, floor.world.now)
+    assert floor.transfer("102", first, second) == [202, 200]
+    view = rooms.view("sales")
+    assert view is not None
+    assert [(each.member, each.number, each.role, each.state) for each in view.members] == [(ann, "101", "host", "in")]
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("transfer", "caller")
+
+
 def test_from_a_conference_of_a_call() -> None:
     """Ben, in a conference of three and in a call with Dan, leaves Dan to the conference."""
     floor = Floor()

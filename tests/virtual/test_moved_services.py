@@ -31,7 +31,7 @@ def asked(engine: AccountEngine, kind: type[Any]) -> list[Any]:
 
 
 def beeps(engine: AccountEngine) -> int:
-    return sum(play.sources == BEEP for play in asked(engine, Play))
+    return sum(play.over and play.sources[:1] == BEEP for play in asked(engine, Play))
 
 
 def members(engine: AccountEngine) -> tuple[int, ...]:

@@ -177,7 +177,7 @@ def test_callers_of_one_conference_hear_each_other() -> None:
     beeps = world.media.asked(Play)
     assert [(play.room, play.sources, play.over) for play in beeps] == 3 * [(room, (Tone("beep"),), True)]
     assert len({play.play for play in beeps}) == 3
-    assert world.runtime.audio.rooms.members("room800") == (a, b, c)
+    assert world.runtime.rooms.members("room800") == (a, b, c)
     assert {world.media.groups[leg] for leg in (a, b, c)} == {"conference room800"}
     ben.do(sessions[1].hangup)
     world.run(0.5)
@@ -227,7 +227,7 @@ def test_a_conference_that_is_reached_as_a_fallback_is_on_its_worker_from_the_st
     world.run(0.5)
     assert ann.last(SessionAnswered)
     assert world.media.groups[world.legs()[0]] == "conference late"
-    assert world.runtime.audio.rooms.members("late") == tuple(world.legs())
+    assert world.runtime.rooms.members("late") == tuple(world.legs())
     ann.do(session.hangup)
     world.assert_over()
 

@@ -316,7 +316,7 @@ def test_into_a_conference() -> None:
     office.transfer("102", "8001")
     assert ended(office.ben)
     assert not ended(office.ann)
-    assert office.world.runtime.audio.rooms.members("sales") == (office.leg_ann,)
+    assert office.world.runtime.rooms.members("sales") == (office.leg_ann,)
     office.hang_up(office.ann)
     office.over()
 

@@ -1,64 +1,28 @@
-"""Conferences, plays and recordings under way: what the engine is told, and whom its answers are for."""
+"""Plays and recordings under way: what the engine is told, and whom its answers are for."""
 
 from __future__ import annotations
-
-import itertools
 
 import structlog
 
 from media.audio_commands import (
-    AudioCommand,
-    CloseRoom,
     File,
     Play,
     PlayEnded,
     RecordingEnded,
     RecordingFailed,
     RecordingStarted,
-    SetRoom,
     StartRecording,
     label,
 )
 from softswitch.audio_line import AudioLine, RecordingForm
 from softswitch.contact import Contact
-from softswitch.rooms import Rooms
 from softswitch.vocabulary import Party, Record
 from tests.virtual.network import FakeMedia
 
 
 def line() -> tuple[AudioLine, FakeMedia]:
-    media, ids = FakeMedia(), itertools.count(100)
-    return AudioLine(media, lambda: next(ids)), media
-
-
-def kinds(commands: list[AudioCommand]) -> list[str]:
-    return [type(command).__name__ for command in commands]
-
-
-def test_a_room_is_made_with_its_first_member_and_closed_with_its_last() -> None:
-    ids = itertools.count(1)
-    rooms = Rooms(lambda: next(ids))
-    first = rooms.enter("a", 7)
-    assert kinds(first) == ["SetRoom", "Play"]
-    assert first[0] == SetRoom(1, (7,))
-    assert rooms.enter("a", 8)[0] == SetRoom(1, (7, 8))
-    assert rooms.leave(7)[0] == SetRoom(1, (8,))
-    assert rooms.leave(7) == []
-    assert rooms.leave(8) == [CloseRoom(1)]
-    assert len(rooms) == 0
-    assert rooms.members("a") == ()
-
-
-def test_who_is_in_a_room_already_comes_back_without_a_beep() -> None:
-    ids = itertools.count(1)
-    rooms = Rooms(lambda: next(ids))
-    rooms.enter("a", 7)
-    rooms.enter("a", 8)
-    assert rooms.enter("a", 7) == [SetRoom(1, (7, 8))]
-    assert rooms.conference(7) == "a"
-    rooms.leave(7)
-    assert rooms.conference(7) == ""
-    assert kinds(rooms.enter("a", 7)) == ["SetRoom", "Play"]
+    media = FakeMedia()
+    return AudioLine(media), media
 
 
 def test_the_end_of_a_play_is_its_contacts() -> None:
@@ -128,7 +92,7 @@ def test_failures_are_logged_and_what_is_over_is_forgotten() -> None:
 
 
 def test_nothing_empty_is_logged() -> None:
-    """The beep of a conference whose media worker has died is nobody's; a recording may fail before it has a path."""
+    """A play of a call that is over is nobody's; a recording may fail before it has a path."""
     audio, _ = line()
     with structlog.testing.capture_logs() as logs:
         audio.owner(PlayEnded(9, "failed", "its stream or room is on no media worker"))

@@ -184,6 +184,27 @@ dialplan:
     ]
 
 
+def test_a_misspelt_conference_is_one_that_all_may_enter(tmp_path: Path) -> None:
+    text = """extensions:
+  "101": {}
+conferences:
+  board: {pin: "4711"}
+ring_groups:
+  sales: {members: "101", on_busy: {answer_and_conference: borad}}
+dialplan:
+  internal:
+    routes:
+      - {to: "1", answer_and_conference: bord}
+      - {to: "2", dial: "101", on_busy: {dial: "101", on_no_answer: {answer_and_conference: boards}}}
+      - {to: "3", answer_and_conference: board}
+      - {to: "4", answer_and_conference: kitchen}
+      - {to: "5", answer_and_conference: "board{number}"}
+"""
+    warnings = loaded(tmp_path, a=text).warnings
+    assert {(warning.mark.line, warning.mark.column) for warning in warnings} == {(6, 60), (10, 42), (11, 93)}
+    assert warnings[0].message == ("no conference 'bord' in 'conferences', so all may enter it: did you mean 'board'?")
+
+
 def test_files_with_another_suffix_are_warned_of(tmp_path: Path) -> None:
     (tmp_path / "more.yml").write_text("sip: {}")
     warnings = loaded(tmp_path, a=PLAN + "extensions: {'101': {}}").warnings

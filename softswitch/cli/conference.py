@@ -1,0 +1,89 @@
+"""`softswitch conference`: who is in which conference, and what the operator wants of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from softswitch.conference.vocabulary import MemberView, RoomView
+
+RECORD = ("start", "pause", "resume", "stop")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("conference")(conference)
+
+
+def conference(
+    name: Annotated[str, typer.Argument(help="The conference; absent, all are shown.")] = "",
+    action: Annotated[
+        str,
+        typer.Argument(
+            help="list, mute, unmute, deaf, undeaf, kick, kick-all, mute-guests, unmute-guests, lock, unlock, admit, "
+            "refuse, record, dial, end."
+        ),
+    ] = "list",
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A member's number or id; with dial: the number to call; with record: start, pause, resume, stop."
+        ),
+    ] = "",
+    by: Annotated[
+        str, typer.Option("--by", help="With dial: the extension with whose rights; absent, the room's 'dial_as'.")
+    ] = "",
+    host: Annotated[bool, typer.Option("--host", help="With dial: whoever answers is a host.")] = False,
+    config: Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")] = Path("config"),
+) -> None:
+    """Show conferences, or do something in one of them."""
+    import msgspec
+
+    from softswitch.cli.printable import printable
+    from softswitch.cli.running import control_socket, fail
+    from softswitch.conference.commands import ConferenceList
+    from softswitch.control import ControlError, ask
+
+    args = request_of(name, action, what, by, host)
+    try:
+        answer = msgspec.convert(ask(control_socket(config), "conference", 10.0, **args), ConferenceList)
+    except ControlError as error:
+        raise fail(error) from None
+    except msgspec.ValidationError as error:
+        raise fail(ControlError(f"the switch runs another version: {error}")) from error
+    if not answer.conferences:
+        typer.echo("nobody is in a conference" if not name else printable(f"nobody is in conference {name}", 200))
+    for view in answer.conferences:
+        for line in lines_of(view):
+            typer.echo(printable(line, 500))
+
+
+def request_of(name: str, action: str, what: str, by: str, host: bool) -> dict[str, str]:
+    """The arguments of the control command."""
+    if not name:
+        return {}
+    args = {"conference": name, "action": action}
+    if action == "record":
+        args["action"] = f"record-{what if what in RECORD else 'start'}" if what in (*RECORD, "") else f"record {what}"
+    elif action == "dial":
+        args |= {"number": what, "rights": by, "role": "host" if host else "guest"}
+    elif what:
+        args["member"] = what
+    return args
+
+
+def lines_of(view: RoomView) -> list[str]:
+    """One conference as it is shown."""
+    marks = [mark for mark, there in (("locked", view.locked), ("guests muted", view.guests_muted)) if there]
+    marks += [] if view.recording == "no" else ["recorded" if view.recording == "yes" else "recording paused"]
+    head = f"{view.name}: {len(view.members)} there" + "".join(f", {mark}" for mark in marks)
+    return [head, *[_line(member) for member in view.members]]
+
+
+def _line(member: MemberView) -> str:
+    marks = (("muted", member.muted), ("deaf", member.deaf), ("talking", member.talking))
+    shown = [member.role, *([] if member.state == "in" else [member.state]), *[mark for mark, there in marks if there]]
+    return f"  {member.number or '-':<16} {', '.join(shown):<24} {member.name}  (id {member.member})"

@@ -47,6 +47,7 @@ from media.negotiate import (
 )
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec
 from softswitch.call_asking import ASK_TIMER, PIN_SEGMENT
+from softswitch.call_coded import CodedCall
 from softswitch.call_confirm import UNCONFIRMED
 from softswitch.call_consult import RING_TIMER
 from softswitch.call_digits import DigitPath
@@ -57,7 +58,6 @@ from softswitch.call_moves import INVITE_TIMER, SUPERVISOR_KEYS, Place
 from softswitch.call_page import PAGE_TIMER, is_intercom
 from softswitch.call_park import PARK_TIMER
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
-from softswitch.call_video import VideoCall
 from softswitch.causes import Cause, cause_of_status, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import (
@@ -127,7 +127,7 @@ DIVERSION_REASONS = {"always": "unconditional", "busy": "user-busy", "no_answer"
 """RFC 5806 4; "unavailable" is called so there, too."""
 
 
-class Call(VideoCall):
+class Call(CodedCall):
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
     __slots__ = (
@@ -159,6 +159,8 @@ class Call(VideoCall):
         self._consulter = 0
         self._arriving = {}
         self._inviting = {}
+        self._readers = {}
+        self._dialling = {}
         self._ring_deadline = 0.0
         self._parked_in = None
         self._parked_by = ""
@@ -269,6 +271,10 @@ class Call(VideoCall):
         self._effects += self._recorder.command(action, *self._recorded())
         return self._take()
 
+    def _toggle_recording(self) -> bool:
+        self._effects += self._recorder.command("stop" if self._recorder.recording else "start", *self._recorded())
+        return bool(self._recorder.recording)
+
     @property
     def recording(self) -> str:
         """Whether the call is being recorded: "on", "paused", or ""."""
@@ -294,7 +300,7 @@ class Call(VideoCall):
             self._paged_long_enough(now)
         elif name == PARK_TIMER:
             self._parked_too_long(now)
-        else:
+        elif not self._code_timer(name, now):
             self._confirm_timer(name, now)
         return self._take()
 
@@ -679,8 +685,10 @@ class Call(VideoCall):
             return
         mode = SUPERVISOR_KEYS.get(event.digit)
         if mode is not None and self.supervises(event.leg):
-            self._effects += self.set_mode(event.leg, mode)
+            self._put_back(self.set_mode(event.leg, mode))
             return
+        if not self._digits.twice(event):
+            self._code_digit(event, now)
         other = self.partner(event.leg)
         if other is not None:
             effect = self._digits.pass_on(event, other, self._policy_of(other))
@@ -860,6 +868,7 @@ class Call(VideoCall):
     def _leg_gone(self, leg: int, cause: int, status: int, now: float) -> None:
         out = self._out.pop(leg, None)
         self._asked_no_more(leg)
+        self._forget_codes(leg)
         if out is not None and out.endpoint.kind == "trunk":
             self._directory.left(self.contact.id, leg, now)
         if self._early == leg:

@@ -23,11 +23,15 @@ class DigitPath:
     def __init__(self) -> None:
         self._by_events: set[int] = set()  # legs whose digits come as telephone-events
 
+    def twice(self, event: DigitDialled) -> bool:
+        """Whether a digit is one that has come before, in another way."""
+        return event.source == "info" and event.leg in self._by_events
+
     def pass_on(self, event: DigitDialled, to: int, policy: AudioPolicy) -> SendDigit | None:
         """How the digit of one leg gets to the leg `to`, which has this policy; None: it gets there by itself."""
         if event.source == "rfc4733":
             self._by_events.add(event.leg)
-        elif event.source == "info" and event.leg in self._by_events:
+        elif self.twice(event):
             # A telephone that sends each digit both ways: its events have brought this one already.
             return None
         if policy.digits == "info":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from media.audio_commands import Source
+from softswitch.call_codes import CodeReader
 from softswitch.dialplan.decision import AnyTarget, Decision, Dial
 from softswitch.feature_speech import Spoken
 from softswitch.hunt import Failure, Target
@@ -73,6 +74,9 @@ class Directory(Protocol):
 
     def may_intercom(self, extension: str, other: str) -> bool:
         """Whether an extension may call another one so that its telephones answer by themselves."""
+
+    def code_reader(self, extension: str) -> CodeReader | None:
+        """What reads the codes that an extension dials in a call; None where it may use none."""
 
     def beeps(self, extension: str) -> bool:
         """Whether an extension hears that somebody begins to listen to its call."""

@@ -217,7 +217,8 @@ class CallFloor:
         for just now."""
         talkers = self.talkers
         members = [*talkers, *self._supervisors]
-        if self.state is State.TALKING and len(members) == 2 and self.b is not None and not self._conference:
+        two = len(talkers) == 2 and not self._conference and not self._supervisors
+        if self.state is State.TALKING and self.b is not None and two:
             held = self._holders.intersection(talkers)
             self._effects.append(Unbridge(self.a) if held else Bridge(self.a, self.b))
             self._close_room("talk")

@@ -113,6 +113,10 @@ class TransferringCall(LoneCaller):
         """The effects so far."""
         raise NotImplementedError
 
+    def _put_back(self, effects: list[AnyEffect]) -> None:
+        """Leave to be carried out what a command, done on behalf of an event, has taken."""
+        self._effects[:0] = effects
+
     def transfer(self, leg: int, number: str, now: float) -> list[AnyEffect]:
         """One of the two who talk sends the other one to a number, with its own rights. `TransferTold` follows. Raises
         `TransferRefused`."""

@@ -22,6 +22,7 @@ from sip.message import Request
 from sip.uri import Uri, escape_user, unescape
 from softswitch import auto_answer, diverting, find_me
 from softswitch.admission import Known
+from softswitch.call_codes import CallCodes, CodeReader
 from softswitch.call_limits import CallLimits
 from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous, privacy_asked
 from softswitch.dialplan.decision import (
@@ -127,6 +128,7 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
     fallback: str = ""
     """The number that is called where they do not answer."""
     codes: FeatureCodes = FeatureCodes()
+    call_codes: CallCodes = CallCodes()
     language: str = "en"
     """In which people are spoken to."""
 
@@ -360,6 +362,11 @@ class PhoneBook:
         """Whether an extension may listen to the calls of another one."""
         entry, theirs = self._entries.extensions.get(extension), self._entries.extensions.get(other)
         return entry is not None and theirs is not None and bool(entry.supervises & theirs.groups)
+
+    def code_reader(self, extension: str) -> CodeReader | None:
+        """What reads the codes that an extension dials in a call; None where it may use none."""
+        entry = self._entries.extensions.get(extension)
+        return None if entry is None else self._entries.call_codes.reader("extension", entry.codes)
 
     def beeps(self, extension: str) -> bool:
         """Whether an extension hears that somebody begins to listen to its call."""

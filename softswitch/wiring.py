@@ -292,6 +292,7 @@ def entries(settings: Settings) -> Entries:
             for name, trunk in settings.trunks.items()
         },
         codes=FeatureCodes(settings.feature_codes.codes),
+        call_codes=call_codes(settings),
         lots=tuple(
             [
                 Lot(name, lot.slots, lot.timeout, lot.fallback or "", lot.music or "", lot.announce)

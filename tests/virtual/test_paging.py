@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from media.audio_commands import Play, SetRoom, Tone
+from media.audio_commands import Digit, Play, SetRoom, Tone
 from sip.ua_events import SessionAnswered, SessionEnded, SessionFailed
 from softswitch.call_commands import Consult, Park, Transfer
 from softswitch.call_transfer import TransferRefused
@@ -533,3 +533,19 @@ def test_a_large_office_is_called_whole_before_second_telephones() -> None:
     assert heard[pager] == set()
     ann.do(ann.called_session().hangup)
     world.assert_over()
+
+
+def test_codes_that_are_dialled_in_a_page_do_nothing() -> None:
+    office = Pages({"ring_time": 30}, feature_codes={"in_call": {"blind_transfer": "##", "park": "#7"}})
+    office.dial()
+    office.answer(*office.others[:2])
+    heard = office.hearing()
+    legs = {leg.endpoint: leg.id for leg in office.world.runtime.legs.values()}
+    for who in ("101", "102"):
+        for digit in "##104##7":
+            office.world.media.events.append(Digit(legs[who], digit, 100, "rfc4733"))
+            office.world.link.settle()
+    assert office.hearing() == heard == {"102": {"101"}, "103": {"101"}}
+    assert office.world.media.playing() == {}
+    office.hang_up(office.ann)
+    office.over()

@@ -169,6 +169,9 @@ class Book:
     def left(self, contact: str, leg: int, now: float) -> None:
         self.costs_no_more.append(leg)
 
+    def code_reader(self, extension: str) -> None:
+        return None
+
     def recalls(self, extension: str) -> bool:
         return False
 

@@ -71,7 +71,7 @@ ASKED = (
 
 PAGES: dict[str, Any] = {
     "routes": [*ROUTES, {"to": "500", "page": "office"}, {"to": "501", "page": "desks"}],
-    "feature_codes": {"intercom": "*80", "in_call": {"blind_transfer": "1", "record": "2", "park": "5"}},
+    "feature_codes": {"intercom": "*80"},
     "paging": {
         "office": {"members": ["101", "102", "103", "104"], "ring_time": 5, "timeout": 50, "skip_busy": False},
         "desks": {"members": ["101", "102", "103"], "mode": "two-way", "ring_time": 10, "timeout": 20},
@@ -80,7 +80,6 @@ PAGES: dict[str, Any] = {
 }
 PAGED = (
     *LIKELY, *("dial 500",) * 12, *("dial 501",) * 12, *("dial *80102",) * 3, *("answer",) * 24, *("hang up",) * 3,
-    "press", "press",
 )  # fmt: skip
 
 FORMATS = ((PCMA, PCMU, EVENTS), (PCMU,), (PCMA, EVENTS), ("18 G729/8000",))

@@ -549,3 +549,15 @@ def test_codes_that_are_dialled_in_a_page_do_nothing() -> None:
     assert office.world.media.playing() == {}
     office.hang_up(office.ann)
     office.over()
+
+
+def test_a_late_offer_of_a_pager_that_wants_reliable_answers() -> None:
+    office = Pages(extensions={"101": {"reliable_provisional": "required"}})
+    call = office.ann.dial("500", None)
+    office.world.run(0.5)
+    office.answer(*office.others[:2])
+    office.ann.do(call.answer, office.ann.sdp())
+    office.world.run(1.0)
+    assert office.hearing() == {"102": {"101"}, "103": {"101"}}
+    office.hang_up(office.ann)
+    office.over()

@@ -157,6 +157,7 @@ class Call(CodedCall):
         self._caller_leg = leg
         self._a_who = setup.caller
         self._consulter = 0
+        self._left = set()
         self._arriving = {}
         self._inviting = {}
         self._readers = {}

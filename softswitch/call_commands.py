@@ -78,12 +78,28 @@ class Supervise(CallCommand):
     to: Text = ""
 
 
+class PickUp(CallCommand):
+    """Have `by` take a call that rings elsewhere: its telephone rings, and who answers there has the call."""
+
+
 class HangUp(CallCommand):
     """End the call."""
 
 
 AnyCallCommand = (
-    Transfer | Consult | Complete | Return | Swap | Conference | Drop | Hold | Resume | Park | Supervise | HangUp
+    Transfer
+    | Consult
+    | Complete
+    | Return
+    | Swap
+    | Conference
+    | Drop
+    | Hold
+    | Resume
+    | Park
+    | Supervise
+    | PickUp
+    | HangUp
 )
 
 

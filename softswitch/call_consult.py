@@ -38,7 +38,9 @@ MAX_TALKERS = 16
 class ConsultingCall(ConfirmingCall):
     """The part of a `Call` in which talkers come, go, and leave each other aside."""
 
-    __slots__ = ()
+    __slots__ = ("_left",)
+
+    _left: set[int]  # whom the consulter has left aside when it began
 
     REFUSED: ClassVar[str] = "there is no consultation in that call"
 
@@ -60,6 +62,7 @@ class ConsultingCall(ConfirmingCall):
         others = [each for each in self.talkers if each != leg]
         self._put_first(leg)
         self._aside = others
+        self._left = set(others)
         self._consulter = leg
         self._caller = caller
         self._payer = Payer("extension", endpoint.name)
@@ -80,13 +83,18 @@ class ConsultingCall(ConfirmingCall):
         return self._take()
 
     def back(self, leg: int, now: float) -> list[AnyEffect]:
-        """The consulter returns to those aside; who was consulted goes. Raises `TransferRefused`."""
+        """The consulter returns to those whom it has left, also after a swap; who was consulted goes. Raises
+        `TransferRefused`."""
         self._consults(leg, ringing=True)
-        consulted = [each for each in self.talkers if each != leg]
+        there = [each for each in (*self.talkers, *self._aside) if each != leg]
+        # Where those have gone meanwhile, whoever is aside is all there is to return to.
+        stay = [each for each in there if each in self._left] or self._aside
         self._stop_hunt(now)
+        self._others, self._aside = [], stay
         self._returned(now)
-        for each in consulted:
-            self._release(each, Cause.NORMAL_CLEARING, now)
+        for each in there:
+            if each not in stay:
+                self._release(each, Cause.NORMAL_CLEARING, now)
         return self._take()
 
     def swap(self, leg: int, now: float) -> list[AnyEffect]:

@@ -185,7 +185,7 @@ class MovingCall(ConsultingCall):
         """A leg of another call comes in, for which `check_place` and `check_codecs` have passed."""
         out = moving.out
         codecs = self.fitting(place, out.offer, out.endpoint.policy) if out.session is None else ()
-        self._admit(moving)
+        self._admit(moving, now)
         if place.kind == "answer":
             self._stop_hunt_for(moving.leg, now)
         if out.session is None:
@@ -196,16 +196,25 @@ class MovingCall(ConsultingCall):
             self._arrived(moving.leg, place, now)
         return self.effects()
 
-    def _admit(self, moving: MovingLeg) -> None:
+    def _admit(self, moving: MovingLeg, now: float) -> None:
         moving.out.party = moving.party
         self._out[moving.leg] = moving.out
-        if moving.record is not None:
-            self.contact.add_leg(msgspec.structs.replace(moving.record, ended=0.0, cause=0, status=0))
+        record = moving.record
+        if record is None:
+            return
+        record = msgspec.structs.replace(record, ended=0.0, cause=0, status=0)
+        if record.answered:  # what it was before is written down where it was
+            record.started = record.answered = now
+            record.rang = 0.0
+        record.started = max(record.started, self.contact.started)
+        self.contact.add_leg(record)
 
     def _stop_hunt_for(self, leg: int, now: float) -> None:
         hunt, self._hunt = self._hunt, None
+        if hunt is None:
+            return
         self._effects.append(CancelTimer(RING_TIMER))
-        for other in hunt.stop() if hunt is not None else ():
+        for other in hunt.stop():
             if other != leg:
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
 
@@ -221,6 +230,7 @@ class MovingCall(ConsultingCall):
             return
         match place.kind:
             case "answer":
+                self._stop_hunt_for(leg, now)
                 self.b = leg
                 self._early = None
                 self.contact.destination = self._out[leg].endpoint.name
@@ -288,6 +298,8 @@ class MovingCall(ConsultingCall):
             self._others = []
             self._seat(members)
             self._settled(now)
+        if old in self._left:
+            self._left.add(new)
         self._nobody_to_supervise(now)
         self._release(old, Cause.NORMAL_CLEARING, now, "replaced")
 
@@ -430,7 +442,7 @@ class MovingCall(ConsultingCall):
         self._ring_deadline = moving.deadline
         for each in moving.legs:
             party = each.out.party
-            self._admit(each)
+            self._admit(each, now)
             each.out.party = party
         self.contact.enter("ring", now)
         self._effects.append(SetTimer(RING_TIMER, moving.deadline))
@@ -447,7 +459,7 @@ class MovingCall(ConsultingCall):
         endpoints = target.groups[0] if target.groups else ()
         if not endpoints:
             raise TransferRefused(f"{extension!r} can't be reached", target.absent.status)
-        caller = self._party(place.leg)
+        caller = self._party(place.leg) if place.leg else self._caller
         for endpoint in endpoints[:MAX_SUPERVISORS]:
             leg = self._new_id()
             codecs = own_offer(endpoint.policy, None, heard=True)

@@ -239,6 +239,8 @@ class TransferringCall(LoneCaller):
         self.state = state
         self._service = service
         self._begin_service(now)
+        if self._bends(self.a):  # somebody who has held it has left it to us
+            self._carry(self.a, session.codecs + session.dtmf, "sendrecv")
 
     def _let_go(self, transfer: Transfer, now: float) -> None:
         """The transferor is not needed any more."""

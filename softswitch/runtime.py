@@ -275,6 +275,8 @@ class Runtime:
         by = command.by or command.call
         if isinstance(command, call_commands.Supervise):
             effects = self._supervise(active, by, command, now)
+        elif isinstance(command, call_commands.PickUp):
+            effects = self._pick_up(active, by, now)
         else:
             leg = active.call.leg_of(by) if not isinstance(command, call_commands.HangUp) else 0
             if leg is None:
@@ -297,6 +299,12 @@ class Runtime:
         if not self._book.may_supervise(by, there[0].endpoint):
             raise TransferRefused(f"{by} may not supervise {there[0].endpoint!r}: see 'supervises' and 'groups'")
         return call.invite(by, Place("supervise", there[0].id, command.mode), now)
+
+    def _pick_up(self, active: Active, by: str, now: float) -> list[AnyEffect]:
+        ringing = [self.legs[leg] for leg in active.call.legs() if leg in self.legs and active.call.rings(leg)]
+        if not any(each.kind == "extension" and self._book.may_pick_up(by, each.endpoint) for each in ringing):
+            raise TransferRefused(f"{by} may not pick up that call: see 'pick_up' and 'groups'")
+        return active.call.invite(by, Place("answer"), now)
 
     def _extensions_in(self, call: Call) -> list[SipLeg]:
         legs = (self.legs.get(leg) for leg in call.talkers)

@@ -102,6 +102,11 @@ def barge(call: CallArgument, by: ByOption, to: str = "", config: ConfigOption =
     _do(config, "barged in", do="supervise", call=call, by=by, to=to, mode="barge")
 
 
+def pick_up(call: CallArgument, by: ByOption, config: ConfigOption = CONFIG) -> None:
+    """Have an extension (`--by`) take a call that rings elsewhere: its telephone rings."""
+    _do(config, "picking up", do="pickup", call=call, by=by)
+
+
 def hang_up(call: CallArgument, config: ConfigOption = CONFIG) -> None:
     """End a call."""
     _do(config, "ended", do="hangup", call=call)
@@ -121,6 +126,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "listen": listen,
     "whisper": whisper,
     "barge": barge,
+    "pickup": pick_up,
     "hangup": hang_up,
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ SLOTS = ("701", "702")
 SHARDS = 4
 EXAMPLES = 50  # of STEPS each, in each shard: 20,000 steps
 STEPS = 100
+LOTS = 250  # steps of each sequence drawn by lot
 QUIET = 0.6  # seconds after which nothing is under way any more
 
 _ANSWERS = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
@@ -79,6 +81,7 @@ class Talk:
         self.answered = False  # the first of the floor is
         self.aside: list[Party] = []
         self.consulter: Party | None = None
+        self.left: list[Party] = []
         self.transfer = False
         self.waiting: Party | None = None
         self.by = ""
@@ -522,6 +525,7 @@ class Calls(RuleBasedStateMachine):
         if self.command(lambda c: commands.Consult(c, party.number, to), talk, allowed):
             talk.state, talk.consulter = "ringing", party
             talk.aside, talk.floor = [each for each in talk.floor if each is not party], [party]
+            talk.left = list(talk.aside)
             talk.holders = set()
             talk.ringing = [self.arrived(to)]
 
@@ -550,6 +554,8 @@ class Calls(RuleBasedStateMachine):
         party = chosen(self.consulters(), pick)
         talk = self.talk_of(party)
         if self.command(lambda c: commands.Return(c, party.number), talk, self.consults(party, ringing=True)):
+            there = [each for each in (*talk.floor, *talk.aside) if each is not party]
+            talk.aside = [each for each in there if each in talk.left] or talk.aside
             self.returned(talk)
 
     @precondition(lambda self: self.consulters())
@@ -777,3 +783,51 @@ def test_calls_are_what_the_model_says(shard: int) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+MODES = ("listen", "whisper", "barge")
+
+
+def makers(random: Random) -> dict[str, Callable[[], tuple[Any, ...]]]:
+    """The rules, and what makes arguments for each."""
+
+    def number() -> int:
+        return random.randrange(100)
+
+    alone = "ring answer hang_up falls_silent hold_by_telephone attended_transfer complete return_ swap conference hold"
+    return {
+        **dict.fromkeys([*alone.split(), "resume", "park"], lambda: (number(),)),
+        **dict.fromkeys(["dial", "pick_up", "drop"], lambda: (number(), number())),
+        "refuse": lambda: (number(), random.choice([486, 480, 603])),
+        "blind_transfer": lambda: (number(), random.choice((*NUMBERS, NOBODY, LOT)), random.random() < 0.5),
+        "retrieve": lambda: (number(), random.choice(SLOTS)),
+        "consult": lambda: (number(), random.choice(NUMBERS)),
+        "supervise": lambda: (number(), random.choice(NUMBERS), random.choice(MODES)),
+    }
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_by_lot(seed: int) -> None:
+    """Each rule that may be used as often as any other: hypothesis has favourites."""
+    random = Random(seed)
+    rules = makers(random)
+    calls = Calls()
+    begin = Calls.begin.hypothesis_stateful_initialize_rule  # type: ignore[attr-defined]
+    begin.function(calls, random.randrange(8), random.sample(NUMBERS, 6), random.choice((1, 2)))
+    done = []
+    for _ in range(LOTS):
+        may = [name for name in rules if all(ok(calls) for ok in rule_of(name).preconditions)]
+        name = random.choice(may)
+        arguments = rules[name]()
+        done.append((name, arguments))
+        try:
+            rule_of(name).function(calls, *arguments)
+            calls.all_is_as_the_model_says()
+        except BaseException:
+            print(*done, sep="\n")
+            raise
+    calls.teardown()
+
+
+def rule_of(name: str) -> Any:
+    return getattr(Calls, name).hypothesis_stateful_rule

@@ -7,6 +7,7 @@ States and what moves them:
     ROUTING --route--> HUNTING --Answered--> TALKING --Released--> ENDING --last leg gone--> (Finished)
        |                  |  \\--Answered, caller made no offer--> OFFERING --Confirmed--> TALKING
        |                  \\--all failed--> continuation (forward, fall-through) or ENDING
+       |--page--> PAGING --first answer--> TALKING (`softswitch.call_page`)
        |--echo, announcement, conference--> ECHO, ANNOUNCING, CONFERRING --Released, PlayEnded--> ENDING
        |--feature code, PIN--> ASKING (`softswitch.call_asking`)
        \\--reject--> ENDING
@@ -54,6 +55,7 @@ from softswitch.call_directory import Directory
 from softswitch.call_floor import OutLeg, State
 from softswitch.call_media import ALONE, MEND_TIMER, MOVE_TIMER, codec_name, own_media
 from softswitch.call_moves import INVITE_TIMER, SUPERVISOR_KEYS, Place
+from softswitch.call_page import PAGE_TIMER, is_intercom
 from softswitch.call_park import PARK_TIMER
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
 from softswitch.causes import Cause, cause_of_status, status_for_caller, status_of_cause
@@ -67,6 +69,7 @@ from softswitch.dialplan.decision import (
     Echo,
     ExtensionTarget,
     Intercom,
+    Page,
     Park,
     PickUp,
     Reject,
@@ -164,6 +167,7 @@ class Call(CodedCall):
         self._parked_by = ""
         self._goodbye = (0, 0, 0)
         self.moved = False
+        self._page = None
         self._transfer = None
         self._waiting_play = 0
         self._waiting_rings = False
@@ -293,6 +297,8 @@ class Call(CodedCall):
             self._mend(now)
         elif name == INVITE_TIMER:
             self._invited_in_vain(now)
+        elif name == PAGE_TIMER:
+            self._paged_long_enough(now)
         elif name == PARK_TIMER:
             self._parked_too_long(now)
         elif not self._code_timer(name, now):
@@ -344,7 +350,9 @@ class Call(CodedCall):
             case UseFeature():
                 self._use_feature(decision, now)
             case Intercom():
-                self._give_up(Cause.FACILITY_REJECTED, 501, now)
+                self._intercom(decision, now)
+            case Page():
+                self._page_all(decision, now)
             case Park():
                 self._park_a(decision, now)
             case Retrieve() | PickUp() | Supervise():
@@ -370,7 +378,8 @@ class Call(CodedCall):
             self.contact.enter("ring", now)
         self._plan = plan
         first = plan.targets[0]
-        self._sole_target = first.number if len(plan.targets) == 1 and isinstance(first, ExtensionTarget) else ""
+        sole = isinstance(first, ExtensionTarget) and len(plan.targets) == 1 and not is_intercom(plan)
+        self._sole_target = first.number if sole else ""
         if self._sole_target:
             forward = self._directory.forward(self._sole_target, "always")
             if forward is not None:
@@ -493,7 +502,10 @@ class Call(CodedCall):
 
     def _progressed(self, event: Progressed, now: float) -> None:
         out = self._out.get(event.leg)
-        if out is None or self.state is not State.HUNTING or event.leg in self._inviting:
+        if out is not None and event.leg in self._inviting:
+            self._invitee_rings(event, now)
+            return
+        if out is None or self.state is not State.HUNTING:
             return
         if not out.status:
             self._directory.reached(out.endpoint)
@@ -623,6 +635,7 @@ class Call(CodedCall):
         """Both sides have answered."""
         self.state = State.TALKING
         self._join(leg)
+        self._greet(leg)
         self._mark_answered(now, "talk")
         self._effects += self._recorder.begin(self._recording_rule(leg), *self._recorded())
 
@@ -632,6 +645,11 @@ class Call(CodedCall):
             for end in (self._a_endpoint, self._out[leg].endpoint)
         ]
         return rule_of(self._plan.record if self._plan is not None else "", ends)
+
+    def _record_page(self) -> None:
+        end = self._a_endpoint
+        rule = rule_of("", [(end.kind, self._directory.record(end.kind, end.name))])
+        self._effects += self._recorder.begin(rule, *self._recorded())
 
     def _recorded(self) -> tuple[Channels, StreamLabels]:
         """Who is on which channel: the customer on the first, who is at the trunk's side, or else has called."""
@@ -704,6 +722,8 @@ class Call(CodedCall):
             self._carry_answer(self.a, event.session, now)
         elif self.state in ALONE:
             self._confirmed_alone(now)
+        elif self.state is State.PAGING:
+            self._pager_confirmed(now)
         elif self._refit and self.b is not None and self._offer is not None:
             self._refit = False
             session = self._out[self.b].session
@@ -722,6 +742,9 @@ class Call(CodedCall):
         if out is None:
             return
         self._leg_gone(event.leg, event.cause, 302, now)
+        if self._inviting.pop(event.leg, None) is not None:
+            self._invitee_gone(event, now)
+            return
         if self.state is not State.HUNTING or self._hunt is None:
             self._finish_if_over()
             return
@@ -754,7 +777,7 @@ class Call(CodedCall):
             if self._a_endpoint.kind == "trunk":
                 self._directory.left(self.contact.id, leg, now)
         if self._inviting.pop(leg, None) is not None:
-            self._finish_if_over()
+            self._invitee_gone(event, now)
         elif leg in self._arriving:
             self._came_to_nothing(self._arriving.pop(leg), event, now)
         elif self._transfer is not None and leg == self._transfer.transferor:
@@ -791,7 +814,9 @@ class Call(CodedCall):
             self._next_stage(now)
 
     def _media_failed(self, event: MediaFailed, now: float) -> None:
-        if event.leg in (self.a, self.b) or self.state is not State.HUNTING:
+        if self._page is not None and event.leg != self.a:
+            self._page_without(event.leg, event.why, now)
+        elif event.leg in (self.a, self.b) or self.state is not State.HUNTING:
             self._end_all(Cause.RESOURCE_UNAVAILABLE, now, by="media", text=event.why, status=503)
         elif event.leg in self._out:
             self._release(event.leg, Cause.RESOURCE_UNAVAILABLE, now)

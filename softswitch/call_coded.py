@@ -43,6 +43,8 @@ class CodedCall(VideoCall):
         leg = event.leg
         if leg not in self.talkers or not (self.state is State.TALKING or leg == self._consulter):
             return
+        if self._page is not None:
+            return  # nobody is sent on from it
         if leg not in self._readers:
             endpoint = self._endpoint_of(leg)
             self._readers[leg] = self._directory.code_reader(endpoint.name) if endpoint.kind == "extension" else None

@@ -72,6 +72,9 @@ class Directory(Protocol):
     def fallback(self, extension: str) -> str:
         """The number that is called for a caller whom nobody takes whom the extension has sent on; "" for none."""
 
+    def may_intercom(self, extension: str, other: str) -> bool:
+        """Whether an extension may call another one so that its telephones answer by themselves."""
+
     def code_reader(self, extension: str) -> CodeReader | None:
         """What reads the codes that an extension dials in a call; None where it may use none."""
 

@@ -4,6 +4,7 @@
     aside         those whom one of the talkers has left for a consultation: one of them hears music, several talk on
     supervisors   each listens to the talkers, is heard by one of them (whisper) or by all (barge)
     holders       talkers who hold the others by command: nobody hears them, nor do they hear anybody
+    listeners     talkers who are not heard: those whom one of the others pages
 
 Two talkers and nobody else are bridged, so that the engine relays what it need not decode; all else is a room with a
 matrix (`media.audio_commands.SetRoom`). One function states it all anew after every change (`_mix`), and one says who
@@ -35,6 +36,7 @@ class State(Enum):
 
     ROUTING = auto()
     HUNTING = auto()
+    PAGING = auto()
     OFFERING = auto()
     TALKING = auto()
     PARKED = auto()
@@ -78,6 +80,7 @@ class CallFloor:
         "_early",
         "_effects",
         "_holders",
+        "_listeners",
         "_listening",
         "_music",
         "_offer",
@@ -107,6 +110,7 @@ class CallFloor:
         self._aside: list[int] = []
         self._supervisors: dict[int, Supervision] = {}
         self._holders: set[int] = set()
+        self._listeners: set[int] = set()
         self._rooms: dict[str, SetRoom] = {}  # as stated last, of the talkers and of those aside
         self._effects: list[AnyEffect] = []
         self._listening: set[int] = set()  # legs whose tones are listened for
@@ -128,7 +132,7 @@ class CallFloor:
 
     @property
     def _conference(self) -> bool:
-        """More than two talk."""
+        """More than two talk, or may at any moment: what each wants of its media concerns no other one."""
         return bool(self._others)
 
     def holds(self, leg: int) -> bool:
@@ -138,7 +142,7 @@ class CallFloor:
     def partner(self, leg: int) -> int | None:
         """The leg that this one talks to, where that is one and no more: after the answer, or in early media."""
         b = self.b if self.b is not None else self._early
-        if b is None or self._others:
+        if b is None or self._conference:
             return None
         return b if leg == self.a else self.a if leg == b else None
 
@@ -213,14 +217,18 @@ class CallFloor:
         for just now."""
         talkers = self.talkers
         members = [*talkers, *self._supervisors]
-        if self.state is State.TALKING and self.b is not None and len(talkers) == 2 and not self._supervisors:
+        two = len(talkers) == 2 and not self._conference and not self._supervisors
+        if self.state is State.TALKING and self.b is not None and two:
             held = self._holders.intersection(talkers)
             self._effects.append(Unbridge(self.a) if held else Bridge(self.a, self.b))
             self._close_room("talk")
         elif len(members) > 1:
-            silent = [leg for leg in talkers if self._asked(leg, asker, asked) in HOLDS] if self._others else []
+            silent = [leg for leg in talkers if self._asked(leg, asker, asked) in HOLDS] if self._conference else []
             silent += [leg for leg in talkers if leg in self._holders and leg not in silent]
-            self._state_room("talk", members, self._gains(members, silent))
+            if self._listeners:
+                self._state_room("talk", members, self._audible(members, silent), 0.0)
+            else:
+                self._state_room("talk", members, self._gains(members, silent))
         else:
             self._close_room("talk")
         if len(self._aside) > 1:
@@ -238,10 +246,17 @@ class CallFloor:
                 gains += [(ear, mouth, 0.0) for ear in ears]
         return tuple(dict.fromkeys(gains))
 
-    def _state_room(self, name: str, members: list[int], gains: tuple[tuple[int, int, float], ...]) -> None:
+    def _audible(self, members: list[int], silent: list[int]) -> tuple[tuple[int, int, float], ...]:
+        """(listener, talker, 1) of everybody who is heard, where few are: of all others there would be n * n."""
+        mouths = [leg for leg in self.talkers if leg not in self._listeners and leg not in silent]
+        return tuple([(ear, mouth, 1.0) for mouth in mouths for ear in members if ear != mouth])
+
+    def _state_room(
+        self, name: str, members: list[int], gains: tuple[tuple[int, int, float], ...], gain: float = 1.0
+    ) -> None:
         before = self._rooms.get(name)
         number = self._new_id() if before is None else before.room
-        room = self._rooms[name] = SetRoom(number, tuple(members), gains=gains)
+        room = self._rooms[name] = SetRoom(number, tuple(members), gain, gains)
         if room != before:
             self._effects.append(Audio(room))
 
@@ -305,7 +320,7 @@ class CallFloor:
             waiting = [self.a]
         wanted = {leg: self._music_for(leg) or WAITING_MUSIC for leg in waiting if self._hears(leg)}
         a, b = self.a, self.b
-        if self.state is not State.TALKING or b is None or self._others:
+        if self.state is not State.TALKING or b is None or self._conference:
             return wanted
         ways = {leg: self._asked(leg, asker, asked) for leg in (a, b)}
         for leg, other in ((a, b), (b, a)):
@@ -330,7 +345,7 @@ class CallFloor:
             return
         if self._aside:
             kind = "consult"
-        elif self._others:
+        elif self._conference:
             kind = "conference"
         elif self._holders.intersection(self.talkers):
             kind = "hold"

@@ -393,7 +393,7 @@ class LegMedia(CallFloor):
         for leg in self.talkers:
             self._listen(leg)
         self._bent.clear()
-        if self._others:
+        if self._conference:
             self._bent.update(leg for leg in self.talkers if self._bends(leg))
             self._straighten()
         else:
@@ -453,7 +453,7 @@ class LegMedia(CallFloor):
         """The timer of legs that could not take an offer."""
         if self._carried is not None:
             self._effects.append(SetTimer(MEND_TIMER, now + MEND_AFTER))
-        elif self._others:
+        elif self._conference:
             self._straighten()
         elif self._session_of(self._to_mend) is not None and self.partner(self._to_mend) is not None:
             self._align(self._to_mend, now)

@@ -37,6 +37,9 @@ from softswitch.vocabulary import (
     Originate,
     Party,
     Payer,
+    Progressed,
+    Redirected,
+    Released,
     SetTimer,
     Unbridge,
 )
@@ -57,10 +60,11 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     """What a leg comes into a call for.
 
     answer: it takes the call, instead of those who ring. retrieve: it takes the one who is parked. replace: it takes
-    the place of `leg`. join: it talks along with the talkers. supervise: it listens to `leg`, as `mode` says.
+    the place of `leg`. join: it talks along with the talkers. supervise: it listens to `leg`, as `mode` says. page: it
+    hears the page that it is called for.
     """
 
-    kind: Literal["answer", "retrieve", "replace", "join", "supervise"]
+    kind: Literal["answer", "retrieve", "replace", "join", "supervise", "page"]
     leg: int = 0
     mode: SupervisionMode = "listen"
 
@@ -242,6 +246,12 @@ class MovingCall(ConsultingCall):
                 self._settled(now)
             case "supervise":
                 self._supervise(leg, Supervision(place.leg, place.mode))
+            case "page":
+                self._paged(leg, now)
+
+    def _paged(self, leg: int, now: float) -> None:
+        """One who is paged has answered."""
+        raise NotImplementedError
 
     def _arrival_confirmed(self, event: Confirmed, now: float) -> None:
         """A leg that has come in has seen our answer; where that was an offer, its answer is here."""
@@ -482,6 +492,17 @@ class MovingCall(ConsultingCall):
                 del self._inviting[other]
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
         self._arrived(leg, place, now)
+
+    def _invitee_rings(self, event: Progressed, now: float) -> None:
+        """Somebody who is called in rings. What its network plays is for nobody."""
+        out, record = self._out[event.leg], self.contact.leg(event.leg)
+        if not out.status and record is not None:
+            record.rang = now
+        out.status = event.status
+
+    def _invitee_gone(self, event: Released | Redirected, now: float) -> None:
+        """Somebody who was called in does not come."""
+        self._finish_if_over()
 
     def _invited_in_vain(self, now: float) -> None:
         """The time of those who were called in is over."""

@@ -15,12 +15,12 @@ from __future__ import annotations
 import msgspec
 
 from media.video import Video
-from softswitch.call_asking import AskingCall
 from softswitch.call_floor import State
+from softswitch.call_page import PagingCall
 from softswitch.vocabulary import Accept, Answer, AnyEffect, MoveMedia, Offer, Originate, Progress
 
 
-class VideoCall(AskingCall):
+class VideoCall(PagingCall):
     """The part of a `Call` that adds the video to what its legs are told."""
 
     __slots__ = ()

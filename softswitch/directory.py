@@ -20,7 +20,7 @@ from sip.effects import Target as SipTarget
 from sip.headers import NameAddr
 from sip.message import Request
 from sip.uri import Uri, escape_user, unescape
-from softswitch import diverting, find_me
+from softswitch import auto_answer, diverting, find_me
 from softswitch.admission import Known
 from softswitch.call_codes import CallCodes, CodeReader
 from softswitch.call_limits import CallLimits
@@ -89,6 +89,10 @@ class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
     groups: frozenset[str] = frozenset()
     pick_up: str = "groups"
     """Whose calls it may pick up: "groups" (its own), "all", "none"."""
+    may_intercom: str = "groups"
+    """Whose telephones answer its intercom calls by themselves, as `pick_up`."""
+    auto_answer: auto_answer.Style = "all"
+    """How its own telephones are asked to."""
     supervises: frozenset[str] = frozenset()
     """Groups whose calls it may listen to."""
     beeps: bool = True
@@ -142,7 +146,7 @@ class DialAddress(msgspec.Struct, gc=False):
     to: str
     """Number in To, for extensions; trunks bring their own headers."""
     headers: tuple[tuple[str, str], ...] = ()
-    """Route of the contact's Path and Alert-Info, or all identity headers of a trunk."""
+    """Route of the contact's Path and how it is to ring, or all identity headers of a trunk."""
     credentials: Credentials | None = None
     cid_prefix: str = ""
     """Put before the caller's name."""
@@ -357,6 +361,13 @@ class PhoneBook:
         mates = {number for group in entry.groups for number in self._entries.groups.get(group, ())}
         return sorted(mates - {extension})
 
+    def may_intercom(self, extension: str, other: str) -> bool:
+        """Whether an extension may call another one so that its telephones answer by themselves."""
+        entry, theirs = self._entries.extensions.get(extension), self._entries.extensions.get(other)
+        if entry is None or theirs is None or entry.may_intercom == "none":
+            return False
+        return entry.may_intercom == "all" or bool(entry.groups & theirs.groups)
+
     def may_supervise(self, extension: str, other: str) -> bool:
         """Whether an extension may listen to the calls of another one."""
         entry, theirs = self._entries.extensions.get(extension), self._entries.extensions.get(other)
@@ -465,7 +476,9 @@ class PhoneBook:
         limit = entry.call_limit if self.call_waiting(number) and not ring.skip_busy else 1
         if not self._limits.has_room(f"extension:{number}", limit, contact):
             return Target(number, (), entry.ring_timeout, BUSY)
-        alert = (("Alert-Info", ring.alert_info),) if ring.alert_info else ()
+        alert = [("Alert-Info", ring.alert_info)] if ring.alert_info else []
+        if ring.auto_answer:
+            alert += auto_answer.headers(entry.auto_answer)
         endpoints = tuple(
             [
                 Endpoint(

@@ -38,6 +38,7 @@ MAX_ROWS = 10_000
 _STATES = {
     State.ROUTING: "routing",
     State.HUNTING: "ringing",
+    State.PAGING: "paging",
     State.OFFERING: "connecting",
     State.TALKING: "talking",
     State.PARKED: "parked",

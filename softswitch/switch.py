@@ -374,4 +374,4 @@ def _raise(_event: object, error: Exception) -> None:
 
 
 def _dialplan(settings: Settings) -> Dialplan:
-    return Dialplan(settings.dialplan, settings.extensions.keys(), settings.ring_groups)
+    return Dialplan(settings.dialplan, settings.extensions.keys(), settings.ring_groups, paging=settings.paging)

@@ -358,6 +358,8 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         codes=frozenset(extension.codes),
         groups=frozenset(extension.groups),
         pick_up=extension.pick_up,
+        may_intercom=extension.may_intercom,
+        auto_answer=extension.auto_answer,
         supervises=frozenset(extension.supervises),
         beeps=extension.supervision == "beep",
     )

@@ -86,7 +86,7 @@ def _show_route(settings: Settings, route: str, caller: str, did: str) -> None:
     if code is not None:
         behind = f" with {code.number!r}" if code.number else ""
         typer.echo(f"dialled by an extension, the feature code {code.action}{behind}; else:")
-    dialplan = Dialplan(settings.dialplan, settings.extensions, settings.ring_groups)
+    dialplan = Dialplan(settings.dialplan, settings.extensions, settings.ring_groups, paging=settings.paging)
     for step in dialplan.explain(context, number, caller, did):
         mark = "->" if step.taken else "  "
         name = f"{step.context}: {step.route}: " if step.route else f"{step.context}: "
@@ -137,6 +137,7 @@ def describe(decision: Decision) -> list[str]:
         Confer,
         Dial,
         Echo,
+        Page,
         Park,
         PickUp,
         Reject,
@@ -153,6 +154,10 @@ def describe(decision: Decision) -> list[str]:
         return [f"answer and play {', '.join(type(each).__name__.lower() for each in decision.sources)}"]
     if isinstance(decision, Park):
         return [f"park in lot {decision.lot!r} who is transferred here"]
+    if isinstance(decision, Page):
+        way = "hear each other" if decision.two_way else "hear the caller"
+        who = ", ".join(f"extension {each!r}" for each in decision.members)
+        return [f"page {decision.name!r}, at most {decision.timeout:g} s: {who} {way}"]
     if isinstance(decision, Retrieve):
         return [f"take the call that is parked in slot {decision.slot!r}"]
     if isinstance(decision, PickUp):

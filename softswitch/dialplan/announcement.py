@@ -43,7 +43,7 @@ def _file(name: str) -> str:
     return name
 
 
-def _tone(name: str) -> str:
+def read_tone(name: str) -> str:
     if name != MELODY:
         try:
             tones.tone_name(name)
@@ -58,7 +58,7 @@ def _tone(name: str) -> str:
 
 SpokenText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_spoken)]
 SourceName = Annotated[str, Field(min_length=1, max_length=MAX_FILE_NAME), AfterValidator(_file)]
-ToneName = Annotated[str, AfterValidator(_tone), Field(examples=tones.names())]
+ToneName = Annotated[str, AfterValidator(read_tone), Field(examples=tones.names())]
 
 
 class SourceModel(Section):

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from media.audio_commands import Source
+from media.audio_commands import Source, Tone
 from softswitch.hunt_steps import Step
 
 # Q.850 causes that the dialplan itself answers with.
@@ -22,7 +22,7 @@ INVALID_NUMBER = 28  # invalid number format (address incomplete)
 
 
 class Ring(msgspec.Struct, frozen=True, gc=False):
-    """How a ring group rings its extensions."""
+    """How a ring group, an intercom call or a page rings its extensions."""
 
     skip_busy: bool = False
     """Whoever is in a call counts as busy."""
@@ -30,6 +30,8 @@ class Ring(msgspec.Struct, frozen=True, gc=False):
     """Put before the caller's name."""
     alert_info: str = ""
     """Alert-Info header; "" for none."""
+    auto_answer: bool = False
+    """Its telephones are to answer by themselves."""
 
 
 class ExtensionTarget(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +39,7 @@ class ExtensionTarget(msgspec.Struct, frozen=True, gc=False):
 
     number: str
     ring: Ring | None = None
-    """As a member of a ring group."""
+    """As a member of a ring group, or of those who are paged; in an intercom call."""
 
 
 class TrunkTarget(msgspec.Struct, frozen=True, gc=False):
@@ -152,6 +154,24 @@ class Intercom(msgspec.Struct, frozen=True, gc=False):
     extension: str
 
 
+class Page(msgspec.Struct, frozen=True, gc=False):
+    """Call all these extensions, whose phones are to answer by themselves, and let them hear who calls."""
+
+    name: str
+    members: tuple[str, ...]
+    two_way: bool = False
+    """They are heard, too, by everybody."""
+    tone: Tone | None = None
+    """What each hears when it comes in, and the caller when it may speak."""
+    timeout: float = 60.0
+    """Seconds from the first answer until it is over."""
+    ring_time: float = 10.0
+    """Seconds in which they may answer."""
+    skip_busy: bool = True
+    """Whoever is in a call is left alone."""
+    route: str = ""
+
+
 class Supervise(msgspec.Struct, frozen=True, gc=False):
     """Listen to an extension's call, whisper to the extension, or barge in."""
 
@@ -159,7 +179,9 @@ class Supervise(msgspec.Struct, frozen=True, gc=False):
     mode: Literal["listen", "whisper", "barge"]
 
 
-Decision = Dial | Echo | Announce | Confer | Park | Retrieve | PickUp | Supervise | Reject | UseFeature | Intercom
+Decision = (
+    Dial | Echo | Announce | Confer | Park | Retrieve | PickUp | Supervise | Reject | UseFeature | Intercom | Page
+)
 
 Seeking = Retrieve | PickUp | Supervise
 """Decisions that take the caller into another call."""

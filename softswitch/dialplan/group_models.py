@@ -1,14 +1,17 @@
-"""Ring groups as operators write them: who rings, in what order, how the call shows, and what follows."""
+"""Ring groups and paging groups as operators write them: who rings, in what order, how the call shows, what follows."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from media import tones
+from softswitch.dialplan.announcement import read_tone
 from softswitch.dialplan.models import MAX_TARGETS, Action, TargetModel, TemplateText, read_target
 from softswitch.hunt_steps import CONFIRM_SECONDS
-from softswitch.settings.fields import Duration, RecordRule, Section, one_or_many
+from softswitch.settings.fields import Duration, ExtensionNumber, RecordRule, Section, one_or_many
+from softswitch.settings.validation import at_value
 
 
 class RingMember(TargetModel):
@@ -21,6 +24,14 @@ class RingMember(TargetModel):
     confirm: bool = False
     """Whether whoever answers has to press 1, or the call goes on without it: for mobiles with a voicemail."""
 
+
+MAX_PAGED = 64
+"""Members of a paging group; as many legs as one call has at once (softswitch.hunt.MAX_LEGS_AT_ONCE)."""
+
+NO_TONE = "none"
+
+MAX_TALKING = 15
+"""Members of one where they talk, too: with who pages, as many as talk in one call (softswitch.call_consult)."""
 
 MemberText = Annotated[RingMember, BeforeValidator(read_target, json_schema_input_type=TemplateText | RingMember)]
 MemberList = Annotated[
@@ -77,3 +88,40 @@ class RingGroup(Section):
     @property
     def fallbacks(self) -> tuple[Action | None, Action | None, Action | None]:
         return self.on_busy, self.on_no_answer, self.on_unavailable
+
+
+def _page_tone(name: str) -> str:
+    if name == NO_TONE:
+        return name
+    try:
+        return read_tone(name)
+    except ValueError as problem:
+        raise ValueError(f"{problem}, or {NO_TONE!r}") from None
+
+
+class PagingGroup(Section):
+    """Extensions that are called at once to hear somebody; their phones answer by themselves."""
+
+    members: Annotated[
+        tuple[ExtensionNumber, ...],
+        BeforeValidator(one_or_many, json_schema_input_type=ExtensionNumber | list[ExtensionNumber]),
+        Field(min_length=1, max_length=MAX_PAGED),
+    ]
+    """Extensions: one, or a list of at most 64, `two-way` of at most 15. Who pages is left out."""
+    mode: Literal["one-way", "two-way"] = "one-way"
+    """`one-way`: they hear who pages, and nobody hears them; `two-way`: all hear each other."""
+    tone: Annotated[str, AfterValidator(_page_tone), Field(examples=[NO_TONE, *tones.names()])] = "beep"
+    """The tone that each hears when it comes in, and who pages when it may speak; `none`: no tone."""
+    timeout: Duration = Field(60.0, ge=1, le=3600)
+    """How long a page lasts at most, from the first answer on."""
+    ring_time: Duration = Field(10.0, ge=1, le=60)
+    """How long they may take to answer; whose phone does not by then is left out."""
+    skip_busy: bool = True
+    """Leave alone who is in a call; `false`: call them, too, where their `call_limit` and `call_waiting` allow it."""
+
+    @model_validator(mode="after")
+    def _few_talk(self) -> PagingGroup:
+        if self.mode == "two-way" and len(self.members) > MAX_TALKING:
+            message = f"expected at most {MAX_TALKING} members with 'mode: two-way' instead of {len(self.members)}"
+            raise at_value(message, "members")
+        return self

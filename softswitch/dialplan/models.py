@@ -25,6 +25,7 @@ ACTIONS = (
     "answer_and_conference",
     "park",
     "retrieve",
+    "page",
     "reject",
     "goto",
 )
@@ -175,7 +176,8 @@ GotoText = Annotated[GotoModel, BeforeValidator(_read_goto, json_schema_input_ty
 
 
 class Action(Section):
-    """What to do with a call: `dial`, `ring_group`, one of `answer_and_...`, `park`, `retrieve`, `reject` or `goto`."""
+    """What to do with a call: `dial`, `ring_group`, one of `answer_and_...`, `park`, `retrieve`, `page`, `reject` or
+    `goto`."""
 
     dial: TargetList | None = None
     """Extensions or trunks to call: one, or a list."""
@@ -211,6 +213,8 @@ class Action(Section):
     """Park whoever is transferred here, in a free slot of that lot of `parking`."""
     retrieve: TemplateText | None = None
     """Talk to whoever is parked in that slot; may hold variables, as a rule `{number}`."""
+    page: Name | None = None
+    """Call all members of that group of `paging`, whose phones answer by themselves, and let them hear the caller."""
     reject: RejectText | None = None
     """Refuse: a name such as `busy`, a Q.850 cause, a SIP status, or `{cause: 21, status: 603}`."""
     goto: GotoText | None = None

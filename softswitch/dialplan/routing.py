@@ -34,6 +34,7 @@ from softswitch.dialplan.decision import (
     Dial,
     Echo,
     ExtensionTarget,
+    Page,
     Park,
     Reject,
     Retrieve,
@@ -41,11 +42,15 @@ from softswitch.dialplan.decision import (
     Target,
     TrunkTarget,
 )
-from softswitch.dialplan.group_models import RingGroup
+from softswitch.dialplan.group_models import NO_TONE, PagingGroup, RingGroup
 from softswitch.dialplan.models import Action, Context, Route
 from softswitch.dialplan.patterns import MAX_NUMBER, Pattern, Template, read_pattern
 from softswitch.hunt_steps import Member, Strategy, scheduled, shuffled, steps_of
 from softswitch.hunt_steps import Step as HuntStep
+
+BEEP = "beep"
+PAGE_TONE = 1.0
+"""Seconds of the tone that begins a page, where it is none that ends by itself."""
 
 MAX_GOTOS = 16  # and ring groups, in one decision, fallbacks included: more is a circle
 
@@ -99,8 +104,8 @@ def _read_patterns(texts: tuple[str, ...] | None) -> tuple[Pattern, ...] | None:
 
 
 class _CompiledAction:
-    """What to do: a decision that is always the same (`fixed`), or a goto, a ring group, sources, a conference, a
-    parking slot or targets to be filled in."""
+    """What to do: a decision that is always the same (`fixed`), or a goto, a ring group, a page, sources, a conference,
+    a parking slot or targets to be filled in."""
 
     __slots__ = (
         "allow",
@@ -110,6 +115,7 @@ class _CompiledAction:
         "goto",
         "group",
         "mode",
+        "page",
         "pin",
         "record",
         "retrieve",
@@ -130,6 +136,7 @@ class _CompiledAction:
         self.fixed: Decision | None = None
         self.goto: tuple[str, Template] | None = None
         self.group = model.ring_group or ""
+        self.page = model.page or ""
         self.targets: tuple[tuple[str, Template], ...] = ()  # (trunk name or "", number)
         self.mode: Literal["parallel", "sequence"] = "parallel"
         self.ring_timeout = model.ring_timeout
@@ -154,7 +161,7 @@ class _CompiledAction:
             self.fixed = Reject(model.reject.q850, model.reject.status, route)
         elif model.goto is not None:
             self.goto = (model.goto.context, Template(model.goto.number))
-        elif not self.sources and not self.group:
+        elif not self.sources and not self.group and not self.page:
             assert model.dial is not None  # the model demands exactly one action
             self.targets = tuple(
                 (target.trunk or "", Template(target.extension or target.number or "{number}")) for target in model.dial
@@ -307,11 +314,13 @@ class Dialplan:
         extensions: Collection[str],
         ring_groups: Mapping[str, RingGroup] | None = None,
         random: Callable[[], float] = draw,
+        paging: Mapping[str, PagingGroup] | None = None,
     ) -> None:
         """`random` gives numbers from 0 to below 1, for the order of ring groups."""
         self.contexts = {name: CompiledContext(name, model) for name, model in contexts.items()}
         self._extensions = frozenset(extensions)
         self._groups = {name: _CompiledGroup(name, model) for name, model in (ring_groups or {}).items()}
+        self._paging = {name: _page(name, model, self._extensions) for name, model in (paging or {}).items()}
         self._random = random
         actions = [route.action for compiled in self.contexts.values() for route in compiled.routes]
         actions += [group.action for group in self._groups.values()]
@@ -362,6 +371,11 @@ class Dialplan:
                 return Reject(ROUTING_ERROR, route=action.route)
             gotos[0] -= 1
             return self._ring(action, values, gotos)
+        if action.page:
+            page = self._paging.get(action.page)
+            if page is None or not page.members:
+                return Reject(UNALLOCATED, route=action.route)
+            return msgspec.structs.replace(page, route=action.route)
         if action.sources:
             return Announce(tuple([_source(each, values) for each in action.sources]), action.route)
         if action.conference is not None:
@@ -462,6 +476,22 @@ class Dialplan:
                 {"number": taken.rewritten(number), "dialled": number, "caller": caller, "did": did}
             )
         yield Step(context, "", False, f"more than {MAX_GOTOS} gotos: the routes go round in circles")
+
+
+def _page(name: str, model: PagingGroup, extensions: Collection[str]) -> Page:
+    """A paging group, of those members that there are."""
+    tone = None
+    if model.tone != NO_TONE:
+        tone = Tone(model.tone, seconds=None if model.tone == BEEP else PAGE_TONE)
+    return Page(
+        name,
+        tuple([each for each in dict.fromkeys(model.members) if each in extensions]),
+        model.mode == "two-way",
+        tone,
+        model.timeout,
+        model.ring_time,
+        model.skip_busy,
+    )
 
 
 def _source(model: SourceModel, values: Values) -> Source:

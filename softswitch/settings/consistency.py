@@ -35,7 +35,7 @@ def check_ports(settings: Settings, root: Mapping) -> list[Problem]:
 
 def warnings_of(settings: Settings, root: Mapping) -> Iterator[Problem]:
     """Unreachable routes, contexts that nothing leads to, forwards that end nowhere, numbers made foreign."""
-    dialplan = Dialplan(settings.dialplan, settings.extensions, settings.ring_groups)
+    dialplan = Dialplan(settings.dialplan, settings.extensions, settings.ring_groups, paging=settings.paging)
     yield from _unreachable_routes(settings, dialplan, root)
     yield from _unused_contexts(settings, root)
     yield from _dead_forwards(settings, dialplan, root)

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
+from softswitch.auto_answer import Style as AutoAnswerStyle
 from softswitch.conference.settings import ConferenceRooms
-from softswitch.dialplan.group_models import RingGroup
+from softswitch.dialplan.group_models import PagingGroup, RingGroup
 from softswitch.dialplan.models import Context
 from softswitch.feature_codes import ALL
 from softswitch.settings.barring_models import Barring, ClassNames
@@ -261,6 +262,8 @@ class ClassOfService(Section):
     """Whether their phones see whom those talk to that they watch."""
     pick_up: PickUpRule | None = None
     """Whose calls they may pick up that ring: `groups`, `all`, `none`."""
+    may_intercom: PickUpRule | None = None
+    """Whom they may call by intercom: `groups`, `all`, `none`."""
     supervises: Names | None = None
     """Groups whose calls they may listen to, whisper into and barge into."""
 
@@ -337,6 +340,12 @@ class Extension(Section):
     """Groups that it belongs to, for pick-up and supervision: names of your own."""
     pick_up: PickUpRule = "groups"
     """Whose calls it may pick up that ring: those of its `groups`, of `all`, or `none`."""
+    may_intercom: PickUpRule = "groups"
+    """Whom it may call by intercom, so that the phone answers by itself: those of its `groups`, `all`, or `none`."""
+    auto_answer: AutoAnswerStyle = "all"
+    """How its phones are asked to answer by themselves, by intercom and paging: `call-info` (answer-after),
+    `alert-info` (alert-autoanswer), `ring-answer` (words that Polycom phones look for), `answer-mode` (RFC 5373), or
+    `all` but `ring-answer`. Whether they do is a setting of theirs."""
     supervises: Names = ()
     """Groups whose calls it may listen to, whisper into and barge into; empty: nobody's."""
     supervision: Literal["beep", "silent"] = "beep"
@@ -375,6 +384,8 @@ class Settings(Section):
     conferences: ConferenceRooms = {}
     """By name."""
     feature_codes: FeatureCodes = FeatureCodes()
+    paging: dict[Name, PagingGroup] = {}
+    """Paging groups by name."""
     parking: dict[Name, ParkingLot] = {}
     """Parking lots by name."""
     transfers: Transfers = Transfers()

@@ -24,6 +24,7 @@ _SECTIONS = {
     "extension": "extensions",
     "trunk": "trunks",
     "ring group": "ring_groups",
+    "paging group": "paging",
     "parking lot": "parking",
     "class": "barring",
     "class of service": "classes",
@@ -51,6 +52,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         _entries(root.get(name))
         for name in ("dialplan", "extensions", "trunks", "ring_groups", "classes", "parking", "conferences")
     )
+    paging = _entries(root.get("paging"))
     barring = root.get("barring")
     classes = _entries(barring.get("classes") if isinstance(barring, Mapping) else None)
     media = root.get("media")
@@ -61,6 +63,7 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         "extension": list(extensions),
         "trunk": list(trunks),
         "ring group": list(groups),
+        "paging group": list(paging),
         "parking lot": list(lots),
         "class of service": list(services),
         "class": [*DEFAULT_CLASSES, *classes],
@@ -71,7 +74,9 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
     told: set[tuple[Mark | None, str]] = set()
     problems = []
-    found = chain(_references(contexts, extensions, trunks, groups, services), _in_lots(lots), _in_rooms(rooms))
+    found = chain(
+        _references(contexts, extensions, trunks, groups, services), _in_lots(lots), _in_rooms(rooms), _in_pages(paging)
+    )
     for kind, name, node in found:
         what = (node.mark if isinstance(node, Scalar) else None, name)
         missing = _SECTIONS[kind] in unread or (kind.startswith("extension,") and not _WATCHED.isdisjoint(unread))
@@ -165,6 +170,13 @@ def _in_lots(lots: dict[str, Entry]) -> Iterator[_Reference]:
             yield from _named("class of hold music", music.node)
 
 
+def _in_pages(paging: dict[str, Entry]) -> Iterator[_Reference]:
+    for entry in paging.values():
+        members = _entries(entry.node).get("members")
+        if members is not None:
+            yield from _named("extension", members.node)
+
+
 def _groups_of(extensions: dict[str, Entry]) -> list[str]:
     """Names of the groups that extensions say they belong to."""
     found: dict[str, None] = {}
@@ -200,6 +212,8 @@ def _in_action(node: Node) -> Iterator[_Reference]:
         yield from _named("class of hold music", action["answer_and_music"].node)
     if "ring_group" in action:
         yield from _named("ring group", action["ring_group"].node)
+    if "page" in action:
+        yield from _named("paging group", action["page"].node)
     if "park" in action:
         yield from _named("parking lot", action["park"].node)
     yield from _in_fallbacks(action)

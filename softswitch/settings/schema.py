@@ -73,6 +73,8 @@ class ConfigFile(Section):
     """Codes that extensions dial."""
     ring_groups: dict[str, Any] | None = Field(None)
     """Ring groups by name."""
+    paging: dict[str, Any] | None = Field(None)
+    """Paging groups by name."""
     conferences: dict[str, ConferenceRoom | None] | None = None
     """Conference rooms by name."""
     parking: dict[str, ParkingLot | None] | None = None
@@ -100,7 +102,7 @@ def json_schema() -> dict[str, Any]:
     schema = ConfigFile.model_json_schema(mode="validation", schema_generator=_Generator)
     whole = Settings.model_json_schema(mode="validation", schema_generator=_Generator)
     schema["$defs"] |= whole["$defs"]
-    for name in ("ring_groups", "dialplan"):
+    for name in ("ring_groups", "paging", "dialplan"):
         schema["properties"][name] = whole["properties"][name]
     for name, own in (("Extension", "number"), ("Trunk", "name")):
         # The number and the name are the keys themselves; and what `defaults` gives need not be written

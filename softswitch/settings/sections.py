@@ -24,6 +24,7 @@ SECTIONS = (
     "ring_groups",
     "conferences",
     "feature_codes",
+    "paging",
     "parking",
     "transfers",
     "dialplan",
@@ -43,6 +44,7 @@ CLASS_KEYS = (
     "calls_per_minute",
     "minutes_per_day",
     "pick_up",
+    "may_intercom",
     "supervises",
 )
 """What a class of service gives its extensions."""

@@ -165,9 +165,9 @@ class Heard:
         for listener, talker in self.bridges.items():
             heard[listener].add(talker)
         for room in self.rooms.values():
-            silent = {(ear, mouth) for ear, mouth, gain in room.gains if not gain}
+            gains = {(ear, mouth): gain for ear, mouth, gain in room.gains}
             for ear in room.members:
-                heard[ear] |= {m for m in room.members if m != ear and (ear, m) not in silent}
+                heard[ear] |= {m for m in room.members if m != ear and gains.get((ear, m), room.gain)}
         return heard
 
     def playing(self) -> dict[int, list[object]]:

@@ -303,12 +303,13 @@ def test_a_supervisor_listens_to_those_whom_it_supervises(groups: tuple[str, ...
         assert cid.last(SessionFailed).status == 403
 
 
-def test_what_the_call_model_has_not_yet_is_refused_by_its_cause() -> None:
+def test_what_one_has_no_right_to_is_refused_by_its_cause() -> None:
+    """No common group: nobody's telephone answers by itself."""
     world = coded()
     ann = world.phone("101")
     ann.dial("*80102")
     world.run(0.5)
-    assert ann.last(SessionFailed).status == 501
+    assert ann.last(SessionFailed).status == 403
     [record] = world.assert_over()
     assert record.cause == 29
 

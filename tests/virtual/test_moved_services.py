@@ -407,3 +407,37 @@ def test_a_question_is_asked_again_and_what_was_dialled_is_not_forgotten(heard: 
     world.run(0.5)
     [record] = world.assert_over()
     assert record.ended_by == "caller"
+
+
+@pytest.mark.parametrize("mode", ["one-way", "two-way"])
+def test_a_page_goes_on_with_those_who_hear_it(mode: str) -> None:
+    """Who hears whom is as it was; who has not answered yet is let go, and nobody hears the tone again."""
+    world = WorkersWorld(
+        2,
+        routes=[{"to": "500", "page": "office"}],
+        paging={"office": {"members": ["102", "103", "104"], "mode": mode, "ring_time": 30}},
+    )
+    ann, ben, cyd, dan = phones = [world.phone(number) for number in ("101", "102", "103", "104")]
+    session = ann.dial("500")
+    world.run(0.3)
+    for phone in (ben, cyd):
+        phone.answer()
+    world.run(0.3)
+    legs = [leg.id for leg in world.runtime.legs.values() if leg.endpoint != "104"]
+    for phone in phones:
+        obliging(phone)
+    world.kill(world.home())
+    world.run(0.5)
+    engine = new_home(world)
+    assert set(engine.streams) == set(members(engine)) == set(legs)
+    assert dan.got("CANCEL")
+    assert beeps(engine) == 0
+    rooms = [each for each in asked(engine, SetRoom) if len(each.members) == 3]
+    pager = legs[0]
+    wanted = {(leg, pager, 1.0) for leg in legs[1:]} if mode == "one-way" else set()
+    assert {(room.gain, frozenset(room.gains)) for room in rooms} == {
+        (0.0 if mode == "one-way" else 1.0, frozenset(wanted))
+    }
+    ann.do(session.hangup)
+    [record] = world.assert_over()
+    assert record.cause == Cause.NORMAL_CLEARING

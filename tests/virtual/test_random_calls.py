@@ -69,6 +69,19 @@ ASKED = (
     *LIKELY, *("dial 104",) * 12, *("dial 203",) * 12, *("press",) * 20, *("answer",) * 14,
 )  # fmt: skip
 
+PAGES: dict[str, Any] = {
+    "routes": [*ROUTES, {"to": "500", "page": "office"}, {"to": "501", "page": "desks"}],
+    "feature_codes": {"intercom": "*80"},
+    "paging": {
+        "office": {"members": ["101", "102", "103", "104"], "ring_time": 5, "timeout": 50, "skip_busy": False},
+        "desks": {"members": ["101", "102", "103"], "mode": "two-way", "ring_time": 10, "timeout": 20},
+    },
+    "extensions": {number: {"may_intercom": "all", "record": "always"} for number in ("101", "102", "103")},
+}
+PAGED = (
+    *LIKELY, *("dial 500",) * 12, *("dial 501",) * 12, *("dial *80102",) * 3, *("answer",) * 24, *("hang up",) * 3,
+)  # fmt: skip
+
 FORMATS = ((PCMA, PCMU, EVENTS), (PCMU,), (PCMA, EVENTS), ("18 G729/8000",))
 
 
@@ -210,7 +223,7 @@ def assert_at_rest(world: World) -> None:
             session = world.runtime.legs[leg].session
             assert session is not None
             assert not session.offer_pending
-        if call.state is CallState.TALKING and call.b is not None:
+        if call.state is CallState.TALKING and call.b is not None and call._page is None:
             one, other = world.media.streams[call.a], world.media.streams[call.b]
             assert one is not None
             assert other is not None
@@ -245,6 +258,18 @@ def test_nothing_is_left_of_random_calls_that_a_key_confirms(
     seed: int, count: int, loss: float, reordered: float, ports: int
 ) -> None:
     play(random.Random(seed), ASKED, count, FIND_ME, Network(seed, loss, 0.0, reordered, ports))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(3, 40),
+    loss=st.sampled_from((0.0, 0.0, 0.3)),
+    reordered=st.sampled_from((0.0, 0.3)),
+    ports=st.sampled_from((1_000, 1_000, 4)),
+)
+def test_nothing_is_left_of_random_pages(seed: int, count: int, loss: float, reordered: float, ports: int) -> None:
+    play(random.Random(seed), PAGED, count, PAGES, Network(seed, loss, 0.0, reordered, ports))
 
 
 class Network(NamedTuple):

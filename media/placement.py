@@ -189,8 +189,8 @@ class Placement:
             return stream not in self._lost
         there = self._groups.get(group)
         if there is not None and there[0] is not placed.worker:
+            self._forget(stream)  # before it is closed: its end is not to be told
             self._close(stream, placed, now)
-            self._forget(stream)  # its end is not to be told
             self._lost.add(stream)
             return False
         self._leave_group(stream, placed)

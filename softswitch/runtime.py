@@ -568,9 +568,22 @@ class Runtime:
             there.bridged = (0, 0)
         self.rooms.leave(leg, now)
         if not self._media.regroup(leg, here.group, now):
-            self._lost.add(leg)
-            self._tell(here, MediaLost(leg, "its call goes on at another media worker"))
+            self._stream_elsewhere(leg, here, now)
         self._video_moved(leg, there, here, now)
+
+    def _stream_elsewhere(self, leg: int, here: Active, now: float) -> None:
+        """The stream of a leg was not at the media worker of the call that it has come into, and is closed."""
+        mine = self.legs[leg]
+        if mine.inbound and mine.agreed is None:
+            # Nobody has been told an address yet.
+            host, remote = mine.signalled_host, mine.asked_audio
+            try:
+                mine.local = self._media.open(leg, host, remote, mine.nat, mine.origin.host, now, here.group)
+                return
+            except NoMediaPorts as full:
+                log.warning("no place for a leg that comes", contact=here.call.contact.id, stream=leg, why=str(full))
+        self._lost.add(leg)
+        self._tell(here, MediaLost(leg, "its call goes on at another media worker"))
 
     def _video_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
         """The stream of a leg's video goes with it."""

@@ -230,6 +230,8 @@ class Call(CodedCall):
                 self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")
             case MediaSilent(leg=leg) if leg in self._confirming:
                 self._unconfirmed(leg, now)
+            case MediaSilent(leg=leg) if self.state in (State.TALKING, State.PARKED) and leg not in (self.a, self.b):
+                self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")  # it comes, or hears where A is parked
             case MediaSilent():
                 self._end_all(Cause.TIMER_EXPIRED, now, by="media", text="RTP timeout")
             case MediaFailed():
@@ -286,7 +288,7 @@ class Call(CodedCall):
             self._next_stage(now)
         elif name == ASK_TIMER:
             self._whole(now)
-        elif name == MOVE_TIMER and (self.state in (State.TALKING, State.PARKED) or self._alone):
+        elif name == MOVE_TIMER and self._is_answered():
             self._move_on(now)
         elif name == MEND_TIMER and self.state is State.TALKING:
             self._mend(now)
@@ -790,10 +792,15 @@ class Call(CodedCall):
             self._next_stage(now)
 
     def _media_failed(self, event: MediaFailed, now: float) -> None:
-        if event.leg in (self.a, self.b) or self.state is not State.HUNTING:
+        if not self._goes_alone(event.leg, now):
             self._end_all(Cause.RESOURCE_UNAVAILABLE, now, by="media", text=event.why, status=503)
-        elif event.leg in self._out:
-            self._release(event.leg, Cause.RESOURCE_UNAVAILABLE, now)
+
+    def _goes_alone(self, leg: int, now: float) -> bool:
+        rest = self._conference or bool(self._aside) or leg not in (self.a, self.b)
+        if not rest or self.state is State.OFFERING or leg not in (self.a, *self._out):
+            return False
+        self._release(leg, Cause.RESOURCE_UNAVAILABLE, now)
+        return True
 
     def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None, text: str = "") -> None:
         """Refuse A: nobody took the call."""

@@ -39,6 +39,9 @@ class CallTables(Protocol):
     def stream_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
         """The stream of a leg belongs to another call from now on."""
 
+    def settle_beside(self, here: Active, there: Active, now: float) -> None:
+        """The streams of a call go to where those of another one are."""
+
     def takes_place(self, old: int, new: int, now: float) -> None:
         """Another leg has the place of one that is in a conference, if it is in one."""
 
@@ -116,6 +119,7 @@ class CallMover:
         here.call.check_leaving(leg)
         moving = there.call.give_hunt(now)
         self._tables.carry_out(there, there.call.effects(), now)
+        self._tables.settle_beside(here, there, now)
         for each in moving.legs:
             self._entered(each.leg, there, here, now)
         self._tables.carry_out(here, here.call.take_hunt(leg, moving, now), now)

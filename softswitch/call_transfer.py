@@ -263,6 +263,18 @@ class TransferringCall(LoneCaller):
         else:
             self._answer_as_asked(leg, offer, mine)
 
+    def _is_answered(self) -> bool:
+        return super()._is_answered() or (self._again and self.state is State.HUNTING)
+
+    def _there(self) -> list[int]:
+        transferor = self._transfer.transferor if self._transfer is not None else 0
+        return [*super()._there(), *([transferor] if transferor else [])]
+
+    def _join_again(self, now: float, answered: bool = False) -> None:
+        super()._join_again(now, answered)
+        if self._again and self.state is State.HUNTING and answered:
+            self._wait(self._waiting_rings)
+
     def _waits(self, leg: int) -> bool:
         """Whether a leg is in the call without hearing anybody of it."""
         if self._transfer is not None:

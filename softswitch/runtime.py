@@ -571,6 +571,20 @@ class Runtime:
             self._stream_elsewhere(leg, here, now)
         self._video_moved(leg, there, here, now)
 
+    def settle_beside(self, here: Active, there: Active, now: float) -> None:
+        """The streams of `here` go to where those of `there` are, whose far ends can't be told another address yet."""
+        here.group = there.group
+        for leg in here.call.legs():
+            mine = self.legs.get(leg)
+            if mine is None:
+                continue
+            if not self._media.regroup(leg, here.group, now):
+                self._lost.add(leg)
+                here.bridged = (0, 0)
+                self._tell(here, MediaLost(leg, "its call goes on at another media worker"))
+            if mine.video is not None and not self._media.regroup(mine.video[0], here.group, now):
+                self.video.lost(mine, now)
+
     def _stream_elsewhere(self, leg: int, here: Active, now: float) -> None:
         """The stream of a leg was not at the media worker of the call that it has come into, and is closed."""
         mine = self.legs[leg]

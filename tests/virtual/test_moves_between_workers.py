@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from media.audio_commands import Music, Play
 from sip.ua import UaSettings
 from sip.ua_events import ReferAnswered, ReferProgress, SessionFailed
-from softswitch.call_commands import Park, Supervise
+from softswitch.call_commands import Consult, Park, Supervise, Transfer
 from tests.virtual.network import Phone
 from tests.virtual.test_changes import obliging
 from tests.virtual.test_joined_calls import LOT
@@ -135,3 +136,85 @@ def test_who_rings_at_another_worker(answers: bool) -> None:
         joined(world, "101", "102")
     ann.do(ann.called_session().hangup)
     world.assert_over(2)
+
+
+# ---- a worker is lost while others are called for somebody who is answered ------------------------------
+
+
+@pytest.mark.parametrize("what", ["consult", "transfer", "transfer, alone"])
+def test_who_is_answered_stays_while_others_are_called(what: str) -> None:
+    """Ringing telephones have been told an address that is gone, and are let go; nobody who is answered is."""
+    world, (ann, ben, cyd, _) = desks()
+    session = world.establish(ann, ben)
+    [contact] = world.runtime.calls
+    command = Consult(contact, "102", "103") if what == "consult" else Transfer(contact, "102", "103")
+    world.runtime.command(command, world.now)
+    world.run(0.2)
+    cyd.ring()
+    world.run(0.2)
+    if what == "transfer, alone":
+        ben.do(ben.called_session().hangup)
+        world.run(0.5)
+    world.kill(world.home())
+    world.run(2.0)
+    assert not cyd.ua.sessions
+    if what == "transfer, alone":
+        ben.answer()  # it is rung again
+        world.run(1.0)
+    joined(world, "101", "102")
+    for phone in (ann, ben):
+        [leg] = [leg for leg in world.runtime.legs.values() if leg.endpoint == phone.number]
+        assert leg.agreed is not None
+        assert leg.id in world.media.streams
+    ann.do(session.hangup)
+    world.assert_over(1)
+
+
+def test_who_waits_hears_music_again() -> None:
+    """Ann's transferor has gone, and is rung again."""
+    world, (ann, ben, _, _) = desks()
+    session = world.establish(ann, ben)
+    [contact] = world.runtime.calls
+    world.runtime.command(Transfer(contact, "102", "103"), world.now)
+    world.run(0.2)
+    ben.do(ben.called_session().hangup)
+    world.run(0.3)
+    world.kill(world.home())
+    world.run(1.0)
+    plays = [each for each in world.workers.engines[0].audios if isinstance(each, Play)]
+    [leg] = [leg.id for leg in world.runtime.legs.values() if leg.endpoint == "101"]
+    assert (plays[-1].stream, plays[-1].sources) == (leg, (Music("default"),))
+    ann.do(session.hangup)
+    world.assert_over(1)
+
+
+def test_a_supervisor_who_rings_is_let_go_and_the_call_goes_on() -> None:
+    world, (ann, ben, cyd, _) = desks()
+    session = world.establish(ann, ben)
+    world.runtime.command(Supervise("102", "103", to="102"), world.now)
+    world.run(0.2)
+    cyd.ring()
+    world.run(0.2)
+    world.kill(world.home())
+    world.run(1.0)
+    assert not cyd.ua.sessions
+    joined(world, "101", "102")
+    ann.do(session.hangup)
+    world.assert_over(1)
+
+
+def test_who_hears_where_it_has_parked_is_let_go_and_the_caller_waits() -> None:
+    world, (ann, ben, cyd, _) = desks(**LOT)
+    session = world.establish(ann, ben)
+    [contact] = world.runtime.calls
+    world.runtime.command(Park(contact, "102"), world.now)
+    world.run(0.2)
+    assert ben.ua.sessions
+    world.kill(world.home())
+    world.run(1.0)
+    assert not ben.ua.sessions
+    cyd.dial("701")
+    world.run(1.0)
+    joined(world, "101", "103")
+    ann.do(session.hangup)
+    world.assert_over(1)

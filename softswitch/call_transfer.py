@@ -237,6 +237,10 @@ class TransferringCall(LoneCaller):
         self.contact.destination = segment
         self.contact.enter(segment, now)
         self.state = state
+        for supervisor in list(self._supervisors):  # of two who talk: of those is nobody left
+            del self._supervisors[supervisor]
+            self._release(supervisor, Cause.NORMAL_CLEARING, now)
+        self._mix()
         self._service = service
         self._begin_service(now)
 

@@ -343,6 +343,8 @@ class MovingCall(ConsultingCall):
         """A leg leaves for another call. What else there is of this one has to be ended."""
         party = self._party(leg)
         record = self.contact.leg(leg)
+        if self._carried is not None and self._carried.leg == leg:
+            self._uncarry()
         if leg == self.a:
             out = OutLeg(self._a_endpoint)
             out.session, out.offer, out.status = self._a_session, self._offer, 200

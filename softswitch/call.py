@@ -571,6 +571,8 @@ class Call(CodedCall):
             if other != leg:
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
         self._hunt = None
+        if self._early not in (None, leg):
+            self._uncarry()
         self.b = leg
         self._early = None
         self.contact.destination = out.endpoint.name
@@ -855,6 +857,7 @@ class Call(CodedCall):
             self._directory.left(self.contact.id, leg, now)
         if self._early == leg:
             self._early = None
+            self._uncarry()
             self._effects.append(Unbridge(self.a))
             if self._confirming and self._transfer is None:
                 self._ring_caller()

@@ -217,6 +217,7 @@ class MovingCall(ConsultingCall):
             return
         match place.kind:
             case "answer":
+                self._uncarry()
                 self.b = leg
                 self._early = None
                 self.contact.destination = self._out[leg].endpoint.name

@@ -260,6 +260,9 @@ class MovingCall(ConsultingCall):
 
     def _replace(self, old: int, new: int, now: float) -> None:
         """`new` has the place of `old`, which is released."""
+        mine, theirs = self._endpoint_of(new), self._endpoint_of(old)
+        if old == self._caller_leg and (mine.kind, mine.name) == (theirs.kind, theirs.name):
+            self._caller_leg = new  # another telephone of the caller
         if self._transfer is not None:  # A, whom others are called for
             self._put_first(new)
             self._waiting_play, play = 0, self._waiting_play

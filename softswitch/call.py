@@ -264,13 +264,16 @@ class Call(CodedCall):
 
     def record(self, action: str) -> list[AnyEffect]:
         """`start`, `pause`, `resume` or `stop` the recording of a call in progress. Raises `RecordingRefused`."""
+        self._command_recorder(action)
+        return self._take()
+
+    def _command_recorder(self, action: str) -> None:
         if self.state is not State.TALKING:
             raise RecordingRefused("nobody talks to another in this call")
         self._effects += self._recorder.command(action, *self._recorded())
-        return self._take()
 
     def _toggle_recording(self) -> bool:
-        self._effects += self._recorder.command("stop" if self._recorder.recording else "start", *self._recorded())
+        self._command_recorder("stop" if self._recorder.recording else "start")
         return bool(self._recorder.recording)
 
     @property
@@ -575,7 +578,8 @@ class Call(CodedCall):
             self._uncarry()
         self.b = leg
         self._early = None
-        self.contact.destination = out.endpoint.name
+        if not self._consulter:
+            self.contact.destination = out.endpoint.name
         record = self.contact.leg(leg)
         if record is not None:
             record.answered = now
@@ -590,8 +594,7 @@ class Call(CodedCall):
             else:
                 self._transferred(leg, session, now)
             self._recording_follows()
-            if self.b == leg and not self._recorder.recording:
-                self._effects += self._recorder.begin(self._recording_rule(leg), *self._recorded())
+            self._recording_begins(leg)
             return
         offer = self._offer
         policy = self._policy_of(leg)
@@ -627,13 +630,19 @@ class Call(CodedCall):
         self.state = State.TALKING
         self._join(leg)
         self._mark_answered(now, "talk")
-        self._effects += self._recorder.begin(self._recording_rule(leg), *self._recorded())
+        self._effects += self._recorder.begin(self._recording_rule(), *self._recorded())
 
-    def _recording_rule(self, leg: int) -> str:
-        ends = [
-            (end.kind, self._directory.record(end.kind, end.name))
-            for end in (self._a_endpoint, self._out[leg].endpoint)
-        ]
+    def _arrived(self, leg: int, place: Place, now: float) -> None:
+        super()._arrived(leg, place, now)
+        self._recording_begins(leg)
+
+    def _recording_begins(self, leg: int) -> None:
+        """A leg that talks from now on may have to be recorded, or may not be."""
+        if self.state is State.TALKING and leg in self.talkers and not self._recorder.recording:
+            self._effects += self._recorder.begin(self._recording_rule(), *self._recorded())
+
+    def _recording_rule(self) -> str:
+        ends = [(end.kind, self._directory.record(end.kind, end.name)) for end in map(self._endpoint_of, self.talkers)]
         return rule_of(self._plan.record if self._plan is not None else "", ends)
 
     def _recorded(self) -> tuple[Channels, StreamLabels]:
@@ -652,6 +661,8 @@ class Call(CodedCall):
     def _recording_follows(self) -> None:
         if self.a and self.state in (State.TALKING, State.PARKED):
             self._effects += self._recorder.follow(*self._recorded())
+            if self.state is State.TALKING and not self._moving:
+                self._effects += self._recorder.again(*self._recorded())
 
     def _join(self, leg: int) -> None:
         super()._join(leg)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from media.audio_commands import Digit, Music, Play, StartRecording
+from media.audio_commands import Digit, StartRecording
 from sip.ua_events import AnswerReceived, Offered
-from softswitch.call_commands import Complete, Consult, Park, Return, Supervise, Transfer
 from softswitch.call_coded import NUMBER_WANTED
+from softswitch.call_commands import Complete, Consult, Park, Return, Transfer
 from softswitch.feature_speech import ERROR_TONE
 from tests.virtual.network import PCMU
 from tests.virtual.test_call_codes import Keys
 from tests.virtual.test_changes import direction, obliging
 from tests.virtual.test_consult import Desk, pair
-from tests.virtual.test_joined_calls import LOT, TEAM, Floor, supervised
+from tests.virtual.test_joined_calls import LOT, Floor, supervised
 
 
 @pytest.mark.parametrize("target", ["8001", "*43"])
@@ -98,3 +98,122 @@ def test_an_offer_to_early_media_that_is_over_is_refused() -> None:
     floor.world.run(0.2)
     floor["101"].do(ann.hangup)
     floor.over("caller")
+
+
+# ---- transfers ------------------------------------------------------------------------------------------
+
+
+def test_who_has_completed_is_gone_for_the_call_though_its_telephone_says_nothing() -> None:
+    """Ben leaves Ann to Cyd, who rings, and is not heard of any more; Cyd refuses: Ben is rung again."""
+    desk = Desk()
+    desk.do(Consult(desk.contact, "102", "103"))
+    desk.cyd.ring()
+    desk.world.run(0.3)
+    desk.world.link.nodes.pop(desk.ben.host)  # unplugged
+    desk.do(Complete(desk.contact, "102"))
+    desk.cyd.refuse(486)
+    desk.world.link.nodes[desk.ben.host] = desk.ben
+    desk.world.run(0.3)
+    [active] = desk.world.runtime.calls.values()
+    assert active.call.b is None
+    assert active.call._hunt is not None, "its extension rings"
+    desk.world.runtime.hang_up_all(16, desk.world.now, "")
+    desk.world.run(40.0)
+
+
+def test_the_fallback_of_a_parked_caller_is_on_the_account_of_who_has_parked_it() -> None:
+    """Ann came by a trunk, which may call nothing; Ben may, and has parked her."""
+    lot = {"main": {"slots": "701", "timeout": 60, "fallback": "104", "announce": False}}
+    desk = Desk(parking=lot)
+    desk.do(Park(desk.contact, "102"))
+    desk.world.run(61.0)
+    [active] = desk.world.runtime.calls.values()
+    assert (active.call._payer.name, active.call._payer.forwarded) == ("102", True)
+    desk.world.runtime.hang_up_all(16, desk.world.now, "")
+    desk.world.run(40.0)
+
+
+def test_who_is_consulted_is_not_where_the_call_went() -> None:
+    desk = Desk()
+    desk.consult()
+    desk.do(Return(desk.contact, "102"))
+    desk.hang_up(desk.ann)
+    [record] = desk.world.assert_over()
+    assert record.destination == "102"
+
+
+@pytest.mark.parametrize("rings", [True, False])
+def test_who_is_left_to_another_has_gone_there(rings: bool) -> None:
+    desk = Desk()
+    if rings:
+        desk.do(Consult(desk.contact, "102", "103"))
+        desk.do(Complete(desk.contact, "102"))
+        desk.cyd.answer()
+        desk.world.run(0.5)
+    else:
+        desk.consult()
+        desk.do(Complete(desk.contact, "102"))
+    desk.hang_up(desk.cyd)
+    [record] = desk.world.assert_over()
+    assert record.destination == "103"
+
+
+def test_who_fetches_a_parked_caller_is_where_the_call_went() -> None:
+    floor = Floor(parking={"main": {"slots": "701", "announce": False}}, routes=LOT["routes"])
+    floor.call("101", "102")
+    [contact] = floor.world.runtime.calls
+    floor.world.runtime.command(Park(contact, "102"), floor.world.now)
+    floor.world.run(0.3)
+    floor.dial("103", "701")
+    floor.hang_up(floor.sessions("103")[0])
+    [record] = floor.world.assert_over(1)
+    assert record.destination == "103"
+
+
+# ---- recordings -----------------------------------------------------------------------------------------
+
+
+def test_a_recording_is_not_begun_while_nobody_talks() -> None:
+    """The code for it, dialled by one who waits for an answer."""
+    desk = Keys(extensions={"102": {"record": "on-demand"}})
+    desk.dial("*2103#")
+    desk.dial("*1")
+    assert not desk.world.media.asked(StartRecording)
+    assert desk.beeps()[-1] == ("102", (ERROR_TONE,))
+    desk.answers()
+    desk.dial("*1")
+    assert len(desk.world.media.asked(StartRecording)) == 1
+    desk.world.runtime.hang_up_all(16, desk.world.now, "")
+    desk.world.run(40.0)
+
+
+@pytest.mark.parametrize("how", ["retrieve", "attended", "pick up"])
+def test_who_is_always_recorded_is_so_however_it_comes(how: str) -> None:
+    floor = Floor(
+        parking={"main": {"slots": "701", "announce": False}},
+        routes=LOT["routes"],
+        extensions={"103": {"record": "always", "groups": ["all"]}, "102": {"groups": ["all"]}},
+    )
+    if how == "pick up":
+        floor.dial("101", "102")
+        floor["102"].ring()
+        floor.world.run(0.2)
+        floor.replace("103", "102", floor["102"].called())
+    elif how == "attended":
+        floor.call("101", "102")
+        [first] = floor.sessions("102")
+        floor.call("102", "103")
+        [second] = [each for each in floor.sessions("102") if each is not first]
+        floor.transfer("102", first, second)
+    else:
+        floor.call("101", "102")
+        [contact] = floor.world.runtime.calls
+        floor.world.runtime.command(Park(contact, "102"), floor.world.now)
+        floor.world.run(0.3)
+        floor.dial("103", "701")
+    assert floor.hearing() == pair("101", "103")
+    started = floor.world.media.asked(StartRecording)[-1]
+    assert {floor.legs[stream] for stream, _ in started.channels} == {"101", "103"}
+    assert "on" in [active.call.recording for active in floor.world.runtime.calls.values()]
+    floor.world.runtime.hang_up_all(16, floor.world.now, "")
+    floor.world.run(40.0)

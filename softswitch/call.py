@@ -235,6 +235,8 @@ class Call(CodedCall):
                 self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")
             case MediaSilent(leg=leg) if leg in self._confirming:
                 self._unconfirmed(leg, now)
+            case MediaSilent(leg=leg) if self.state in (State.TALKING, State.PARKED) and leg not in (self.a, self.b):
+                self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")  # it comes, or hears where A is parked
             case MediaSilent():
                 self._end_all(Cause.TIMER_EXPIRED, now, by="media", text="RTP timeout")
             case MediaFailed():
@@ -267,13 +269,16 @@ class Call(CodedCall):
 
     def record(self, action: str) -> list[AnyEffect]:
         """`start`, `pause`, `resume` or `stop` the recording of a call in progress. Raises `RecordingRefused`."""
+        self._command_recorder(action)
+        return self._take()
+
+    def _command_recorder(self, action: str) -> None:
         if self.state is not State.TALKING:
             raise RecordingRefused("nobody talks to another in this call")
         self._effects += self._recorder.command(action, *self._recorded())
-        return self._take()
 
     def _toggle_recording(self) -> bool:
-        self._effects += self._recorder.command("stop" if self._recorder.recording else "start", *self._recorded())
+        self._command_recorder("stop" if self._recorder.recording else "start")
         return bool(self._recorder.recording)
 
     @property
@@ -291,7 +296,7 @@ class Call(CodedCall):
             self._next_stage(now)
         elif name == ASK_TIMER:
             self._whole(now)
-        elif name == MOVE_TIMER and (self.state in (State.TALKING, State.PARKED) or self._alone):
+        elif name == MOVE_TIMER and self._is_answered():
             self._move_on(now)
         elif name == MEND_TIMER and self.state is State.TALKING:
             self._mend(now)
@@ -582,9 +587,12 @@ class Call(CodedCall):
             if other != leg:
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
         self._hunt = None
+        if self._early not in (None, leg):
+            self._uncarry()
         self.b = leg
         self._early = None
-        self.contact.destination = out.endpoint.name
+        if not self._consulter:
+            self.contact.destination = out.endpoint.name
         record = self.contact.leg(leg)
         if record is not None:
             record.answered = now
@@ -599,8 +607,7 @@ class Call(CodedCall):
             else:
                 self._transferred(leg, session, now)
             self._recording_follows()
-            if self.b == leg and not self._recorder.recording:
-                self._effects += self._recorder.begin(self._recording_rule(leg), *self._recorded())
+            self._recording_begins(leg)
             return
         offer = self._offer
         policy = self._policy_of(leg)
@@ -637,13 +644,19 @@ class Call(CodedCall):
         self._join(leg)
         self._greet(leg)
         self._mark_answered(now, "talk")
-        self._effects += self._recorder.begin(self._recording_rule(leg), *self._recorded())
+        self._effects += self._recorder.begin(self._recording_rule(), *self._recorded())
 
-    def _recording_rule(self, leg: int) -> str:
-        ends = [
-            (end.kind, self._directory.record(end.kind, end.name))
-            for end in (self._a_endpoint, self._out[leg].endpoint)
-        ]
+    def _arrived(self, leg: int, place: Place, now: float) -> None:
+        super()._arrived(leg, place, now)
+        self._recording_begins(leg)
+
+    def _recording_begins(self, leg: int) -> None:
+        """A leg that talks from now on may have to be recorded, or may not be."""
+        if self.state is State.TALKING and leg in self.talkers and not self._recorder.recording:
+            self._effects += self._recorder.begin(self._recording_rule(), *self._recorded())
+
+    def _recording_rule(self) -> str:
+        ends = [(end.kind, self._directory.record(end.kind, end.name)) for end in map(self._endpoint_of, self.talkers)]
         return rule_of(self._plan.record if self._plan is not None else "", ends)
 
     def _record_page(self) -> None:
@@ -667,6 +680,8 @@ class Call(CodedCall):
     def _recording_follows(self) -> None:
         if self.a and self.state in (State.TALKING, State.PARKED):
             self._effects += self._recorder.follow(*self._recorded())
+            if self.state is State.TALKING and not self._moving:
+                self._effects += self._recorder.again(*self._recorded())
 
     def _join(self, leg: int) -> None:
         super()._join(leg)
@@ -816,10 +831,15 @@ class Call(CodedCall):
     def _media_failed(self, event: MediaFailed, now: float) -> None:
         if self._page is not None and event.leg != self.a:
             self._page_without(event.leg, event.why, now)
-        elif event.leg in (self.a, self.b) or self.state is not State.HUNTING:
+        elif not self._goes_alone(event.leg, now):
             self._end_all(Cause.RESOURCE_UNAVAILABLE, now, by="media", text=event.why, status=503)
-        elif event.leg in self._out:
-            self._release(event.leg, Cause.RESOURCE_UNAVAILABLE, now)
+
+    def _goes_alone(self, leg: int, now: float) -> bool:
+        rest = self._conference or bool(self._aside) or leg not in (self.a, self.b)
+        if not rest or self.state is State.OFFERING or leg not in (self.a, *self._out):
+            return False
+        self._release(leg, Cause.RESOURCE_UNAVAILABLE, now)
+        return True
 
     def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None, text: str = "") -> None:
         """Refuse A: nobody took the call."""
@@ -874,6 +894,7 @@ class Call(CodedCall):
             self._directory.left(self.contact.id, leg, now)
         if self._early == leg:
             self._early = None
+            self._uncarry()
             self._effects.append(Unbridge(self.a))
             if self._confirming and self._transfer is None:
                 self._ring_caller()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from media.audio_commands import Play, Silence, Source, StopPlay, Tone
 from softswitch.call_codes import Code, CodeReader
 from softswitch.call_floor import State
+from softswitch.call_moves import MovingLeg
 from softswitch.call_recording import RecordingRefused
 from softswitch.call_transfer import TransferRefused
 from softswitch.call_video import VideoCall
@@ -137,6 +138,13 @@ class CodedCall(VideoCall):
     def _beep(self, leg: int, sources: tuple[Source, ...]) -> None:
         if self._hears(leg):
             self._effects.append(Audio(Play(self._new_id(), sources, stream=leg, over=True)))
+
+    def hand_over(self, leg: int, now: float) -> MovingLeg:
+        """What was dialled of a code was for this call."""
+        if self._dialling.get(leg):
+            self._hush(leg)
+        self._forget_codes(leg)
+        return super().hand_over(leg, now)
 
     def _forget_codes(self, leg: int) -> None:
         """A leg is gone."""

@@ -214,6 +214,10 @@ class ConsultingCall(ConfirmingCall):
             self._settled(now)
 
     def _settled(self, now: float) -> None:
+        if not self._consulter:
+            # Who it ended with, as far as is known: whoever came last.
+            called = [leg for leg in self.talkers if leg != self._caller_leg]
+            self.contact.destination = self._endpoint_of(max(called)).name
         self._nobody_to_supervise(now)
         self._settle(now)
         self._recording_follows()

@@ -461,18 +461,30 @@ class LegMedia(CallFloor):
     # ---- lost streams -----------------------------------------------------------------------------------
 
     def _media_lost(self, event: MediaLost, now: float) -> None:
-        """A leg's stream is gone. A call that is answered gets another; one that is not yet is given up."""
-        answered = self.state in (State.TALKING, State.PARKED) or self._alone
-        there = (*self.talkers, *self._aside, *self._supervisors)
-        established = event.leg in there and self._session_of(event.leg) is not None
-        if not answered or not established:
-            self._stranded(now)
+        """A leg's stream is gone. A leg that is answered gets another, whether its call is or waits for others; one
+        that is on its way there, or from there, is let go. A call that is not answered yet is given up."""
+        established = event.leg in self._there() and self._session_of(event.leg) is not None
+        if not self._is_answered() or not established:
+            if not self._goes_alone(event.leg, now):
+                self._stranded(now)
             return
         if not self._moving:
             self._move_until = now + MOVE_WITHIN
         if self._alone:
             self._service_lost(now)
         self._move(event.leg, now)
+
+    def _is_answered(self) -> bool:
+        """Whether A is answered, be it that others are called for it now."""
+        return self.state in (State.TALKING, State.PARKED) or self._alone
+
+    def _there(self) -> list[int]:
+        """The legs that have a place in the call."""
+        return [*self.talkers, *self._aside, *self._supervisors]
+
+    def _goes_alone(self, leg: int, now: float) -> bool:
+        """Let a leg go that has no media any more, where the call goes on without it; else False."""
+        raise NotImplementedError
 
     def _move(self, leg: int, now: float) -> None:
         session = self._session_of(leg)

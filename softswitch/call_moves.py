@@ -231,6 +231,7 @@ class MovingCall(ConsultingCall):
         match place.kind:
             case "answer":
                 self._stop_hunt_for(leg, now)
+                self._uncarry()
                 self.b = leg
                 self._early = None
                 self.contact.destination = self._out[leg].endpoint.name
@@ -368,6 +369,8 @@ class MovingCall(ConsultingCall):
         """A leg leaves for another call. What else there is of this one has to be ended."""
         party = self._party(leg)
         record = self.contact.leg(leg)
+        if self._carried is not None and self._carried.leg == leg:
+            self._uncarry()
         if leg == self.a:
             out = OutLeg(self._a_endpoint)
             out.session, out.offer, out.status = self._a_session, self._offer, 200

@@ -15,7 +15,7 @@ from softswitch.call_transfer import Transfer, TransferRefused
 from softswitch.causes import Cause
 from softswitch.dialplan.decision import Park
 from softswitch.parking import Lot, NoSlot
-from softswitch.vocabulary import AnyEffect, Audio, CancelTimer, SetTimer, TransferTold, Unbridge
+from softswitch.vocabulary import AnyEffect, Audio, CancelTimer, Payer, SetTimer, TransferTold, Unbridge
 
 PARK_TIMER = "park"
 
@@ -122,6 +122,7 @@ class ParkingCall(MovingCall):
         self._unpark()
         self._transfer = Transfer(0, self._parked_by, self.a)
         self._transfer.told, self._transfer.fallback = True, lot.fallback
+        self._payer = Payer("extension", self._parked_by, forwarded=True)
         self._caller = self._party(self.a)
         self._hunt_for_a()
         self.contact.enter("ring", now)

@@ -237,6 +237,10 @@ class TransferringCall(LoneCaller):
         self.contact.destination = segment
         self.contact.enter(segment, now)
         self.state = state
+        for supervisor in list(self._supervisors):  # of two who talk: of those is nobody left
+            del self._supervisors[supervisor]
+            self._release(supervisor, Cause.NORMAL_CLEARING, now)
+        self._mix()
         self._service = service
         self._begin_service(now)
         if self._bends(self.a):  # somebody who has held it has left it to us
@@ -264,6 +268,18 @@ class TransferringCall(LoneCaller):
             self._effects.append(RefuseOffer(leg, 491))
         else:
             self._answer_as_asked(leg, offer, mine)
+
+    def _is_answered(self) -> bool:
+        return super()._is_answered() or (self._again and self.state is State.HUNTING)
+
+    def _there(self) -> list[int]:
+        transferor = self._transfer.transferor if self._transfer is not None else 0
+        return [*super()._there(), *([transferor] if transferor else [])]
+
+    def _join_again(self, now: float, answered: bool = False) -> None:
+        super()._join_again(now, answered)
+        if self._again and self.state is State.HUNTING and answered:
+            self._wait(self._waiting_rings)
 
     def _waits(self, leg: int) -> bool:
         """Whether a leg is in the call without hearing anybody of it."""

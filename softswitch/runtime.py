@@ -599,8 +599,12 @@ class Runtime:
         active.group = group
         for leg in active.call.legs():
             found = self.legs.get(leg)
-            if found is not None and not self._in_group(active, found, group, now):
+            if found is None:
+                continue
+            if not self._in_group(active, found, group, now):
                 self._tell(active, MediaLost(leg, ELSEWHERE))
+            if found.video is not None and not self._media.regroup(found.video[0], group, now):
+                self.video.lost(found, now)
         self._work(now)
 
     def _in_group(self, active: Active, leg: SipLeg, group: str, now: float) -> bool:
@@ -749,7 +753,7 @@ class Runtime:
 
     def _open_again(self, active: Active, leg: SipLeg, now: float) -> bool:
         """A stream that is lost lies where its call is, its far end has yet to be told; False: there is no place."""
-        remote = leg.agreed.remote if leg.agreed is not None else None
+        remote = leg.agreed.remote if leg.agreed is not None else leg.asked_audio
         # Whoever was in its conference meets there again: the first one's place is everybody's.
         conference = self.rooms.conference(leg.id)
         group = conference_group(conference) if conference else active.group

@@ -357,6 +357,11 @@ class SipLeg:
         return Pictures(video, self.video[1]) if video is not None and self.video is not None else None
 
     @property
+    def asked_audio(self) -> MediaAddress | None:
+        """Where the peer wants the audio of an offer that has no answer yet."""
+        return self._pending.remote if self._pending is not None else None
+
+    @property
     def asked_video(self) -> MediaAddress | None:
         """Where the peer wants the video that it has asked for and has no answer to."""
         pending = self._pending

@@ -436,6 +436,7 @@ class Call(CodedCall):
                     self.setup.hops - 1,
                     self.setup.headers,
                     self._told_of(endpoint),
+                    referred_by=self._referrer,
                 )
             )
 

@@ -154,6 +154,13 @@ class TransferringCall(LoneCaller):
         return found[0] if len(found) == 1 else None
 
     @property
+    def _referrer(self) -> str:
+        """The extension that has asked for the transfer that others are called for now; "" where nobody has. Whom it
+        rings in the end, where that was in vain (recall, fallback), it has not asked for."""
+        transfer = self._transfer
+        return transfer.by if transfer is not None and not transfer.told else ""
+
+    @property
     def _again(self) -> bool:
         """Others are called for an A that is answered already."""
         return self._transfer is not None or bool(self._consulter)

@@ -111,6 +111,8 @@ class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
     record: str = ""
     music: str = ""
     diversion: DiversionStyle = "none"
+    referred_by: bool = False
+    """Whether it is told which extension has sent a caller there."""
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
@@ -576,6 +578,20 @@ class PhoneBook:
             return []
         shown = [(each, self._shown(endpoint, each, host) or UNNAMED) for each in diverted]
         return diverting.write(style, shown, Uri.parse(address.uri))
+
+    def referred_by(self, endpoint: Endpoint, extension: str, host: str) -> list[tuple[str, str]]:
+        """RFC 3892: the header that tells an endpoint which extension has sent a caller there; telephones are always
+        told, trunks as theirs has it. `host`: ours."""
+        if not extension:
+            return []
+        if endpoint.kind == "trunk":
+            entry = self._entries.trunks.get(endpoint.name)
+            shown = self._shown(endpoint, Diverted(extension, "", own=True), host)
+            if entry is None or not entry.referred_by or shown is None:
+                return []
+            return [("Referred-By", f"<{shown.uri}>")]
+        host = f"[{host}]" if ":" in host else host
+        return [("Referred-By", f"<sip:{escape_user(extension)}@{host}>")]
 
     def _shown(self, endpoint: Endpoint, who: Diverted, host: str) -> NameAddr | None:
         """The address by which an endpoint is told of somebody; None where it is told of nobody."""

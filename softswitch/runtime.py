@@ -631,7 +631,8 @@ class Runtime:
         assert isinstance(address, DialAddress)
         sdp = leg.first_offer(effect.codecs, effect.direction, effect.video)
         diversions = self._book.diversions(endpoint, effect.diverted, leg.origin.host)
-        written = {name for name, _ in diversions}
+        told = [*diversions, *self._book.referred_by(endpoint, effect.referred_by, leg.origin.host)]
+        written = {name for name, _ in told}
         request = Request(
             "INVITE",
             address.uri,
@@ -639,7 +640,7 @@ class Runtime:
                 *self._book.identity(address, effect.caller, leg.origin.host),
                 ("Max-Forwards", str(effect.hops)),
                 *[each for each in effect.headers if each[0] not in written],
-                *diversions,
+                *told,
                 ("Content-Type", "application/sdp"),
             ],
             sdp,

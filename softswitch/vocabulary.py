@@ -238,6 +238,8 @@ class Originate(LegEffect, gc=False):
     headers: tuple[tuple[str, str], ...] = ()
     diverted: tuple[Diverted, ...] = ()
     video: Video | None = None
+    referred_by: str = ""
+    """The extension that has sent a caller there, where it is a transfer."""
 
 
 class Progress(LegEffect, gc=False):

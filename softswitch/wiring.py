@@ -283,6 +283,7 @@ def entries(settings: Settings) -> Entries:
                 policy=_policy(settings, trunk),
                 record=trunk.record or "",
                 diversion=trunk.diversion,
+                referred_by=trunk.referred_by,
                 music=trunk.music_on_hold or "",
                 ring_timeout=trunk.ring_timeout,
                 nat=trunk.nat,

@@ -217,6 +217,9 @@ class Trunk(Section):
     """How the trunk is told which extension has sent a call on, and why: `diversion` (RFC 5806), `history-info` (RFC
     7044); the number is shown as `caller_id` and `rewrite: caller_out` have it. What the trunk itself says of calls is
     believed where `caller_id: trusted`."""
+    referred_by: bool = False
+    """Whether the trunk is told which extension has sent a caller there by a transfer (Referred-By, RFC 3892); the
+    number is shown as for `diversion`. Telephones are always told."""
     rewrite: NumberRewriting = NumberRewriting()
     options_interval: OptionalDuration = Field(60.0, ge=5, le=86400)
     """Between two OPTIONS to each gateway; `none` sends none and takes it for reachable."""

@@ -56,6 +56,7 @@ from softswitch.call_media import ALONE, MEND_TIMER, MOVE_TIMER, codec_name, own
 from softswitch.call_moves import INVITE_TIMER, SUPERVISOR_KEYS, Place
 from softswitch.call_park import PARK_TIMER
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
+from softswitch.call_refer import REFER_TIMER
 from softswitch.causes import Cause, cause_of_status, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import (
@@ -109,6 +110,7 @@ from softswitch.vocabulary import (
     SeekFailed,
     SetTimer,
     Setup,
+    TransferAnswered,
     TransferTold,
     Unbridge,
 )
@@ -164,6 +166,7 @@ class Call(CodedCall):
         self._goodbye = (0, 0, 0)
         self.moved = False
         self._transfer = None
+        self._asked_away = None
         self._waiting_play = 0
         self._waiting_rings = False
         self._new_leg = new_leg
@@ -241,6 +244,8 @@ class Call(CodedCall):
             case DigitDialled():
                 if not self._asked_digit(event, now):
                     self._digit_dialled(event, now)
+            case TransferAnswered():
+                self._transfer_answered(event, now)
             case SeekFailed():
                 self._give_up(cause_of_status(event.status), event.status, now, text=event.why)
             case _:
@@ -292,6 +297,8 @@ class Call(CodedCall):
             self._mend(now)
         elif name == INVITE_TIMER:
             self._invited_in_vain(now)
+        elif name == REFER_TIMER:
+            self._refer_failed(now)
         elif name == PARK_TIMER:
             self._parked_too_long(now)
         elif not self._code_timer(name, now):
@@ -753,7 +760,9 @@ class Call(CodedCall):
             self.a = 0
             if self._a_endpoint.kind == "trunk":
                 self._directory.left(self.contact.id, leg, now)
-        if self._inviting.pop(leg, None) is not None:
+        if self._taken_over(leg):
+            self._referred(now)
+        elif self._inviting.pop(leg, None) is not None:
             self._finish_if_over()
         elif leg in self._arriving:
             self._came_to_nothing(self._arriving.pop(leg), event, now)

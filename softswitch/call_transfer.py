@@ -133,8 +133,12 @@ class TransferringCall(LoneCaller):
         self._diverted = ()  # that was on the way to those who have talked
         self._diversions = self._ringing = 0
         self._payer = Payer("extension", transferor.name, forwarded=True)
-        self._follow(decision, now)
+        self._send_on(decision, now)
         return self._take()
+
+    def _send_on(self, decision: Decision, now: float) -> None:
+        """A is to talk to somebody else, as was decided."""
+        self._follow(decision, now)
 
     def _may_send_on(self, leg: int) -> Endpoint:
         """The extension of a talker who may have something done with its call now. Raises `TransferRefused`."""

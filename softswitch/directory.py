@@ -52,6 +52,7 @@ from softswitch.parking import Lot, ParkingLots
 from softswitch.pins import Pins
 from softswitch.registrations import Registrations
 from softswitch.toll import TollGuard
+from softswitch.trunk_refer import ReferRequest, ReferRule
 from softswitch.trunks import Trunks
 from softswitch.vocabulary import Diverted, Endpoint, Party, Payer, Setup
 
@@ -113,6 +114,8 @@ class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
     diversion: DiversionStyle = "none"
     referred_by: bool = False
     """Whether it is told which extension has sent a caller there."""
+    refer: ReferRule | None = None
+    """How it is asked to carry out a transfer itself; None: never."""
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,6 +307,28 @@ class PhoneBook:
     def left(self, contact: str, leg: int, now: float) -> None:
         """A leg of a contact is gone."""
         self._toll.left(contact, leg, now, now)
+
+    def refer(
+        self, endpoint: Endpoint, plan: Dial, caller: Party, payer: Payer, contact: str, now: float
+    ) -> ReferRequest | None:
+        """How to ask a trunk for a transfer to a number that is called by that trunk anyway; None where the switch does
+        it: no such rule, another target, a route that is recorded always, an emergency, or nothing that the payer may
+        call (which the call finds out again)."""
+        entry = self._entries.trunks.get(endpoint.name) if endpoint.kind == "trunk" else None
+        first = plan.targets[0]
+        if entry is None or entry.refer is None or not isinstance(first, TrunkTarget) or first.trunk != entry.name:
+            return None
+        if plan.steps or (len(plan.targets) > 1 and plan.mode == "parallel") or plan.record == "always":
+            return None
+        if self._toll.is_emergency(first) or self.needs_pin(plan, caller, payer, contact, now):
+            return None
+        attempts = self._trunks.attempts(entry.name, first.number, caller, now)
+        if not attempts or not self._may_forward(payer.name, contact):
+            return None
+        if self._toll.why_not(first, attempts[0].number, payer, contact, now):
+            return None
+        there = next((each for each in attempts if each.gateway == endpoint.gateway), attempts[0])
+        return entry.refer.request(there.number, Uri.parse(there.uri), payer.name)
 
     def reached(self, endpoint: Endpoint) -> None:
         """A gateway that answers is no longer left alone."""

@@ -83,6 +83,7 @@ from softswitch.vocabulary import (
     Answer,
     AnyEffect,
     AnyLegEvent,
+    AskTransfer,
     Audio,
     Bridge,
     CancelTimer,
@@ -109,6 +110,7 @@ from softswitch.vocabulary import (
     SendDigit,
     SetTimer,
     Setup,
+    TransferAnswered,
     TransferTold,
     Unbridge,
 )
@@ -785,6 +787,15 @@ class Runtime:
     def _transfer_told(self, active: Active, effect: TransferTold, now: float) -> None:
         self._told(effect.leg, effect.status, now)
 
+    def _ask_transfer(self, active: Active, effect: AskTransfer, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is None:
+            return
+        host = leg.origin.host
+        by = effect.by.replace("{host}", f"[{host}]" if ":" in host else host)
+        if not leg.ask_transfer(effect.target, by, now):
+            self._tell(active, TransferAnswered(effect.leg, 405))
+
     def _seek(self, active: Active, effect: Seek, now: float) -> None:
         try:
             self.mover.seek(active, effect.leg, effect.what, now)
@@ -950,6 +961,7 @@ _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
     CancelTimer: Runtime._cancel_timer,
     Seek: Runtime._seek,
     TransferTold: Runtime._transfer_told,
+    AskTransfer: Runtime._ask_transfer,
     OriginationEnded: Runtime._origination_ended,
     Finished: Runtime._finished,
 }

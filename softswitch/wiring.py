@@ -37,11 +37,12 @@ from softswitch.qualify import QualifySettings
 from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import NumberRule as WrittenRule
-from softswitch.settings.trunk_models import Trunk
+from softswitch.settings.trunk_models import TransferByRefer, Trunk
 from softswitch.settings.watch_models import EVERYBODY
 from softswitch.subscriptions import PACKAGES, WatchRule, WatchSettings
 from softswitch.throttle import ThrottleSettings
 from softswitch.toll import TollSettings, TollTerms
+from softswitch.trunk_refer import ReferRule
 from softswitch.trunk_registration import TrunkRegistrationConfig
 from softswitch.trunks import GatewayConfig, TrunkConfig
 from softswitch.vocabulary import Party
@@ -284,6 +285,7 @@ def entries(settings: Settings) -> Entries:
                 record=trunk.record or "",
                 diversion=trunk.diversion,
                 referred_by=trunk.referred_by,
+                refer=_refer_rule(trunk.transfer_by_refer),
                 music=trunk.music_on_hold or "",
                 ring_timeout=trunk.ring_timeout,
                 nat=trunk.nat,
@@ -304,6 +306,12 @@ def entries(settings: Settings) -> Entries:
         fallback=settings.transfers.fallback or "",
         language=settings.media.sounds.language,
     )
+
+
+def _refer_rule(written: TransferByRefer | None) -> ReferRule | None:
+    if written is None:
+        return None
+    return ReferRule(written.refer_to, written.referred_by or "", written.timeout)
 
 
 def call_codes(settings: Settings) -> CallCodes:

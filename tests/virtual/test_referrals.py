@@ -1,5 +1,5 @@
-"""Who is told that a call is a transfer (RFC 3892), trunks that are asked to do one themselves (RFC 3515), and calls that
-are begun by a REFER outside any call, on the whole switch."""
+"""Who is told that a call is a transfer (RFC 3892), trunks that are asked to do one themselves (RFC 3515), and calls
+that are begun by a REFER outside any call, on the whole switch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from media.audio_commands import Music
+from sip.notifier import Stage
 from sip.ua import UaSettings
+from sip.ua_events import ReferAnswered, ReferProgress, ReferReceived, SessionArrived
 from tests.virtual.network import Phone, World, settings
 
 AGENT = UaSettings(refer=True)
@@ -103,3 +106,248 @@ def test_a_consultation_that_is_left_while_it_rings_is_a_transfer_from_then_on()
     assert ben.ua.sessions == {}
     ann.do(ann.called_session().hangup)
     world.assert_over()
+
+
+# ---- REFER towards a trunk ------------------------------------------------------------------------------
+
+
+class Line:
+    """A customer at the trunk `south` talks to 102; numbers after 9 are called by `south`."""
+
+    def __init__(
+        self,
+        calls: str = "customer",
+        agent: UaSettings = AGENT,
+        rule: dict[str, Any] | None = None,
+        route: dict[str, Any] | None = None,
+        **configured: Any,
+    ) -> None:
+        south = {"transfer_by_refer": rule or {}, "rewrite": {"dialled_out": [{"match": "0(.+)", "replace": r"+49\1"}]}}
+        there = {"to": "_9.", "dial": {"trunk": "south"}, "strip": 1} | (route or {})
+        configured.setdefault("extensions", {"102": {"may_call": ["international"]}})
+        configured.setdefault("trunks", {}).setdefault("south", {}).update(south)
+        self.world = World(settings(routes=[there], **configured))
+        self.ben = self.world.phone("102", agent=AGENT)
+        self.south = self.world.gateway("192.0.2.60", agent)
+        if calls == "customer":
+            self.world.establish(self.south, self.ben)
+        else:
+            self.world.establish(self.ben, self.south, "9030456")
+        self.customer = self.south.called_session()
+
+    def send_on(self, number: str = "90171") -> None:
+        self.ben.do(self.ben.called_session().refer, f"<sip:{number}@192.0.2.1>", None)
+        self.world.run(0.2)
+
+    def asked(self) -> ReferReceived | None:
+        """The REFER that the trunk was sent."""
+        found = self.south.of(ReferReceived)
+        return found[-1] if found else None
+
+    def tell(self, *statuses: int) -> None:
+        """The trunk accepts the REFER, and tells what comes of it."""
+        asked = self.asked()
+        assert asked is not None
+        if asked.refer.stage is Stage.ASKED:
+            self.south.do(asked.refer.accept)
+        for status in statuses:
+            self.world.run(0.2)
+            self.south.do(asked.refer.notify, status, None)
+        self.world.run(0.5)
+
+    def told(self) -> list[int]:
+        """What the transferor was told."""
+        return told(self.ben)
+
+    def legs_of(self, endpoint: str) -> list[int]:
+        return [leg.id for leg in self.world.runtime.legs.values() if leg.endpoint == endpoint]
+
+    def answers_and_goes(self) -> None:
+        """The third, whom the switch calls, answers and hangs up later."""
+        self.south.answer()
+        self.world.run(0.5)
+        assert len(self.world.media.bridges) == 2
+        self.south.do(self.south.called().hangup)
+        self.world.run(0.5)
+
+    def third_is_called(self) -> bool:
+        """Whether the switch calls the number itself."""
+        return any(event.request.request_uri.user == "+49171" for event in self.south.of(SessionArrived))
+
+
+def told(phone: Phone) -> list[int]:
+    """What a telephone has been told of its REFER, the answer first."""
+    answers = [event.status for event in phone.of(ReferAnswered)]
+    return answers + [event.status for event in phone.of(ReferProgress) if event.status > 100]
+
+
+@pytest.mark.parametrize("calls", ["customer", "extension"])
+def test_a_trunk_does_the_transfer_and_nobody_is_left_here(calls: str) -> None:
+    line = Line(calls)
+    line.send_on()
+    asked = line.asked()
+    assert asked is not None
+    # The number as the trunk is called for it, at its gateway; who asks is not said unless it is set so.
+    assert str(asked.refer_to) == "<sip:+49171@192.0.2.60>"
+    assert asked.referred_by is None
+    assert line.world.media.playing() == {leg: [Music("default")] for leg in line.legs_of("south")}
+    line.tell(180, 200)
+    assert line.told() == [202, 180, 200]
+    assert not line.third_is_called()
+    assert not line.ben.ua.sessions
+    assert not line.south.ua.sessions
+    [record] = line.world.assert_over()
+    assert (record.ended_by, record.cause) == ("transfer", 16)
+    assert line.world.runtime.counters["transfers"] == 1
+
+
+def test_what_is_said_of_who_asks() -> None:
+    line = Line(rule={"refer_to": "sip:{number}@sbc.example.com", "referred_by": "<sip:{extension}@{host}>"})
+    line.send_on()
+    asked = line.asked()
+    assert asked is not None
+    assert str(asked.refer_to) == "<sip:+49171@sbc.example.com>"
+    assert str(asked.referred_by) == "<sip:102@192.0.2.1>"
+    line.tell(200)
+    line.world.assert_over()
+
+
+@pytest.mark.parametrize("status", [403, 405, 481, 501, 603])
+def test_a_trunk_that_will_not_leaves_it_to_the_switch(status: int) -> None:
+    """But 481 says that there is no such call any more."""
+    line = Line()
+    line.send_on()
+    asked = line.asked()
+    assert asked is not None
+    line.south.do(asked.refer.reject, status)
+    line.world.run(0.3)
+    assert line.third_is_called() == (status != 481)
+    if status != 481:
+        line.answers_and_goes()
+        assert line.told() == [202, 200]
+    line.world.assert_over()
+
+
+@pytest.mark.parametrize("status", [404, 486, 503])
+def test_a_trunk_that_can_not_leaves_it_to_the_switch(status: int) -> None:
+    line = Line()
+    line.send_on()
+    line.tell(180, status)
+    assert line.third_is_called()
+    line.answers_and_goes()
+    assert line.told() == [202, 180, 200]
+    line.world.assert_over()
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_trunk_that_says_nothing_in_time(accepts: bool) -> None:
+    """What it says later is not heard any more."""
+    line = Line(rule={"timeout": "5s"})
+    line.send_on()
+    if accepts:
+        line.tell(180)
+    line.world.run(6)
+    assert line.third_is_called()
+    if accepts:
+        line.tell(200)
+    else:
+        asked = line.asked()
+        assert asked is not None
+        line.south.do(asked.refer.reject, 603)
+        line.world.run(0.3)
+    line.answers_and_goes()
+    assert line.told()[-1] == 200
+    line.world.assert_over()
+
+
+def test_a_trunk_that_takes_no_refer_is_not_asked() -> None:
+    """RFC 3261 20.5: its Allow lists what it takes."""
+    line = Line(agent=UaSettings(refer=False))
+    line.send_on()
+    assert not line.south.got("REFER")
+    assert line.third_is_called()
+    line.answers_and_goes()
+    line.world.assert_over()
+
+
+@pytest.mark.parametrize("number", ["00171", "103", "777"])
+def test_only_what_the_trunk_itself_would_be_called_for(number: str) -> None:
+    """Another trunk, an extension, no number at all."""
+    line = Line()
+    line.world.gateway("192.0.2.51")
+    line.send_on(number)
+    assert not line.south.got("REFER")
+    line.south.do(line.customer.hangup)
+    line.world.assert_over()
+
+
+def test_an_extension_that_may_not_call_there_may_not_have_it_called() -> None:
+    """A trunk that carries a transfer out itself is paid for it all the same."""
+    line = Line(extensions={})
+    line.send_on()
+    assert not line.south.got("REFER")
+    assert not line.third_is_called()
+    assert line.told() == [202, 403]
+    assert line.world.switch.toll.counters["calls barred: international"] == 1
+    assert not line.customer.over
+    line.south.do(line.customer.hangup)
+    line.world.assert_over()
+
+
+def test_a_route_that_is_recorded_keeps_its_calls() -> None:
+    line = Line(route={"record": "always"})
+    line.send_on()
+    assert not line.south.got("REFER")
+    assert line.third_is_called()
+    line.answers_and_goes()
+    line.world.assert_over()
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_the_customer_goes(accepted: bool) -> None:
+    """After a 202 the trunk needs us no more, be it that it has told so or not; before, the customer has hung up."""
+    line = Line()
+    line.send_on()
+    if accepted:
+        line.tell()
+    line.south.do(line.customer.hangup)
+    line.world.run(0.5)
+    assert line.told() == [202, 200 if accepted else 487]
+    assert not line.ben.ua.sessions
+    [record] = line.world.assert_over(after=250.0)  # the subscription, of which nothing more is heard, runs out
+    assert record.ended_by == ("transfer" if accepted else "caller")
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_the_transferor_does_not_wait(done: bool) -> None:
+    line = Line()
+    line.send_on()
+    line.ben.do(line.ben.called_session().hangup)
+    line.world.run(0.3)
+    line.tell(200 if done else 404)
+    assert line.third_is_called() != done
+    if not done:
+        line.answers_and_goes()
+    assert line.told() == [202, 200]
+    line.world.assert_over()
+
+
+def test_limits_are_free_and_no_minutes_are_used_after_it() -> None:
+    line = Line(trunks={"south": {"minutes_per_day": 10, "channels": 1}}, calls="extension")
+    line.send_on()
+    line.tell(200)
+    line.world.run(0.5)
+    assert line.world.switch.limits.held("trunk:south") == 0
+    assert len(line.world.switch.toll) == 0
+    line.world.assert_over()
+
+
+def test_it_falls_silent_meanwhile() -> None:
+    line = Line()
+    line.send_on()
+    [leg] = line.legs_of("south")
+    line.world.silence(leg, 60.0)
+    line.world.run(0.5)
+    assert line.told() == [202, 487]
+    [record] = line.world.assert_over()
+    assert record.ended_by == "media"

@@ -97,6 +97,8 @@ class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
     find_me: FindMe | None = None
     diversion: DiversionStyle = "none"
     """How its phones are told who has sent a call on."""
+    click_to_dial: bool = False
+    """Whether a REFER outside a call has its telephones called."""
 
 
 class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -652,6 +654,11 @@ class PhoneBook:
         return Setup(
             dialled, caller, entry.context, "extension", entry.number, hops, address, headers, diversions=count
         )
+
+    def may_click(self, extension: str) -> bool:
+        """Whether an extension may have its own telephones called, to talk to a number."""
+        entry = self._entries.extensions.get(extension)
+        return entry is not None and entry.click_to_dial
 
     def setup_of(self, extension: str, number: str) -> Setup | None:
         """What a call asks for that the switch makes with an extension's rights; None where there is none."""

@@ -70,7 +70,7 @@ from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
-from softswitch.originate import OriginatedCall, OriginateRefused, Origination
+from softswitch.originate import ClickedCall, OriginatedCall, OriginateRefused, Origination
 from softswitch.recording_labels import call_label
 from softswitch.referrals import Referrals, number_of
 from softswitch.room_calls import RuntimeRoomCalls, conference_group
@@ -377,7 +377,8 @@ class Runtime:
             raise OriginateRefused(f"no extension {wanted.extension!r} with whose rights to call")
         contact = Contact(self._contact_id(), now, self._wall(), setup.caller, setup.dialled)
         contact.context, contact.kind, contact.endpoint = setup.context, setup.kind, setup.endpoint
-        call = OriginatedCall(contact, setup, self.settings.policy, self._book, self._next_leg, wanted.then)
+        kind = ClickedCall if wanted.clicked else OriginatedCall
+        call = kind(contact, setup, self.settings.policy, self._book, self._next_leg, wanted.then)
         active = Active(call, {}, group=wanted.group or contact.id, told=wanted.told)
         self.calls[contact.id] = active
         self.counters["calls"] += 1
@@ -785,7 +786,10 @@ class Runtime:
             timer.cancel()
 
     def _transfer_told(self, active: Active, effect: TransferTold, now: float) -> None:
-        self._told(effect.leg, effect.status, now)
+        if isinstance(active.call, ClickedCall) and effect.leg == active.call.asked_by:
+            self.referrals.told(effect.leg, effect.status, now)
+        else:
+            self._told(effect.leg, effect.status, now)
 
     def _ask_transfer(self, active: Active, effect: AskTransfer, now: float) -> None:
         leg = self.legs.get(effect.leg)

@@ -359,6 +359,7 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         groups=frozenset(extension.groups),
         pick_up=extension.pick_up,
         supervises=frozenset(extension.supervises),
+        click_to_dial=extension.click_to_dial,
         beeps=extension.supervision == "beep",
     )
 

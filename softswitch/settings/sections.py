@@ -44,6 +44,7 @@ CLASS_KEYS = (
     "minutes_per_day",
     "pick_up",
     "supervises",
+    "click_to_dial",
 )
 """What a class of service gives its extensions."""
 

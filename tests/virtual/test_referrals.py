@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
-from media.audio_commands import Music
+from media.audio_commands import Music, Tone
+from sip.digest import Credentials
+from sip.effects import RequestReceived
+from sip.event_headers import read_sipfrag
+from sip.message import Request, response_to
 from sip.notifier import Stage
 from sip.ua import UaSettings
-from sip.ua_events import ReferAnswered, ReferProgress, ReferReceived, SessionArrived
-from tests.virtual.network import Phone, World, settings
+from sip.ua_events import ReferAnswered, ReferProgress, ReferReceived, RequestAnswered, SessionArrived
+from softswitch.store.records import CdrRecord
+from tests.virtual.network import PASSWORD, Phone, World, settings
 
 AGENT = UaSettings(refer=True)
 
@@ -351,3 +356,260 @@ def test_it_falls_silent_meanwhile() -> None:
     assert line.told() == [202, 487]
     [record] = line.world.assert_over()
     assert record.ended_by == "media"
+
+
+# ---- REFER outside a call: click to dial -----------------------------------------------------------------
+
+
+class Client(Phone):
+    """A program that dials for somebody: it never registers, sends REFER and answers NOTIFYs by hand."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, "192.0.2.200", "", UaSettings())
+
+    def refer(
+        self,
+        target: str = "sip:102@192.0.2.1",
+        by: str = "101",
+        asked: str = "sip:101@192.0.2.1",
+        headers: tuple[tuple[str, str], ...] = (),
+        password: str = PASSWORD,
+    ) -> list[int]:
+        """The answer to a REFER, challenges met."""
+        request = Request(
+            "REFER",
+            asked,
+            [
+                ("From", f"<sip:{by}@192.0.2.1>"),
+                ("To", f"<{asked}>"),
+                ("Contact", "<sip:client@192.0.2.200>"),
+                ("Refer-To", f"<{target}>"),
+                *headers,
+            ],
+        )
+        self.take()
+        self.ua.request(request, self.link.now, self.switch, by, Credentials(by, password))
+        self.world.run(0.3)
+        return [event.response.status for event in self.of(RequestAnswered)]
+
+    def pump(self, now: float) -> bool:
+        for event in list(self.stack.events):
+            if isinstance(event, RequestReceived) and event.request.method == "NOTIFY":
+                self.stack.events.remove(event)
+                self.stack.respond(event.transaction, response_to(event.request, 200), now)
+        return super().pump(now)
+
+    def told(self) -> list[tuple[int, str]]:
+        """What NOTIFYs have said, each with the state of the subscription; repetitions left out."""
+        said = []
+        for notify in self.got("NOTIFY"):
+            fragment = read_sipfrag(notify.body)
+            assert fragment is not None
+            said.append((fragment[0], (notify.get("Subscription-State") or "").partition(";")[0]))
+        return list(dict.fromkeys(said))
+
+
+class Desk:
+    """101 has a telephone and a program that dials for it; 102 and a gateway of `north` are there."""
+
+    def __init__(self, allowed: bool = True, **configured: Any) -> None:
+        extensions = configured.pop("extensions", {})
+        extensions.setdefault("101", {})["click_to_dial"] = allowed
+        self.world = World(settings(extensions=extensions, **configured))
+        self.ann, self.ben = self.world.phone("101"), self.world.phone("102")
+        self.north = self.world.gateway("192.0.2.51")
+        self.client = Client(self.world)
+
+    def nobody_is_called(self) -> bool:
+        return not any(phone.of(SessionArrived) for phone in (self.ann, self.ben, self.north))
+
+    def over(self, calls: int = 1) -> list[CdrRecord]:
+        return self.world.assert_over(calls)
+
+
+@pytest.mark.parametrize("asked", ["sip:101@192.0.2.1", "sip:192.0.2.1"])
+def test_the_own_telephone_rings_then_the_number(asked: str) -> None:
+    desk = Desk()
+    assert desk.client.refer(asked=asked) == [202]
+    assert desk.ann.invited().from_.uri.user == "102"  # whom it is about to talk to
+    assert not desk.ben.of(SessionArrived)
+    desk.ann.answer()
+    desk.world.run(0.3)
+    assert desk.ben.invited().from_.uri.user == "101"
+    assert not desk.ben.invited().has("Referred-By")
+    assert [each for [each] in desk.world.media.playing().values()] == [Music("default")]
+    desk.ben.ring()
+    desk.world.run(0.3)
+    assert [each for [each] in desk.world.media.playing().values()] == [Tone("ringback")]
+    desk.ben.answer()
+    desk.world.run(0.5)
+    assert len(desk.world.media.bridges) == 2
+    assert not len(desk.world.runtime.referrals)
+    desk.ben.do(desk.ben.called_session().hangup)
+    [record] = desk.over()
+    assert (record.caller_number, record.dialled, record.destination) == ("101", "102", "102")
+    assert desk.world.runtime.counters["calls clicked"] == 1
+    assert desk.world.runtime.counters["transfers"] == 0
+
+
+def test_rfc3515_2_4_the_program_is_told() -> None:
+    desk = Desk()
+    assert desk.client.refer() == [202]
+    assert desk.client.told() == [(100, "active")]
+    desk.ann.answer()
+    desk.world.run(0.3)
+    desk.ben.ring()
+    desk.world.run(0.3)
+    assert desk.client.told()[-1] == (180, "active")
+    desk.ben.answer()
+    desk.world.run(0.5)
+    assert desk.client.told() == [(100, "active"), (180, "active"), (200, "terminated")]
+    desk.ann.do(desk.ann.called_session().hangup)
+    desk.over()
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "expected"),
+    [(486, 0, 486), (480, 0, 480), (603, 0, 603), (0, 486, 486), (0, 404, 404), (0, 603, 603)],
+)
+def test_the_program_is_told_why_there_is_no_call(own: int, other: int, expected: int) -> None:
+    desk = Desk()
+    desk.client.refer()
+    if own:
+        desk.ann.refuse(own)
+    else:
+        desk.ann.answer()
+        desk.world.run(0.3)
+        desk.ben.refuse(other)
+    desk.world.run(0.5)
+    assert desk.client.told()[-1] == (expected, "terminated")
+    assert not desk.ann.ua.sessions
+    assert bool(desk.ben.of(SessionArrived)) == (not own)
+    desk.over()
+
+
+def test_the_own_telephone_hangs_up_while_the_other_rings() -> None:
+    desk = Desk()
+    desk.client.refer()
+    desk.ann.answer()
+    desk.world.run(0.3)
+    desk.ben.ring()
+    desk.ann.do(desk.ann.called_session().hangup)
+    desk.world.run(0.5)
+    assert desk.client.told()[-1] == (487, "terminated")
+    assert not desk.ben.ua.sessions
+    desk.over()
+
+
+def test_a_number_that_leads_nowhere_calls_nobody() -> None:
+    desk = Desk()
+    assert desk.client.refer("sip:777@192.0.2.1") == [202]
+    assert desk.client.told()[-1] == (404, "terminated")
+    assert desk.client.refer("sip:777@192.0.2.1", headers=(("Refer-Sub", "false"),)) == [404]
+    assert desk.nobody_is_called()
+    desk.over(0)
+
+
+def test_rfc4488_no_subscription_wanted() -> None:
+    desk = Desk()
+    assert desk.client.refer(headers=(("Refer-Sub", "false"),)) == [202]
+    desk.ann.answer()
+    desk.world.run(0.3)
+    desk.ben.answer()
+    desk.world.run(0.5)
+    assert desk.client.told() == []
+    assert len(desk.world.media.bridges) == 2
+    desk.ann.do(desk.ann.called_session().hangup)
+    desk.over()
+
+
+def test_it_may_not_unless_it_is_set_so() -> None:
+    desk = Desk(allowed=False)
+    assert desk.client.refer() == [403]
+    assert desk.client.refer(password="wrong") == [401]
+    assert desk.nobody_is_called()
+    desk.over(0)
+
+
+def test_a_trunk_has_nobody_called() -> None:
+    desk = Desk()
+    south = desk.world.gateway("192.0.2.60")
+    request = Request(
+        "REFER",
+        "sip:101@192.0.2.1",
+        [("From", "<sip:x@y>"), ("To", "<sip:101@192.0.2.1>"), ("Refer-To", "<sip:102@192.0.2.1>")],
+    )
+    south.ua.request(request, desk.world.now, south.switch, "south")
+    desk.world.run(0.3)
+    assert [event.response.status for event in south.of(RequestAnswered)] == [403]
+    assert desk.nobody_is_called()
+    desk.over(0)
+
+
+@pytest.mark.parametrize(
+    ("target", "asked", "headers", "status"),
+    [
+        ("sip:103@192.0.2.1", "sip:102@192.0.2.1", (), 403),  # 102's telephones
+        ("sip:101@192.0.2.1", "sip:101@192.0.2.1", (), 403),  # itself
+        ("sip:102@192.0.2.1;method=BYE", "sip:101@192.0.2.1", (), 501),
+        ("sip:102@192.0.2.1?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc", "sip:101@192.0.2.1", (), 501),
+        ("sip:192.0.2.1", "sip:101@192.0.2.1", (), 501),
+        ("sip:102@192.0.2.1", "sip:101@192.0.2.1", (("Target-Dialog", "a;local-tag=b;remote-tag=c"),), 403),
+    ],
+)
+def test_what_a_program_is_refused(target: str, asked: str, headers: tuple[tuple[str, str], ...], status: int) -> None:
+    desk = Desk()
+    assert desk.client.refer(target, asked=asked, headers=headers) == [status]
+    assert desk.nobody_is_called()
+    desk.over(0)
+
+
+def test_the_rights_are_those_of_the_extension() -> None:
+    """An international number, which 101 may not call."""
+    desk = Desk()
+    desk.client.refer("sip:000491@192.0.2.1")
+    desk.ann.answer()
+    desk.world.run(0.5)
+    assert desk.client.told()[-1] == (403, "terminated")
+    assert not desk.north.of(SessionArrived)
+    desk.over()
+
+
+def test_forwards_and_find_me_lists_ring_nowhere_else() -> None:
+    """Who clicks sits at the telephone; so does one whose calls go elsewhere."""
+    desk = Desk(extensions={"101": {"forward": {"busy": "00171"}, "find_me": "102"}})
+    desk.client.refer("sip:103@192.0.2.1")
+    desk.world.run(1.0)
+    desk.ann.refuse(486)
+    desk.world.run(1.0)
+    assert desk.client.told()[-1] == (486, "terminated")
+    assert not desk.ben.of(SessionArrived)
+    assert not desk.north.of(SessionArrived)
+    desk.over()
+
+
+def test_as_many_calls_as_it_may_have() -> None:
+    desk = Desk(extensions={"101": {"call_limit": 1}})
+    desk.world.establish(desk.ann, desk.ben)
+    assert desk.client.refer("sip:103@192.0.2.1") == [202]
+    assert desk.client.told()[-1] == (486, "terminated")
+    desk.ann.do(desk.ann.called_session().hangup)
+    desk.world.run(40.0)
+    assert desk.world.node.leftovers() == {}
+    assert [record.status for record in desk.world.records] == [486, 0]
+
+
+def test_a_program_that_is_gone_leaves_the_call_alone() -> None:
+    """Its NOTIFYs are never answered: the call goes on, and the subscription is not left."""
+    desk = Desk()
+    assert desk.client.refer() == [202]
+    del desk.world.link.nodes[desk.client.host]
+    desk.ann.answer()
+    desk.world.run(0.3)
+    desk.ben.answer()
+    desk.world.run(40.0)
+    assert len(desk.world.media.bridges) == 2
+    assert not len(desk.world.runtime.referrals)
+    assert not len(desk.world.node.ua.usages)
+    desk.ann.do(desk.ann.called_session().hangup)
+    desk.over()

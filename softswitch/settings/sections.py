@@ -42,6 +42,8 @@ CLASS_KEYS = (
     "codes",
     "calls_per_minute",
     "minutes_per_day",
+    "watch",
+    "watch_parties",
     "pick_up",
     "supervises",
     "click_to_dial",

@@ -229,7 +229,7 @@ class Call(CodedCall):
                 self._released(event, now)
             case MediaSilent(leg=leg) if self._transfer is not None and leg == self._transfer.transferor:
                 self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")  # the one who stays waits all the same
-            case MediaSilent(leg=leg) if self._conference or leg in self._aside or leg in self._supervisors:
+            case MediaSilent(leg=leg) if self._conference or self._aside or leg in self._supervisors:
                 self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")
             case MediaSilent(leg=leg) if leg in self._confirming:
                 self._unconfirmed(leg, now)

@@ -30,6 +30,10 @@ class Referrals:
     def __len__(self) -> int:
         return len(self._refers)
 
+    def waits(self, leg: int) -> bool:
+        """Whether a transfer that this leg has asked for is under way."""
+        return leg in self._refers
+
     def begin(self, leg: int, event: ReferReceived | ReferArrived, now: float) -> None:
         """Its transfer is under way. A telephone that wants no NOTIFY is told no more."""
         event.refer.accept(now)

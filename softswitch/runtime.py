@@ -334,6 +334,9 @@ class Runtime:
         session = find_dialog(self._ua.dialogs, replaces)
         other = session.user if session is not None else None
         contact = leg.call
+        if self.referrals.waits(leg.id):
+            event.refer.reject(491, now)  # whoever asked before is still to be told how that ends
+            return
         self.referrals.begin(leg.id, event, now)
         try:
             if not isinstance(other, int) or session is None or session.over:

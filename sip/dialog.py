@@ -45,6 +45,7 @@ class Dialog:
         "local",
         "local_cseq",
         "local_tag",
+        "peer_refers",
         "peer_updates",
         "preview",
         "remote",
@@ -71,6 +72,7 @@ class Dialog:
         self.secure = False  # RFC 3261 12.1: set up over TLS to a SIPS URI
         self.confirmed = False
         self.peer_updates = False  # the peer's Allow listed UPDATE (RFC 3311 4)
+        self.peer_refers = True  # the peer's Allow, where it has said one, listed REFER
         self.rseq = 0  # of the reliable provisional response PRACKed last (UAC), 0 for none (RFC 3262 4)
         self.exchange = OfferAnswer()
         self.preview: bytes | None = None  # SDP of an unreliable 18x to our offer (UAC, early)
@@ -161,15 +163,16 @@ class Dialog:
             self.remote_target = _target_of(raw, message)
 
     def note_allow(self, message: Message) -> None:
-        """Remember whether the peer takes UPDATE; a message without Allow says nothing about it."""
+        """Remember whether the peer takes UPDATE and REFER; a message without Allow says nothing about it."""
         allow = message.get("Allow")
         if allow is None:
             return
-        self.peer_updates = "UPDATE" in allow
-        if not self.peer_updates:
+        self.peer_updates, self.peer_refers = "UPDATE" in allow, "REFER" in allow
+        if not (self.peer_updates and self.peer_refers):
             # Perhaps in another header line; an Allow that can't be read allows nothing.
             with suppress(SipError):
-                self.peer_updates = "UPDATE" in message.allow
+                methods = message.allow
+                self.peer_updates, self.peer_refers = "UPDATE" in methods, "REFER" in methods
 
     def in_order(self, number: int) -> bool:
         """RFC 3261 12.2.2: "If the remote sequence number was not empty, but the sequence number of the request is

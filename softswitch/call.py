@@ -58,6 +58,7 @@ from softswitch.call_moves import INVITE_TIMER, SUPERVISOR_KEYS, Place
 from softswitch.call_page import PAGE_TIMER, is_intercom
 from softswitch.call_park import PARK_TIMER
 from softswitch.call_recording import CallRecorder, Channels, RecordingEvent, RecordingRefused, rule_of
+from softswitch.call_refer import REFER_TIMER
 from softswitch.causes import Cause, cause_of_status, status_for_caller, status_of_cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.dialplan.decision import (
@@ -112,6 +113,7 @@ from softswitch.vocabulary import (
     SeekFailed,
     SetTimer,
     Setup,
+    TransferAnswered,
     TransferTold,
     Unbridge,
 )
@@ -169,6 +171,7 @@ class Call(CodedCall):
         self.moved = False
         self._page = None
         self._transfer = None
+        self._asked_away = None
         self._waiting_play = 0
         self._waiting_rings = False
         self._new_leg = new_leg
@@ -231,7 +234,7 @@ class Call(CodedCall):
                 self._released(event, now)
             case MediaSilent(leg=leg) if self._transfer is not None and leg == self._transfer.transferor:
                 self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")  # the one who stays waits all the same
-            case MediaSilent(leg=leg) if self._conference or leg in self._aside or leg in self._supervisors:
+            case MediaSilent(leg=leg) if self._conference or self._aside or leg in self._supervisors:
                 self._release(leg, Cause.TIMER_EXPIRED, now, "RTP timeout")
             case MediaSilent(leg=leg) if leg in self._confirming:
                 self._unconfirmed(leg, now)
@@ -248,6 +251,8 @@ class Call(CodedCall):
             case DigitDialled():
                 if not self._asked_digit(event, now):
                     self._digit_dialled(event, now)
+            case TransferAnswered():
+                self._transfer_answered(event, now)
             case SeekFailed():
                 self._give_up(cause_of_status(event.status), event.status, now, text=event.why)
             case _:
@@ -304,6 +309,8 @@ class Call(CodedCall):
             self._invited_in_vain(now)
         elif name == PAGE_TIMER:
             self._paged_long_enough(now)
+        elif name == REFER_TIMER:
+            self._refer_failed(now)
         elif name == PARK_TIMER:
             self._parked_too_long(now)
         elif not self._code_timer(name, now):
@@ -451,6 +458,7 @@ class Call(CodedCall):
                     self.setup.hops - 1,
                     self.setup.headers,
                     self._told_of(endpoint),
+                    referred_by=self._referrer,
                 )
             )
 
@@ -791,7 +799,9 @@ class Call(CodedCall):
             self.a = 0
             if self._a_endpoint.kind == "trunk":
                 self._directory.left(self.contact.id, leg, now)
-        if self._inviting.pop(leg, None) is not None:
+        if self._taken_over(leg):
+            self._referred(now)
+        elif self._inviting.pop(leg, None) is not None:
             self._invitee_gone(event, now)
         elif leg in self._arriving:
             self._came_to_nothing(self._arriving.pop(leg), event, now)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from media.audio_commands import Detect, Play, PlayEnded, Silence, Source, StopPlay, Tone
 from media.codec import transcodable
 from softswitch.call_floor import OutLeg
-from softswitch.call_transfer import TransferringCall
+from softswitch.call_refer import ReferringCall
 from softswitch.causes import Cause
 from softswitch.dialplan.decision import AnyTarget
 from softswitch.hunt import Failure, Hunt
@@ -32,7 +32,7 @@ UNCONFIRMED = Failure(Cause.NO_ANSWER, 480)
 _TIMER = "confirm "  # and the leg
 
 
-class ConfirmingCall(TransferringCall):
+class ConfirmingCall(ReferringCall):
     """The part of a `Call` that asks whoever answers whether it takes the call."""
 
     __slots__ = ("_confirming", "_hunt", "_ringback")

@@ -11,6 +11,7 @@ from softswitch.feature_speech import Spoken
 from softswitch.hunt import Failure, Target
 from softswitch.hunt_steps import Step
 from softswitch.parking import Lot
+from softswitch.trunk_refer import ReferRequest
 from softswitch.vocabulary import Endpoint, Party, Payer, Setup
 
 
@@ -98,6 +99,12 @@ class Directory(Protocol):
 
     def left(self, contact: str, leg: int, now: float) -> None:
         """A leg of the contact is gone, and costs no more."""
+
+    def refer(
+        self, endpoint: Endpoint, plan: Dial, caller: Party, payer: Payer, contact: str, now: float
+    ) -> ReferRequest | None:
+        """How to ask an endpoint to carry out a transfer that leads back to where it is itself; None: it is not to be
+        asked, or the payer may not call there."""
 
     def reached(self, endpoint: Endpoint) -> None:
         """An endpoint has shown signs of life: progress, or an answer."""

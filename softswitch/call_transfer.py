@@ -133,8 +133,12 @@ class TransferringCall(LoneCaller):
         self._diverted = ()  # that was on the way to those who have talked
         self._diversions = self._ringing = 0
         self._payer = Payer("extension", transferor.name, forwarded=True)
-        self._follow(decision, now)
+        self._send_on(decision, now)
         return self._take()
+
+    def _send_on(self, decision: Decision, now: float) -> None:
+        """A is to talk to somebody else, as was decided."""
+        self._follow(decision, now)
 
     def _may_send_on(self, leg: int) -> Endpoint:
         """The extension of a talker who may have something done with its call now. Raises `TransferRefused`."""
@@ -152,6 +156,13 @@ class TransferringCall(LoneCaller):
         ends = [(self.a, self._a_endpoint), *((leg, out.endpoint) for leg, out in self._out.items())]
         found = [leg for leg, end in ends if leg and end.name == endpoint]
         return found[0] if len(found) == 1 else None
+
+    @property
+    def _referrer(self) -> str:
+        """The extension that has asked for the transfer that others are called for now; "" where nobody has. Whom it
+        rings in the end, where that was in vain (recall, fallback), it has not asked for."""
+        transfer = self._transfer
+        return transfer.by if transfer is not None and not transfer.told else ""
 
     @property
     def _again(self) -> bool:

@@ -52,6 +52,7 @@ from softswitch.parking import Lot, ParkingLots
 from softswitch.pins import Pins
 from softswitch.registrations import Registrations
 from softswitch.toll import TollGuard
+from softswitch.trunk_refer import ReferRequest, ReferRule
 from softswitch.trunks import Trunks
 from softswitch.vocabulary import Diverted, Endpoint, Party, Payer, Setup
 
@@ -100,6 +101,8 @@ class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
     find_me: FindMe | None = None
     diversion: DiversionStyle = "none"
     """How its phones are told who has sent a call on."""
+    click_to_dial: bool = False
+    """Whether a REFER outside a call has its telephones called."""
 
 
 class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +118,10 @@ class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
     record: str = ""
     music: str = ""
     diversion: DiversionStyle = "none"
+    referred_by: bool = False
+    """Whether it is told which extension has sent a caller there."""
+    refer: ReferRule | None = None
+    """How it is asked to carry out a transfer itself; None: never."""
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
@@ -308,6 +315,28 @@ class PhoneBook:
     def left(self, contact: str, leg: int, now: float) -> None:
         """A leg of a contact is gone."""
         self._toll.left(contact, leg, now, now)
+
+    def refer(
+        self, endpoint: Endpoint, plan: Dial, caller: Party, payer: Payer, contact: str, now: float
+    ) -> ReferRequest | None:
+        """How to ask a trunk for a transfer to a number that is called by that trunk anyway; None where the switch does
+        it: no such rule, another target, a route that is recorded always, an emergency, or nothing that the payer may
+        call (which the call finds out again)."""
+        entry = self._entries.trunks.get(endpoint.name) if endpoint.kind == "trunk" else None
+        first = plan.targets[0]
+        if entry is None or entry.refer is None or not isinstance(first, TrunkTarget) or first.trunk != entry.name:
+            return None
+        if plan.steps or (len(plan.targets) > 1 and plan.mode == "parallel") or plan.record == "always":
+            return None
+        if self._toll.is_emergency(first) or self.needs_pin(plan, caller, payer, contact, now):
+            return None
+        attempts = self._trunks.attempts(entry.name, first.number, caller, now)
+        if not attempts or not self._may_forward(payer.name, contact):
+            return None
+        if self._toll.why_not(first, attempts[0].number, payer, contact, now):
+            return None
+        there = next((each for each in attempts if each.gateway == endpoint.gateway), attempts[0])
+        return entry.refer.request(there.number, Uri.parse(there.uri), payer.name)
 
     def reached(self, endpoint: Endpoint) -> None:
         """A gateway that answers is no longer left alone."""
@@ -600,6 +629,20 @@ class PhoneBook:
         shown = [(each, self._shown(endpoint, each, host) or UNNAMED) for each in diverted]
         return diverting.write(style, shown, Uri.parse(address.uri))
 
+    def referred_by(self, endpoint: Endpoint, extension: str, host: str) -> list[tuple[str, str]]:
+        """RFC 3892: the header that tells an endpoint which extension has sent a caller there; telephones are always
+        told, trunks as theirs has it. `host`: ours."""
+        if not extension:
+            return []
+        if endpoint.kind == "trunk":
+            entry = self._entries.trunks.get(endpoint.name)
+            shown = self._shown(endpoint, Diverted(extension, "", own=True), host)
+            if entry is None or not entry.referred_by or shown is None:
+                return []
+            return [("Referred-By", f"<{shown.uri}>")]
+        host = f"[{host}]" if ":" in host else host
+        return [("Referred-By", f"<sip:{escape_user(extension)}@{host}>")]
+
     def _shown(self, endpoint: Endpoint, who: Diverted, host: str) -> NameAddr | None:
         """The address by which an endpoint is told of somebody; None where it is told of nobody."""
         entry = self._entries.extensions.get(who.number) if who.own else None
@@ -634,6 +677,11 @@ class PhoneBook:
         return Setup(
             dialled, caller, entry.context, "extension", entry.number, hops, address, headers, diversions=count
         )
+
+    def may_click(self, extension: str) -> bool:
+        """Whether an extension may have its own telephones called, to talk to a number."""
+        entry = self._entries.extensions.get(extension)
+        return entry is not None and entry.click_to_dial
 
     def setup_of(self, extension: str, number: str) -> Setup | None:
         """What a call asks for that the switch makes with an extension's rights; None where there is none."""

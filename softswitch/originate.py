@@ -1,5 +1,6 @@
 """Calls that begin here: somebody is called with an extension's rights and, once it has answered, is A of a call that
-goes on as was decided before (a conference, an announcement, another number).
+goes on as was decided before (a conference, an announcement, another number). `ClickedCall`: the extension's own
+telephones are called, and it is told how the other number's call ends.
 
     ROUTING --the number's route--> HUNTING --Answered--> A, and `then` is followed
                                        \\--nobody answers, or it leads to no telephone--> ENDING
@@ -23,8 +24,9 @@ from softswitch.call_floor import State
 from softswitch.call_transfer import Transfer
 from softswitch.causes import Cause
 from softswitch.contact import Contact
-from softswitch.dialplan.decision import Decision, Dial, Reject
-from softswitch.vocabulary import AnyEffect, OriginationEnded, Payer, Progressed, Setup
+from softswitch.dialplan.decision import AnyTarget, Decision, Dial, ExtensionTarget, Reject
+from softswitch.hunt import Hunt
+from softswitch.vocabulary import AnyEffect, OriginationEnded, Party, Payer, Progressed, Setup, TransferTold
 
 NO_TELEPHONE = "the number leads to nobody who could be called"
 
@@ -45,6 +47,8 @@ class Origination(msgspec.Struct, frozen=True, kw_only=True):
     """Of streams that must be where others are; "": of its own."""
     told: Callable[[int, str, float], None]
     """(leg, why, now) once: the leg that has answered, before `then` is followed; or 0, and why there is none."""
+    clicked: bool = False
+    """A `ClickedCall`: not `number` is called but the extension itself; `number` is what `then` leads to."""
 
 
 class OriginatedCall(Call):
@@ -127,13 +131,69 @@ class OriginatedCall(Call):
         self._mark_answered(now, "route")
         self._effects.append(OriginationEnded(leg))
         self._a_who = out.party
-        self._transfer = Transfer(0, self.setup.endpoint, requested_by=leg)
-        # Nobody has asked for the transfer that the wait for others looks like, or is rung where it fails.
-        self._transfer.told = True
-        self._transfer.again = []
+        self._transfer = self._then_transfer(leg)
         if isinstance(self._then, Dial):
             self._wait(rings=False)
         self._follow(self._then, now)
+
+    def _then_transfer(self, leg: int) -> Transfer:
+        """What the wait for others looks like. Nobody has asked for it, or is rung where it fails."""
+        transfer = Transfer(0, self.setup.endpoint, requested_by=leg)
+        transfer.told = True
+        transfer.again = []
+        return transfer
+
+
+class ClickedCall(OriginatedCall):
+    """One that an extension has asked for without a call (click to dial). `asked_by`: whom `TransferTold` means that
+    tells how it ends; no leg's number."""
+
+    __slots__ = ("asked_by",)
+
+    def __init__(
+        self,
+        contact: Contact,
+        setup: Setup,
+        policy: AudioPolicy,
+        directory: Directory,
+        new_leg: Callable[[], int],
+        then: Decision,
+    ) -> None:
+        super().__init__(contact, setup, policy, directory, new_leg, then)
+        self.asked_by = new_leg()
+
+    def begin(self, now: float) -> list[AnyEffect]:
+        self.contact.enter("route", now)
+        self._caller = Party(self.setup.dialled)  # whom its telephones are about to talk to
+        self._follow(Dial((ExtensionTarget(self.setup.endpoint),), route="click to dial"), now)
+        return self._take()
+
+    def _hunt_of(self, plan: Dial) -> Hunt[AnyTarget]:
+        # Whoever has clicked sits at its own telephones: other numbers of a find-me list are not rung.
+        return super()._hunt_of(plan) if self._answered_by else Hunt(plan.targets, False, plan.ring_timeout)
+
+    def _divert(self, number: str, extension: str, kind: str, now: float) -> None:
+        if self._answered_by:
+            super()._divert(number, extension, kind, now)
+        elif kind == "busy":
+            self._give_up(Cause.USER_BUSY, 486, now)
+        else:
+            self._give_up(Cause.NO_ANSWER, 480, now)
+
+    def _end_all(self, cause: int, now: float, by: str, text: str = "", status: int = 0) -> None:
+        if not self._answered_by and self.state is not State.ENDING:
+            self._effects.append(TransferTold(self.asked_by, status or 480))
+        super()._end_all(cause, now, by, text, status)
+
+    def _connect(self, leg: int, session: AudioSession, now: float) -> None:
+        if not self._answered_by:
+            self._caller = self.setup.caller
+        super()._connect(leg, session, now)
+
+    def _then_transfer(self, leg: int) -> Transfer:
+        transfer = Transfer(0, "", requested_by=self.asked_by)
+        transfer.again = []
+        return transfer
 
 
 def _own_audio(policy: AudioPolicy) -> AudioOffer:

@@ -1,4 +1,4 @@
-"""REFERs of telephones: what a transfer that was begun by one tells it (RFC 3515 2.4). Pure.
+"""REFERs of telephones: what a transfer or a call (`click_to_dial`) that one began tells it (RFC 3515 2.4). Pure.
 
 REFER --begin--> 202, NOTIFY 100    `TransferTold` --told--> NOTIFY 180, then the final status
 """
@@ -6,10 +6,10 @@ REFER --begin--> 202, NOTIFY 100    `TransferTold` --told--> NOTIFY 180, then th
 from __future__ import annotations
 
 from sip.notifier import ReceivedRefer
-from sip.ua_events import ReferReceived
+from sip.ua_events import ReferArrived, ReferReceived
 
 
-def number_of(event: ReferReceived) -> str:
+def number_of(event: ReferReceived | ReferArrived) -> str:
     """The number that a telephone refers to; "" for what is no plain call to one (another method, a dialog that is to
     be replaced, an address without a user)."""
     target = event.refer_to
@@ -30,7 +30,11 @@ class Referrals:
     def __len__(self) -> int:
         return len(self._refers)
 
-    def begin(self, leg: int, event: ReferReceived, now: float) -> None:
+    def waits(self, leg: int) -> bool:
+        """Whether a transfer that this leg has asked for is under way."""
+        return leg in self._refers
+
+    def begin(self, leg: int, event: ReferReceived | ReferArrived, now: float) -> None:
         """Its transfer is under way. A telephone that wants no NOTIFY is told no more."""
         event.refer.accept(now)
         if event.wants_sub:

@@ -71,7 +71,7 @@ from softswitch.causes import Cause
 from softswitch.contact import Contact, LegRecord
 from softswitch.directory import DialAddress, PhoneBook, TrunkEntry, behind_nat
 from softswitch.leg_table import LegTable
-from softswitch.originate import OriginatedCall, OriginateRefused, Origination
+from softswitch.originate import ClickedCall, OriginatedCall, OriginateRefused, Origination
 from softswitch.recording_labels import call_label
 from softswitch.referrals import Referrals, number_of
 from softswitch.room_calls import RuntimeRoomCalls, conference_group
@@ -84,6 +84,7 @@ from softswitch.vocabulary import (
     Answer,
     AnyEffect,
     AnyLegEvent,
+    AskTransfer,
     Audio,
     Bridge,
     CancelTimer,
@@ -110,6 +111,7 @@ from softswitch.vocabulary import (
     SendDigit,
     SetTimer,
     Setup,
+    TransferAnswered,
     TransferTold,
     Unbridge,
 )
@@ -346,6 +348,9 @@ class Runtime:
         session = find_dialog(self._ua.dialogs, replaces)
         other = session.user if session is not None else None
         contact = leg.call
+        if self.referrals.waits(leg.id):
+            event.refer.reject(491, now)  # whoever asked before is still to be told how that ends
+            return
         self.referrals.begin(leg.id, event, now)
         try:
             if not isinstance(other, int) or session is None or session.over:
@@ -391,7 +396,8 @@ class Runtime:
             raise OriginateRefused(f"no extension {wanted.extension!r} with whose rights to call")
         contact = Contact(self._contact_id(), now, self._wall(), setup.caller, setup.dialled)
         contact.context, contact.kind, contact.endpoint = setup.context, setup.kind, setup.endpoint
-        call = OriginatedCall(contact, setup, self.settings.policy, self._book, self._next_leg, wanted.then)
+        kind = ClickedCall if wanted.clicked else OriginatedCall
+        call = kind(contact, setup, self.settings.policy, self._book, self._next_leg, wanted.then)
         active = Active(call, {}, group=wanted.group or contact.id, told=wanted.told)
         self.calls[contact.id] = active
         self.counters["calls"] += 1
@@ -683,7 +689,8 @@ class Runtime:
         assert isinstance(address, DialAddress)
         sdp = leg.first_offer(effect.codecs, effect.direction, effect.video)
         diversions = self._book.diversions(endpoint, effect.diverted, leg.origin.host)
-        written = {name for name, _ in diversions}
+        told = [*diversions, *self._book.referred_by(endpoint, effect.referred_by, leg.origin.host)]
+        written = {name for name, _ in told}
         request = Request(
             "INVITE",
             address.uri,
@@ -691,7 +698,7 @@ class Runtime:
                 *self._book.identity(address, effect.caller, leg.origin.host),
                 ("Max-Forwards", str(effect.hops)),
                 *[each for each in effect.headers if each[0] not in written],
-                *diversions,
+                *told,
                 ("Content-Type", "application/sdp"),
             ],
             sdp,
@@ -846,7 +853,19 @@ class Runtime:
             timer.cancel()
 
     def _transfer_told(self, active: Active, effect: TransferTold, now: float) -> None:
-        self._told(effect.leg, effect.status, now)
+        if isinstance(active.call, ClickedCall) and effect.leg == active.call.asked_by:
+            self.referrals.told(effect.leg, effect.status, now)
+        else:
+            self._told(effect.leg, effect.status, now)
+
+    def _ask_transfer(self, active: Active, effect: AskTransfer, now: float) -> None:
+        leg = self.legs.get(effect.leg)
+        if leg is None:
+            return
+        host = leg.origin.host
+        by = effect.by.replace("{host}", f"[{host}]" if ":" in host else host)
+        if not leg.ask_transfer(effect.target, by, now):
+            self._tell(active, TransferAnswered(effect.leg, 405))
 
     def _seek(self, active: Active, effect: Seek, now: float) -> None:
         try:
@@ -1013,6 +1032,7 @@ _DO: dict[type, Callable[[Runtime, Active, Any, float], None]] = {
     CancelTimer: Runtime._cancel_timer,
     Seek: Runtime._seek,
     TransferTold: Runtime._transfer_told,
+    AskTransfer: Runtime._ask_transfer,
     OriginationEnded: Runtime._origination_ended,
     Finished: Runtime._finished,
 }

@@ -41,6 +41,8 @@ from sip.ua_events import (
     Offered,
     OfferFailed,
     OfferWithdrawn,
+    ReferAnswered,
+    ReferProgress,
     SessionAnswered,
     SessionConfirmed,
     SessionEnded,
@@ -60,6 +62,7 @@ from softswitch.vocabulary import (
     Released,
     Reoffered,
     ReofferRefused,
+    TransferAnswered,
 )
 from softswitch.vocabulary import OfferWithdrawn as TakenBack
 
@@ -74,6 +77,8 @@ SessionEvent = (
     | OfferFailed
     | OfferWithdrawn
     | InfoReceived
+    | ReferAnswered
+    | ReferProgress
     | SessionEnded
 )
 
@@ -251,6 +256,15 @@ class SipLeg:
             case InfoReceived():
                 dialled = info_digits.read(event.content_type, event.body)
                 return None if dialled is None else DigitDialled(self.id, *dialled, "info")
+            case ReferAnswered(status=status):
+                assert self.session is not None
+                if self.session.over:
+                    return None  # 481, or no answer at all: that was the end of the dialog, too
+                # RFC 3515 2.4.2: a 202 says that it is at work; how that ends its NOTIFYs tell.
+                return TransferAnswered(self.id, 100 if status < 300 else status)
+            case ReferProgress(status=status, over=over):
+                # A last NOTIFY that tells no end, or none in time: it is not to be known any more.
+                return TransferAnswered(self.id, 408 if over and status < 200 else status or 100)
             case SessionFailed():
                 return self._failed(event)
             case Cancelled():
@@ -463,6 +477,18 @@ class SipLeg:
         if session is None or session.state is not State.CONFIRMED:
             return False
         session.send_info(*info_digits.write(digit, duration_ms), now)
+        return True
+
+    def ask_transfer(self, target: str, by: str, now: float) -> bool:
+        """Ask the peer by REFER to call `target` itself; False where it has said that it takes none, or no request of
+        ours can go."""
+        session = self.session
+        if session is None or session.state is not State.CONFIRMED or not session.dialog.peer_refers:
+            return False
+        try:
+            session.refer(target, by or None, now)
+        except SipError:
+            return False
         return True
 
     def refuse_offer(self, status: int, now: float) -> None:

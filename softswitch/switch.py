@@ -32,6 +32,7 @@ from sip.ua_events import (
 from softswitch import info_digits, wiring
 from softswitch.admission import Admission
 from softswitch.call_limits import CallLimits
+from softswitch.click_to_dial import ClickToDial
 from softswitch.contact import Contact
 from softswitch.dialplan.routing import Dialplan
 from softswitch.directory import PhoneBook, behind_nat
@@ -51,9 +52,6 @@ from softswitch.throttle import Throttle
 from softswitch.toll import TollGuard
 from softswitch.trunk_registration import TrunkRegistrations
 from softswitch.trunks import GatewayPlace, Trunks
-
-CHALLENGES = frozenset({"WWW-Authenticate", "Retry-After"})
-"""Headers of a refusal that the refused one needs."""
 
 
 class Switch:
@@ -125,6 +123,7 @@ class Switch:
         )
         self.runtime.rooms.configure(settings.conferences, settings.media.sounds.language)
         self.runtime.rooms.guessed = self.security.pin_refused
+        self.click_to_dial = ClickToDial(self.runtime, self.admission, self.book)
         self.presence: Presence[Watch] = Presence(self.book)
         self._slots: dict[str, bool] = {}  # parking slots that watchers know of, and whether anybody is in them
         self.subscriptions = Subscriptions(
@@ -344,15 +343,9 @@ class Switch:
         elif kind is SubscriptionRefreshed:
             pass  # answered, and told the state, by the user agent
         elif kind is ReferArrived:
-            self._refer_arrived(event, now)
+            self.click_to_dial.arrived(event, now)
         else:
             self.runtime.session_event(event, now)
-
-    def _refer_arrived(self, event: ReferArrived, now: float) -> None:
-        """A REFER without a call: nobody may have us call somebody so, and a stranger is challenged as for anything."""
-        answer = self.admission.refuse_other(event.request, event.flow, now)
-        status = 403 if answer.status == 405 else answer.status
-        event.refer.reject(status, now, [header for header in answer.headers if header[0] in CHALLENGES])
 
     def _request_arrived(self, event: RequestArrived, now: float) -> None:
         request = event.request

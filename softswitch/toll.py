@@ -149,12 +149,16 @@ class TollGuard:
             self._emergencies.add(contact)
             return False
         self._emergencies.discard(contact)
-        why = self._barred(target, sent, payer, contact) or self._exhausted(target, payer, contact, now)
+        why = self.why_not(target, sent, payer, contact, now)
         if not why:
             return False
         self.counters[f"calls barred: {why}"] += 1
         self._security.barred(payer.kind, payer.name, why, sent, target.trunk, contact, now)
         return True
+
+    def why_not(self, target: TrunkTarget, sent: str, payer: Payer, contact: str, now: float) -> str:
+        """Why the call must not go out, "" where it may; nobody is told."""
+        return self._barred(target, sent, payer, contact) or self._exhausted(target, payer, contact, now)
 
     def is_emergency(self, target: Target) -> bool:
         """Whether nothing may keep a target from being called."""

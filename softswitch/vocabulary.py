@@ -186,6 +186,13 @@ class SeekFailed(LegEvent, gc=False):
     why: str
 
 
+class TransferAnswered(LegEvent, gc=False):
+    """How far the far end has got that was asked to carry out a transfer itself (`AskTransfer`). `status`: 1xx, it is
+    at work, 18x, it rings; 2xx, somebody has answered; else it will not, or could not."""
+
+    status: int
+
+
 AnyLegEvent = (
     Progressed
     | Answered
@@ -202,6 +209,7 @@ AnyLegEvent = (
     | NotMoved
     | DigitDialled
     | SeekFailed
+    | TransferAnswered
 )
 
 
@@ -238,6 +246,8 @@ class Originate(LegEffect, gc=False):
     headers: tuple[tuple[str, str], ...] = ()
     diverted: tuple[Diverted, ...] = ()
     video: Video | None = None
+    referred_by: str = ""
+    """The extension that has sent a caller there, where it is a transfer."""
 
 
 class Progress(LegEffect, gc=False):
@@ -368,6 +378,14 @@ class TransferTold(LegEffect, gc=False):
     status: int
 
 
+class AskTransfer(LegEffect, gc=False):
+    """Ask the far end of an established leg to call `target` itself and to leave us. `TransferAnswered` follows, or
+    nothing. `by`: who asks, "" where that is not to be said; "{host}" in it stands for our own address."""
+
+    target: str
+    by: str
+
+
 class OriginationEnded(LegEffect, gc=False):
     """The call that this contact began with: the leg that has answered, or 0, and why nobody has."""
 
@@ -398,6 +416,7 @@ AnyEffect = (
     | CancelTimer
     | Seek
     | TransferTold
+    | AskTransfer
     | OriginationEnded
     | Finished
 )

@@ -37,11 +37,12 @@ from softswitch.qualify import QualifySettings
 from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import NumberRule as WrittenRule
-from softswitch.settings.trunk_models import Trunk
+from softswitch.settings.trunk_models import TransferByRefer, Trunk
 from softswitch.settings.watch_models import EVERYBODY
 from softswitch.subscriptions import PACKAGES, WatchRule, WatchSettings
 from softswitch.throttle import ThrottleSettings
 from softswitch.toll import TollSettings, TollTerms
+from softswitch.trunk_refer import ReferRule
 from softswitch.trunk_registration import TrunkRegistrationConfig
 from softswitch.trunks import GatewayConfig, TrunkConfig
 from softswitch.vocabulary import Party
@@ -283,6 +284,8 @@ def entries(settings: Settings) -> Entries:
                 policy=_policy(settings, trunk),
                 record=trunk.record or "",
                 diversion=trunk.diversion,
+                referred_by=trunk.referred_by,
+                refer=_refer_rule(trunk.transfer_by_refer),
                 music=trunk.music_on_hold or "",
                 ring_timeout=trunk.ring_timeout,
                 nat=trunk.nat,
@@ -312,6 +315,12 @@ def _groups(settings: Settings) -> dict[str, tuple[str, ...]]:
         for group in extension.groups:
             groups.setdefault(group, []).append(number)
     return {group: tuple(numbers) for group, numbers in groups.items()}
+
+
+def _refer_rule(written: TransferByRefer | None) -> ReferRule | None:
+    if written is None:
+        return None
+    return ReferRule(written.refer_to, written.referred_by or "", written.timeout)
 
 
 def call_codes(settings: Settings) -> CallCodes:
@@ -361,6 +370,7 @@ def _extension(settings: Settings, extension: Extension) -> ExtensionEntry:
         may_intercom=extension.may_intercom,
         auto_answer=extension.auto_answer,
         supervises=frozenset(extension.supervises),
+        click_to_dial=extension.click_to_dial,
         beeps=extension.supervision == "beep",
     )
 

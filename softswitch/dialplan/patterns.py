@@ -16,7 +16,7 @@ take long are refused (`read_regex`), so that no caller can buy much processor t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from re import _constants, _parser  # type: ignore[attr-defined]  # a regex is judged by its parse tree
 from typing import Any
 
@@ -36,6 +36,9 @@ _SMALL_CLASSES = re.compile(r"_(?=.*[xzn])(?=.*[0-9XZN.!\[])[0-9XZNxzn.!\[\]*#+-
 _LOOKS_LIKE_REGEX = re.compile(r"\^.*|.*\\.*", re.DOTALL)
 
 VARIABLES = ("number", "dialled", "caller", "did")
+REFER_TO_VARIABLES = ("number", "host")
+REFERRED_BY_VARIABLES = ("extension", "host")
+"""Of a trunk's `transfer_by_refer`."""
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -218,17 +221,18 @@ def _ways_of(operator: Any, argument: Any) -> float:
 class Template:
     """Text with variables, such as `0049{number}`; what a variable brings in is never looked at again."""
 
-    __slots__ = ("parts", "text")
+    __slots__ = ("_example", "parts", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, variables: Sequence[str] = VARIABLES) -> None:
         """ValueError names a variable that does not exist, or a brace that belongs to none."""
         self.text = text
+        self._example = variables[0]
         self.parts: list[tuple[bool, str]] = []  # (is a variable, its name or the literal text)
         at = 0
         for match in _VARIABLE.finditer(text):
             self._literal(text[at : match.start()])
-            if match[1] not in VARIABLES:
-                known = ", ".join(f"{{{name}}}" for name in VARIABLES)
+            if match[1] not in variables:
+                known = ", ".join(f"{{{name}}}" for name in variables)
                 raise ValueError(f"unknown variable {match[0]!r}: expected one of {known}")
             self.parts.append((True, match[1]))
             at = match.end()
@@ -236,7 +240,7 @@ class Template:
 
     def _literal(self, text: str) -> None:
         if "{" in text or "}" in text:
-            raise ValueError(f"stray brace in {self.text!r}: expected variables such as {{number}}")
+            raise ValueError(f"stray brace in {self.text!r}: expected variables such as {{{self._example}}}")
         if text:
             self.parts.append((False, text))
 

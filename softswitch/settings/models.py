@@ -266,6 +266,8 @@ class ClassOfService(Section):
     """Whom they may call by intercom: `groups`, `all`, `none`."""
     supervises: Names | None = None
     """Groups whose calls they may listen to, whisper into and barge into."""
+    click_to_dial: bool | None = None
+    """Whether they may begin calls by a REFER outside a call."""
 
 
 class Extension(Section):
@@ -348,6 +350,9 @@ class Extension(Section):
     `all` but `ring-answer`. Whether they do is a setting of theirs."""
     supervises: Names = ()
     """Groups whose calls it may listen to, whisper into and barge into; empty: nobody's."""
+    click_to_dial: bool = False
+    """Whether it may begin calls by a REFER outside a call, as programs do that dial: its own phones ring, and who
+    answers there is connected to the number."""
     supervision: Literal["beep", "silent"] = "beep"
     """Whether it hears that somebody begins to listen to its call."""
     reliable_provisional: Literal["no", "supported", "required"] = "supported"

@@ -43,9 +43,12 @@ CLASS_KEYS = (
     "codes",
     "calls_per_minute",
     "minutes_per_day",
+    "watch",
+    "watch_parties",
     "pick_up",
     "may_intercom",
     "supervises",
+    "click_to_dial",
 )
 """What a class of service gives its extensions."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from sip.errors import SipError
+from sip.headers import NameAddr
+from sip.uri import Uri
 from softswitch.dialplan.models import RegexText
-from softswitch.dialplan.patterns import check_replacement
+from softswitch.dialplan.patterns import REFER_TO_VARIABLES, REFERRED_BY_VARIABLES, Template, check_replacement
 from softswitch.settings.barring_models import ClassNames
 from softswitch.settings.fields import (
     NUMBER_PATTERN,
@@ -164,6 +167,40 @@ class TrunkCallerId(Section):
         return self
 
 
+TEMPLATE_PATTERN = "^[ -~]{1,256}$"
+
+
+def _refer_to(text: str) -> str:
+    expanded = Template(text, REFER_TO_VARIABLES).expand({"number": "1", "host": "example.com"})
+    try:
+        uri = Uri.parse(expanded)
+    except SipError as error:
+        raise ValueError(f"bad target {text!r}: expected a URI such as sip:{{number}}@{{host}}") from error
+    if uri.scheme not in ("sip", "sips", "tel") or uri.headers or "{number}" not in text:
+        raise ValueError(f"bad target {text!r}: expected a URI with {{number}} in it, such as sip:{{number}}@{{host}}")
+    return text
+
+
+def _referred_by(text: str) -> str:
+    expanded = Template(text, REFERRED_BY_VARIABLES).expand({"extension": "1", "host": "example.com"})
+    try:
+        NameAddr.parse(expanded)
+    except SipError as error:
+        raise ValueError(f"bad address {text!r}: expected one such as <sip:{{extension}}@{{host}}>") from error
+    return text
+
+
+class TransferByRefer(Section):
+    """How a trunk is asked to carry out a transfer itself (REFER, RFC 3515)."""
+
+    refer_to: Annotated[str, Field(pattern=TEMPLATE_PATTERN), AfterValidator(_refer_to)] = "sip:{number}@{host}"
+    """Whom to call: `{number}`, as dialled at the trunk, after `rewrite`; `{host}`, its gateway."""
+    referred_by: Annotated[str, Field(pattern=TEMPLATE_PATTERN), AfterValidator(_referred_by)] | None = None
+    """Who asks (Referred-By, RFC 3892): `{extension}`, `{host}`, our address; absent, that is not said."""
+    timeout: Duration = Field(32.0, ge=1, le=600)
+    """How long the trunk may take until it says that somebody has answered; then the switch does it itself."""
+
+
 class Trunk(Section):
     """A line to elsewhere: a provider, a gateway, another switch."""
 
@@ -217,6 +254,12 @@ class Trunk(Section):
     """How the trunk is told which extension has sent a call on, and why: `diversion` (RFC 5806), `history-info` (RFC
     7044); the number is shown as `caller_id` and `rewrite: caller_out` have it. What the trunk itself says of calls is
     believed where `caller_id: trusted`."""
+    referred_by: bool = False
+    """Whether the trunk is told which extension has sent a caller there by a transfer (Referred-By, RFC 3892); the
+    number is shown as for `diversion`. Telephones are always told."""
+    transfer_by_refer: TransferByRefer | None = None
+    """Transfers to a number that the dialplan leads to this same trunk, of who is in a call by it, are asked of the
+    trunk; absent, the switch carries them out itself, as where the trunk will not or can't."""
     rewrite: NumberRewriting = NumberRewriting()
     options_interval: OptionalDuration = Field(60.0, ge=5, le=86400)
     """Between two OPTIONS to each gateway; `none` sends none and takes it for reachable."""

@@ -17,7 +17,7 @@ feature_codes: {{dnd_on: "*78", dnd_off: "*79"}}
 classes:
   office: {{may_call: international, record: always}}
   lobby: {{context: guests, call_limit: 1, record: never, codes: dnd_off}}
-  desk: {{pin_for: international, record: on-demand}}
+  desk: {{pin_for: international, record: on-demand, click_to_dial: true, watch: all}}
 defaults: {{extension: {{password: {PASSWORD}}}}}
 extensions:
   "101": {{class: office}}
@@ -98,3 +98,14 @@ def test_which_codes(tmp_path: Path) -> None:
     assert use(world, ben, "*78") == ("special-information", sentence("not_allowed", "en"))
     assert use(world, ben, "*79") == (sentence("dnd_off", "en"),)
     assert len(world.media.asked(Play)) == 3
+
+
+def test_click_to_dial(tmp_path: Path) -> None:
+    world = classes(tmp_path)
+    assert [each for each in ("101", "102", "103", "104") if world.switch.book.may_click(each)] == ["103"]
+
+
+def test_whom_they_may_watch(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(CONFIG)
+    assert load(tmp_path).settings.extensions["103"].watch is not None
+    assert load(tmp_path).settings.extensions["102"].watch is None

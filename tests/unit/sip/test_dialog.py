@@ -142,3 +142,18 @@ def test_withdrawn_offer_leaves_what_was_agreed() -> None:
     exchange.withdraw()
     assert exchange.state is Exchange.STABLE
     assert exchange.local == b"o"
+
+
+@pytest.mark.parametrize(
+    ("headers", "updates", "refers"),
+    [
+        ((), False, True),
+        ((("Allow", "INVITE, UPDATE"),), True, False),
+        ((("Allow", "INVITE, REFER"),), False, True),
+        ((("Allow", "INVITE"), ("Allow", "REFER, UPDATE")), True, True),
+    ],
+)
+def test_what_the_peer_takes(headers: tuple[tuple[str, str], ...], updates: bool, refers: bool) -> None:
+    """RFC 3261 20.5: an Allow lists what is taken; where there is none, nothing is said."""
+    dialog = Dialog.of_uas(invite(*headers), "bt", secure=False)
+    assert (dialog.peer_updates, dialog.peer_refers) == (updates, refers)

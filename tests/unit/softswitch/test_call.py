@@ -27,6 +27,7 @@ from softswitch.dialplan.decision import Echo as EchoDecision
 from softswitch.feature_speech import Spoken, asked, done, refused
 from softswitch.hunt import UNAVAILABLE, Failure, Target
 from softswitch.hunt_steps import Step
+from softswitch.trunk_refer import ReferRequest
 from softswitch.vocabulary import (
     Accept,
     Answer,
@@ -177,6 +178,11 @@ class Book:
 
     def fallback(self, extension: str) -> str:
         return ""
+
+    def refer(
+        self, endpoint: Endpoint, plan: Dial, caller: Party, payer: Payer, contact: str, now: float
+    ) -> ReferRequest | None:
+        return None
 
     def reached(self, endpoint: Endpoint) -> None:
         self.lively.append(endpoint.gateway or endpoint.name)

@@ -367,6 +367,8 @@ class Calls(RuleBasedStateMachine):
         self.world.silence(stream, 60.0)
         self.quiet()
         alone = party in talk.aside or party in talk.supervisors or party is talk.waiting or len(talk.floor) > 2
+        # In a consultation the others are left to each other, or to who called them.
+        alone = alone or bool(talk.aside)
         if alone:
             self.leaves(talk, party)
         else:

@@ -273,12 +273,15 @@ class LegMedia(CallFloor):
         if self._moving.get(event.leg):
             self._moved(event.leg, event.session, now)
             return
-        carried, self._carried = self._carried, None
+        other = self.partner(event.leg)
+        if event.leg in self._aside or event.leg in self._supervisors:
+            carried = None  # what is carried is between those who talk
+        else:
+            carried, self._carried = self._carried, None
         if self._alone:
             if self.state is State.ECHO:
                 self._effects.append(EchoMedia(self.a))
             return
-        other = self.partner(event.leg)
         if other is None or not self.a:
             self._bent.discard(event.leg)
             self._mix()

@@ -132,7 +132,9 @@ class MovingCall(ConsultingCall):
                     raise TransferRefused("a codec of that call can't be mixed", 488)
                 if place.kind == "join" and len(self.talkers) >= MAX_TALKERS:
                     raise TransferRefused(f"{MAX_TALKERS} are in that call", 486)
-                if place.kind == "supervise" and len(self._supervisors) >= MAX_SUPERVISORS:
+                waiting = [leg for leg, (there, _) in self._inviting.items() if there.kind == "supervise"]
+                called_in = {self._endpoint_of(leg).name for leg in waiting}
+                if place.kind == "supervise" and len(self._supervisors) + len(called_in) >= MAX_SUPERVISORS:
                     raise TransferRefused(f"{MAX_SUPERVISORS} supervise that call", 486)
 
     def _check_replaced(self, leg: int) -> None:
@@ -271,8 +273,8 @@ class MovingCall(ConsultingCall):
         """Raises `TransferRefused` where what a leg has come for is there no more."""
         if place.kind != "answer":
             self.check_place(place)
-        elif self.state is not State.HUNTING:
-            raise TransferRefused("the caller has hung up", 480)
+        elif self.state is not State.HUNTING or self._hunt is not None:  # a hunt: it is another one by now
+            raise TransferRefused("the caller waits for that call no more", 480)
 
     def _unpark(self) -> None:
         """A is parked no more."""

@@ -7,8 +7,11 @@ import pytest
 from media.audio_commands import Digit, StartRecording
 from sip.ua_events import AnswerReceived, Offered
 from softswitch.call_coded import NUMBER_WANTED
-from softswitch.call_commands import Complete, Consult, Park, Return, Transfer
+from softswitch.call_commands import Complete, Consult, Park, Return, Supervise, Transfer
+from softswitch.call_media import Carried
+from softswitch.call_transfer import TransferRefused
 from softswitch.feature_speech import ERROR_TONE
+from softswitch.vocabulary import Reanswered
 from tests.virtual.network import PCMU
 from tests.virtual.test_call_codes import Keys
 from tests.virtual.test_changes import direction, obliging
@@ -217,3 +220,47 @@ def test_who_is_always_recorded_is_so_however_it_comes(how: str) -> None:
     assert "on" in [active.call.recording for active in floor.world.runtime.calls.values()]
     floor.world.runtime.hang_up_all(16, floor.world.now, "")
     floor.world.run(40.0)
+
+
+# ---- bounds ---------------------------------------------------------------------------------------------
+
+
+def test_no_more_are_called_in_to_supervise_than_may() -> None:
+    team = {str(n): {"supervises": ["all"], "groups": ["all"]} for n in range(101, 108)}
+    floor = Floor(extensions=team)
+    floor.call("101", "102")
+    for number in ("106", "107"):
+        floor.phones[number] = floor.world.phone(number)
+    for number in ("103", "104", "105", "106"):
+        floor.world.runtime.command(Supervise("102", number), floor.world.now)
+    floor.world.run(0.3)
+    with pytest.raises(TransferRefused, match="4 supervise"):
+        floor.world.runtime.command(Supervise("102", "107"), floor.world.now)
+    for number in ("103", "104", "105", "106"):
+        floor[number].answer()
+    floor.world.run(0.5)
+    assert floor.world.media.hearing()
+    [active] = floor.world.runtime.calls.values()
+    assert len(active.call._supervisors) == 4
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("caller")
+
+
+def test_the_late_answer_of_one_aside_is_not_taken_for_that_of_who_talks() -> None:
+    """Ann, who waits, answers an offer from before; what Cyd has asked of Ben stays under way."""
+    desk = Desk()
+    obliging(desk.ben)
+    desk.consult()
+    desk.cyd.do(desk.cyd.called_session().offer, desk.cyd.sdp(direction="sendonly"))
+    desk.world.run(0.3)
+    [active] = desk.world.runtime.calls.values()
+    asker, aside = desk.legs["103"], desk.legs["101"]
+    session = active.call._session_of(aside)
+    assert session is not None
+    active.call._carried = Carried(asker, None)
+    active.call.handle(Reanswered(aside, session), desk.world.now)
+    assert active.call._carried is not None
+    active.call._carried = None
+    desk.hang_up(desk.ann)
+    desk.world.runtime.hang_up_all(16, desk.world.now, "")
+    desk.world.assert_over()

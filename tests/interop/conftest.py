@@ -22,8 +22,39 @@ from harness.torture import TortureRuns
 BACKGROUND = ("torture", "case_runs")
 
 
+ALONGSIDE = frozenset(
+    f"test_{name}.py"
+    for name in [
+        "call_control",
+        "calls",
+        "codec_quality",
+        "conference",
+        "dns",
+        "dtmf",
+        "feature_codes",
+        "find_me",
+        "paging",
+        "playout_quality",
+        "recorded_calls",
+        "recordings",
+        "softphones",
+        "speech",
+        "srtp",
+        "transcoding_quality",
+        "transfer",
+        "video",
+        "voices",
+        "watching",
+    ]
+)
+"""Tests that mostly wait, and may run beside each other (`-m alongside -n 2 --dist loadfile`)."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of what runs in the background last (sorting keeps the order otherwise)."""
+    for item in items:
+        if item.path.name in ALONGSIDE:
+            item.add_marker(pytest.mark.alongside)
     items.sort(key=lambda item: any(name in getattr(item, "fixturenames", ()) for name in BACKGROUND))
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 
-# Below the range that the kernel takes ports of outgoing connections from (32768 on).
-LOWEST, HIGHEST = 15000, 32000
+# Below the range that the kernel takes ports of outgoing connections from (32768 on). Tests that run beside each other
+# (pytest-xdist) have a part of it each.
+_PARTS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PART = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WIDTH = (32000 - 15000) // _PARTS
+LOWEST = 15000 + _PART * _WIDTH
+HIGHEST = LOWEST + _WIDTH
 
 
 def free_ports(count: int = 1, host: str = "127.0.0.1", even: bool = False) -> int:

@@ -24,7 +24,7 @@ BACKGROUND = ("torture", "case_runs")
 
 ALONGSIDE = frozenset(
     f"test_{name}.py"
-    for name in [
+    for name in (
         "call_control",
         "calls",
         "codec_quality",
@@ -45,7 +45,7 @@ ALONGSIDE = frozenset(
         "video",
         "voices",
         "watching",
-    ]
+    )
 )
 """Tests that mostly wait, and may run beside each other (`-m alongside -n 2 --dist loadfile`)."""
 

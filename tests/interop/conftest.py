@@ -44,7 +44,6 @@ ALONGSIDE = frozenset(
         "transfer",
         "video",
         "voices",
-        "watching",
     )
 )
 """Tests that mostly wait, and may run beside each other (`-m alongside -n 2 --dist loadfile`)."""

@@ -19,6 +19,9 @@ ELSEWHERE = {
     "watch_lamp",  # test_watching.py
     "uas_options",  # test_trunks.py
     "uac_refused",  # test_drain.py
+    "refer_click",  # test_referrals.py
+    "uac_referred",
+    "uas_refer",
 }
 
 

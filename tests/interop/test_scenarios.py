@@ -30,6 +30,9 @@ ELSEWHERE = {
     "uac_replaces",
     "uac_replaces_refused",
     "uas_held_ways",
+    "refer_click",  # test_referrals.py
+    "uac_referred",
+    "uas_refer",
 }
 
 

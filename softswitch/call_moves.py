@@ -496,6 +496,8 @@ class MovingCall(ConsultingCall):
             if self._endpoint_of(other).name == out.endpoint.name:
                 del self._inviting[other]
                 self._release(other, Cause.ANSWERED_ELSEWHERE, now)
+        if place.kind == "answer":
+            self._stop_hunt_for(leg, now)
         self._arrived(leg, place, now)
 
     def _invitee_rings(self, event: Progressed, now: float) -> None:

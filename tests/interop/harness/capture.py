@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from harness.namespaces import inside
 from harness.waiting import wait_for
 
 # PI_ERROR of Wireshark's epan/proto.h: "serious" expert information.
@@ -29,23 +30,25 @@ class EventPacket(NamedTuple):
 
 
 class Capture:
-    """dumpcap on an interface while the context lasts; afterwards `check()`."""
+    """dumpcap on the loopback interface while the context lasts; afterwards `check()`.
 
-    def __init__(self, file: Path, packets: str, interface: str = "lo", namespace: str = "") -> None:
+    dumpcap leaves what the kernel still holds for it when it is told to end. So a packet of our own ends a capture: all
+    that went before it is in the file when it is.
+    """
+
+    def __init__(self, file: Path, packets: str) -> None:
         self.file = file
         self._packets = packets
-        self._interface = interface
-        self._namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
+        self._last = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._last.bind(("127.0.0.1", 0))
 
     def __enter__(self) -> Capture:
         log = self.file.with_suffix(".log")
+        chosen = f"({self._packets}) or (udp dst port {self._last.getsockname()[1]})"
         with log.open("wb") as said:
             self._process = subprocess.Popen(
-                [
-                    *inside(self._namespace),
-                    *("dumpcap", "-q", "-i", self._interface, "-f", self._packets, "-w", str(self.file), "-B", "16"),
-                ],
+                ["dumpcap", "-q", "-i", "lo", "-f", chosen, "-w", str(self.file), "-B", "16"],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -60,9 +63,18 @@ class Capture:
 
     def stop(self) -> None:
         if self._process is not None:
+            mark = os.urandom(10)  # shorter than RTP: who reads the media does not take it for some
+            self._last.sendto(mark, self._last.getsockname())
+            wait_for(lambda: mark in self._end_of_file(), "the last packet in the capture")
             self._process.send_signal(signal.SIGINT)
             self._process.wait(10)
             self._process = None
+        self._last.close()
+
+    def _end_of_file(self) -> bytes:
+        with self.file.open("rb") as captured:
+            captured.seek(max(0, self.file.stat().st_size - 100_000))
+            return captured.read()
 
     def check(self, sip_port: int, rtp_ports: tuple[int, int]) -> dict[str, int]:
         """Every packet from or to the switch dissects as what it should be. Returns how many there were of each."""

@@ -33,20 +33,25 @@ ALONGSIDE = frozenset(
         "dtmf",
         "feature_codes",
         "find_me",
+        "forking",
+        "moved_services",
         "paging",
         "playout_quality",
         "recorded_calls",
         "recordings",
+        "referrals",
         "softphones",
         "speech",
         "srtp",
         "transcoding_quality",
         "transfer",
+        "transfer_scenarios",
         "video",
         "voices",
+        "watching",
     )
 )
-"""Tests that mostly wait, and may run beside each other (`-m alongside -n 2 --dist loadfile`)."""
+"""Tests that mostly wait, and may run beside each other (`-m alongside -n 3 --dist loadfile`)."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -110,8 +110,10 @@ class Referral(Usage):
         status, reason = (408, "Request Timeout") if timed_out else (503, "Service Unavailable")
         self.ua.events.append(ReferAnswered(self._session, self.token, status, reason, False))
         self._leave()
-        # RFC 3261 12.2.1.2: no answer at all to a request inside says that of the dialog
-        self._session._failed_inside(inside, cause, now)
+        if not timed_out:
+            self._session._failed_inside(inside, cause, now)
+        # RFC 3261 12.2.1.2 would have the dialog ended where no answer comes (SHOULD). But peers there are that drop a
+        # REFER in silence and talk on: RFC 5057 5.1 has a 408 end no more than the usage that the request is of.
 
     # --- private --------------------------------------------------------------------------------------------
 

@@ -265,6 +265,21 @@ def test_a_trunk_that_says_nothing_in_time(accepts: bool) -> None:
     line.world.assert_over()
 
 
+def test_a_trunk_that_never_answers_a_refer() -> None:
+    """The switch calls the number, and the two talk on when the REFER is given up (Timer F, 32 s)."""
+    line = Line(rule={"timeout": "5s"})
+    line.send_on()
+    line.world.run(6)
+    assert line.third_is_called()
+    line.south.answer()
+    line.world.run(90)
+    assert len(line.world.media.bridges) == 2
+    line.south.do(line.south.called().hangup)
+    line.world.run(0.5)
+    assert line.told()[-1] == 200
+    line.world.assert_over()
+
+
 def test_a_trunk_that_takes_no_refer_is_not_asked() -> None:
     """RFC 3261 20.5: its Allow lists what it takes."""
     line = Line(agent=UaSettings(refer=False))

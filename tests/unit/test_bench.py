@@ -23,10 +23,17 @@ finally:
 """
 
 
+BENCH = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell turns it off for what runs in the background
+from tests.bench.__main__ import run_all
+sys.exit(run_all([[name] for name in sys.argv[1:]]))
+"""
+
+
 def bench(directory: Path, *names: str) -> subprocess.Popen[str]:
-    programs = [[name] for name in names]
     return subprocess.Popen(
-        [sys.executable, "-c", f"import sys; from tests.bench.__main__ import run_all; sys.exit(run_all({programs}))"],
+        [sys.executable, "-c", BENCH, *names],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -11,8 +11,10 @@ from typing import Final
 
 from sip.session_core import State
 from softswitch.call import Call
+from softswitch.conference.member import State as MemberState
+from softswitch.conference.vocabulary import RoomView
 from softswitch.holding import HOLDS
-from softswitch.presence import Line, Phase
+from softswitch.presence import Line, Phase, ResourceState
 from softswitch.sip_leg import SipLeg
 from softswitch.vocabulary import Party
 
@@ -53,6 +55,13 @@ def parked_line(call: Call) -> Line:
     """What watchers of a parking slot see: somebody who waits there, on hold."""
     contact = call.contact
     return Line(contact.id, "confirmed", "recipient", call.party(call.a) if call.a else Party(""), held=True)
+
+
+def conference_state(resource: str, room: RoomView | None) -> ResourceState:
+    """What watchers of a conference see: one call, without anybody's name, while somebody is let in."""
+    if room is None or not any(member.state == MemberState.IN.value for member in room.members):
+        return ResourceState()
+    return ResourceState((Line(resource, "confirmed", "recipient", Party("")),))
 
 
 def _remote(call: Call, leg: int) -> Party:

@@ -5,7 +5,8 @@
     Whereabouts <--asked---  reachable, do not disturb      /
     whatever changed --touch--> watchers to be told, once for each input however much happened in it
 
-A *resource* is named by its number, as it stands in the user part of a URI. Lines hang on the contact that told of
+A *resource* is named by its number, as it stands in the user part of a URI; a conference, which many numbers may lead
+to, by `conference_resource`. Lines hang on the contact that told of
 them, so that nothing is left of a contact that is gone; one that moves to another contact is the other's from then on.
 Whether an extension can be reached is asked when its state is, not kept here: nothing could drift from it.
 """
@@ -23,6 +24,18 @@ Phase = Literal["trying", "early", "confirmed"]
 """Of RFC 4235 3.7.1: called and not yet rung, ringing, answered. What is over is not there any more."""
 
 Watcher = TypeVar("Watcher", bound=Hashable)
+
+_CONFERENCE = "conference:"
+
+
+def conference_resource(name: str) -> str:
+    """What a conference is watched as."""
+    return _CONFERENCE + name
+
+
+def is_conference(resource: str) -> bool:
+    """Whether a resource is a conference, not a number."""
+    return resource.startswith(_CONFERENCE)
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):

@@ -27,7 +27,7 @@ from sip.uri import unescape
 from softswitch import dialog_info, message_summary, presence_document
 from softswitch.admission import Admission, Challenge, Known, Refuse
 from softswitch.message_summary import Counts, Mailboxes
-from softswitch.presence import Presence, ResourceState
+from softswitch.presence import Presence, ResourceState, conference_resource, is_conference
 
 log = structlog.get_logger("subscriptions")
 
@@ -52,9 +52,13 @@ class WatchRule(msgspec.Struct, frozen=True):
     """Whether it sees who is at the other end of their calls."""
     named: frozenset[str] = frozenset()
     """Those that are named one by one: their mailboxes may be looked at, too."""
+    conferences: bool = False
+    """Whether it may watch every conference that it can dial."""
 
     def allows(self, resource: str) -> bool:
-        return self.extensions is None or resource in self.extensions
+        if self.extensions is None or resource in self.extensions:
+            return True
+        return self.conferences and is_conference(resource)
 
 
 class WatchSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +75,7 @@ class Watch:
 
     __slots__ = (
         "host",
+        "number",
         "package",
         "resource",
         "source",
@@ -83,8 +88,9 @@ class Watch:
         "words",
     )
 
-    def __init__(self, watcher: str, resource: str, package: str, host: str, source: str) -> None:
+    def __init__(self, watcher: str, number: str, resource: str, package: str, host: str, source: str) -> None:
         self.watcher = watcher
+        self.number = number  # of the resource, as the watcher dials it
         self.resource = resource
         self.package = package
         self.host = host  # the resource's, as the watcher writes it
@@ -117,7 +123,8 @@ class Subscriptions:
     """All subscriptions of a switch."""
 
     __slots__ = (
-        "_admission", "_behind_nat", "_goodbyes", "_mailboxes", "_of", "_presence", "_settings", "_timers", "counters",
+        "_admission", "_behind_nat", "_conference_of", "_goodbyes", "_mailboxes", "_of", "_presence", "_settings",
+        "_timers", "counters",
     )  # fmt: skip
 
     def __init__(
@@ -128,7 +135,9 @@ class Subscriptions:
         mailboxes: Mailboxes,
         timers: TimerHeap,
         behind_nat: Callable[[Known, Request, Flow], bool],
+        conference_of: Callable[[str, str], str],
     ) -> None:
+        """`conference_of`: the conference that an extension reaches by a number, "" for none."""
         self.counters = dict.fromkeys(("subscriptions", "subscriptions refused", "notifications", "watchers lost"), 0)
         self._settings = settings
         self._admission = admission
@@ -136,6 +145,7 @@ class Subscriptions:
         self._mailboxes = mailboxes
         self._timers = timers
         self._behind_nat = behind_nat
+        self._conference_of = conference_of
         self._of: dict[str, dict[Watch, None]] = {}  # by watching extension
         self._goodbyes: list[Subscription] = []
 
@@ -181,7 +191,7 @@ class Subscriptions:
             rule = settings.rules.get(watch.watcher)
             if rule is None:
                 self._end(watch, "rejected", now)
-            elif not self._exists(watch.resource):
+            elif self._resource(watch.watcher, watch.number, watch.package) != watch.resource:
                 # RFC 6665 4.1.3: the resource that was watched exists no longer
                 self._end(watch, "noresource", now)
             elif watch.watcher in changed:
@@ -208,7 +218,7 @@ class Subscriptions:
             WatchStatus(
                 watch.watcher,
                 watch.package,
-                watch.resource,
+                watch.number,
                 watch.words,
                 watch.source,
                 watch.subscription.expires_at - now,
@@ -221,28 +231,30 @@ class Subscriptions:
 
     def _admitted(self, event: SubscriptionArrived, known: Known, now: float) -> None:
         watcher, package, uri = known.name, event.package, event.request.request_uri
-        resource = unescape(uri.user or "") or (watcher if package == message_summary.PACKAGE else "")
+        number = unescape(uri.user or "") or (watcher if package == message_summary.PACKAGE else "")
+        resource = self._resource(watcher, number, package)
         rule = self._settings.rules.get(watcher)
-        if not self._exists(resource):
-            self._refuse(event, 404, "there is no such number", now, watcher, resource)
+        if not resource:
+            self._refuse(event, 404, "there is no such number", now, watcher, number)
         elif rule is None or not _may(rule, watcher, resource, package):
-            self._refuse(event, 403, "it may not watch that", now, watcher, resource)
+            self._refuse(event, 403, "it may not watch that", now, watcher, number)
         elif not _reads(event.accept, CONTENT_TYPES[package]):
-            self._refuse(event, 406, "it takes no such document", now, watcher, resource)
+            self._refuse(event, 406, "it takes no such document", now, watcher, number)
         elif len(self._of.get(watcher, ())) >= self._settings.per_extension:
             # Not 503: a telephone may take that for the whole switch, calls and all (RFC 3261 21.5.4).
-            self._refuse(event, 403, "it has as many subscriptions as it may", now, watcher, resource)
+            self._refuse(event, 403, "it has as many subscriptions as it may", now, watcher, number)
         else:
             host, port = event.flow.remote
             at = f"[{uri.host}]" if ":" in uri.host else uri.host
-            watch = Watch(watcher, resource, package, at, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+            source = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            watch = Watch(watcher, number, resource, package, at, source)
             self._begin(watch, event, known, now)
 
     def _refuse(
-        self, event: SubscriptionArrived, status: int, why: str, now: float, watcher: str = "", resource: str = ""
+        self, event: SubscriptionArrived, status: int, why: str, now: float, watcher: str = "", number: str = ""
     ) -> None:
         self.counters["subscriptions refused"] += 1
-        log.info("subscription refused", watcher=watcher, package=event.package, resource=resource[:64], why=why)
+        log.info("subscription refused", watcher=watcher, package=event.package, number=number[:64], why=why)
         headers = [("Accept", CONTENT_TYPES[event.package])] if status == 406 else []
         event.subscription.reject(status, now, headers)
 
@@ -259,8 +271,12 @@ class Subscriptions:
         subscription.accept(event.expires, now)
         subscription.tell(now)
 
-    def _exists(self, resource: str) -> bool:
-        return resource in self._settings.rules or self._presence.is_set(resource)
+    def _resource(self, watcher: str, number: str, package: str) -> str:
+        """What a number stands for, "" where it stands for nothing that could be watched."""
+        if number in self._settings.rules or self._presence.is_set(number):
+            return number
+        name = self._conference_of(watcher, number) if package != message_summary.PACKAGE else ""
+        return conference_resource(name) if name else ""
 
     def _state(self, watch: Watch, now: float) -> ResourceState | Counts:
         if watch.package == message_summary.PACKAGE:
@@ -293,11 +309,11 @@ class Subscriptions:
     def _write(self, watch: Watch, state: ResourceState | Counts, version: int) -> bytes:
         """The document, as this watcher may see it."""
         if isinstance(state, Counts):
-            return message_summary.write(watch.resource, watch.host, state)
+            return message_summary.write(watch.number, watch.host, state)
         if watch.package == presence_document.PACKAGE:
-            return presence_document.write(watch.resource, watch.host, state)
+            return presence_document.write(watch.number, watch.host, state)
         rule = self._settings.rules.get(watch.watcher)
-        return dialog_info.write(watch.resource, watch.host, version, state, rule is not None and rule.parties)
+        return dialog_info.write(watch.number, watch.host, version, state, rule is not None and rule.parties)
 
     def _end(self, watch: Watch, reason: str, now: float) -> None:
         self._drop(watch)

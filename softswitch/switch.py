@@ -34,14 +34,15 @@ from softswitch.admission import Admission
 from softswitch.call_limits import CallLimits
 from softswitch.click_to_dial import ClickToDial
 from softswitch.contact import Contact
+from softswitch.dialplan.decision import Confer
 from softswitch.dialplan.routing import Dialplan
 from softswitch.directory import PhoneBook, behind_nat
 from softswitch.features import FeatureChange, Features
 from softswitch.keepalive import KeepAlive
-from softswitch.line_states import lines_of, parked_line
+from softswitch.line_states import conference_state, lines_of, parked_line
 from softswitch.message_summary import STORED_AS, SetMailboxes
 from softswitch.pins import Pins
-from softswitch.presence import Presence, ResourceState
+from softswitch.presence import Presence, ResourceState, conference_resource
 from softswitch.qualify import Qualify
 from softswitch.registrations import ContactPlace, Registrations
 from softswitch.runtime import Runtime
@@ -52,6 +53,7 @@ from softswitch.throttle import Throttle
 from softswitch.toll import TollGuard
 from softswitch.trunk_registration import TrunkRegistrations
 from softswitch.trunks import GatewayPlace, Trunks
+from softswitch.vocabulary import Party
 
 
 class Switch:
@@ -125,6 +127,7 @@ class Switch:
         self.runtime.rooms.guessed = self.security.pin_refused
         self.click_to_dial = ClickToDial(self.runtime, self.admission, self.book)
         self.presence: Presence[Watch] = Presence(self.book)
+        self._watched_rooms: set[str] = set()  # names of conferences
         self._slots: dict[str, bool] = {}  # parking slots that watchers know of, and whether anybody is in them
         self.subscriptions = Subscriptions(
             wiring.watch_settings(settings),
@@ -133,6 +136,7 @@ class Switch:
             self.mailboxes,
             self.stack.timers,
             lambda known, request, flow: behind_nat(self.book.terms(known), request, flow),
+            self._conference_of,
         )
         pace = wiring.qualify_settings(settings)
         self.contacts: Qualify[ContactPlace] = Qualify(pace, ids)
@@ -277,6 +281,8 @@ class Switch:
             presence.follow(contact, lines_of(active.call, runtime.legs) if active is not None else ())
         if contacts:
             self._tell_slots()
+        if self._watched_rooms:
+            self._tell_rooms()
         for extension in self.registrations.touched:
             presence.touch(extension)
         self.registrations.touched.clear()
@@ -293,6 +299,29 @@ class Switch:
             self.presence.set(slot, ResourceState((parked_line(taken[slot]),)) if occupied else ResourceState())
         for gone in before.keys() - self._slots.keys():
             self.presence.set(gone, None)
+
+    def _conference_of(self, extension: str, number: str) -> str:
+        """The conference that an extension reaches by a number; whoever asks may watch it from now on."""
+        decision = self.book.route(self.book.context_of(extension), number, Party(extension), "")
+        if not isinstance(decision, Confer):
+            return ""
+        if decision.name not in self._watched_rooms:
+            self._watched_rooms.add(decision.name)
+            self._tell_room(decision.name)
+        return decision.name
+
+    def _tell_rooms(self) -> None:
+        """Conferences are watched as extensions are: somebody is in, or nobody. Those that nobody watches are left."""
+        for name in list(self._watched_rooms):
+            if self.presence.watchers(conference_resource(name)):
+                self._tell_room(name)
+            else:
+                self._watched_rooms.discard(name)
+                self.presence.set(conference_resource(name), None)
+
+    def _tell_room(self, name: str) -> None:
+        resource = conference_resource(name)
+        self.presence.set(resource, conference_state(resource, self.runtime.rooms.view(name)))
 
     def _stack_event(self, event: StackEvent, now: float) -> None:
         if type(event) is ConnectionLost:

@@ -33,6 +33,7 @@ from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
 from softswitch.feature_codes import FeatureCodes
 from softswitch.find_me import FindMe, FindMeNumber
 from softswitch.parking import Lot
+from softswitch.presence import conference_resource
 from softswitch.qualify import QualifySettings
 from softswitch.runtime import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
@@ -96,10 +97,13 @@ def ua_settings(settings: Settings) -> UaSettings:
 
 
 def watch_settings(settings: Settings) -> WatchSettings:
-    """Who may watch whom: extensions, and the slots of parking lots, which are everybody's who has no `watch`."""
+    """Who may watch whom: extensions, and the slots of parking lots and conferences, which are everybody's who has no
+    `watch`."""
     extensions = settings.extensions
     slots = {name: list(lot.slots) for name, lot in settings.parking.items()}
     members: dict[str, list[str]] = {name: list(numbers) for name, numbers in slots.items()}
+    for name in settings.conferences:
+        members.setdefault(name, []).append(conference_resource(name))
     for name, group in settings.ring_groups.items():
         members.setdefault(name, []).extend(member.extension for member in group.members if member.extension)
     contexts: dict[str, list[str]] = {}
@@ -115,7 +119,7 @@ def watch_settings(settings: Settings) -> WatchSettings:
     rules = {}
     for number, each in extensions.items():
         if each.watch is None:
-            rules[number] = WatchRule(colleagues[each.context], each.watch_parties)
+            rules[number] = WatchRule(colleagues[each.context], each.watch_parties, conferences=True)
         else:
             numbers = named[each.watch]
             rules[number] = WatchRule(None if EVERYBODY in each.watch else numbers, each.watch_parties, numbers)

@@ -257,7 +257,7 @@ class ClassOfService(Section):
     minutes_per_day: float | None = Field(None, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, of each of them; 0: no limit."""
     watch: WatchList | None = None
-    """Whom their phones may watch: extensions, groups, parking lots, `all`."""
+    """Whom their phones may watch: extensions, groups, parking lots, conferences, `all`."""
     watch_parties: bool | None = None
     """Whether their phones see whom those talk to that they watch."""
     pick_up: PickUpRule | None = None
@@ -334,8 +334,9 @@ class Extension(Section):
     minutes_per_day: float = Field(0.0, ge=0, le=1_000_000)
     """Minutes through trunks in 24 hours, forwards too; then new calls get 403 and running ones end; 0: no limit."""
     watch: WatchList | None = None
-    """Whom its phone may watch (busy lamps, presence): extensions, ring groups, `groups`, parking lots, `all`; absent,
-    the extensions of its own `context` and all parking lots. Messages waiting for others only where named here."""
+    """Whom its phone may watch (busy lamps, presence): extensions, ring groups, `groups`, parking lots, conferences,
+    `all`; absent, the extensions of its own `context`, all parking lots, and conferences that it can dial. Messages
+    waiting for others only where named here."""
     watch_parties: bool = True
     """Whether its phone sees whom those talk to that it watches; who withholds the number is never shown."""
     groups: Names = ()

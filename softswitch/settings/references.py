@@ -29,9 +29,9 @@ _SECTIONS = {
     "class": "barring",
     "class of service": "classes",
     "class of hold music": "media",
-    "extension, group or parking lot": "extensions",  # and those of ring groups and parking lots
+    "extension, group, parking lot or conference": "extensions",  # and other sections, see _WATCHED
 }
-_WATCHED = frozenset({"ring_groups", "parking"})
+_WATCHED = frozenset({"ring_groups", "parking", "conferences"})
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 
 
@@ -68,7 +68,10 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
         "class of service": list(services),
         "class": [*DEFAULT_CLASSES, *classes],
         "class of hold music": list(dict.fromkeys((DEFAULT_MUSIC, *music))),
-        "extension, group or parking lot": [EVERYBODY, *extensions, *groups, *lots, *_groups_of(extensions)],
+        "extension, group, parking lot or conference": [
+            *(EVERYBODY, *extensions, *groups, *lots, *rooms),
+            *_groups_of(extensions),
+        ],
     }
     sets = {kind: frozenset(names) for kind, names in known.items()}
     # A range repeats its reference for each of its extensions, and all that name no context lack the same one.
@@ -137,7 +140,7 @@ def _references(
                 yield from _named("class", classes.node)
         watched = _entries(entry.node).get("watch")
         if watched is not None:
-            yield from _named("extension, group or parking lot", watched.node)
+            yield from _named("extension, group, parking lot or conference", watched.node)
     for entry in contexts.values():
         body = _entries(entry.node)
         if "include" in body:

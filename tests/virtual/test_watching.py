@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from media.audio_commands import Digit
 from sip.ua_events import SessionAnswered
 from softswitch.call_commands import Park
 from softswitch.features import FeatureChange
@@ -122,6 +123,50 @@ def test_a_parking_slot() -> None:
     world.run(0.5)
     assert (lamp.last.state.reason, free.last.state.reason) == ("noresource", "noresource")
     assert watcher.watch("701").response.status == 404
+
+
+ROOM_ROUTES = [{"to": "_80X", "answer_and_conference": "board"}, {"to": "_1XX", "dial": "{number}"}]
+
+
+def test_a_conference() -> None:
+    """Idle, then somebody is let in, then idle again; by whichever number it is dialled. Who is asked for the PIN is no
+    meeting, and nobody's name is told."""
+    office = Office(conferences={"board": {"pin": "4711"}}, dialplan={"internal": {"routes": ROOM_ROUTES}})
+    world, watcher = office.world, office.watcher
+    lamp, other = watcher.watch("800"), watcher.watch("801")
+    assert (lamp.response.status, lamp.phases, other.phases) == (200, ["terminated"], ["terminated"])
+    assert lamp.last.xml.get("entity") == "sip:800@192.0.2.1"
+    guest = office.ann.dial("800")
+    world.run(1.0)
+    [leg] = world.runtime.rooms.members("board")
+    assert len(lamp.told) == 1
+    for digit in "4711#":
+        world.media.events.append(Digit(leg, digit, 100, "rfc4733"))
+        world.link.settle()
+    world.run(1.0)
+    assert (lamp.phases, other.phases) == (["confirmed"], ["confirmed"])
+    assert lamp.last.remote() == ["sip:anonymous@anonymous.invalid"]
+    office.ann.do(guest.hangup)
+    world.run(1.0)
+    assert lamp.phases == other.phases == ["terminated"]
+    world.switch.configure(settings(), world.now)
+    world.run(0.5)
+    assert lamp.last.state.reason == "noresource"
+    assert watcher.watch("802").response.status == 404
+    world.run(0.1)
+    assert not world.switch.presence.is_set("conference:board")
+
+
+@pytest.mark.parametrize(("watch", "status"), [(["board"], 200), (["102"], 403), ("all", 200)])
+def test_who_may_watch_a_conference(watch: Any, status: int) -> None:
+    office = Office(
+        conferences={"board": {}},
+        dialplan={"internal": {"routes": ROOM_ROUTES}},
+        extensions={"104": {"watch": watch}},
+    )
+    assert office.watcher.watch("800").response.status == status
+    office.world.run(0.1)
+    assert office.world.switch.presence.is_set("conference:board") == (status == 200)
 
 
 def test_of_many_changes_the_last_one_is_told_and_not_too_often() -> None:

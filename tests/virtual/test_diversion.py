@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sip.ua_events import SessionFailed
-from softswitch.call import MAX_DIVERSIONS
+from softswitch.call_hunting import MAX_DIVERSIONS
 from tests.virtual.network import Phone, World, settings
 
 

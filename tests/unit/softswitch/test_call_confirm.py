@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from media.audio_commands import Detect, Play, PlayEnded, Speech, StopPlay, Tone
-from softswitch.call import MAX_DIVERSIONS
+from softswitch.call_hunting import MAX_DIVERSIONS
 from softswitch.call_media import State
 from softswitch.causes import Cause
 from softswitch.dialplan.decision import AnyTarget, Dial, ExtensionTarget, NumberTarget, TrunkTarget

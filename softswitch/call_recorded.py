@@ -1,0 +1,90 @@
+"""The recording of a call: who is on which channel of it, and when it begins, follows the talkers, or is begun anew."""
+
+from __future__ import annotations
+
+from media.audio_commands import StreamLabels
+from media.negotiate import AudioSession
+from softswitch.call_coded import CodedCall
+from softswitch.call_floor import State
+from softswitch.call_moves import Place
+from softswitch.call_recording import CallRecorder, Channels, RecordingRefused, rule_of
+from softswitch.dialplan.decision import Dial
+from softswitch.recording_labels import leg_label
+from softswitch.vocabulary import AnyEffect
+
+
+class RecordedCall(CodedCall):
+    """The part of a `Call` that has itself recorded."""
+
+    __slots__ = ("_plan", "_recorder")
+
+    _plan: Dial | None
+    _recorder: CallRecorder
+
+    def record(self, action: str) -> list[AnyEffect]:
+        """`start`, `pause`, `resume` or `stop` the recording of a call in progress. Raises `RecordingRefused`."""
+        self._command_recorder(action)
+        return self._take()
+
+    def _command_recorder(self, action: str) -> None:
+        if self.state is not State.TALKING:
+            raise RecordingRefused("nobody talks to another in this call")
+        self._effects += self._recorder.command(action, *self._recorded())
+
+    def _toggle_recording(self) -> bool:
+        self._command_recorder("stop" if self._recorder.recording else "start")
+        return bool(self._recorder.recording)
+
+    @property
+    def recording(self) -> str:
+        """Whether the call is being recorded: "on", "paused", or ""."""
+        if not self._recorder.recording:
+            return ""
+        return "paused" if self._recorder.paused else "on"
+
+    def _arrived(self, leg: int, place: Place, now: float) -> None:
+        super()._arrived(leg, place, now)
+        self._recording_begins(leg)
+
+    def _recording_begins(self, leg: int) -> None:
+        """A leg that talks from now on may have to be recorded, or may not be."""
+        if self.state is State.TALKING and leg in self.talkers and not self._recorder.recording:
+            self._effects += self._recorder.begin(self._recording_rule(), *self._recorded())
+
+    def _recording_rule(self) -> str:
+        ends = [(end.kind, self._directory.record(end.kind, end.name)) for end in map(self._endpoint_of, self.talkers)]
+        return rule_of(self._plan.record if self._plan is not None else "", ends)
+
+    def _record_page(self) -> None:
+        end = self._a_endpoint
+        rule = rule_of("", [(end.kind, self._directory.record(end.kind, end.name))])
+        self._effects += self._recorder.begin(rule, *self._recorded())
+
+    def _recorded(self) -> tuple[Channels, StreamLabels]:
+        """Who is on which channel: the customer on the first, who is at the trunk's side, or else has called."""
+        ends = {leg: self._endpoint_of(leg) for leg in self.talkers}
+        trunks = [leg for leg, end in ends.items() if end.kind == "trunk"]
+        callers = [leg for leg in ends if leg == self._caller_leg]
+        customers = trunks if 0 < len(trunks) < len(ends) else callers or [self.a]
+        labels = []
+        for leg, end in ends.items():
+            party, role = self._party(leg), "caller" if leg == self._caller_leg else "called"
+            labels.append((leg, leg_label(role, end.kind, end.name, party.number, party.name)))
+        order = [*customers, *[leg for leg in ends if leg not in customers]]
+        return tuple([(leg, 0 if leg in customers else 1) for leg in order]), tuple(labels)
+
+    def _recording_follows(self) -> None:
+        if self.a and self.state in (State.TALKING, State.PARKED):
+            self._effects += self._recorder.follow(*self._recorded())
+            if self.state is State.TALKING and not self._moving:
+                self._effects += self._recorder.again(*self._recorded())
+
+    def _join(self, leg: int) -> None:
+        super()._join(leg)
+        if leg == self.b:
+            self._recording_follows()
+
+    def _moved(self, leg: int, session: AudioSession, now: float) -> None:
+        super()._moved(leg, session, now)
+        if not self._moving and self.state is State.TALKING:
+            self._effects += self._recorder.again(*self._recorded())

@@ -14,7 +14,7 @@ run: $(STAMP)
 test: setup tools $(MEASURES)
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -q -n auto tests/virtual
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m alongside tests/interop
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m alongside tests/interop
 	$(BIN)/python -m pytest -m "not alongside" tests/interop
 
 check: $(STAMP)

@@ -6,7 +6,7 @@ does one of these.
         swap                   P talks to X, Y aside
         return, or Y goes      P talks to X; Y is released
         conference             P, X and Y talk, in a room; each may go alone, and two who are left are bridged again
-        complete, or P goes    X talks to Y; while it rings, X hears that: a transfer from then on (`call_transfer`)
+        complete, or P goes    X talks to Y; while it rings, a transfer from then on (`call_transfer`)
         X goes                 P and Y talk on
 
 Those aside may be several, the members of a conference: they talk on meanwhile. P is A all the while.
@@ -76,8 +76,6 @@ class ConsultingCall(ConfirmingCall):
     def complete(self, leg: int, now: float) -> list[AnyEffect]:
         """The consulter leaves the others to each other. Raises `TransferRefused`."""
         self._consults(leg, ringing=True)
-        if self.state is State.HUNTING and len(self._aside) > 1:
-            raise TransferRefused("the one who is consulted has not answered yet")
         self._left_to_others(now)
         self._release(leg, Cause.NORMAL_CLEARING, now, "transferred")
         return self._take()
@@ -190,14 +188,11 @@ class ConsultingCall(ConfirmingCall):
         gone, aside = self._consulter, self._aside
         self._consulter, self._aside = 0, []
         self._stop_waiting()
-        if self.state is State.HUNTING and len(aside) > 1:
-            self._stop_hunt(now)
-            self._seat(aside)
-            self._settled(now)
-        elif self.state is State.HUNTING:
+        if self.state is State.HUNTING:
             by = self._a_endpoint.name
             rang = self._waiting_rings
             self._put_first(aside[0])
+            self._others = aside[1:]
             self._transfer = Transfer(gone if gone in self._out else 0, by, gone)
             self._payer = Payer("extension", by, forwarded=True)
             self.contact.enter("ring", now)
@@ -256,7 +251,7 @@ class ConsultingCall(ConfirmingCall):
             self._left_to_others(now)
             return True
         if self.state is not State.TALKING:
-            return False
+            return self._waits_without(leg, now)
         return self._talk_on_without(leg, now)
 
     def _talk_on_without(self, leg: int, now: float) -> bool:

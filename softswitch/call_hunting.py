@@ -8,8 +8,18 @@ from math import inf
 
 import msgspec
 
-from media.negotiate import AudioSession, as_offer, flipped, lopsided, relay_answer, relay_offer, relays, transcodes
-from media.sdp import NO_COMMON_CODEC, NoCommonCodec
+from media.negotiate import (
+    AudioSession,
+    as_offer,
+    flipped,
+    lopsided,
+    own_offer,
+    relay_answer,
+    relay_offer,
+    relays,
+    transcodes,
+)
+from media.sdp import NO_COMMON_CODEC, NoCommonCodec, PayloadType
 from softswitch.call_consult import RING_TIMER
 from softswitch.call_floor import OutLeg, State
 from softswitch.call_media import codec_name, own_media
@@ -115,7 +125,7 @@ class HuntingCall(RecordedCall):
             leg = self._new_leg()
             hunt.called(candidate, leg)
             try:
-                codecs = relay_offer(self._offer or own_media(self._a_policy), endpoint.policy)
+                codecs = self._offer_to(endpoint)
             except NoCommonCodec:
                 waiting.extend(hunt.failed(leg, Failure(Cause.INCOMPATIBLE_DESTINATION, 488, text=NO_COMMON_CODEC)))
                 continue
@@ -136,6 +146,16 @@ class HuntingCall(RecordedCall):
                     referred_by=self._referrer,
                 )
             )
+
+    def _offer_to(self, endpoint: Endpoint) -> tuple[PayloadType, ...]:
+        """What somebody is offered who is called: what A has, or what can be mixed where others talk along. Raises
+        `NoCommonCodec`."""
+        if not self._others:
+            return relay_offer(self._offer or own_media(self._a_policy), endpoint.policy)
+        codecs = own_offer(endpoint.policy, None, heard=True)
+        if not codecs:
+            raise NoCommonCodec
+        return codecs
 
     def _told_of(self, endpoint: Endpoint) -> tuple[Diverted, ...]:
         """Who has sent the call on to an endpoint: for a number of a find-me list, besides others, whose that is."""

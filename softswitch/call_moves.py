@@ -22,7 +22,7 @@ from media.negotiate import AudioOffer, AudioPolicy, AudioSession, own_answer, o
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec, PayloadType
 from softswitch.call_consult import MAX_TALKERS, RING_TIMER, ConsultingCall
 from softswitch.call_floor import OutLeg, State, Supervision, SupervisionMode
-from softswitch.call_transfer import Transfer, TransferRefused
+from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import LegRecord
 from softswitch.dialplan.decision import AnyTarget, Dial, ExtensionTarget
@@ -139,7 +139,7 @@ class MovingCall(ConsultingCall):
 
     def _check_replaced(self, leg: int) -> None:
         talks = self.state is State.TALKING and leg in (*self.talkers, *self._aside)
-        waits = self._transfer is not None and leg == self.a
+        waits = self._transfer is not None and leg in self.talkers
         if not talks and not waits:
             raise TransferRefused("who is to be replaced talks to nobody", 480)
         if self._moving or self._carried is not None:
@@ -285,7 +285,14 @@ class MovingCall(ConsultingCall):
         mine, theirs = self._endpoint_of(new), self._endpoint_of(old)
         if old == self._caller_leg and (mine.kind, mine.name) == (theirs.kind, theirs.name):
             self._caller_leg = new  # at another telephone
-        if self._transfer is not None:  # A, whom others are called for
+        if self._transfer is not None and self._others:  # who talk on while somebody is called
+            stay = [new if leg == old else leg for leg in self.talkers]
+            self._others = []
+            self._put_first(stay[0])
+            self._others = [leg for leg in stay if leg != self.a]
+            self._mix()
+            self._tune()
+        elif self._transfer is not None:  # A, whom others are called for
             self._put_first(new)
             self._waiting_play, play = 0, self._waiting_play
             if play:
@@ -321,14 +328,16 @@ class MovingCall(ConsultingCall):
         return self.state is State.HUNTING and self._hunt is not None and leg in self._hunt.legs()
 
     def check_leaving(self, leg: int) -> None:
-        """Raises `TransferRefused` where one who talks can't leave its partner to somebody else now."""
+        """Raises `TransferRefused` where one who talks can't leave the others to somebody else now."""
         self._may_send_on(leg)
-        if self.partner(leg) is None or self._aside:
-            raise TransferRefused("more than two are in that call")
+        if self._aside:
+            raise TransferRefused("a consultation is under way in that call")
 
     def serve_instead(self, leg: int, other: MovingCall, now: float) -> list[AnyEffect]:
         """One who talks leaves its partner to what the switch does for A of another call. Raises `TransferRefused`."""
         self.check_leaving(leg)
+        if self.partner(leg) is None:
+            raise TransferRefused("more than two are in that call")
         service = other.serving(self._partner_of(leg))
         if service is None:
             raise TransferRefused("there is nothing to leave it to", 480)
@@ -438,13 +447,8 @@ class MovingCall(ConsultingCall):
         )
 
     def take_hunt(self, leg: int, moving: MovingHunt, now: float) -> list[AnyEffect]:
-        """`leg`, who talks here, leaves its partner to those who ring for it elsewhere."""
-        if leg == self.a:
-            assert self.b is not None
-            self._put_first(self.b)
-        assert self.b is not None
-        self._transfer = Transfer(self.b, self._out[self.b].endpoint.name)
-        self._hunt_for_a()
+        """`leg`, who talks here, leaves the others to those who ring for it elsewhere."""
+        self._begin_transfer(leg)
         self._hunt, self._plan, self._sole_target = moving.hunt, moving.plan, moving.sole_target
         self._payer, self._caller, self._diversions = moving.payer, moving.caller, moving.diversions
         self._ring_deadline = moving.deadline

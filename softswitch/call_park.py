@@ -56,7 +56,7 @@ class ParkingCall(MovingCall):
     def _park_a(self, decision: Park, now: float) -> None:
         """A has been sent to the lot's number."""
         transfer = self._transfer
-        if transfer is None or self._a_session is None:
+        if transfer is None or self._a_session is None or self._others:
             self._give_up(Cause.FACILITY_REJECTED, 403, now, text="a call is parked by being transferred here")
             return
         try:

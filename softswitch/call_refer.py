@@ -44,7 +44,7 @@ class ReferringCall(TransferringCall):
 
     def _send_on(self, decision: Decision, now: float) -> None:
         request = None
-        if isinstance(decision, Dial):
+        if isinstance(decision, Dial) and not self._others:
             contact = self.contact.id
             request = self._directory.refer(self._a_endpoint, decision, self._caller, self._payer, contact, now)
         if request is None:

@@ -6,11 +6,15 @@ place.
         nobody does       --> A talks to B again; where B has hung up, the call ends
         A hangs up        --> all are released
 
+Where more than two talk, the others talk on meanwhile, and whoever answers talks along: A is one of them.
+
 Where the caller is the transferor the legs change places first, so that A is always the one who stays. No leg is asked
 for anything but, at the end, for codecs that make a relay: the engine joins whom it is told to join.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from media.audio_commands import Music, Play, Source, StopPlay, Tone
 from media.codec import transcodable
@@ -118,12 +122,12 @@ class TransferringCall(LoneCaller):
         self._effects[:0] = effects
 
     def transfer(self, leg: int, number: str, now: float) -> list[AnyEffect]:
-        """One of the two who talk sends the other one to a number, with its own rights. `TransferTold` follows. Raises
-        `TransferRefused`."""
+        """One who talks sends the other one to a number, with its own rights; of several others, has that number called
+        in its own place. `TransferTold` follows. Raises `TransferRefused`."""
         transferor = self._may_send_on(leg)
-        if self._conference or self._aside:
-            raise TransferRefused("more than two are in that call: consult, then leave them alone")
-        caller = self._party(self.b if leg == self.a else self.a)
+        if self._aside:
+            raise TransferRefused("a consultation is under way in that call")
+        caller = self._party(next(each for each in self.talkers if each != leg))
         context = self._directory.context_of(transferor.name)
         decision = self._directory.route(context, number, caller, "")
         if isinstance(decision, Dial) and decision.targets == (ExtensionTarget(transferor.name),):
@@ -189,21 +193,21 @@ class TransferringCall(LoneCaller):
         self._a_who = party
 
     def _begin_transfer(self, leg: int) -> None:
-        """`leg` leaves, its partner waits."""
+        """`leg` leaves, its partner waits; several others talk on."""
+        stay = [each for each in self.talkers if each != leg]
         if leg == self.a:
-            assert self.b is not None
-            self._put_first(self.b)
-        assert self.b is not None
-        self._transfer = Transfer(self.b, self._out[self.b].endpoint.name)
-        self._hunt_for_a()
+            self._put_first(stay[0])
+        self._transfer = Transfer(leg, self._out[leg].endpoint.name)
+        self._hunt_for_a([each for each in stay if each != self.a])
 
-    def _hunt_for_a(self) -> None:
-        """A, which is answered, waits while others are called for it."""
+    def _hunt_for_a(self, others: Iterable[int] = ()) -> None:
+        """A, which is answered, waits while others are called for it. `others`: they and A talk on meanwhile."""
         self.b = None
-        self._others = []
-        self._holders.clear()
+        self._others = list(others)
+        self._holders &= {self.a, *self._others} if self._others else set()
         self.state = State.HUNTING
-        self._effects.append(Unbridge(self.a))
+        if not self._others:
+            self._effects.append(Unbridge(self.a))
         self._mix()
         self._tune()
         self._recording_follows()
@@ -215,6 +219,9 @@ class TransferringCall(LoneCaller):
         transfer = self._transfer
         if rings and not self._waiting_rings and transfer is not None and not transfer.told:
             self._effects.append(TransferTold(transfer.requested_by, 180))
+        if self._others:
+            self._waiting_rings = rings  # they talk
+            return
         if self._a_session is None or (self._waiting_play and rings == self._waiting_rings):
             return
         self._stop_waiting()
@@ -235,6 +242,9 @@ class TransferringCall(LoneCaller):
         if self._consulter:
             # A consultation is with somebody: rooms and announcements are to be dialled, or transferred to.
             self._give_up(Cause.FACILITY_REJECTED, 501, now, text="nobody to be consulted")
+            return
+        if self._others:
+            self._give_up(Cause.FACILITY_REJECTED, 501, now, text="nobody who could talk along")
             return
         if transfer is None or session is None:
             super()._serve(state, segment, service, now)
@@ -295,7 +305,7 @@ class TransferringCall(LoneCaller):
     def _waits(self, leg: int) -> bool:
         """Whether a leg is in the call without hearing anybody of it."""
         if self._transfer is not None:
-            return leg in (self.a, self._transfer.transferor)
+            return leg == self._transfer.transferor or (leg == self.a and not self._others)
         return self._again and self.state is State.HUNTING and leg == self.a
 
     def _answer_as_asked(self, leg: int, offer: AudioOffer, mine: AudioSession) -> None:
@@ -312,6 +322,11 @@ class TransferringCall(LoneCaller):
         """Somebody has taken A."""
         transfer, self._transfer = self._transfer, None
         assert transfer is not None
+        if self._others and not self._hears(leg):
+            self._transfer, self.b = transfer, None
+            self._release(leg, Cause.INCOMPATIBLE_DESTINATION, now, NO_COMMON_CODEC, 488)
+            self._transfer_failed(Cause.INCOMPATIBLE_DESTINATION, 488, now, NO_COMMON_CODEC)
+            return
         self._stop_waiting()
         self._settled(now)
         self._let_go(transfer, now)
@@ -327,6 +342,10 @@ class TransferringCall(LoneCaller):
             self.b = transfer.transferor
             self._settled(now)
             return
+        if self._others:
+            self._seat([self.a, *self._others])
+            self._settled(now)
+            return
         decision = self._last_resort(transfer)
         if decision is None:
             self._end_all(cause, now, by="switch", text=text or "transfer failed")
@@ -336,6 +355,25 @@ class TransferringCall(LoneCaller):
         self._waiting_rings = False
         self._wait(rings=False)
         self._follow(decision, now)
+
+    def _waits_without(self, leg: int, now: float) -> bool:
+        """One of those is gone who talk on while somebody is called: whether the others still do, or the last one
+        waits, as in any transfer."""
+        if self._transfer is None or not self._others:
+            return False
+        stay = [each for each in self.talkers if each != leg]
+        self._others = []
+        self._put_first(stay[0])
+        self.b, self._others = None, [each for each in stay if each != self.a]
+        for supervisor, how in list(self._supervisors.items()):
+            if how.target == leg:
+                del self._supervisors[supervisor]
+                self._release(supervisor, Cause.NORMAL_CLEARING, now)
+        self._mix()
+        self._tune()
+        self._recording_follows()
+        self._wait(self._waiting_rings)
+        return True
 
     def _last_resort(self, transfer: Transfer) -> Decision | None:
         """Who is still to be rung for A, where nobody has taken it and nobody waits for how that ends."""

@@ -45,13 +45,12 @@ ALONGSIDE = frozenset(
         "srtp",
         "transcoding_quality",
         "transfer",
-        "transfer_scenarios",
         "video",
         "voices",
         "watching",
     )
 )
-"""Tests that mostly wait, and may run beside each other (`-m alongside -n 3 --dist loadfile`)."""
+"""Tests that mostly wait, and may run beside each other (`-m alongside -n 2 --dist loadfile`)."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -221,6 +221,10 @@ class Calls(RuleBasedStateMachine):
             return
         assert party in talk.floor
         rest = [each for each in talk.floor if each is not party]
+        if talk.state == "ringing" and talk.transfer and rest:
+            talk.floor = rest
+            talk.supervisors = {s: how for s, how in talk.supervisors.items() if how[0] is not party}
+            return
         if talk.consulter is party and talk.aside:
             self.left_to_others(talk, rest)
         elif talk.state != "talking":
@@ -235,7 +239,7 @@ class Calls(RuleBasedStateMachine):
     def left_to_others(self, talk: Talk, rest: list[Party]) -> None:
         consulter, aside, talk.consulter, talk.aside = talk.consulter, talk.aside, None, []
         assert consulter is not None
-        if talk.state == "talking" or len(aside) > 1:
+        if talk.state == "talking":
             self.let_talk(talk, [*aside, *rest])
         else:
             talk.floor, talk.transfer, talk.by, talk.again = aside, True, consulter.number, False
@@ -258,6 +262,8 @@ class Calls(RuleBasedStateMachine):
             self.gone(talk)
         elif talk.waiting is not None:
             self.let_talk(talk, [*talk.floor, talk.waiting])
+        elif len(talk.floor) > 1:
+            self.let_talk(talk, talk.floor)
         elif not talk.again:
             talk.again = True
             talk.ringing = [self.arrived(talk.by)]
@@ -267,7 +273,7 @@ class Calls(RuleBasedStateMachine):
     def taken(self, talk: Talk, party: Party) -> None:
         """Somebody has taken a call."""
         if talk.consulter is None:
-            self.let_talk(talk, [talk.floor[0], party])
+            self.let_talk(talk, [*talk.floor, party])
         else:
             consulter = talk.consulter
             self.let_talk(talk, [consulter, party])
@@ -368,7 +374,7 @@ class Calls(RuleBasedStateMachine):
         self.quiet()
         alone = party in talk.aside or party in talk.supervisors or party is talk.waiting or len(talk.floor) > 2
         # In a consultation the others are left to each other, or to who called them.
-        alone = alone or bool(talk.aside)
+        alone = alone or bool(talk.aside) or (talk.state == "ringing" and len(talk.floor) > 1)
         if alone:
             self.leaves(talk, party)
         else:
@@ -389,12 +395,16 @@ class Calls(RuleBasedStateMachine):
         """Those of two who talk, with nobody aside."""
         return [p for t in self.talks for p in t.floor if t.state == "talking" and len(t.floor) == 2 and not t.aside]
 
-    @precondition(lambda self: self.two())
+    def leavers(self) -> list[Party]:
+        """Those who may leave the others to somebody else."""
+        return [party for party in self.talking() if not self.talk_of(party).aside]
+
+    @precondition(lambda self: self.leavers())
     @rule(pick=st.integers(0, 99), to=st.sampled_from((*NUMBERS, NOBODY, LOT)), command=st.booleans())
     def blind_transfer(self, pick: int, to: str, command: bool) -> None:
-        party = chosen(self.two(), pick)
+        party = chosen(self.leavers(), pick)
         talk = self.talk_of(party)
-        [stays] = [each for each in talk.floor if each is not party]
+        stay = [each for each in talk.floor if each is not party]
         if to != LOT and len(self.of(to)) > 2:
             return
         if command:
@@ -405,14 +415,14 @@ class Calls(RuleBasedStateMachine):
             self.quiet()
             if to == party.number:
                 return
-        talk.holders = set()
-        if to == NOBODY:
+        talk.holders &= set(stay) if len(stay) > 1 else set()
+        if to == NOBODY or (to == LOT and len(stay) > 1):
             return  # back at once
         if to == LOT:
-            self.parks(talk, party, stays)
+            self.parks(talk, party, stay[0])
             return
         talk.state, talk.transfer, talk.waiting, talk.by, talk.again = "ringing", True, party, party.number, False
-        talk.floor, talk.holders = [stays], set()
+        talk.floor = stay
         talk.ringing = [self.arrived(to)]
 
     def may(self, talk: Talk, party: Party, to: str) -> bool:
@@ -440,12 +450,7 @@ class Calls(RuleBasedStateMachine):
                     continue
                 if there.state == "talking" and other in there.floor and len(here.floor) + len(there.floor) < 6:
                     found += [(one, other)] if min(len(here.floor), len(there.floor)) == 2 else []
-                elif (
-                    len(here.floor) == 2
-                    and there.floor == [other]
-                    and not there.answered
-                    and any(each.rings for each in there.ringing)
-                ):
+                elif there.floor == [other] and not there.answered and any(each.rings for each in there.ringing):
                     found.append((one, other))
         return found
 
@@ -462,7 +467,8 @@ class Calls(RuleBasedStateMachine):
         self.records += 1
         if there.state == "ringing":
             here.state, here.transfer, here.waiting, here.by, here.again = "ringing", True, one, one.number, False
-            here.floor, here.holders, here.ringing = stay, set(), there.ringing
+            here.floor, here.ringing = stay, there.ringing
+            here.holders &= set(stay) if len(stay) > 1 else set()
             self.gone(there)
             return
         come = [each for each in there.floor if each is not other]
@@ -546,8 +552,7 @@ class Calls(RuleBasedStateMachine):
     def complete(self, pick: int) -> None:
         party = chosen(self.consulters(), pick)
         talk = self.talk_of(party)
-        allowed = self.consults(party, ringing=True) and (talk.state == "talking" or len(talk.aside) == 1)
-        if self.command(lambda c: commands.Complete(c, party.number), talk, allowed):
+        if self.command(lambda c: commands.Complete(c, party.number), talk, self.consults(party, ringing=True)):
             self.left_to_others(talk, [each for each in talk.floor if each is not party])
 
     @precondition(lambda self: self.consulters())
@@ -724,8 +729,9 @@ def hearing(talk: Talk) -> dict[Party, set[Party]]:
     talkers = talk.floor if talk.state == "talking" or talk.answered else []
     members = [*talkers, *talk.supervisors]
     mixed = len(members) > 2 or talk.state != "talking"
+    several = len(talkers) > (2 if talk.state == "talking" else 1)  # who holds is heard by nobody
     deaf = talk.holders
-    mute = set(talk.holders) | ({each for each in talkers if each.held} if len(talkers) > 2 else set())
+    mute = set(talk.holders) | ({each for each in talkers if each.held} if several else set())
     heard: dict[Party, set[Party]] = {party: set() for party in talk.parties()}
     if len(members) == 2 and not mixed:
         one, other = members
@@ -754,7 +760,7 @@ def played(talk: Talk) -> dict[Party, object]:
     rings = any(each.rings for each in talk.ringing)
     if talk.state == "parked":
         plays[talk.floor[0]] = music
-    elif talk.state == "ringing" and talk.transfer:
+    elif talk.state == "ringing" and talk.transfer and len(talk.floor) == 1:
         plays[talk.floor[0]] = Tone("ringback") if rings else music
     elif talk.state == "ringing" and talk.consulter is not None and rings:
         plays[talk.floor[0]] = Tone("ringback")

@@ -172,6 +172,64 @@ def test_blind_transfer(way: str, target: str, customer: str) -> None:
     matrix.over()
 
 
+def in_a_conference(customer: str) -> Matrix:
+    """The agent, the customer and the boss talk."""
+    matrix = Matrix(customer)
+    matrix.do(commands.Consult("", "102", "104"))
+    matrix.boss.answer()
+    matrix.rest()
+    matrix.do(commands.Conference("", "102"))
+    matrix.talk("agent", "customer", "boss")
+    return matrix
+
+
+@pytest.mark.parametrize("customer", CUSTOMERS)
+@pytest.mark.parametrize("target", ["telephone", "trunk"])
+@pytest.mark.parametrize("way", ["refer", "code", "command"])
+def test_blind_transfer_from_a_conference(way: str, target: str, customer: str) -> None:
+    matrix = in_a_conference(customer)
+    number = TARGETS[target]
+    if way == "refer":
+        matrix.agent.do(matrix.session(matrix.agent).refer, f"<sip:{number}@192.0.2.1>", None)
+        matrix.rest()
+    elif way == "code":
+        matrix.keys(matrix.agent, f"##{number}#")
+    else:
+        matrix.do(commands.Transfer("", "102", number))
+    assert matrix.hearing() == {"customer": {"boss"}, "boss": {"customer"}}
+    matrix.answer(target)
+    assert not matrix.agent.ua.sessions
+    matrix.talk("customer", "boss", "third")
+    matrix.over()
+
+
+@pytest.mark.parametrize("customer", CUSTOMERS)
+@pytest.mark.parametrize("target", ["telephone", "trunk"])
+@pytest.mark.parametrize("way", ["refer", "code", "command"])
+def test_attended_transfer_from_a_conference_while_it_rings(way: str, target: str, customer: str) -> None:
+    matrix = in_a_conference(customer)
+    number = TARGETS[target]
+    if way == "refer":
+        first = matrix.session(matrix.agent)
+        second = matrix.dial(matrix.agent, number)
+        (matrix.third if target == "telephone" else matrix.gateway).ring()
+        matrix.rest()
+        escaped = replaces(second).replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
+        matrix.agent.do(first.refer, f"<sip:{number}@192.0.2.1?Replaces={escaped}>", None)
+    elif way == "code":
+        matrix.keys(matrix.agent, f"*2{number}#")
+        matrix.agent.do(matrix.session(matrix.agent).hangup)
+    else:
+        matrix.do(commands.Consult("", "102", number))
+        matrix.do(commands.Complete("", "102"))
+    matrix.rest()
+    assert matrix.hearing() == {"customer": {"boss"}, "boss": {"customer"}}
+    matrix.answer(target)
+    assert not matrix.agent.ua.sessions
+    matrix.talk("customer", "boss", "third")
+    matrix.over()
+
+
 @pytest.mark.parametrize("customer", CUSTOMERS)
 @pytest.mark.parametrize(
     ("way", "target"),

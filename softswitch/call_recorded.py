@@ -74,7 +74,7 @@ class RecordedCall(CodedCall):
         return tuple([(leg, 0 if leg in customers else 1) for leg in order]), tuple(labels)
 
     def _recording_follows(self) -> None:
-        if self.a and self.state in (State.TALKING, State.PARKED):
+        if self.a and (self.state in (State.TALKING, State.PARKED) or (self._again and self.state is State.HUNTING)):
             self._effects += self._recorder.follow(*self._recorded())
             if self.state is State.TALKING and not self._moving:
                 self._effects += self._recorder.again(*self._recorded())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from media.audio_commands import Music, Tone
+from media.audio_commands import Music, SetRecordingChannels, Tone
 from sip.ua import UaSettings
 from sip.ua_events import ReferAnswered, ReferProgress, SessionAnswered
 from softswitch.call_commands import Complete, Conference, Consult, Transfer
@@ -198,3 +198,28 @@ def test_not_while_somebody_is_consulted() -> None:
     for phone in (meeting.ann, meeting.cyd, meeting.ben):
         meeting.hang_up(phone)
     meeting.world.assert_over()
+
+
+@pytest.mark.parametrize("talk", ["two", "three"])
+def test_who_has_sent_it_on_is_recorded_no_more(talk: str) -> None:
+    """Its telephone may be still there, and hear what is said in the room that it is in."""
+    everybody = {"1" + str(n).zfill(2): {"record": "always"} for n in (1, 2)}
+    desk = Meeting(extensions=everybody) if talk == "three" else Desk(extensions=everybody)
+    stay = ["101", "103"] if talk == "three" else ["101"]
+    desk.do(Transfer(desk.contact, "102", "104"))
+    assert recorded(desk) == stay
+    [desk.legs["104"]] = set(desk.world.legs()) - set(desk.legs.values())
+    desk.dan.answer()
+    desk.world.run(0.5)
+    assert recorded(desk) == [*stay, "104"]
+    desk.hang_up(desk.ann)
+    if talk == "three":
+        desk.hang_up(desk.dan)
+    desk.world.assert_over()
+
+
+def recorded(desk: Desk) -> list[str]:
+    """Who is on the recording's channels, as the engine was told last."""
+    asked = [each for each in desk.world.media.commands if isinstance(each, SetRecordingChannels)]
+    numbers = {leg: number for number, leg in desk.legs.items()}
+    return sorted(numbers[leg] for leg, _ in asked[-1].channels)

@@ -43,6 +43,15 @@ class TrunkSecret(Section):
     """The one it calls us with."""
 
 
+class ConferencePins(Section):
+    """PINs of one room."""
+
+    pin: str | None = None
+    """That of guests."""
+    host_pin: str | None = None
+    """That of hosts."""
+
+
 class Secrets(Section):
     """Passwords, for a file that only its owner may read."""
 
@@ -52,6 +61,8 @@ class Secrets(Section):
     """By name; a plain password is that of `account`."""
     pins: dict[str, str] = {}
     """PINs of extensions, by number."""
+    conferences: dict[str, str | ConferencePins] = {}
+    """PINs of rooms, by name; a plain one is that of guests."""
 
 
 class ConfigFile(Section):

@@ -116,7 +116,7 @@ def fill_in(root: Mapping, problems: list[Problem], unread: set[str]) -> Mapping
     _check_keys(defaults, ("extension", "trunk"), problems)
     if len(problems) > told:
         unread.add("defaults")
-    _check_keys(secrets, ("extensions", "trunks", "pins"), problems)
+    _check_keys(secrets, ("extensions", "trunks", "pins", "conferences"), problems)
     if "extensions" in sections:
         entry = sections["extensions"]
         base = _section(defaults.entries.get("extension"))
@@ -127,6 +127,12 @@ def fill_in(root: Mapping, problems: list[Problem], unread: set[str]) -> Mapping
         _give_secrets("password", extensions, _section(secrets.entries.get("extensions")), problems)
         _give_secrets("pin", extensions, _section(secrets.entries.get("pins")), problems)
         sections["extensions"] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, extensions))
+    if "conferences" in sections:
+        entry = sections["conferences"]
+        rooms = dict(_section(entry).entries)
+        if isinstance(entry.node, Mapping):
+            _give_conference_pins(rooms, _section(secrets.entries.get("conferences")), problems)
+            sections["conferences"] = Entry(entry.mark, Mapping(entry.node.mark, entry.node.key, rooms))
     if "trunks" in sections:
         entry = sections["trunks"]
         told = len(problems)
@@ -286,11 +292,35 @@ def _give_secrets(key: str, extensions: dict[str, Entry], secrets: Mapping, prob
             _put_secret(key, extension.node, secret, problems)
 
 
+def _give_conference_pins(rooms: dict[str, Entry], secrets: Mapping, problems: list[Problem]) -> None:
+    """`NAME: PIN` is that of guests; `NAME: {pin: ..., host_pin: ...}` names both."""
+    for name, secret in secrets.entries.items():
+        given = {"pin": secret} if isinstance(secret.node, Scalar) else {}
+        if isinstance(secret.node, Mapping):
+            _check_secret_keys(secret.node, ("pin", "host_pin"), "PIN", problems)
+            pins = secret.node.entries
+            given = {key: pins[key] for key in ("pin", "host_pin") if key in pins and _is_text(pins[key])}
+        elif not isinstance(secret.node, Scalar) or secret.node.null:
+            problems.append(Problem(secret.node.mark, secret.node.key, "expected a PIN, or pin and host_pin"))
+            continue
+        known = rooms.get(name)
+        if known is None or not (
+            isinstance(known.node, Mapping) or (isinstance(known.node, Scalar) and known.node.null)
+        ):
+            continue  # a leftover of a room that is gone does no harm
+        written = known.node.entries if isinstance(known.node, Mapping) else {}
+        copy = Mapping(known.node.mark, known.node.key, dict(written))
+        for key, each in given.items():
+            _put_secret(key, copy, each, problems)
+        rooms[name] = Entry(known.mark, copy)
+
+
 def _put_secret(key: str, account: Mapping, secret: Entry, problems: list[Problem]) -> None:
     known = account.entries.get(key)
     if known is not None and not (isinstance(known.node, Scalar) and known.node.null):
         at = known.mark
-        message = f"a second {'PIN' if key == 'pin' else key}, the first is at {at.file}:{at.line}:{at.column}"
+        name = {"pin": "PIN", "host_pin": "PIN of hosts"}.get(key, key)
+        message = f"a second {name}, the first is at {at.file}:{at.line}:{at.column}"
         problems.append(Problem(secret.mark, secret.node.key, message))
         return
     account.entries[key] = secret
@@ -303,7 +333,7 @@ def _give_trunk_passwords(
     for name, secret in secrets.entries.items():
         given = {"account": secret} if isinstance(secret.node, Scalar) else {}
         if isinstance(secret.node, Mapping):
-            _check_secret_keys(secret.node, problems)
+            _check_secret_keys(secret.node, ("account", "inbound"), "password", problems)
             given = secret.node.entries
         trunk = trunks.get(name)
         for owner in ("account", "inbound"):
@@ -322,9 +352,13 @@ def _give_trunk_passwords(
             trunk.node.entries[owner] = Entry(account.mark, copy)
 
 
-def _check_secret_keys(secret: Mapping, problems: list[Problem]) -> None:
+def _is_text(entry: Entry) -> bool:
+    return isinstance(entry.node, Scalar) and not entry.node.null
+
+
+def _check_secret_keys(secret: Mapping, keys: tuple[str, ...], what: str, problems: list[Problem]) -> None:
     for key, entry in secret.entries.items():
-        if key not in ("account", "inbound"):
-            problems.append(Problem(entry.mark, entry.node.key, unknown_key(key, ["account", "inbound"])))
-        elif not isinstance(entry.node, Scalar) or entry.node.null:
-            problems.append(Problem(entry.node.mark, entry.node.key, "expected a password"))
+        if key not in keys:
+            problems.append(Problem(entry.mark, entry.node.key, unknown_key(key, list(keys))))
+        elif not _is_text(entry):
+            problems.append(Problem(entry.node.mark, entry.node.key, f"expected a {what}"))

@@ -130,6 +130,23 @@ secrets:
         assert value not in str(settings.extensions)
 
 
+def test_pins_of_conferences(tmp_path: Path) -> None:
+    """In secrets.yaml, for rooms with settings and without."""
+    text = """
+conferences: {board: {wait_for_host: true}, plain: , inline: {pin: "1357"}}
+"""
+    secrets = """
+secrets: {conferences: {board: {pin: "4711", host_pin: "0815"}, plain: "2468", inline: {host_pin: "9753"}, gone: "111"}}
+"""
+    rooms = loaded(tmp_path, a=text + PLAN, secrets=secrets).settings.conferences
+    found = {
+        name: tuple(None if pin is None else pin.get_secret_value() for pin in (room.pin, room.host_pin))
+        for name, room in rooms.items()
+    }
+    assert found == {"board": ("4711", "0815"), "plain": ("2468", None), "inline": ("1357", "9753")}
+    assert "4711" not in repr(rooms)
+
+
 def test_secrets_that_others_may_read_are_warned_of(tmp_path: Path) -> None:
     path = tmp_path / "secrets.yaml"
     path.write_text("secrets: {extensions: {}}\n")

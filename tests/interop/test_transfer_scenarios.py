@@ -11,18 +11,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness.audio import Tone
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, Switch
+from harness.voice import Voice, check_recording, story
 from harness.waiting import wait_for
 
 pytestmark = pytest.mark.interop
 
 HOST = "127.0.0.51"
+
+TONES = {
+    "101": Tone(500.0, -18.0),
+    "101/2": Tone(700.0, -18.0),
+    "102": Tone(900.0, -18.0),
+    "103": Tone(1200.0, -18.0),
+    "104": Tone(1600.0, -18.0),
+}
+"""What each telephone says; 101 has two."""
 CONFIGURED = (
     FOR_SIPP
     + """
 parking: {main: {slots: 701-702, timeout: 30}}
+defaults: {extension: {record: always, nat: "yes"}}
 extensions:
   "102": {groups: [sales]}
   "103": {groups: [sales]}
@@ -38,19 +50,42 @@ class Phones:
         self.switch = switch
         self.directory = directory
         self.known = {record["contact"] for record in switch.cdrs()}
+        self.voices: dict[Sipp, Voice] = {}
 
     def called(self, extension: str, scenario: str) -> Sipp:
-        """An extension that is registered, and takes a call so."""
+        """An extension that is registered, and takes a call so; it says its tone."""
         users = self.switch.users_file(extension)
         place = (HOST, free_ports(1, HOST))
         Sipp(self.directory, "register_star", place, self.switch.address, users=users).finish()
         Sipp(self.directory, "register_keep", place, self.switch.address, users=users).finish()
-        return Sipp(self.directory, scenario, place, receive_timeout=25)
+        return self._speaks(Sipp(self.directory, scenario, place, receive_timeout=25), extension)
+
+    def _speaks(self, sipp: Sipp, voice: str) -> Sipp:
+        self.voices[sipp] = Voice(sipp, HOST, TONES[voice])
+        return sipp
+
+    def heard(self, sipp: Sipp) -> list[set[str]]:
+        """Whom a telephone has heard, one after the other; it hears nobody any more."""
+        voice = self.voices[sipp]
+        voice.close()
+        return story(voice.heard(), TONES)
+
+    def wait_heard(self, sipp: Sipp, expected: list[set[str]]) -> None:
+        """Until a telephone has heard them."""
+        samples = self.voices[sipp].heard
+        wait_for(lambda: story(samples(), TONES) == expected, lambda: f"{expected}: {story(samples(), TONES)}")
+
+    def close(self) -> None:
+        for voice in self.voices.values():
+            voice.close()
 
     def calls(self, extension: str, number: str, scenario: str, *options: str, **keys: str) -> Sipp:
-        """An extension that calls a number; `keys`: words of the scenario."""
+        """An extension that calls a number; `keys`: words of the scenario, and `voice` where it is not the first
+        telephone of that extension."""
+        voice = keys.pop("voice", extension)
+        options = options or ("-d", "1000")  # where the scenario has a pause of no fixed length
         words = [word for key, value in keys.items() for word in ("-key", key, value)]
-        return Sipp(
+        sipp = Sipp(
             self.directory,
             scenario,
             (HOST, free_ports(1, HOST)),
@@ -60,6 +95,10 @@ class Phones:
             receive_timeout=25,
             options=("-auth_uri", f"{number}@{self.switch.address}", *options, *words),
         )
+        return self._speaks(sipp, voice)
+
+    def hang_up(self, call: str) -> None:
+        self.switch.run_here("call", "hangup", call, "--config", str(self.switch.config))
 
     def uri(self, number: str, dialog: str = "") -> str:
         header = dialog.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
@@ -89,9 +128,11 @@ def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Switch]:
 @pytest.fixture
 def phones(switch: Switch, tmp_path: Path) -> Iterator[Phones]:
     """After a test that failed its calls are ended: the next one is to find none."""
-    yield Phones(switch, tmp_path)
+    made = Phones(switch, tmp_path)
+    yield made
+    made.close()
     for call in switch.status().calls:
-        switch.run_here("call", "hangup", call.contact, "--config", str(switch.config))
+        made.hang_up(call.contact)
     switch.wait_calls(0)
 
 
@@ -123,6 +164,12 @@ def notified(sipp: Sipp) -> list[int]:
     return [told[cseq] for cseq in sorted(told)]
 
 
+def kinds(record: dict[str, str]) -> list[str]:
+    """Of its segments, in order, without the choice of a route."""
+    told = [each.split(" ")[0] for each in record["segments"].split(", ")]
+    return [kind for kind in told if kind != "route"]
+
+
 def finish(*sipps: Sipp) -> None:
     for each in sipps:
         each.finish(30)
@@ -136,6 +183,11 @@ def test_blind_transfer(phones: Phones) -> None:
     assert notified(referrer) == [100, 180, 200]
     [record] = phones.over(1)
     assert (record["cause"], record["destination"]) == ("16", "103")
+    assert kinds(record) == ["ring", "talk", "ring", "talk"]
+    assert phones.heard(partner) == [{"101"}, {"103"}]
+    assert phones.heard(referrer) == [{"102"}]
+    assert phones.heard(target) == [{"102"}]
+    check_recording(record, TONES, {"101", "102", "103"})
 
 
 def test_blind_transfer_to_nobody(phones: Phones) -> None:
@@ -145,7 +197,9 @@ def test_blind_transfer_to_nobody(phones: Phones) -> None:
     finish(referrer, partner)
     assert notified(referrer) == [100, 404]
     [record] = phones.over(1)
-    assert record["ended_by"] == "caller"
+    assert (record["ended_by"], kinds(record)) == ("caller", ["ring", "talk"])
+    assert (phones.heard(partner), phones.heard(referrer)) == ([{"101"}], [{"102"}])
+    check_recording(record, TONES, {"101", "102"})
 
 
 def test_rfc4488_without_a_subscription(phones: Phones) -> None:
@@ -153,7 +207,10 @@ def test_rfc4488_without_a_subscription(phones: Phones) -> None:
     referrer = phones.calls("101", "102", "uac_refer_nosub", refer_to=phones.uri("103"))
     finish(referrer, partner, target)
     assert notified(referrer) == []
-    phones.over(1)
+    [record] = phones.over(1)
+    assert kinds(record) == ["ring", "talk", "ring", "talk"]
+    assert (phones.heard(partner), phones.heard(target)) == ([{"101"}, {"103"}], [{"102"}])
+    check_recording(record, TONES, {"101", "102", "103"})
 
 
 def test_a_refer_outside_any_call(phones: Phones) -> None:
@@ -170,14 +227,18 @@ def test_attended_transfer(phones: Phones) -> None:
     finish(referrer, left)
     assert notified(referrer) == [100, 200]
     wait_for(lambda: len(phones.switch.status().calls) == 1, "one call is left")
-    phones.switch.run_here(
-        "call", "hangup", phones.switch.status().calls[0].contact, "--config", str(phones.switch.config)
-    )
+    phones.wait_heard(first, [{"101"}, {"103"}])
+    phones.wait_heard(second, [{"101"}, {"102"}])
+    phones.hang_up(phones.switch.status().calls[0].contact)
     finish(first, second)
+    assert (phones.heard(left), phones.heard(referrer)) == ([{"103"}], [{"102"}])
     records = phones.over(2)
     [gone] = [record for record in records if record["ended_by"] == "transfer"]
     [kept] = [record for record in records if record["ended_by"] != "transfer"]
     assert (gone["joined"], kept["joined"], kept["ended_by"]) == (kept["contact"], "", "switch")
+    assert (kinds(gone), kinds(kept)) == (["ring", "talk"], ["ring", "talk"])
+    assert {each.who for each in check_recording(kept, TONES, {"101", "102", "103"})} == {"101", "102", "103"}
+    check_recording(gone, TONES, {"101", "102"} if gone["dialled"] == "102" else {"101", "103"})
 
 
 def test_semi_attended_transfer(phones: Phones) -> None:
@@ -185,14 +246,16 @@ def test_semi_attended_transfer(phones: Phones) -> None:
     partner, slow = phones.called("102", "uas_talk"), phones.called("103", "uas_call_slow")
     referrer_waits = phones.calls("101", "103", "uac_left_ringing")
     dialog = dialog_of(referrer_waits, 180)
-    referrer = phones.calls("101", "102", "uac_refer", refer_to=phones.uri("103", dialog))
+    referrer = phones.calls("101", "102", "uac_refer", "-d", "400", refer_to=phones.uri("103", dialog))
     finish(referrer, referrer_waits)
     assert notified(referrer) == [100, 180, 200]
-    phones.switch.run_here(
-        "call", "hangup", phones.switch.status().calls[0].contact, "--config", str(phones.switch.config)
-    )
+    phones.wait_heard(partner, [{"101"}, {"103"}])
+    phones.wait_heard(slow, [{"102"}])
+    phones.hang_up(phones.switch.status().calls[0].contact)
     finish(partner, slow)
-    phones.over(2)
+    kept = next(record for record in phones.over(2) if not record["joined"])
+    assert kinds(kept) == ["ring", "talk", "ring", "talk"]
+    check_recording(kept, TONES, {"101", "102", "103"})
 
 
 def test_attended_transfer_to_no_dialog(phones: Phones) -> None:
@@ -201,17 +264,24 @@ def test_attended_transfer_to_no_dialog(phones: Phones) -> None:
     referrer = phones.calls("101", "102", "uac_refer_failed", refer_to=nowhere)
     finish(referrer, partner)
     assert notified(referrer) == [100, 481]
-    phones.over(1)
+    [record] = phones.over(1)
+    assert kinds(record) == ["ring", "talk"]
+    assert (phones.heard(partner), phones.heard(referrer)) == ([{"101"}], [{"102"}])
+    check_recording(record, TONES, {"101", "102"})
 
 
 def test_rfc3891_a_second_telephone_takes_the_call_over(phones: Phones) -> None:
     partner = phones.called("102", "uas_talk")
     first = phones.calls("101", "102", "uac_left")
-    phones.talking()
-    second = phones.calls("101", "102", "uac_replaces", "-d", "1000", header="Replaces", dialog=dialog_of(first))
+    phones.wait_heard(partner, [{"101"}])
+    dialog = dialog_of(first)
+    second = phones.calls("101", "102", "uac_replaces", "-d", "1000", header="Replaces", dialog=dialog, voice="101/2")
     finish(first, second, partner)
     [record] = phones.over(1)
-    assert record["ended_by"] == "caller"
+    assert (record["ended_by"], kinds(record)) == ("caller", ["ring", "talk"])
+    assert phones.heard(partner) == [{"101"}, {"101/2"}]
+    assert (phones.heard(first), phones.heard(second)) == ([{"102"}], [{"102"}])
+    check_recording(record, TONES, {"101", "102"})
 
 
 @pytest.mark.parametrize(("by", "status", "more"), [("101", 481, ""), ("101", 486, ";early-only"), ("104", 403, "")])
@@ -224,23 +294,31 @@ def test_rfc3891_3_what_can_not_be_replaced(phones: Phones, by: str, status: int
     comes = phones.calls(by, "102", "uac_replaces_refused", header="Replaces", dialog=dialog)
     finish(comes)
     assert f"SIP/2.0 {status} " in comes.messages()
-    phones.talking()
-    phones.switch.run_here("call", "hangup", "102", "--config", str(phones.switch.config))
+    phones.wait_heard(partner, [{"101"}])
+    phones.hang_up("102")
     finish(first, partner)
-    phones.over(1 if status == 486 else 2)
+    record = phones.over(1 if status == 486 else 2)[-1]
+    assert phones.heard(first) == [{"102"}]
+    assert kinds(record) == ["ring", "talk"]
+    check_recording(record, TONES, {"101", "102"})
 
 
 def test_rfc3911_a_second_telephone_joins(phones: Phones) -> None:
     partner = phones.called("102", "uas_talk")
     first = phones.calls("101", "102", "uac_left")
     phones.talking()
-    second = phones.calls("101", "102", "uac_replaces", "-d", "1000", header="Join", dialog=dialog_of(first))
+    phones.wait_heard(partner, [{"101"}])
+    dialog = dialog_of(first)
+    second = phones.calls("101", "102", "uac_replaces", "-d", "1000", header="Join", dialog=dialog, voice="101/2")
     finish(second)
-    phones.talking()
-    phones.switch.run_here("call", "hangup", "102", "--config", str(phones.switch.config))
+    phones.wait_heard(partner, [{"101"}, {"101", "101/2"}, {"101"}])
+    phones.hang_up("102")
     finish(first, partner)
     [record] = phones.over(1)
-    assert [each.split()[0] for each in record["segments"].split(", ")][-3:] == ["talk", "conference", "talk"]
+    assert kinds(record) == ["ring", "talk", "conference", "talk"]
+    assert phones.heard(second) == [{"101", "102"}]
+    assert phones.heard(first) == [{"102"}, {"101/2", "102"}, {"102"}]
+    check_recording(record, TONES, {"101", "102"})
 
 
 def test_rfc3891_a_ringing_call_is_picked_up(phones: Phones) -> None:
@@ -260,6 +338,9 @@ def test_rfc3891_a_ringing_call_is_picked_up(phones: Phones) -> None:
     finish(ringing, taker, caller)
     [record] = phones.over(1)
     assert (record["destination"], record["ended_by"], record["legs"]) == ("103", "callee", "3")
+    assert kinds(record) == ["ring", "talk"]
+    assert (phones.heard(caller), phones.heard(taker), phones.heard(ringing)) == ([{"103"}], [{"101"}], [])
+    check_recording(record, TONES, {"101", "103"})
 
 
 @pytest.mark.parametrize("scenario", ["uac_hold_ways", "uac_hold_update"])
@@ -268,8 +349,9 @@ def test_hold_in_three_ways(phones: Phones, scenario: str) -> None:
     holder = phones.calls("101", "102", scenario)
     finish(holder, partner)
     [record] = phones.over(1)
-    told = [each.split()[0] for each in record["segments"].split(", ")]
-    assert told == ["route", "ring", *["talk", "hold"] * 3, "talk"]
+    assert kinds(record) == ["ring", *["talk", "hold"] * 3, "talk"]
+    assert (phones.heard(partner), phones.heard(holder)) == ([{"101"}], [{"102"}])
+    check_recording(record, TONES, {"101", "102"})
 
 
 def test_a_caller_is_parked_and_fetched(phones: Phones) -> None:
@@ -282,4 +364,7 @@ def test_a_caller_is_parked_and_fetched(phones: Phones) -> None:
     fetcher = phones.calls("103", "701", "uac_call_auth", "-d", "1000")
     finish(fetcher, partner)
     [record] = phones.over(1)
-    assert [each.split()[0] for each in record["segments"].split(", ")][-2:] == ["park", "talk"]
+    assert kinds(record) == ["ring", "talk", "park", "talk"]
+    assert (phones.heard(partner), phones.heard(parker)) == ([{"101"}, {"103"}], [{"102"}])
+    assert phones.heard(fetcher) == [{"102"}]
+    check_recording(record, TONES, {"101", "102", "103"})

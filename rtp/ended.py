@@ -41,15 +41,15 @@ class Ended:
         self._last: dict[_Reporter, _Last] = {}
         self._older_last: dict[_Reporter, _Last] = {}
 
-    def add(self, key: int, address: bytes, ssrcs: tuple[int, int], last: _Last = (0, -LINGER)) -> None:
+    def add(self, key: int, address: bytes, ssrcs: tuple[int, int], last: _Last | None = None) -> None:
         """A stream has closed. `key`: 0 where its source was not known; `address`: its sockaddr, or empty; `ssrcs`: the
-        peer's (-1: nothing came) and ours; `last`: sequence number and time of the last packet."""
+        peer's (-1: nothing came) and ours; `last`: sequence number and time of the last packet, where one came."""
         if key and len(self._keys) < MOST and not self._keys.get(key):
             self._keys.insert(key, 1)
         if address and len(self._reporters) < 2 * MOST:
             host = host_octets(address)
             self._reporters.update((ssrc, host) for ssrc in ssrcs if ssrc >= 0)
-            if ssrcs[0] >= 0:
+            if last is not None and ssrcs[0] >= 0:
                 self._last[ssrcs[0], host] = last
 
     def sent(self, keys: U64) -> npt.NDArray[np.bool_]:

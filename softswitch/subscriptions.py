@@ -273,7 +273,7 @@ class Subscriptions:
 
     def _resource(self, watcher: str, number: str, package: str) -> str:
         """What a number stands for, "" where it stands for nothing that could be watched."""
-        if number in self._settings.rules or self._presence.is_set(number):
+        if number in self._settings.rules or (self._presence.is_set(number) and not is_conference(number)):
             return number
         name = self._conference_of(watcher, number) if package != message_summary.PACKAGE else ""
         return conference_resource(name) if name else ""

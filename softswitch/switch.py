@@ -127,7 +127,9 @@ class Switch:
         self.runtime.rooms.guessed = self.security.pin_refused
         self.click_to_dial = ClickToDial(self.runtime, self.admission, self.book)
         self.presence: Presence[Watch] = Presence(self.book)
-        self._watched_rooms: set[str] = set()  # names of conferences
+        self._watched_rooms: set[str] = set()  # names of conferences that are, or may be, watched
+        self._changed_rooms: set[str] = set()
+        self.runtime.rooms.told = lambda name, _told: self._changed_rooms.add(name)
         self._slots: dict[str, bool] = {}  # parking slots that watchers know of, and whether anybody is in them
         self.subscriptions = Subscriptions(
             wiring.watch_settings(settings),
@@ -197,6 +199,7 @@ class Switch:
         self.registrations.configure(registrar_settings)
         self.bindings_changed(now)
         self.subscriptions.configure(watch_settings, accounts.changed_extensions(self.admission.accounts), now)
+        self._changed_rooms |= self._watched_rooms
         self.keepalive.watch_gateways(now)
 
     def drain(self, now: float) -> None:
@@ -281,7 +284,7 @@ class Switch:
             presence.follow(contact, lines_of(active.call, runtime.legs) if active is not None else ())
         if contacts:
             self._tell_slots()
-        if self._watched_rooms:
+        if self._changed_rooms:
             self._tell_rooms()
         for extension in self.registrations.touched:
             presence.touch(extension)
@@ -301,18 +304,21 @@ class Switch:
             self.presence.set(gone, None)
 
     def _conference_of(self, extension: str, number: str) -> str:
-        """The conference that an extension reaches by a number; whoever asks may watch it from now on."""
+        """The conference that an extension reaches by a number; it can be watched from now on."""
         decision = self.book.route(self.book.context_of(extension), number, Party(extension), "")
         if not isinstance(decision, Confer):
             return ""
         if decision.name not in self._watched_rooms:
+            self._changed_rooms |= self._watched_rooms  # some may be watched no more
             self._watched_rooms.add(decision.name)
+            self._changed_rooms.add(decision.name)
             self._tell_room(decision.name)
         return decision.name
 
     def _tell_rooms(self) -> None:
         """Conferences are watched as extensions are: somebody is in, or nobody. Those that nobody watches are left."""
-        for name in list(self._watched_rooms):
+        changed, self._changed_rooms = self._changed_rooms, set()
+        for name in changed & self._watched_rooms:
             if self.presence.watchers(conference_resource(name)):
                 self._tell_room(name)
             else:

@@ -45,7 +45,7 @@ def make() -> Switch:
     switch.registrations = SimpleNamespace(touched=set())  # type: ignore[assignment]
     switch.presence = SimpleNamespace()  # type: ignore[assignment]
     switch.subscriptions = SimpleNamespace(tell=lambda now: None)  # type: ignore[assignment]
-    switch._watched_rooms = set()
+    switch._changed_rooms = set()
     return switch
 
 

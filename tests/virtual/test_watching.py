@@ -169,6 +169,31 @@ def test_who_may_watch_a_conference(watch: Any, status: int) -> None:
     assert office.world.switch.presence.is_set("conference:board") == (status == 200)
 
 
+def test_a_conference_has_no_other_name() -> None:
+    """Whom no number leads there, it is not watched by: neither by its name nor by what it is kept under."""
+    office = Office(
+        conferences={"board": {}},
+        dialplan={"internal": {"routes": ROOM_ROUTES}, "lobby": {"routes": [{"to": "_1XX", "dial": "{number}"}]}},
+        extensions={"103": {"context": "lobby"}},
+    )
+    guest = Watcher(office.world, "103")
+    office.world.run(0.5)
+    assert office.watcher.watch("800").response.status == 200
+    assert [guest.watch(each).response.status for each in ("800", "board", "conference%3Aboard")] == [404] * 3
+
+
+def test_rooms_that_nobody_watches_any_more_are_forgotten() -> None:
+    office = Office(dialplan={"internal": {"routes": [{"to": "_8XX", "answer_and_conference": "{number}"}]}})
+    for number in range(800, 805):
+        lamp = office.watcher.watch(str(number))
+        lamp.subscribe(0)
+        office.world.run(1.0)
+    office.watcher.watch("899")
+    office.world.run(1.0)
+    left = [number for number in range(800, 900) if office.world.switch.presence.is_set(f"conference:{number}")]
+    assert left == [899]
+
+
 def test_of_many_changes_the_last_one_is_told_and_not_too_often() -> None:
     """At most a NOTIFY in PACE seconds; a state that has come back is none that is told."""
     office = Office()

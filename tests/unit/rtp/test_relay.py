@@ -66,6 +66,10 @@ class Rig:
         self.relay.direct(b, a.row)
         return a, b
 
+    def close(self, peer: Peer) -> None:
+        self.latch.release(peer)
+        self.table.free(peer.row)
+
     def batch(self, *packets: tuple[str, int, bytes], socket: int = 1, control: bool = False) -> Outgoing:
         self.slots.clear()
         for host, port, packet in packets:
@@ -396,8 +400,7 @@ def test_what_comes_after_the_end_of_a_stream_is_counted_apart(rig: Rig) -> None
     a, b = rig.pair()
     rig.play([1])
     for peer in (a, b):
-        rig.latch.release(peer)
-        rig.table.free(peer.row)
+        rig.close(peer)
     outgoing = rig.batch((A, 4000, rtp(2)), (B, 5000, rtp(9)), (A, 4002, rtp(3)), ("192.0.2.66", 4000, rtp(3)))
     assert outgoing.slots.size == 0
     assert rig.relay.counters == {"wrong_source": 2, "ended": 2, "overload": 0}
@@ -408,8 +411,7 @@ def test_late_packets_of_an_ended_call_are_not_told_of_another_stream_of_that_ho
     rig.play([1], port=33333)
     other = rig.stream("10.0.0.5", 4002, nat=A)
     rig.play([1], port=44444, ssrc=0xC)
-    rig.latch.release(a)
-    rig.table.free(a.row)
+    rig.close(a)
     rig.batch((A, 33333, rtp(2)), (A, 55555, rtp(2)))
     assert rig.relay.counters["ended"] == 1
     assert other.strayed == 1
@@ -419,8 +421,7 @@ def test_late_packets_of_an_ended_call_do_not_begin_another_behind_the_same_nat(
     """Who has hung up and still sends is not heard by whom another telephone of that host calls."""
     a, _ = nat_pair(rig)
     rig.play([1, 2], port=33333)
-    rig.latch.release(a)
-    rig.table.free(a.row)
+    rig.close(a)
     other = rig.stream("10.0.0.6", 4000, nat=A)
     rig.play([3, 4], port=33333)
     assert other.waiting
@@ -432,8 +433,7 @@ def test_a_telephone_of_one_ssrc_calls_again(rig: Rig) -> None:
     """From the same port, with the same SSRC: another sequence number begins another call."""
     a, _ = nat_pair(rig)
     rig.play([1, 2], port=33333)
-    rig.latch.release(a)
-    rig.table.free(a.row)
+    rig.close(a)
     other = rig.stream("10.0.0.5", 4000, nat=A)
     rig.play([30_000], port=33333)
     assert other.address == sockaddr(A, 33333)

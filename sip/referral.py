@@ -112,8 +112,8 @@ class Referral(Usage):
         self._leave()
         if not timed_out:
             self._session._failed_inside(inside, cause, now)
-        # RFC 3261 12.2.1.2 would have the dialog ended where no answer comes (SHOULD). But peers there are that drop a
-        # REFER in silence and talk on: RFC 5057 5.1 has a 408 end no more than the usage that the request is of.
+        # RFC 3261 12.2.1.2 would have the dialog ended where no answer comes (SHOULD). But some peers drop a REFER in
+        # silence and talk on, and RFC 5057 5.1 has a 408 end no more than the usage that the request is of.
 
     # --- private --------------------------------------------------------------------------------------------
 

@@ -629,9 +629,9 @@ class World:
     def run(self, seconds: float) -> None:
         self.link.run(seconds)
 
-    def establish(self, caller: Phone, called: Phone, number: str = "") -> InviteSession:
-        """A call that is talked on, with both sides' ACKs in."""
-        session = caller.dial(number or called.number)
+    def establish(self, caller: Phone, called: Phone, number: str = "", offer: bytes | None = b"?") -> InviteSession:
+        """A call that is talked on, with both sides' ACKs in. `offer`: as of `Phone.dial`."""
+        session = caller.dial(number or called.number, offer)
         self.run(0.2)
         called.ring()
         self.run(0.2)

@@ -11,9 +11,12 @@ from sip.ua import UaSettings
 from sip.ua_events import ReferAnswered, ReferProgress, SessionAnswered
 from softswitch.call_commands import Complete, Conference, Consult, Transfer
 from softswitch.call_transfer import TransferRefused
-from tests.virtual.network import EVENTS, PCMU, Phone
+from tests.virtual.network import EVENTS, PCMA, PCMU, Phone
 from tests.virtual.test_consult import Desk, all_of, ended, pair
 
+G729 = "18 G729/8000"
+RELAYED = {number: {"codecs": ["PCMA", "PCMU", "G729"]} for number in ("101", "102", "103", "104")}
+"""Extensions that have a codec which can be relayed and not mixed."""
 ROOM = {"to": "800", "answer_and_conference": "board"}
 EXTENSIONS = {"to": "_1XX", "dial": "{number}"}
 
@@ -138,15 +141,50 @@ def test_what_can_not_talk_along(number: str) -> None:
 
 
 def test_who_is_called_is_offered_what_can_be_mixed() -> None:
-    meeting = Meeting()
-    meeting.do(Transfer(meeting.contact, "102", "104"))
-    meeting.called(meeting.dan)
-    meeting.dan.answer(meeting.dan.sdp((PCMU, EVENTS)))
+    """Not what the caller could have relayed. It has never waited for anybody here: the conference is by Join."""
+    desk = Desk(UaSettings(refer=True), (PCMA, G729, EVENTS), extensions=RELAYED)
+    second = desk.world.phone("102", "192.0.2.99")
+    call_id, local, remote = desk.ben.called_session().dialog.id
+    joined = second.dial("102", headers=(("Join", f"{call_id};to-tag={remote};from-tag={local}"),))
+    desk.world.run(0.5)
+    assert second.of(SessionAnswered)
+    [desk.legs["2"]] = set(desk.world.legs()) - set(desk.legs.values())
+    desk.ben.do(desk.ben.called_session().refer, "<sip:104@192.0.2.1>", None)
+    desk.world.run(0.3)
+    assert b"PCMU" in desk.dan.invited().body
+    assert b"G729" not in desk.dan.invited().body
+    [desk.legs["104"]] = set(desk.world.legs()) - set(desk.legs.values())
+    desk.dan.answer(desk.dan.sdp((PCMU, EVENTS)))
+    desk.world.run(0.5)
+    assert desk.hearing() == all_of("101", "2", "104")
+    second.do(joined.hangup)
+    desk.world.run(0.5)
+    desk.hang_up(desk.ann)
+    desk.world.assert_over()
+
+
+def test_who_rings_already_and_takes_what_can_not_be_mixed_is_let_go() -> None:
+    """Whoever was called for one telephone was offered what that has; then it was left to a conference."""
+    meeting = Meeting(extensions=RELAYED)
+    first = meeting.ben.called_session()
+    second = meeting.ben.dial("104", meeting.ben.sdp((PCMA, G729, EVENTS)))
+    meeting.world.run(0.3)
+    assert b"G729" in meeting.dan.invited().body
+    meeting.dan.ring()
+    meeting.world.run(0.3)
+    call_id, local, remote = second.dialog.id
+    replaces = f"{call_id}%3Bto-tag%3D{remote}%3Bfrom-tag%3D{local}".replace("@", "%40")
+    meeting.ben.do(first.refer, f"<sip:104@192.0.2.1?Replaces={replaces}>", None)
+    meeting.world.run(0.3)
+    assert meeting.hearing() == pair("101", "103")
+    meeting.dan.answer(meeting.dan.sdp((G729, EVENTS)))
     meeting.world.run(0.5)
-    assert meeting.hearing() == all_of("101", "103", "104")
+    assert ended(meeting.dan)
+    assert [event.status for event in meeting.ben.of(ReferProgress)][-1] == 488
+    assert meeting.hearing() == all_of("101", "102", "103")
     for phone in (meeting.ann, meeting.cyd):
         meeting.hang_up(phone)
-    meeting.world.assert_over()
+    meeting.world.assert_over(calls=2)
 
 
 def test_a_consultation_is_completed_while_it_rings() -> None:

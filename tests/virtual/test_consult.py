@@ -22,17 +22,19 @@ from softswitch.call_commands import (
     Transfer,
 )
 from softswitch.call_transfer import TransferRefused
-from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
+from tests.virtual.network import EVENTS, PCMA, PCMU, Phone, World, settings
 
 
 class Desk:
     """Ann has called Ben, and they talk; Cyd and Dan are there, too."""
 
-    def __init__(self, agent: UaSettings | None = None, **configured: Any) -> None:
+    def __init__(
+        self, agent: UaSettings | None = None, formats: tuple[str, ...] = (PCMA, PCMU, EVENTS), **configured: Any
+    ) -> None:
         self.world = World(settings(**configured))
         phones = [self.world.phone(f"10{n}", agent=agent) for n in (1, 2, 3, 4)]
         self.ann, self.ben, self.cyd, self.dan = phones
-        self.world.establish(self.ann, self.ben)
+        self.world.establish(self.ann, self.ben, offer=self.ann.sdp(formats))
         self.legs = dict(zip(("101", "102"), self.world.legs(), strict=True))
         [self.contact] = self.world.runtime.calls
 

@@ -91,6 +91,21 @@ class Matrix:
             self.world.run(0.1)
         self.rest()
 
+    def send_on(self, way: str, number: str) -> None:
+        """The agent does a blind transfer."""
+        if way == "refer":
+            self.agent.do(self.session(self.agent).refer, f"<sip:{number}@192.0.2.1>", None)
+            self.rest()
+        elif way == "code":
+            self.keys(self.agent, f"##{number}#")
+        else:
+            self.do(commands.Transfer("", "102", number))
+
+    def leave_to(self, first: InviteSession, second: InviteSession, number: str) -> None:
+        """The agent's telephone leaves the one call to the other."""
+        escaped = replaces(second).replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
+        self.agent.do(first.refer, f"<sip:{number}@192.0.2.1?Replaces={escaped}>", None)
+
     def session(self, phone: Phone) -> InviteSession:
         """Its oldest."""
         return next(iter(phone.ua.sessions.values()))
@@ -159,13 +174,7 @@ def test_blind_transfer(way: str, target: str, customer: str) -> None:
     if target == "room":
         matrix.somebody_in_the_room()
     number = TARGETS[target]
-    if way == "refer":
-        matrix.agent.do(matrix.session(matrix.agent).refer, f"<sip:{number}@192.0.2.1>", None)
-        matrix.rest()
-    elif way == "code":
-        matrix.keys(matrix.agent, f"##{number}#")
-    else:
-        matrix.do(commands.Transfer("", "102", number))
+    matrix.send_on(way, number)
     matrix.answer(target)
     assert not matrix.agent.ua.sessions
     matrix.talk("customer", "third")
@@ -189,13 +198,7 @@ def in_a_conference(customer: str) -> Matrix:
 def test_blind_transfer_from_a_conference(way: str, target: str, customer: str) -> None:
     matrix = in_a_conference(customer)
     number = TARGETS[target]
-    if way == "refer":
-        matrix.agent.do(matrix.session(matrix.agent).refer, f"<sip:{number}@192.0.2.1>", None)
-        matrix.rest()
-    elif way == "code":
-        matrix.keys(matrix.agent, f"##{number}#")
-    else:
-        matrix.do(commands.Transfer("", "102", number))
+    matrix.send_on(way, number)
     assert matrix.hearing() == {"customer": {"boss"}, "boss": {"customer"}}
     matrix.answer(target)
     assert not matrix.agent.ua.sessions
@@ -214,8 +217,7 @@ def test_attended_transfer_from_a_conference_while_it_rings(way: str, target: st
         second = matrix.dial(matrix.agent, number)
         (matrix.third if target == "telephone" else matrix.gateway).ring()
         matrix.rest()
-        escaped = replaces(second).replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
-        matrix.agent.do(first.refer, f"<sip:{number}@192.0.2.1?Replaces={escaped}>", None)
+        matrix.leave_to(first, second, number)
     elif way == "code":
         matrix.keys(matrix.agent, f"*2{number}#")
         matrix.agent.do(matrix.session(matrix.agent).hangup)
@@ -250,8 +252,7 @@ def test_attended_transfer(way: str, target: str, customer: str) -> None:
         matrix.rest()
         second = matrix.dial(matrix.agent, number)
         matrix.answer(target)
-        escaped = replaces(second).replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
-        matrix.agent.do(first.refer, f"<sip:{number}@192.0.2.1?Replaces={escaped}>", None)
+        matrix.leave_to(first, second, number)
     elif way == "code":
         matrix.keys(matrix.agent, f"*2{number}#")
         matrix.answer(target)

@@ -15,7 +15,7 @@ from harness.audio import Tone
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, Switch
-from harness.voice import Voice, check_recording, story
+from harness.voice import Voice, check_recording, silence, story
 from harness.waiting import wait_for
 
 pytestmark = pytest.mark.interop
@@ -351,6 +351,10 @@ def test_hold_in_three_ways(phones: Phones, scenario: str) -> None:
     [record] = phones.over(1)
     assert kinds(record) == ["ring", *["talk", "hold"] * 3, "talk"]
     assert (phones.heard(partner), phones.heard(holder)) == ([{"101"}], [{"102"}])
+    # Three holds of 300 ms: the holder hears nothing meanwhile; the held one does not while it is `inactive`, since
+    # without music a telephone that holds by `sendonly` or 0.0.0.0 may go on sending.
+    assert 0.7 < silence(phones.voices[holder].heard()) < 1.3
+    assert 0.2 < silence(phones.voices[partner].heard()) < 0.5
     check_recording(record, TONES, {"101", "102"})
 
 

@@ -147,6 +147,13 @@ def story(samples: F64, tones: Mapping[str, Tone]) -> list[set[str]]:
     return told
 
 
+def silence(samples: F64) -> float:
+    """Seconds in which nothing comes, between what comes first and last: frames of 20 ms without a sound."""
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
+    sound = np.flatnonzero(np.abs(frames).max(axis=1) > 0) if len(frames) else np.zeros(0, np.int64)
+    return float(sound[-1] - sound[0] + 1 - len(sound)) * FRAME / RATE if len(sound) else 0.0
+
+
 class Stretch(NamedTuple):
     """Of a recording: who was on which channel from when to when, in seconds."""
 

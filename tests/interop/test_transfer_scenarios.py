@@ -1,4 +1,5 @@
-"""SIPp's telephones that refer, replace, join, hold and park: what the switch answers, to the letter.
+"""SIPp's telephones that refer, replace, join, hold and park: what the switch answers, to the letter, who hears whom,
+and what is left of it: the record and the recording.
 
 A scenario of SIPp is one dialog. Where a telephone needs two (attended transfer, Replaces of a call that it has) they
 are two SIPps of one extension, and the second is told the dialog of the first.
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness.audio import Tone
+from harness.evidence import Ears, Traces, kinds
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, Switch
@@ -26,15 +29,28 @@ parking: {main: {slots: 701-702, timeout: 30}}
 extensions:
   "102": {groups: [sales]}
   "103": {groups: [sales]}
+defaults: {extension: {record: always}}
 """
 )
+TONES = {
+    "101": Tone(600.0, -18.0),
+    "102": Tone(900.0, -18.0),
+    "103": Tone(1300.0, -18.0),
+    "104": Tone(1700.0, -18.0),
+    "101'": Tone(2100.0, -18.0),
+}
 ROUTES = ('{to: "700", park: main}', '{to: _70X, retrieve: "{number}"}')
 
 
+# Never answered, or outside any call.
+SILENT = ("uac_left_ringing", "uac_refer_outside", "uac_replaces_refused")
+
+
 class Phones:
-    """One switch for all, and SIPps that are its extensions."""
+    """One switch for all, and SIPps that are its extensions, each with its tone."""
 
     def __init__(self, switch: Switch, directory: Path) -> None:
+        self.ears = Ears(directory, switch, TONES)
         self.switch = switch
         self.directory = directory
         self.known = {record["contact"] for record in switch.cdrs()}
@@ -45,10 +61,12 @@ class Phones:
         place = (HOST, free_ports(1, HOST))
         Sipp(self.directory, "register_star", place, self.switch.address, users=users).finish()
         Sipp(self.directory, "register_keep", place, self.switch.address, users=users).finish()
-        return Sipp(self.directory, scenario, place, receive_timeout=25)
+        return Sipp(self.directory, scenario, place, receive_timeout=25, tone=TONES[extension])
 
     def calls(self, extension: str, number: str, scenario: str, *options: str, **keys: str) -> Sipp:
-        """An extension that calls a number; `keys`: words of the scenario."""
+        """An extension that calls a number, "101'" with its second telephone; `keys`: words of the scenario."""
+        tone = TONES[extension] if scenario not in SILENT else None
+        extension = extension.rstrip("'")
         words = [word for key, value in keys.items() for word in ("-key", key, value)]
         return Sipp(
             self.directory,
@@ -59,6 +77,7 @@ class Phones:
             users=self.switch.users_file(extension),
             receive_timeout=25,
             options=("-auth_uri", f"{number}@{self.switch.address}", *options, *words),
+            tone=tone,
         )
 
     def uri(self, number: str, dialog: str = "") -> str:
@@ -67,6 +86,22 @@ class Phones:
 
     def talking(self, calls: int = 1) -> None:
         wait_for(lambda: [call.state for call in self.switch.status().calls].count("talking") == calls, "talking")
+
+    def a_while(self, seconds: float = 0.8) -> None:
+        """Whoever talks has talked for so long."""
+        begun = self.switch.status().calls[0].age
+        wait_for(lambda: self.switch.status().calls[0].age >= begun + seconds, f"{seconds:g} s of a call")
+
+    def hang_up(self) -> None:
+        """By a command, the only call."""
+        [call] = self.switch.status().calls
+        self.switch.run_here("call", "hangup", call.contact, "--config", str(self.switch.config))
+
+    def heard(self, sipp: Sipp) -> str:
+        return self.ears.heard(sipp)
+
+    def traces(self, record: dict[str, str]) -> Traces:
+        return Traces.of(self.switch, record, TONES)
 
     def over(self, calls: int) -> list[dict[str, str]]:
         """The records of the calls of one test, latest first."""
@@ -89,7 +124,9 @@ def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Switch]:
 @pytest.fixture
 def phones(switch: Switch, tmp_path: Path) -> Iterator[Phones]:
     """After a test that failed its calls are ended: the next one is to find none."""
-    yield Phones(switch, tmp_path)
+    made = Phones(switch, tmp_path)
+    with made.ears:
+        yield made
     for call in switch.status().calls:
         switch.run_here("call", "hangup", call.contact, "--config", str(switch.config))
     switch.wait_calls(0)
@@ -128,6 +165,12 @@ def finish(*sipps: Sipp) -> None:
         each.finish(30)
 
 
+def check_sent_on(phones: Phones, record: dict[str, str], referrer: Sipp, partner: Sipp, target: Sipp) -> None:
+    """102 has talked to 101, then to 103, and is the customer since."""
+    assert [phones.heard(each) for each in (referrer, partner, target)] == ["102", "101 103", "102"]
+    assert phones.traces(record) == Traces("ring talk ring talk", "101 102 103", "101 102", "102 103")
+
+
 def test_blind_transfer(phones: Phones) -> None:
     """101 sends 102 to 103, which rings, answers and hangs up."""
     partner, target = phones.called("102", "uas_talk"), phones.called("103", "uas_bye")
@@ -136,6 +179,7 @@ def test_blind_transfer(phones: Phones) -> None:
     assert notified(referrer) == [100, 180, 200]
     [record] = phones.over(1)
     assert (record["cause"], record["destination"]) == ("16", "103")
+    check_sent_on(phones, record, referrer, partner, target)
 
 
 def test_blind_transfer_to_nobody(phones: Phones) -> None:
@@ -146,6 +190,14 @@ def test_blind_transfer_to_nobody(phones: Phones) -> None:
     assert notified(referrer) == [100, 404]
     [record] = phones.over(1)
     assert record["ended_by"] == "caller"
+    check_talked_on(phones, record, referrer, partner)
+
+
+def check_talked_on(phones: Phones, record: dict[str, str], referrer: Sipp, partner: Sipp) -> None:
+    """As if nothing had been asked: nobody was rung."""
+    assert [phones.heard(each) for each in (referrer, partner)] == ["102", "101"]
+    assert float(record["billsec"]) > 0.9, "half a second before it, and as much after it"
+    assert phones.traces(record) == Traces("ring talk", "101 102", "101", "102")
 
 
 def test_rfc4488_without_a_subscription(phones: Phones) -> None:
@@ -153,7 +205,8 @@ def test_rfc4488_without_a_subscription(phones: Phones) -> None:
     referrer = phones.calls("101", "102", "uac_refer_nosub", refer_to=phones.uri("103"))
     finish(referrer, partner, target)
     assert notified(referrer) == []
-    phones.over(1)
+    [record] = phones.over(1)
+    check_sent_on(phones, record, referrer, partner, target)
 
 
 def test_a_refer_outside_any_call(phones: Phones) -> None:
@@ -166,18 +219,21 @@ def test_attended_transfer(phones: Phones) -> None:
     first, second = phones.called("102", "uas_talk"), phones.called("103", "uas_talk")
     left = phones.calls("101", "103", "uac_left")
     phones.talking()
-    referrer = phones.calls("101", "102", "uac_refer", refer_to=phones.uri("103", dialog_of(left)))
+    referrer = phones.calls("101'", "102", "uac_refer", refer_to=phones.uri("103", dialog_of(left)))
     finish(referrer, left)
     assert notified(referrer) == [100, 200]
     wait_for(lambda: len(phones.switch.status().calls) == 1, "one call is left")
-    phones.switch.run_here(
-        "call", "hangup", phones.switch.status().calls[0].contact, "--config", str(phones.switch.config)
-    )
+    phones.a_while()
+    phones.hang_up()
     finish(first, second)
     records = phones.over(2)
     [gone] = [record for record in records if record["ended_by"] == "transfer"]
     [kept] = [record for record in records if record["ended_by"] != "transfer"]
     assert (gone["joined"], kept["joined"], kept["ended_by"]) == (kept["contact"], "", "switch")
+    assert [phones.heard(each) for each in (left, referrer)] == ["103", "102"]
+    assert [phones.heard(each) for each in (first, second)] == ["101' 103", "101 102"]
+    assert phones.traces(gone) == Traces("ring talk", "101 102", "101'", "102")
+    assert phones.traces(kept) == Traces("ring talk", "101 103 102", "101 102", "103")
 
 
 def test_semi_attended_transfer(phones: Phones) -> None:
@@ -185,14 +241,18 @@ def test_semi_attended_transfer(phones: Phones) -> None:
     partner, slow = phones.called("102", "uas_talk"), phones.called("103", "uas_call_slow")
     referrer_waits = phones.calls("101", "103", "uac_left_ringing")
     dialog = dialog_of(referrer_waits, 180)
-    referrer = phones.calls("101", "102", "uac_refer", refer_to=phones.uri("103", dialog))
+    referrer = phones.calls("101'", "102", "uac_refer", refer_to=phones.uri("103", dialog))
     finish(referrer, referrer_waits)
     assert notified(referrer) == [100, 180, 200]
-    phones.switch.run_here(
-        "call", "hangup", phones.switch.status().calls[0].contact, "--config", str(phones.switch.config)
-    )
+    phones.a_while()
+    phones.hang_up()
     finish(partner, slow)
-    phones.over(2)
+    records = phones.over(2)
+    [rang] = [record for record in records if record["ended_by"] == "transfer"]
+    [kept] = [record for record in records if record["ended_by"] != "transfer"]
+    assert (rang["joined"], kinds(rang), rang["recording"]) == (kept["contact"], ["ring"], "")
+    assert [phones.heard(each) for each in (referrer, partner, slow)] == ["102", "101' ringback 103", "102"]
+    assert phones.traces(kept) == Traces("ring talk ring talk", "101 102 103", "101' 102", "102 103")
 
 
 def test_attended_transfer_to_no_dialog(phones: Phones) -> None:
@@ -201,17 +261,21 @@ def test_attended_transfer_to_no_dialog(phones: Phones) -> None:
     referrer = phones.calls("101", "102", "uac_refer_failed", refer_to=nowhere)
     finish(referrer, partner)
     assert notified(referrer) == [100, 481]
-    phones.over(1)
+    [record] = phones.over(1)
+    check_talked_on(phones, record, referrer, partner)
 
 
 def test_rfc3891_a_second_telephone_takes_the_call_over(phones: Phones) -> None:
     partner = phones.called("102", "uas_talk")
     first = phones.calls("101", "102", "uac_left")
     phones.talking()
-    second = phones.calls("101", "102", "uac_replaces", "-d", "1000", header="Replaces", dialog=dialog_of(first))
+    phones.a_while()
+    second = phones.calls("101'", "102", "uac_replaces", "-d", "1000", header="Replaces", dialog=dialog_of(first))
     finish(first, second, partner)
     [record] = phones.over(1)
     assert record["ended_by"] == "caller"
+    assert [phones.heard(each) for each in (first, second, partner)] == ["102", "102", "101 101'"]
+    assert phones.traces(record) == Traces("ring talk", "101 102 101", "101 101'", "102")
 
 
 @pytest.mark.parametrize(("by", "status", "more"), [("101", 481, ""), ("101", 486, ";early-only"), ("104", 403, "")])
@@ -225,22 +289,30 @@ def test_rfc3891_3_what_can_not_be_replaced(phones: Phones, by: str, status: int
     finish(comes)
     assert f"SIP/2.0 {status} " in comes.messages()
     phones.talking()
+    phones.a_while()
     phones.switch.run_here("call", "hangup", "102", "--config", str(phones.switch.config))
     finish(first, partner)
-    phones.over(1 if status == 486 else 2)
+    [talked] = [record for record in phones.over(1 if status == 486 else 2) if record["answered"]]
+    assert [phones.heard(each) for each in (first, partner)] == ["102", "101"]
+    assert phones.traces(talked) == Traces("ring talk", "101 102", "101", "102")
 
 
 def test_rfc3911_a_second_telephone_joins(phones: Phones) -> None:
     partner = phones.called("102", "uas_talk")
     first = phones.calls("101", "102", "uac_left")
     phones.talking()
-    second = phones.calls("101", "102", "uac_replaces", "-d", "1000", header="Join", dialog=dialog_of(first))
+    phones.a_while()
+    second = phones.calls("101'", "102", "uac_replaces", "-d", "1000", header="Join", dialog=dialog_of(first))
     finish(second)
     phones.talking()
+    phones.a_while()
     phones.switch.run_here("call", "hangup", "102", "--config", str(phones.switch.config))
     finish(first, partner)
     [record] = phones.over(1)
-    assert [each.split()[0] for each in record["segments"].split(", ")][-3:] == ["talk", "conference", "talk"]
+    assert phones.heard(first) == "102 101'+102 102"
+    assert phones.heard(partner) == "101 101+101' 101"
+    assert phones.heard(second) == "101+102"
+    assert phones.traces(record) == Traces("ring talk conference talk", "101 102 101", "101", "102 101'+102 102")
 
 
 def test_rfc3891_a_ringing_call_is_picked_up(phones: Phones) -> None:
@@ -260,6 +332,8 @@ def test_rfc3891_a_ringing_call_is_picked_up(phones: Phones) -> None:
     finish(ringing, taker, caller)
     [record] = phones.over(1)
     assert (record["destination"], record["ended_by"], record["legs"]) == ("103", "callee", "3")
+    assert [phones.heard(each) for each in (caller, ringing, taker)] == ["103", "", "101"]
+    assert phones.traces(record) == Traces("ring talk", "101 102 103", "101", "103")
 
 
 @pytest.mark.parametrize("scenario", ["uac_hold_ways", "uac_hold_update"])
@@ -268,8 +342,10 @@ def test_hold_in_three_ways(phones: Phones, scenario: str) -> None:
     holder = phones.calls("101", "102", scenario)
     finish(holder, partner)
     [record] = phones.over(1)
-    told = [each.split()[0] for each in record["segments"].split(", ")]
-    assert told == ["route", "ring", *["talk", "hold"] * 3, "talk"]
+    # Who holds with sendonly or 0.0.0.0 may send on, with inactive it may not; it hears nothing. So it is recorded, too.
+    heard = "101 101", "102 102 102 102"
+    assert (phones.heard(partner), phones.heard(holder)) == heard
+    assert phones.traces(record) == Traces(" ".join(["ring", *["talk", "hold"] * 3, "talk"]), "101 102", *heard)
 
 
 def test_a_caller_is_parked_and_fetched(phones: Phones) -> None:
@@ -282,4 +358,6 @@ def test_a_caller_is_parked_and_fetched(phones: Phones) -> None:
     fetcher = phones.calls("103", "701", "uac_call_auth", "-d", "1000")
     finish(fetcher, partner)
     [record] = phones.over(1)
-    assert [each.split()[0] for each in record["segments"].split(", ")][-2:] == ["park", "talk"]
+    assert phones.heard(parker) == "102 music", "a voice says the slot"
+    assert [phones.heard(each) for each in (partner, fetcher)] == ["101 music 103", "102"]
+    assert phones.traces(record) == Traces("ring talk park talk", "101 102 103", "101 102", "102 103")

@@ -342,7 +342,7 @@ def test_hold_in_three_ways(phones: Phones, scenario: str) -> None:
     holder = phones.calls("101", "102", scenario)
     finish(holder, partner)
     [record] = phones.over(1)
-    # Who holds with sendonly or 0.0.0.0 may send on, with inactive it may not; it hears nothing. So it is recorded, too.
+    # Who holds with sendonly or 0.0.0.0 may send on, with inactive it may not; it hears nothing. So it is recorded.
     heard = "101 101", "102 102 102 102"
     assert (phones.heard(partner), phones.heard(holder)) == heard
     assert phones.traces(record) == Traces(" ".join(["ring", *["talk", "hold"] * 3, "talk"]), "101 102", *heard)

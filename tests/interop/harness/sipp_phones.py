@@ -1,0 +1,139 @@
+"""SIPps that are extensions of a switch, each with its tone, and what is left of their calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.audio import Tone
+from harness.evidence import Ears, Traces
+from harness.ports import free_ports
+from harness.sipp import Sipp
+from harness.switch import Switch
+from harness.waiting import wait_for
+
+HOST = "127.0.0.51"
+TONES = {
+    "101": Tone(600.0, -18.0),
+    "102": Tone(900.0, -18.0),
+    "103": Tone(1300.0, -18.0),
+    "104": Tone(1700.0, -18.0),
+    "101'": Tone(2100.0, -18.0),
+}
+
+# Never answered, or outside any call.
+SILENT = ("uac_left_ringing", "uac_refer_outside", "uac_replaces_refused")
+
+
+class Phones:
+    """One switch for all, and SIPps that are its extensions, each with its tone."""
+
+    def __init__(self, switch: Switch, directory: Path) -> None:
+        self.ears = Ears(directory, switch, TONES)
+        self.switch = switch
+        self.directory = directory
+        self.known = {record["contact"] for record in switch.cdrs()}
+
+    def called(self, extension: str, scenario: str) -> Sipp:
+        """An extension that is registered, and takes a call so."""
+        users = self.switch.users_file(extension)
+        place = (HOST, free_ports(1, HOST))
+        Sipp(self.directory, "register_star", place, self.switch.address, users=users).finish()
+        Sipp(self.directory, "register_keep", place, self.switch.address, users=users).finish()
+        return Sipp(self.directory, scenario, place, receive_timeout=25, tone=TONES[extension])
+
+    def calls(self, extension: str, number: str, scenario: str, *options: str, **keys: str) -> Sipp:
+        """An extension that calls a number, "101'" with its second telephone; `keys`: words of the scenario."""
+        tone = TONES[extension] if scenario not in SILENT else None
+        extension = extension.rstrip("'")
+        words = [word for key, value in keys.items() for word in ("-key", key, value)]
+        return Sipp(
+            self.directory,
+            scenario,
+            (HOST, free_ports(1, HOST)),
+            self.switch.address,
+            service=number,
+            users=self.switch.users_file(extension),
+            receive_timeout=25,
+            options=("-auth_uri", f"{number}@{self.switch.address}", *options, *words),
+            tone=tone,
+        )
+
+    def uri(self, number: str, dialog: str = "") -> str:
+        header = dialog.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
+        return f"sip:{number}@{self.switch.address}" + (f"?Replaces={header}" if dialog else "")
+
+    def talking(self, calls: int = 1) -> None:
+        wait_for(lambda: [call.state for call in self.switch.status().calls].count("talking") == calls, "talking")
+
+    def a_while(self, seconds: float = 0.8) -> None:
+        """Whoever talks has talked for so long."""
+        begun = self.switch.status().calls[0].age
+        wait_for(lambda: self.switch.status().calls[0].age >= begun + seconds, f"{seconds:g} s of a call")
+
+    def hang_up(self) -> None:
+        """By a command, the only call."""
+        [call] = self.switch.status().calls
+        self.switch.run_here("call", "hangup", call.contact, "--config", str(self.switch.config))
+
+    def heard(self, sipp: Sipp) -> str:
+        return self.ears.heard(sipp)
+
+    def traces(self, record: dict[str, str]) -> Traces:
+        return Traces.of(self.switch, record, TONES)
+
+    def over(self, calls: int) -> list[dict[str, str]]:
+        """The records of the calls of one test, latest first."""
+        self.switch.wait_calls(0, 15)
+
+        def found() -> list[dict[str, str]]:
+            new = [record for record in self.switch.cdrs() if record["contact"] not in self.known]
+            return new if len(new) == calls else []
+
+        return wait_for(found, f"{calls} records")
+
+
+@contextmanager
+def phones_of(switch: Switch, directory: Path) -> Iterator[Phones]:
+    """For one test. After one that failed its calls are ended: the next one is to find none."""
+    made = Phones(switch, directory)
+    with made.ears:
+        yield made
+    for call in switch.status().calls:
+        switch.run_here("call", "hangup", call.contact, "--config", str(switch.config))
+    switch.wait_calls(0)
+
+
+def dialog_of(sipp: Sipp, status: int = 200) -> str:
+    """The dialog of a caller, as the switch sees it: its own tag is in the To of the answer."""
+
+    def answer() -> str | None:
+        for message in re.split(r"-{20,}", sipp.messages()):
+            if re.search(rf"^SIP/2.0 {status} ", message, re.M) and "CSeq: 2 INVITE" in message:
+                return message
+        return None
+
+    text = wait_for(answer, f"an answer {status} to {sipp.scenario}")
+    call_id, to, caller = (
+        re.findall(pattern, text)[0] for pattern in (r"Call-ID: (\S+)", r"To: .*;tag=(\S+)", r"From: .*;tag=(\S+)")
+    )
+    return f"{call_id};to-tag={to};from-tag={caller}"
+
+
+def notified(sipp: Sipp) -> list[int]:
+    """The statuses that NOTIFYs have told of, each once."""
+    told = {}
+    for message in re.split(r"-{20,}", sipp.messages()):
+        if re.search(r"^NOTIFY sip:", message, re.M):
+            cseq = int(re.findall(r"CSeq: (\d+)", message)[0])
+            told[cseq] = int(re.findall(r"^SIP/2.0 (\d{3})", message, re.M)[0])
+            over = "Subscription-State: terminated" in message
+            assert over == (told[cseq] >= 200), message
+    return [told[cseq] for cseq in sorted(told)]
+
+
+def finish(*sipps: Sipp) -> None:
+    for each in sipps:
+        each.finish(30)

@@ -96,6 +96,12 @@ def legs(switch: Switch, record: Mapping[str, str]) -> list[str]:
     return [line["endpoint"] for line in sorted(found, key=lambda line: int(line["seq"]))]
 
 
+def _end(stretch: Mapping[str, Any]) -> str:
+    """The extension or trunk of whoever is on the channel."""
+    who = stretch["who"]
+    return str(who["extension"] if "extension" in who else who["trunk"])
+
+
 class Recording:
     """The only file of a record, whole: its channels say what its timeline says."""
 
@@ -124,11 +130,11 @@ class Recording:
                 begin, end = number * PART / RATE, (number + 1) * PART / RATE
                 if any(abs(begin - edge) < EDGE for each in mine for edge in (each["from"], each["to"])):
                     continue
-                there = {each["who"]["extension"] for each in mine if each["from"] < end and begin < each["to"]}
+                there = {_end(each) for each in mine if each["from"] < end and begin < each["to"]}
                 heard = {name.rstrip("'") for name in what.split("+") if name in self._tones}
                 assert heard <= there, f"channel {channel}, {begin:.1f} s: heard {what}, said {there}: {parts}"
             for each in mine:
-                who, span = each["who"]["extension"], slice(round(each["from"] * 10), round(each["to"] * 10) + 1)
+                who, span = _end(each), slice(round(each["from"] * 10), round(each["to"] * 10) + 1)
                 if who in self._tones and each["to"] - each["from"] > 0.5:
                     names = {name.rstrip("'") for what in parts[span] for name in what.split("+")}
                     assert who in names, f"{who} is not heard in {each}: {parts}"

@@ -2,7 +2,8 @@
 
     not behind NAT    FIXED      only the signalled address and port, ever
     behind NAT        WAITING -- first packet from the signalled media address, or from any port of the
-                                 host the signalling came from --> LOCKED to its source
+                                 host the signalling came from, which is not of a call there that has just
+                                 ended --> LOCKED to its source
                       LOCKED --- the same SSRC from another port of that host, after RELATCH_SILENCE
                                  without a packet (the NAT gave it a new port) --> LOCKED to the new source
     either            a changed remote address in the signalling starts anew
@@ -122,7 +123,8 @@ class Latch:
     def release(self, peer: Peer) -> None:
         """The stream is closed; its row is not free yet."""
         table, row = self._table, peer.row
-        self.ended.add(peer.key, peer.address, (int(table.ssrc[row]), int(table.own_ssrc[row])))
+        last = int(table.top[row]) & 0xFFFF, float(table.heard[row])
+        self.ended.add(peer.key, peer.address, (int(table.ssrc[row]), int(table.own_ssrc[row])), last)
         self._forget(peer)
         self.peers.pop(peer.row, None)
 
@@ -139,14 +141,17 @@ class Latch:
         """An authentic packet came from `source`: its row from now on; 0 where that is another stream's source."""
         return self._lock(peer, source)
 
-    def stranger(self, host_key: int, source: bytes, ssrc: int, now: float) -> tuple[int, Peer | None]:
+    def stranger(self, host_key: int, source: bytes, ssrc: int, seq: int, now: float) -> tuple[int, Peer | None]:
         """The row that a packet from an unknown source belongs to, by the host it comes from. 0: nobody's; then the
-        stream that is told of it, if one can be named.
+        stream that is told of it, if one can be named. `seq`: its number where the source has just ended a call, else
+        -1.
         """
         candidates = self._by_host.get(host_key, ())
         table = self._table
         for peer in candidates:
             if peer.waiting and not table.secure_in[peer.row] and _same_host(peer.signalled, source):
+                if seq >= 0 and self.ended.continues(ssrc, source, seq, now):
+                    return 0, None
                 return self._lock(peer, source), None
         for peer in candidates:
             if table.secure_in[peer.row]:

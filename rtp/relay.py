@@ -233,7 +233,7 @@ class Relay:
         rows = lanes.rows
         first, stamp, ssrc = _words(slots)
         odd = self._sieve(slots, odd, first, rows, outgoing)
-        odd = self._strangers(slots, odd, self._source_keys(slots), rows, ssrc, now)
+        odd = self._strangers(slots, odd, self._source_keys(slots), rows, first, ssrc, now)
         # Padding, extension and contributing sources are sound by now; such packets can be regular, too.
         lanes.counts[N_ODD] = 0
         self._take(slots, odd, NEAR, now)
@@ -271,7 +271,7 @@ class Relay:
             odd = odd[sound]
         return odd
 
-    def _strangers(self, slots: Slots, odd: I64, keys: U64, rows: I64, ssrc: I64, now: float) -> I64:
+    def _strangers(self, slots: Slots, odd: I64, keys: U64, rows: I64, first: I64, ssrc: I64, now: float) -> I64:
         """Give packets from unknown sources to waiting rows (`rows` is completed); drop and count the
         others."""
         unknown = rows[odd] == NOBODY
@@ -292,7 +292,9 @@ class Relay:
             key = int(keys[slot])
             verdict = verdicts.get(key)
             if verdict is None:
-                verdict = self._latch.stranger(int(hosts[index]), slots.source(slot), int(ssrc[slot]), now)
+                # Of a source that has just ended a call: whether it is still that call.
+                seq = int(first[slot]) & 0xFFFF if late[index] else -1
+                verdict = self._latch.stranger(int(hosts[index]), slots.source(slot), int(ssrc[slot]), seq, now)
                 verdicts[key] = verdict
             rows[slot], strayed_from = verdict
             if not verdict[0] and late[index]:

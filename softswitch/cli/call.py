@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 CallArgument = Annotated[str, typer.Argument(help="The call: its id in `softswitch status`, or an extension in it.")]
+SupervisorOption = Annotated[str, typer.Option("--by", help="The supervisor's extension: its telephone rings.")]
+ToOption = Annotated[str, typer.Option("--to", help="The extension that is supervised; not needed where CALL is that.")]
 ByOption = Annotated[str, typer.Option("--by", help="The extension that does it; not needed where CALL is that.")]
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")]
 NumberArgument = Annotated[str, typer.Argument(help="Who is called, as that extension would dial it.")]
@@ -87,17 +89,17 @@ def park(
     _do(config, "parked", do="park", call=call, by=by, lot=lot, slot=slot)
 
 
-def listen(call: CallArgument, by: ByOption, to: str = "", config: ConfigOption = CONFIG) -> None:
+def listen(call: CallArgument, by: SupervisorOption, to: ToOption = "", config: ConfigOption = CONFIG) -> None:
     """Have a supervisor (`--by`) listen to a call, unheard."""
     _do(config, "listening", do="supervise", call=call, by=by, to=to, mode="listen")
 
 
-def whisper(call: CallArgument, by: ByOption, to: str = "", config: ConfigOption = CONFIG) -> None:
+def whisper(call: CallArgument, by: SupervisorOption, to: ToOption = "", config: ConfigOption = CONFIG) -> None:
     """Have a supervisor (`--by`) be heard by the extension `--to` alone."""
     _do(config, "whispering", do="supervise", call=call, by=by, to=to, mode="whisper")
 
 
-def barge(call: CallArgument, by: ByOption, to: str = "", config: ConfigOption = CONFIG) -> None:
+def barge(call: CallArgument, by: SupervisorOption, to: ToOption = "", config: ConfigOption = CONFIG) -> None:
     """Have a supervisor (`--by`) be heard by all of a call."""
     _do(config, "barged in", do="supervise", call=call, by=by, to=to, mode="barge")
 

@@ -1,7 +1,7 @@
 """What a call leaves behind, said in short: who heard whom, the segments and legs of its record, its recording.
 
-Whoever is heard is told by a tone of its own, by the name that it has in `tones`: that of its extension, and ticks
-behind it where an extension has several telephones ("101'"). What is heard one after the other is a line such as
+Whoever is heard is told by a tone of its own, by the name that it has in `tones`: that of its extension, with a number
+behind it where an extension has several telephones ("101/2"). What is heard one after the other is a line such as
 "102 music 102+103 102 102": silence parts what is the same, and is not told else; what lasts less than 0.2 s isn't
 either, since changes fall into the tenths of a second that are looked at. Music is whatever is nobody's tone: a voice,
 too.
@@ -131,12 +131,12 @@ class Recording:
                 if any(abs(begin - edge) < EDGE for each in mine for edge in (each["from"], each["to"])):
                     continue
                 there = {_end(each) for each in mine if each["from"] < end and begin < each["to"]}
-                heard = {name.rstrip("'") for name in what.split("+") if name in self._tones}
+                heard = {name.partition("/")[0] for name in what.split("+") if name in self._tones}
                 assert heard <= there, f"channel {channel}, {begin:.1f} s: heard {what}, said {there}: {parts}"
             for each in mine:
                 who, span = _end(each), slice(round(each["from"] * 10), round(each["to"] * 10) + 1)
                 if who in self._tones and each["to"] - each["from"] > 0.5:
-                    names = {name.rstrip("'") for what in parts[span] for name in what.split("+")}
+                    names = {name.partition("/")[0] for what in parts[span] for name in what.split("+")}
                     assert who in names, f"{who} is not heard in {each}: {parts}"
 
 

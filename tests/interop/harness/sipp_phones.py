@@ -1,4 +1,5 @@
-"""SIPps that are extensions of a switch, each with its tone, and what is left of their calls."""
+"""SIPps that are extensions of a switch, each with its tone, and what is left of their calls. Settings have to say
+`nat: "yes"` of the extensions (see `voice`)."""
 
 from __future__ import annotations
 
@@ -8,48 +9,71 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.audio import Tone
-from harness.evidence import Ears, Traces
+from harness.evidence import Traces
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import Switch
+from harness.voice import Voice, story
 from harness.waiting import wait_for
 
 HOST = "127.0.0.51"
-TONES = {
-    "101": Tone(600.0, -18.0),
-    "102": Tone(900.0, -18.0),
-    "103": Tone(1300.0, -18.0),
-    "104": Tone(1700.0, -18.0),
-    "101'": Tone(2100.0, -18.0),
-}
 
-# Never answered, or outside any call.
-SILENT = ("uac_left_ringing", "uac_refer_outside", "uac_replaces_refused")
+TONES = {
+    "101": Tone(500.0, -18.0),
+    "101/2": Tone(700.0, -18.0),
+    "102": Tone(900.0, -18.0),
+    "103": Tone(1200.0, -18.0),
+    "104": Tone(1600.0, -18.0),
+}
+"""What each telephone says; 101 has two."""
 
 
 class Phones:
-    """One switch for all, and SIPps that are its extensions, each with its tone."""
+    """One switch for all, and SIPps that are its extensions."""
 
     def __init__(self, switch: Switch, directory: Path) -> None:
-        self.ears = Ears(directory, switch, TONES)
         self.switch = switch
         self.directory = directory
         self.known = {record["contact"] for record in switch.cdrs()}
+        self.voices: dict[Sipp, Voice] = {}
 
     def called(self, extension: str, scenario: str) -> Sipp:
-        """An extension that is registered, and takes a call so."""
+        """An extension that is registered, and takes a call so; it says its tone."""
         users = self.switch.users_file(extension)
         place = (HOST, free_ports(1, HOST))
         Sipp(self.directory, "register_star", place, self.switch.address, users=users).finish()
         Sipp(self.directory, "register_keep", place, self.switch.address, users=users).finish()
-        return Sipp(self.directory, scenario, place, receive_timeout=25, tone=TONES[extension])
+        return self._speaks(Sipp(self.directory, scenario, place, receive_timeout=25), extension)
+
+    def _speaks(self, sipp: Sipp, voice: str) -> Sipp:
+        self.voices[sipp] = Voice(sipp, HOST, TONES[voice])
+        return sipp
+
+    def heard(self, sipp: Sipp) -> list[set[str]]:
+        """Whom a telephone has heard, one after the other; it hears nobody any more."""
+        voice = self.voices[sipp]
+        voice.close()
+        return story(voice.heard(), TONES)
+
+    def traces(self, record: dict[str, str]) -> Traces:
+        return Traces.of(self.switch, record, TONES)
+
+    def wait_heard(self, sipp: Sipp, expected: list[set[str]]) -> None:
+        """Until a telephone has heard them."""
+        samples = self.voices[sipp].heard
+        wait_for(lambda: story(samples(), TONES) == expected, lambda: f"{expected}: {story(samples(), TONES)}")
+
+    def close(self) -> None:
+        for voice in self.voices.values():
+            voice.close()
 
     def calls(self, extension: str, number: str, scenario: str, *options: str, **keys: str) -> Sipp:
-        """An extension that calls a number, "101'" with its second telephone; `keys`: words of the scenario."""
-        tone = TONES[extension] if scenario not in SILENT else None
-        extension = extension.rstrip("'")
+        """An extension that calls a number; `keys`: words of the scenario, and `voice` where it is not the first
+        telephone of that extension."""
+        voice = keys.pop("voice", extension)
+        options = options or ("-d", "1000")  # where the scenario has a pause of no fixed length
         words = [word for key, value in keys.items() for word in ("-key", key, value)]
-        return Sipp(
+        sipp = Sipp(
             self.directory,
             scenario,
             (HOST, free_ports(1, HOST)),
@@ -58,8 +82,11 @@ class Phones:
             users=self.switch.users_file(extension),
             receive_timeout=25,
             options=("-auth_uri", f"{number}@{self.switch.address}", *options, *words),
-            tone=tone,
         )
+        return self._speaks(sipp, voice)
+
+    def hang_up(self, call: str) -> None:
+        self.switch.run_here("call", "hangup", call, "--config", str(self.switch.config))
 
     def uri(self, number: str, dialog: str = "") -> str:
         header = dialog.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
@@ -67,22 +94,6 @@ class Phones:
 
     def talking(self, calls: int = 1) -> None:
         wait_for(lambda: [call.state for call in self.switch.status().calls].count("talking") == calls, "talking")
-
-    def a_while(self, seconds: float = 0.8) -> None:
-        """Whoever talks has talked for so long."""
-        begun = self.switch.status().calls[0].age
-        wait_for(lambda: self.switch.status().calls[0].age >= begun + seconds, f"{seconds:g} s of a call")
-
-    def hang_up(self) -> None:
-        """By a command, the only call."""
-        [call] = self.switch.status().calls
-        self.switch.run_here("call", "hangup", call.contact, "--config", str(self.switch.config))
-
-    def heard(self, sipp: Sipp) -> str:
-        return self.ears.heard(sipp)
-
-    def traces(self, record: dict[str, str]) -> Traces:
-        return Traces.of(self.switch, record, TONES)
 
     def over(self, calls: int) -> list[dict[str, str]]:
         """The records of the calls of one test, latest first."""
@@ -99,10 +110,10 @@ class Phones:
 def phones_of(switch: Switch, directory: Path) -> Iterator[Phones]:
     """For one test. After one that failed its calls are ended: the next one is to find none."""
     made = Phones(switch, directory)
-    with made.ears:
-        yield made
+    yield made
+    made.close()
     for call in switch.status().calls:
-        switch.run_here("call", "hangup", call.contact, "--config", str(switch.config))
+        made.hang_up(call.contact)
     switch.wait_calls(0)
 
 

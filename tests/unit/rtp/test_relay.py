@@ -415,6 +415,30 @@ def test_late_packets_of_an_ended_call_are_not_told_of_another_stream_of_that_ho
     assert other.strayed == 1
 
 
+def test_late_packets_of_an_ended_call_do_not_begin_another_behind_the_same_nat(rig: Rig) -> None:
+    """Who has hung up and still sends is not heard by whom another telephone of that host calls."""
+    a, _ = nat_pair(rig)
+    rig.play([1, 2], port=33333)
+    rig.latch.release(a)
+    rig.table.free(a.row)
+    other = rig.stream("10.0.0.6", 4000, nat=A)
+    rig.play([3, 4], port=33333)
+    assert other.waiting
+    rig.play([900], port=44444, ssrc=0xC)
+    assert other.address == sockaddr(A, 44444)
+
+
+def test_a_telephone_of_one_ssrc_calls_again(rig: Rig) -> None:
+    """From the same port, with the same SSRC: another sequence number begins another call."""
+    a, _ = nat_pair(rig)
+    rig.play([1, 2], port=33333)
+    rig.latch.release(a)
+    rig.table.free(a.row)
+    other = rig.stream("10.0.0.5", 4000, nat=A)
+    rig.play([30_000], port=33333)
+    assert other.address == sockaddr(A, 33333)
+
+
 def nat_pair(rig: Rig) -> tuple[Peer, Peer]:
     a, b = rig.stream("10.0.0.5", 4000, nat=A), rig.stream(B, 5000)
     rig.relay.direct(a, b.row)

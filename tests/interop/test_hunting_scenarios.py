@@ -25,7 +25,7 @@ ring_groups:
 extensions:
   "104": {forward: {busy: "103", no_answer: "103", no_answer_after: 1}}
   "105": {forward: {always: "103"}}
-defaults: {extension: {record: always, nat: "yes"}}
+defaults: {extension: {record: always}}
 """
 )
 ROUTES = (
@@ -44,7 +44,7 @@ def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Switch]:
 
 @pytest.fixture
 def phones(switch: Switch, tmp_path: Path) -> Iterator[Phones]:
-    with phones_of(switch, tmp_path) as made:
+    with phones_of(switch, tmp_path, ears=True) as made:
         yield made
 
 

@@ -141,6 +141,7 @@ def test_rfc3891_a_second_telephone_takes_the_call_over(phones: Phones) -> None:
     partner = phones.called("102", "uas_talk")
     first = phones.calls("101", "102", "uac_left")
     phones.wait_heard(partner, [{"101"}])
+    phones.wait_heard(first, [{"102"}])
     dialog = dialog_of(first)
     second = phones.calls("101", "102", "uac_replaces", "-d", "1000", header="Replaces", dialog=dialog, voice="101/2")
     finish(first, second, partner)
@@ -162,6 +163,7 @@ def test_rfc3891_3_what_can_not_be_replaced(phones: Phones, by: str, status: int
     finish(comes)
     assert f"SIP/2.0 {status} " in comes.messages()
     phones.wait_heard(partner, [{"101"}])
+    phones.wait_heard(first, [{"102"}])
     phones.hang_up("102")
     finish(first, partner)
     record = phones.over(1 if status == 486 else 2)[-1]
@@ -174,6 +176,7 @@ def test_rfc3911_a_second_telephone_joins(phones: Phones) -> None:
     first = phones.calls("101", "102", "uac_left")
     phones.talking()
     phones.wait_heard(partner, [{"101"}])
+    phones.wait_heard(first, [{"102"}])
     dialog = dialog_of(first)
     second = phones.calls("101", "102", "uac_replaces", "-d", "1000", header="Join", dialog=dialog, voice="101/2")
     finish(second)

@@ -1,15 +1,19 @@
-"""SIPps that are extensions of a switch, each with its tone, and what is left of their calls. Settings have to say
-`nat: "yes"` of the extensions (see `voice`)."""
+"""SIPps that are extensions of a switch, each with its tone, and what is left of their calls.
+
+They speak and hear in one of two ways. A `Voice` sends from a port of its own as soon as it is told where: the settings
+have to say `nat: "yes"`, and no telephone may ring that does not answer, since it would speak all the same. Or SIPp
+sends itself, from its ACK on, and `Ears` read what the switch sends.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness.audio import Tone
-from harness.evidence import Traces
+from harness.evidence import Ears, Traces
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import Switch
@@ -28,10 +32,15 @@ TONES = {
 """What each telephone says; 101 has two."""
 
 
-class Phones:
-    """One switch for all, and SIPps that are its extensions."""
+# They never talk.
+SILENT = ("uas_busy",)
 
-    def __init__(self, switch: Switch, directory: Path) -> None:
+
+class Phones:
+    """One switch for all, and SIPps that are its extensions. `ears`: they have those, and no voices."""
+
+    def __init__(self, switch: Switch, directory: Path, ears: Ears | None = None) -> None:
+        self._ears = ears
         self.switch = switch
         self.directory = directory
         self.known = {record["contact"] for record in switch.cdrs()}
@@ -43,14 +52,18 @@ class Phones:
         place = (HOST, free_ports(1, HOST))
         Sipp(self.directory, "register_star", place, self.switch.address, users=users).finish()
         Sipp(self.directory, "register_keep", place, self.switch.address, users=users).finish()
-        return self._speaks(Sipp(self.directory, scenario, place, receive_timeout=25), extension)
+        tone = TONES[extension] if self._ears is not None and scenario not in SILENT else None
+        return self._speaks(Sipp(self.directory, scenario, place, receive_timeout=25, tone=tone), extension)
 
     def _speaks(self, sipp: Sipp, voice: str) -> Sipp:
-        self.voices[sipp] = Voice(sipp, HOST, TONES[voice])
+        if self._ears is None:
+            self.voices[sipp] = Voice(sipp, HOST, TONES[voice])
         return sipp
 
     def heard(self, sipp: Sipp) -> list[set[str]]:
-        """Whom a telephone has heard, one after the other; it hears nobody any more."""
+        """Whom a telephone has heard, one after the other; it hears nobody any more. Ears hear music, too."""
+        if self._ears is not None:
+            return [set(each.split("+")) for each in self._ears.heard(sipp).split()]
         voice = self.voices[sipp]
         voice.close()
         return story(voice.heard(), TONES)
@@ -82,6 +95,7 @@ class Phones:
             users=self.switch.users_file(extension),
             receive_timeout=25,
             options=("-auth_uri", f"{number}@{self.switch.address}", *options, *words),
+            tone=TONES[voice] if self._ears is not None and scenario not in SILENT else None,
         )
         return self._speaks(sipp, voice)
 
@@ -107,10 +121,11 @@ class Phones:
 
 
 @contextmanager
-def phones_of(switch: Switch, directory: Path) -> Iterator[Phones]:
+def phones_of(switch: Switch, directory: Path, ears: bool = False) -> Iterator[Phones]:
     """For one test. After one that failed its calls are ended: the next one is to find none."""
-    made = Phones(switch, directory)
-    yield made
+    with ExitStack() as stack:
+        made = Phones(switch, directory, stack.enter_context(Ears(directory, switch, TONES)) if ears else None)
+        yield made
     made.close()
     for call in switch.status().calls:
         made.hang_up(call.contact)

@@ -234,6 +234,7 @@ class ConsultingCall(ConfirmingCall):
         supervised = self._supervisors.pop(leg, None)
         if supervised is not None:
             self._mix()
+            self._recording_follows()
             return True
         if leg in self._aside:
             self._aside.remove(leg)
@@ -279,6 +280,7 @@ class ConsultingCall(ConfirmingCall):
     def _supervise(self, leg: int, how: Supervision) -> None:
         self._supervisors[leg] = how
         self._mix()
+        self._recording_follows()
         self._listen(leg)
         endpoint = self._endpoint_of(how.target)
         if endpoint.kind == "extension" and self._directory.beeps(endpoint.name):

@@ -535,4 +535,5 @@ class MovingCall(ConsultingCall):
             raise TransferRefused("that one supervises nobody in that call")
         self._supervisors[leg] = Supervision(how.target, mode)
         self._mix()
+        self._recording_follows()
         return self._take()

@@ -61,7 +61,8 @@ class RecordedCall(CodedCall):
         self._effects += self._recorder.begin(rule, *self._recorded())
 
     def _recorded(self) -> tuple[Channels, StreamLabels]:
-        """Who is on which channel: the customer on the first, who is at the trunk's side, or else has called."""
+        """Who is on which channel: the customer on the first, who is at the trunk's side, or else has called. A
+        supervisor whom all of them hear is on the other one; who listens or whispers is on none."""
         ends = {leg: self._endpoint_of(leg) for leg in self.talkers}
         trunks = [leg for leg, end in ends.items() if end.kind == "trunk"]
         callers = [leg for leg in ends if leg == self._caller_leg]
@@ -70,7 +71,11 @@ class RecordedCall(CodedCall):
         for leg, end in ends.items():
             party, role = self._party(leg), "caller" if leg == self._caller_leg else "called"
             labels.append((leg, leg_label(role, end.kind, end.name, party.number, party.name)))
-        order = [*customers, *[leg for leg in ends if leg not in customers]]
+        barging = [leg for leg, how in self._supervisors.items() if how.mode == "barge"]
+        for leg in barging:
+            end, party = self._endpoint_of(leg), self._party(leg)
+            labels.append((leg, leg_label("supervisor", end.kind, end.name, party.number, party.name)))
+        order = [*customers, *[leg for leg in ends if leg not in customers], *barging]
         return tuple([(leg, 0 if leg in customers else 1) for leg in order]), tuple(labels)
 
     def _recording_follows(self) -> None:

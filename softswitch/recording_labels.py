@@ -19,5 +19,5 @@ def call_label(contact: Contact) -> Label:
 
 
 def leg_label(role: str, kind: str, endpoint: str, number: str, name: str) -> Label:
-    """One end. `role`: caller, called. `kind` and `endpoint`: the extension or trunk that it is of."""
+    """One end. `role`: caller, called, supervisor. `kind` and `endpoint`: the extension or trunk that it is of."""
     return label(role=role, number=number, name=name, **{kind: endpoint})

@@ -3,16 +3,15 @@ one record with its segments, one recording of all."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from harness.audio import Tone
 from harness.baresip import Phone
 from harness.ears import MUSIC, RINGBACK, listen, told_apart, wait_hears
+from harness.evidence import Traces
 from harness.linphone import Linphone
 from harness.switch import FOR_SIPP, Switch
 from harness.waiting import wait_for
@@ -35,6 +34,7 @@ extensions:
   "103": {groups: [sales]}
   "104": {supervises: [sales]}
 defaults: {extension: {record: always, music_on_hold: default}}
+feature_codes: {pick_up: "**", pick_up_group: "*8"}
 """
 )
 
@@ -72,6 +72,9 @@ class Floor:
         self.switch.wait_calls(0)
         return wait_for(lambda: len(found := self.switch.cdrs()) == count and found, f"{count} records")
 
+    def traces(self, record: dict[str, str]) -> Traces:
+        return Traces.of(self.switch, record, TONES)
+
 
 @contextmanager
 def floor(
@@ -97,26 +100,6 @@ def floor(
         yield Floor(switch, made)
 
 
-def kinds(record: dict[str, str]) -> list[str]:
-    """Of its segments, in order, without the choice of a route."""
-    told = [each.split(" ")[0] for each in record["segments"].split(", ")]
-    return [kind for kind in told if kind != "route"]
-
-
-def timeline(record: dict[str, str]) -> list[dict[str, Any]]:
-    """The stretches of the only file."""
-    assert ", " not in record["recording"], "one file"
-    told = json.loads(Path(record["recording"]).with_suffix(".json").read_text())
-    assert told["state"] == "ended"
-    assert told["seconds"] == pytest.approx(float(record["billsec"]), abs=1.0)
-    stretches: list[dict[str, Any]] = told["stretches"]
-    return stretches
-
-
-def recorded(record: dict[str, str]) -> set[str]:
-    return {stretch["who"]["extension"] for stretch in timeline(record)}
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_consultation_is_completed(tmp_path: Path, workers: int) -> None:
     """Anna hears music while Ben hears ringing, then talks to Cyd, then leaves the two to each other."""
@@ -135,8 +118,8 @@ def test_a_consultation_is_completed(tmp_path: Path, workers: int) -> None:
         desk.gone("103")
         [record] = desk.records()
     assert (record["ended_by"], record["cause"], record["destination"]) == ("caller", "16", "103")
-    assert kinds(record) == ["ring", "talk", "consult", "talk"]
-    assert recorded(record) == {"101", "102", "103"}
+    # Who consults is on the channel of those who call: it has called.
+    assert desk.traces(record) == Traces("ring talk consult talk", "101 102 103", "101 102 101", "102 103")
 
 
 def test_swapped_joined_dropped_held_and_returned(tmp_path: Path) -> None:
@@ -170,12 +153,13 @@ def test_swapped_joined_dropped_held_and_returned(tmp_path: Path) -> None:
         desk.gone("101")
         [record] = desk.records()
     assert record["ended_by"] == "callee"
-    assert kinds(record) == [
-        *["ring", "talk", "consult", "conference"],
-        *["talk", "hold", "talk", "consult", "talk", "hold", "talk"],
-    ]
-    assert recorded(record) == {"101", "102", "103"}
-    assert record["legs"] == "4"
+    # A telephone that holds sends nothing, and so is silent on its channel.
+    assert desk.traces(record) == Traces(
+        "ring talk consult conference talk hold talk consult talk hold talk",
+        "101 102 103 103",
+        "101 102 101 102 101 101",
+        "102 103 102 102+103 102 103 102",
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -193,8 +177,7 @@ def test_a_caller_is_parked_and_fetched(tmp_path: Path, workers: int) -> None:
         desk["103"].hang_up()
         desk.gone("101")
         [record] = desk.records()
-    assert kinds(record) == ["ring", "talk", "park", "talk"]
-    assert recorded(record) == {"101", "102", "103"}
+    assert desk.traces(record) == Traces("ring talk park talk", "101 102 103", "101", "102 103")
 
 
 def test_a_caller_whom_nobody_fetches_comes_back(tmp_path: Path) -> None:
@@ -207,7 +190,7 @@ def test_a_caller_whom_nobody_fetches_comes_back(tmp_path: Path) -> None:
         desk.hear({"101": {"102"}, "102": {"101"}})
         desk["101"].hang_up()
         [record] = desk.records()
-    assert [kind for kind in kinds(record) if kind != "ring"] == ["talk", "park", "talk"]
+    assert desk.traces(record) == Traces("ring talk park ring talk", "101 102 102", "101", "102 102")
     parked = next(each for each in record["segments"].split(", ") if each.startswith("park"))
     assert float(parked.split()[1]) == pytest.approx(6.0, abs=0.5)
 
@@ -230,8 +213,27 @@ def test_a_supervisor_listens_whispers_and_barges_in_by_digits(tmp_path: Path, w
         desk.hear({"101": {"102"}, "102": {"101"}})
         desk["101"].hang_up()
         [record] = desk.records()
-    assert kinds(record) == ["ring", "talk"]
     assert record["ended_by"] == "caller"
+    assert desk.traces(record) == Traces("ring talk", "101 102 104", "101", "102 102+104 102"), "barging in alone"
+
+
+def test_calls_that_ring_are_picked_up_by_codes(tmp_path: Path) -> None:
+    """One by the number at which it rings, one by the group."""
+    with floor(tmp_path, 3, silent=("102",)) as desk:
+        for code in ("**102", "*8"):
+            since = {number: len(desk[number].events()) for number in ("101", "102", "103")}
+            desk["101"].call("102")
+            desk["102"].wait_event("CALL_INCOMING", since=since["102"])
+            desk["103"].call(code)
+            desk["102"].wait_event("CALL_CLOSED", since=since["102"])
+            desk.hear({"101": {"103"}, "103": {"101"}})
+            desk["103"].hang_up()
+            desk["101"].wait_event("CALL_CLOSED", since=since["101"])
+            desk.switch.wait_calls(0)
+        records = desk.records(2)
+    for record in records:
+        assert (record["ended_by"], record["dialled"], record["destination"]) == ("callee", "102", "103")
+        assert desk.traces(record) == Traces("ring talk", "101 102 103", "101", "103")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -259,5 +261,5 @@ def test_a_telephone_leaves_its_two_calls_to_each_other(tmp_path: Path, workers:
     [gone] = [record for record in records if record["ended_by"] == "transfer"]
     [kept] = [record for record in records if record["ended_by"] != "transfer"]
     assert gone["joined"] == kept["contact"]
-    assert kinds(kept) == ["ring", "talk", "hold", "talk"]
-    assert recorded(kept) == {"101", "102", "103"}
+    assert desk.traces(gone) == Traces("ring talk", "102 103", "102", "103")
+    assert desk.traces(kept) == Traces("ring talk hold talk", "102 101 103", "102 103", "101")

@@ -10,6 +10,7 @@ import pytest
 from harness.audio import FRAME, Tone, level_at, read_wave
 from harness.baresip import Phone
 from harness.cases import CALLED
+from harness.evidence import Ears, Traces, kinds, legs, line_of
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, Switch
@@ -21,6 +22,8 @@ F64 = npt.NDArray[np.float64]
 
 SILENT = Tone(500.0, -90.0)
 CYD = Tone(700.0, -15.0)
+ANNA = Tone(1300.0, -18.0)
+TONES = {"101": ANNA, "103": CYD}
 CODES = "feature_codes: {dnd_on: '*78', dnd_off: '*79', forward_always_on: '*72', forward_always_off: '*73'}\n"
 
 
@@ -46,10 +49,11 @@ def dial(switch: Switch, phone: Phone, code: str, digits: str = "") -> F64:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_codes_are_heard_and_count(tmp_path: Path, workers: int) -> None:
-    switch = Switch(tmp_path, extra=FOR_SIPP + CODES + f"media: {{workers: {workers}}}\n")
+    recorded = "defaults: {extension: {record: always}}\n"
+    switch = Switch(tmp_path, extra=FOR_SIPP + CODES + recorded + f"media: {{workers: {workers}}}\n")
     with (
         switch,
-        Phone(tmp_path, "101", switch.password("101"), switch.address, SILENT) as anna,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, ANNA) as anna,
         Phone(tmp_path, "102", switch.password("102"), switch.address, SILENT) as ben,
         Phone(tmp_path, "103", switch.password("103"), switch.address, CYD) as cyd,
     ):
@@ -91,6 +95,10 @@ def test_codes_are_heard_and_count(tmp_path: Path, workers: int) -> None:
         ("*72102", "feature", "16", "switch"),
         ("102", "103", "16", "caller"),
     ]
+    assert {record["recording"] for record in records[:-1]} == {""}, "who dials a code talks to nobody"
+    assert {" ".join(kinds(record)) for record in records if record["dialled"].startswith("*")} == {"feature"}
+    assert records[-1]["diverted"] == "102 unconditional"
+    assert Traces.of(switch, records[-1], TONES) == Traces("ring talk", "101 103", "101", "103")
 
 
 def test_a_pin_is_asked_for_and_stands_nowhere(tmp_path: Path) -> None:
@@ -100,8 +108,12 @@ def test_a_pin_is_asked_for_and_stands_nowhere(tmp_path: Path) -> None:
         "defaults: {extension: {pin: '71930', pin_for: guarded, record: always, codecs: [PCMU]}}\n"
     )
     switch = Switch(tmp_path, routes=[f"_9X.={CALLED}:{port}"], extra=FOR_SIPP + guarded)
-    with switch, Phone(tmp_path, "101", switch.password("101"), switch.address, SILENT) as anna:
-        called = Sipp(tmp_path, "uas_call", (CALLED, port), receive_timeout=40)
+    with (
+        switch,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, ANNA) as anna,
+        Ears(tmp_path, switch, TONES) as ears,
+    ):
+        called = Sipp(tmp_path, "uas_call", (CALLED, port), receive_timeout=40, tone=CYD)
         anna.call("900")
         anna.wait_event("CALL_ESTABLISHED")
         wait_for(lambda: switch.status().calls[0].age >= 2.5, "what is asked, heard")
@@ -118,8 +130,14 @@ def test_a_pin_is_asked_for_and_stands_nowhere(tmp_path: Path) -> None:
         switch.wait_calls(0)
         [record] = wait_for(lambda: switch.cdrs() or None, "the record")
         log = switch.log()
+        assert ears.heard(called) == "101"
     assert (record["cause"], record["ended_by"]) == ("16", "caller")
     assert 2.0 <= float(record["billsec"]) < float(record["duration"]) - 2.0
     assert "7193" not in log
     assert "7193" not in str(record)
-    assert spoken(read_wave(anna.heard())) > 1.0
+    [_, trunk] = legs(switch, record)
+    tones = {"101": ANNA, trunk: CYD}
+    *asked, talk = line_of(read_wave(anna.heard()), tones).split()
+    assert (set(asked), talk) == ({"music"}, trunk), "a voice asks, and then somebody answers"
+    # The trunk's side is the customer.
+    assert Traces.of(switch, record, tones) == Traces("pin ring talk", f"101 {trunk}", trunk, "101")

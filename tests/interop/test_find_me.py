@@ -10,6 +10,7 @@ import pytest
 from harness.audio import Tone, level_at, read_wave
 from harness.baresip import Phone
 from harness.cases import CALLED, CALLERS
+from harness.evidence import Ears, Traces
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, Switch
@@ -22,7 +23,8 @@ F64 = npt.NDArray[np.float64]
 ANNA, MOBILE, DORA = Tone(1000.0, -18.0), Tone(700.0, -15.0), Tone(1300.0, -18.0)
 PART = 800  # samples: 100 ms
 RINGBACK = (440.0, 480.0)  # of the USA, two seconds of six
-LIST = 'defaults: {extension: {find_me: [{number: "103", confirm: true, ring_time: 40s}]}}\n'
+TONES = {"101": ANNA, "103": MOBILE, "104": DORA}
+LIST = 'defaults: {extension: {record: always, find_me: [{number: "103", confirm: true, ring_time: 40s}]}}\n'
 
 
 def parts(samples: F64) -> F64:
@@ -75,11 +77,12 @@ def test_the_mobile_presses_a_key_and_only_then_the_caller_is_answered(tmp_path:
     assert question[talk:-3].mean() > 0.9
     assert has(heard[anna], MOBILE).sum() > 20
     assert 2.5 < float(record["billsec"]) < 5.0
+    assert Traces.of(switch, record, TONES) == Traces("ring talk", "101 103", "101", "103"), "from the key on"
 
 
 def test_a_mailbox_that_answers_is_let_go_and_the_caller_hears_nothing_of_it(tmp_path: Path) -> None:
     listed = '{numbers: [{number: "103", confirm: true, ring_time: 40s}], confirm_within: 4s}'
-    extra = f'defaults: {{extension: {{find_me: {listed}, forward: {{no_answer: "104"}}}}}}\n'
+    extra = f'defaults: {{extension: {{record: always, find_me: {listed}, forward: {{no_answer: "104"}}}}}}\n'
     with (
         Switch(tmp_path, extra=FOR_SIPP + extra) as switch,
         Phone(tmp_path, "101", switch.password("101"), switch.address, ANNA) as anna,
@@ -95,9 +98,13 @@ def test_a_mailbox_that_answers_is_let_go_and_the_caller_hears_nothing_of_it(tmp
         anna.hang_up()
         dora.wait_event("CALL_CLOSED")
         switch.wait_calls(0)
+        [record] = wait_for(lambda: switch.cdrs() or None, "the record")
         heard = read_wave(anna.heard())
     assert has(heard, DORA).sum() > 12
     assert not has(heard, MOBILE).any()
+    assert (record["destination"], record["diverted"]) == ("104", "102 no-answer")
+    # 104 has the list, too: the mailbox rings beside it.
+    assert Traces.of(switch, record, TONES) == Traces("ring talk", "101 103 104 103", "101", "104")
 
 
 def test_ringing_is_heard_until_the_key_then_both_ways(tmp_path: Path) -> None:
@@ -124,8 +131,11 @@ def test_ringing_is_heard_until_the_key_then_both_ways(tmp_path: Path) -> None:
         anna.hang_up()
         mobile.wait_event("CALL_CLOSED")
         switch.wait_calls(0)
+        [record] = wait_for(lambda: switch.cdrs() or None, "the record")
         heard = {phone: read_wave(phone.heard()) for phone in (anna, mobile)}
     assert dora_is_there
+    # The mobile rings beside 104, which has the list, too, and then for 102.
+    assert Traces.of(switch, record, TONES) == Traces("ring talk ring talk", "101 104 103 103", "101", "104 103")
     mobiles = has(heard[anna], MOBILE)
     talk = int(mobiles.argmax())
     ringing = rings(heard[anna])
@@ -144,6 +154,7 @@ trunks:
     inbound: {{addresses: [{callers}]}}
     context: internal
     caller_id: {{trusted: true}}
+    record: always
   onward:
     gateways: [{{host: {called}, port: {port}}}]
     options_interval: none
@@ -157,18 +168,22 @@ def test_who_has_diverted_stands_in_both_headers(tmp_path: Path) -> None:
     port = free_ports(1, CALLED)
     extra = TRUNKS.format(callers=CALLERS, called=CALLED, port=port)
     onward = ('{to: "900", dial: {trunk: onward}}',)
-    with Switch(tmp_path, extra=extra, routes_of_own=onward) as switch:
-        called = Sipp(tmp_path, "uas_diverted", (CALLED, port))
+    tones = {"callers": ANNA, "onward": DORA}
+    with Switch(tmp_path, extra=extra, routes_of_own=onward) as switch, Ears(tmp_path, switch, tones) as ears:
+        called = Sipp(tmp_path, "uas_diverted", (CALLED, port), tone=DORA)
         caller = Sipp(
             tmp_path,
             "uac_diverted",
             (CALLERS, free_ports(1, CALLERS)),
             switch.address,
             service="102",
-            options=("-d", "500"),
+            options=("-d", "800"),
+            tone=ANNA,
         )
         caller.finish()
         called.finish()
         switch.wait_calls(0)
         [record] = wait_for(lambda: switch.cdrs() or None, "the record")
+        assert (ears.heard(caller), ears.heard(called)) == ("onward", "callers")
     assert record["diverted"] == "102 unavailable, 04055 no-answer"
+    assert Traces.of(switch, record, tones) == Traces("ring talk", "callers onward", "callers", "onward")

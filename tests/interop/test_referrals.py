@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from harness.audio import Tone
 from harness.capture import Capture
+from harness.evidence import Ears, Traces
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, RTP_PORTS, Switch
@@ -15,17 +17,20 @@ pytestmark = pytest.mark.interop
 
 CUSTOMERS, OWN, OTHER, PROGRAM = "127.0.0.22", "127.0.0.51", "127.0.0.52", "127.0.0.53"
 
+TONES = {"line": Tone(600.0, -18.0), "101": Tone(900.0, -18.0), "102": Tone(1300.0, -18.0)}
+
 LINE = """
 trunks:
   line:
     inbound: {{addresses: [{host}]}}
     gateways: [{{host: {host}, port: {port}}}]
     context: internal
+    record: always
     options_interval: none
     transfer_by_refer: {{referred_by: "<sip:{{extension}}@{{host}}>"}}
 """
 CLICK = """
-defaults: {extension: {click_to_dial: true}}
+defaults: {extension: {click_to_dial: true, record: always}}
 """
 
 
@@ -50,15 +55,19 @@ def test_a_trunk_does_the_transfer(tmp_path: Path) -> None:
         extra=FOR_SIPP + LINE.format(host=CUSTOMERS, port=port),
     )
     capture = Capture(tmp_path / "referred.pcapng", f"port {switch.port}")
-    with capture, switch:
+    with capture, switch, Ears(tmp_path, switch, TONES) as ears:
         place = registered(tmp_path, switch, "102", OWN)
-        called = Sipp(tmp_path, "uas_refer", place)
-        caller = Sipp(tmp_path, "uac_referred", (CUSTOMERS, port), switch.address, service="102")
+        called = Sipp(tmp_path, "uas_refer", place, tone=TONES["102"])
+        place = (CUSTOMERS, port)
+        caller = Sipp(tmp_path, "uac_referred", place, switch.address, service="102", tone=TONES["line"])
         caller.finish()
         called.finish()
         switch.wait_calls(0)
         [record] = wait_for(lambda: switch.cdrs() or None, "the record")
+        assert (ears.heard(caller), ears.heard(called)) == ("102", "line")
     assert (record["ended_by"], record["cause"], record["destination"]) == ("transfer", "16", "line")
+    # The last one: while the trunk is asked.
+    assert Traces.of(switch, record, TONES) == Traces("ring talk ring", "line 102", "line", "102")
     check(capture, switch)
 
 
@@ -66,9 +75,10 @@ def test_a_trunk_does_the_transfer(tmp_path: Path) -> None:
 def test_click_to_dial(tmp_path: Path, transport: str) -> None:
     switch = Switch(tmp_path, extra=FOR_SIPP + CLICK)
     capture = Capture(tmp_path / "click.pcapng", f"port {switch.port}")
-    with capture, switch:
+    with capture, switch, Ears(tmp_path, switch, TONES) as ears:
         own, other = registered(tmp_path, switch, "101", OWN), registered(tmp_path, switch, "102", OTHER)
-        called, answers = Sipp(tmp_path, "uas_bye", other), Sipp(tmp_path, "uas_call", own)
+        called = Sipp(tmp_path, "uas_bye", other, tone=TONES["102"])
+        answers = Sipp(tmp_path, "uas_call", own, tone=TONES["101"])
         program = Sipp(
             tmp_path,
             "refer_click",
@@ -83,5 +93,8 @@ def test_click_to_dial(tmp_path: Path, transport: str) -> None:
             each.finish()
         switch.wait_calls(0)
         [record] = wait_for(lambda: switch.cdrs() or None, "the record")
+        assert (ears.heard(answers), ears.heard(called)) == ("102", "101")
+    # Its own telephones ring, then the number's.
+    assert Traces.of(switch, record, TONES) == Traces("ring ring talk", "101 102", "101", "102")
     assert (record["caller_number"], record["dialled"], record["cause"]) == ("101", "102", "16")
     check(capture, switch)

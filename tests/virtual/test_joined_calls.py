@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from media.audio_commands import Music, Play, Say, Tone
+from media.audio_commands import Music, Play, Say, SetRecordingChannels, StartRecording, Tone
 from sip.invite import InviteSession
 from sip.ua import UaSettings
 from sip.ua_events import Offered, ReferAnswered, ReferProgress, SessionArrived, SessionFailed
@@ -543,7 +543,7 @@ HEARS_BOTH = {"104": {"101", "102"}}
 
 def supervised(mode: str = "listen", **more: Any) -> Floor:
     """Dan listens to Ben's call."""
-    floor = Floor(extensions=TEAM, **more)
+    floor = Floor(**{"extensions": TEAM, **more})
     floor.call("101", "102")
     before = set(floor.world.legs())
     floor.world.runtime.command(Supervise("102", "104", mode), floor.world.now)  # type: ignore[arg-type]
@@ -590,6 +590,36 @@ def test_modes_change_live(how: str) -> None:
         assert floor.hearing() == HEARD[mode]
     floor.hang_up(floor.sessions("102")[0])
     assert not floor.sessions("104"), "nobody is left to be supervised"
+    floor.over("callee")
+
+
+def test_a_supervisor_is_recorded_while_the_customer_hears_it() -> None:
+    """Barging in, on the agent's channel; whoever only listens or whispers is on none."""
+    recorded = {"102": {"groups": ["sales"], "record": "always"}, "104": {"supervises": ["sales"]}}
+    floor = supervised(extensions=recorded)
+    [begun] = floor.world.media.asked(StartRecording)
+    assert [(floor.legs[leg], channel) for leg, channel in begun.channels] == [("101", 0), ("102", 1)]
+    for mode, on in (("whisper", []), ("barge", ["104"]), ("listen", []), ("barge", ["104"])):
+        floor.world.runtime.command(Supervise("102", "104", mode), floor.world.now)  # type: ignore[arg-type]
+        asked = floor.world.media.asked(SetRecordingChannels)
+        channels = asked[-1].channels if asked else begun.channels
+        assert [floor.legs[leg] for leg, channel in channels if channel == 1] == ["102", *on]
+    [who] = [dict(labels) for leg, labels in asked[-1].labels if floor.legs[leg] == "104"]
+    assert (who["role"], who["extension"]) == ("supervisor", "104")
+    floor.hang_up(floor.sessions("104")[0])
+    [*_, last] = floor.world.media.asked(SetRecordingChannels)
+    assert last.channels == begun.channels
+    assert len(floor.world.media.asked(SetRecordingChannels)) == 4, "nothing is asked for where nothing changes"
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("caller")
+
+
+def test_a_supervisor_who_barges_in_by_a_command_is_recorded_at_once() -> None:
+    recorded = {"102": {"groups": ["sales"], "record": "always"}, "104": {"supervises": ["sales"]}}
+    floor = supervised("barge", extensions=recorded)
+    [last] = floor.world.media.asked(SetRecordingChannels)
+    assert [(floor.legs[leg], channel) for leg, channel in last.channels] == [("101", 0), ("102", 1), ("104", 1)]
+    floor.hang_up(floor.sessions("102")[0])
     floor.over("callee")
 
 

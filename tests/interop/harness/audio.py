@@ -63,6 +63,16 @@ def decode_alaw(payload: bytes) -> npt.NDArray[np.float64]:
     return np.where(code & 0x80, magnitude, -magnitude) / 4096
 
 
+def tone_in_pcma(tone: Tone) -> bytes:
+    """A second of it in PCMA: with whole Hz the second after it goes on where it ends."""
+    values = decode_alaw(bytes(range(256)))
+    order = np.argsort(values)
+    time = np.arange(RATE) / RATE
+    samples = 10 ** (tone.level / 20) * np.sin(2 * np.pi * round(tone.frequency) * time)
+    between = (values[order][1:] + values[order][:-1]) / 2
+    return bytes(order[np.searchsorted(between, samples)].astype(np.uint8))
+
+
 def level_at(samples: npt.NDArray[np.float64], frequency: float) -> float:
     """dBFS of the sine of this frequency in the samples (Goertzel's sum, with a Hann window against leakage)."""
     window = np.hanning(len(samples))

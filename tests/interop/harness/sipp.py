@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
+from harness.audio import Tone, tone_in_pcma
 from harness.ports import free_ports
 from harness.waiting import wait_for
 
@@ -16,6 +17,9 @@ from softswitch.load import SCENARIOS, first_errors
 
 # A warning that means nothing: all SIPps of a machine share 60 ports for a remote control, which we don't use.
 NO_CONTROL = "Unable to bind remote control socket (tried"
+
+# Where a call is talked in from: the ACK that is sent, or that comes.
+ACKNOWLEDGED = re.compile(r'<send>(?:(?!</send>).)*?ACK \[next_url\].*?</send>|<recv request="ACK"/>', re.S)
 
 # Those that only a test of this directory can use.
 OWN_SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
@@ -45,18 +49,22 @@ class Sipp:
         media_port: int = 0,
         receive_timeout: float = 10.0,
         options: Sequence[str] = (),
+        tone: Tone | None = None,
     ) -> None:
+        """`tone`: sent for ever, in PCMA and no other codec, from the ACK of the call on."""
         self.scenario = scenario
+        self.media_port = media_port or free_ports(4, local[0], even=True)
         self.directory = directory
         self._stem = f"{scenario}-{local[0].replace(':', '.')}-{local[1]}"
-        words = ["sipp", *([remote] if remote else []), "-sf", str(_file_of(scenario)), "-nostdin"]
+        file = _file_of(scenario) if tone is None else self._with_tone(_file_of(scenario), tone)
+        words = ["sipp", *([remote] if remote else []), "-sf", str(file), "-nostdin"]
         words += [
             "-i",
             local[0],
             "-p",
             str(local[1]),
             "-mp",
-            str(media_port or free_ports(4, local[0])),
+            str(self.media_port),
             "-m",
             str(calls),
         ]
@@ -85,6 +93,17 @@ class Sipp:
 
     def _file(self, kind: str) -> Path:
         return self.directory / f"{self._stem}.{kind}"
+
+    def _with_tone(self, scenario: Path, tone: Tone) -> Path:
+        """A copy of the scenario that sends it."""
+        sound, copy = self._file("alaw"), self._file("xml")
+        sound.write_bytes(tone_in_pcma(tone))
+        text = scenario.read_text().replace("RTP/AVP 0 8", "RTP/AVP 8").replace("    a=rtpmap:0 PCMU/8000\n", "")
+        nop = f'\n\n  <nop><action><exec rtp_stream="{sound.name},-1,8,PCMA/8000"/></action></nop>'
+        text, sends = ACKNOWLEDGED.subn(lambda found: found[0] + nop, text, count=1)
+        assert sends == 1, f"{scenario} has no ACK"
+        copy.write_text(text)
+        return copy
 
     def _listens(self, local: tuple[str, int], transport: str) -> bool:
         assert self._process.poll() is None, f"{self.scenario}: SIPp did not start: {self._said()}"

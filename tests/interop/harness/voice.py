@@ -7,20 +7,16 @@ would: the switch finds it there (symmetric RTP) and answers to it.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 from harness.audio import FRAME, RATE, Tone, decode_alaw, level_at
 from harness.ears import NEAR
 from harness.sipp import Sipp
@@ -152,41 +148,3 @@ def silence(samples: F64) -> float:
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
     sound = np.flatnonzero(np.abs(frames).max(axis=1) > 0) if len(frames) else np.zeros(0, np.int64)
     return float(sound[-1] - sound[0] + 1 - len(sound)) * FRAME / RATE if len(sound) else 0.0
-
-
-class Stretch(NamedTuple):
-    """Of a recording: who was on which channel from when to when, in seconds."""
-
-    who: str
-    channel: int
-    begin: float
-    end: float
-
-
-def stretches(recording: Path) -> list[Stretch]:
-    told: dict[str, Any] = json.loads(recording.with_suffix(".json").read_text())
-    assert told["state"] == "ended", told
-    return [Stretch(each["who"]["extension"], each["channel"], each["from"], each["to"]) for each in told["stretches"]]
-
-
-def check_recording(record: Mapping[str, str], tones: Mapping[str, Tone], who: Iterable[str]) -> list[Stretch]:
-    """One file has all of the call: these were in it, each is heard on its channel in each of its stretches, and
-    nobody is heard on a channel who was not on it then. What follows a `/` in a name is not the extension.
-    """
-    assert record["recording"], "not recorded"
-    assert ", " not in record["recording"], "one file"
-    path = Path(record["recording"])
-    samples, rate = soundfile.read(path, always_2d=True)
-    assert rate == RATE
-    told = stretches(path)
-    assert {each.who for each in told} == set(who)
-    for each in told:
-        if each.end - each.begin < 0.8:
-            continue
-        part = samples[round((each.begin + 0.2) * RATE) : round((each.end - 0.2) * RATE), each.channel]
-        windows = [part[at : at + WINDOW] for at in range(0, len(part) - WINDOW + 1, HOP)]
-        there = {name.partition("/")[0] for window in windows for name in present(window, tones)}
-        beside = {other.who for other in told if other.channel == each.channel and other.begin < each.end > each.begin}
-        assert each.who in there, f"not heard: {each}"
-        assert there <= beside, f"{there} on the channel of {beside}: {each}"
-    return told

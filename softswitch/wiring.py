@@ -34,7 +34,7 @@ from softswitch.feature_codes import FeatureCodes
 from softswitch.find_me import FindMe, FindMeNumber
 from softswitch.parking import Lot
 from softswitch.qualify import QualifySettings
-from softswitch.runtime import RuntimeSettings
+from softswitch.runtime_settings import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import NumberRule as WrittenRule
 from softswitch.settings.trunk_models import TransferByRefer, Trunk

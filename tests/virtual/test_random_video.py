@@ -58,5 +58,5 @@ def test_nothing_is_left_of_random_calls_with_video(seed: int, monkeypatch: pyte
     world.link.settle()
     world.run(600.0)
     assert world.node.leftovers() == {}
-    assert len(world.runtime.video) == 0
+    assert len(world.runtime.streams.video) == 0
     assert len(world.records) == began

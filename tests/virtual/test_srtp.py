@@ -22,7 +22,7 @@ from sip.invite import InviteSession
 from sip.message import Request
 from sip.ua_events import AnswerReceived, Offered, OfferFailed, SessionAnswered, SessionArrived, SessionFailed
 from softswitch.cli.serve import log_processors
-from softswitch.runtime import keyed, secure
+from softswitch.sdes_policy import keyed, secure
 from tests.virtual.network import Phone, World, settings
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"

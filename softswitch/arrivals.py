@@ -22,7 +22,8 @@ from softswitch.call_streams import CallStreams
 from softswitch.call_tables import CallRunner, CallTables
 from softswitch.call_transfer import TransferRefused
 from softswitch.contact import Contact, LegRecord
-from softswitch.directory import PhoneBook, TrunkEntry, behind_nat
+from softswitch.directory import PhoneBook
+from softswitch.directory_entries import TrunkEntry, behind_nat
 from softswitch.leg_maker import LegMaker
 from softswitch.room_calls import conference_group
 from softswitch.sdes_policy import keyed

@@ -15,7 +15,8 @@ from softswitch.call_limits import CallLimits
 from softswitch.call_streams import CallStreams
 from softswitch.call_tables import CallTables
 from softswitch.causes import Cause
-from softswitch.directory import DialAddress, PhoneBook
+from softswitch.directory import PhoneBook
+from softswitch.directory_entries import DialAddress
 from softswitch.leg_maker import LegMaker
 from softswitch.sdes_policy import in_the_clear, keyed
 from softswitch.sip_leg import SipLeg

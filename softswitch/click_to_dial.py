@@ -18,7 +18,8 @@ from softswitch.arrivals import RETRY_AFTER
 from softswitch.call_transfer import TransferRefused
 from softswitch.causes import status_of_cause
 from softswitch.dialplan.decision import Dial, ExtensionTarget, Reject
-from softswitch.directory import PhoneBook, behind_nat
+from softswitch.directory import PhoneBook
+from softswitch.directory_entries import behind_nat
 from softswitch.originate import ClickedCall, OriginateRefused, Origination
 from softswitch.referrals import number_of
 from softswitch.runtime import Runtime

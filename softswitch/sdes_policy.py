@@ -7,7 +7,7 @@ import msgspec
 from media.negotiate import AudioPolicy
 from media.sdes import KEYS_IN_CLEAR
 from sip.effects import TRANSPORTS, Destination, Flow, Target
-from softswitch.directory import DialAddress
+from softswitch.directory_entries import DialAddress
 
 
 def secure(way: Destination) -> bool:

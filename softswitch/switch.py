@@ -35,7 +35,8 @@ from softswitch.call_limits import CallLimits
 from softswitch.click_to_dial import ClickToDial
 from softswitch.contact import Contact
 from softswitch.dialplan.routing import Dialplan
-from softswitch.directory import PhoneBook, behind_nat
+from softswitch.directory import PhoneBook
+from softswitch.directory_entries import behind_nat
 from softswitch.features import FeatureChange, Features
 from softswitch.keepalive import KeepAlive
 from softswitch.line_states import lines_of, parked_line

@@ -29,7 +29,7 @@ from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
 from softswitch.call_codes import CallCodes
 from softswitch.caller_identity import CallerRules, NumberRule
-from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
+from softswitch.directory_entries import Entries, ExtensionEntry, TrunkEntry
 from softswitch.feature_codes import FeatureCodes
 from softswitch.find_me import FindMe, FindMeNumber
 from softswitch.parking import Lot

@@ -376,7 +376,7 @@ def test_threats_29_a_sips_contact_is_not_called_without_tls() -> None:
         def targets(self, number: str, now: float) -> Any:
             return known
 
-    world.runtime._book._registrations = Registered()  # type: ignore[assignment]
+    world.switch.book._targets._registrations = Registered()  # type: ignore[assignment]
     ann.dial("102")
     world.run(0.5)
     assert ben.got("INVITE") == []

@@ -27,7 +27,8 @@ from softswitch.directory_entries import TrunkEntry, behind_nat
 from softswitch.leg_maker import LegMaker
 from softswitch.room_calls import conference_group
 from softswitch.sdes_policy import keyed
-from softswitch.sip_leg import SipLeg, warning
+from softswitch.sip_leg import SipLeg
+from softswitch.sip_reasons import warning
 from softswitch.vocabulary import SeekFailed, Setup
 
 log = structlog.get_logger("calls")
@@ -120,7 +121,7 @@ class Arrivals:
         contact.add_leg(
             LegRecord(leg.id, "in", setup.kind, setup.endpoint, setup.caller.number, now, setup.address, call_id)
         )
-        call = Call(contact, leg.id, setup, offer, leg.policy, self._book, self._maker.next_leg)
+        call = Call(contact, leg.id, setup, offer, leg.media.policy, self._book, self._maker.next_leg)
         leg.call = contact.id
         self._tables.legs[leg.id] = leg
         active = self._tables.calls[contact.id] = Active(call, {}, group=group)

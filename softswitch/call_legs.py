@@ -98,8 +98,8 @@ class CallLegs:
         effect = active.originated.get(leg.id) if active is not None else None
         if active is None or effect is None:
             return False
-        if not leg.offers_plain(status):
-            if not leg.offers_audio(status):
+        if not leg.media.offers_plain(status):
+            if not leg.media.offers_audio(status):
                 return False
             effect.video = None
         self._invite(active, leg, effect, now)
@@ -110,15 +110,15 @@ class CallLegs:
         endpoint = effect.endpoint
         address = endpoint.address
         assert isinstance(address, DialAddress)
-        sdp = leg.first_offer(effect.codecs, effect.direction, effect.video)
-        diversions = self._book.diversions(endpoint, effect.diverted, leg.origin.host)
-        told = [*diversions, *self._book.referred_by(endpoint, effect.referred_by, leg.origin.host)]
+        sdp = leg.media.offer(effect.codecs, effect.direction, effect.video)
+        diversions = self._book.diversions(endpoint, effect.diverted, leg.media.origin.host)
+        told = [*diversions, *self._book.referred_by(endpoint, effect.referred_by, leg.media.origin.host)]
         written = {name for name, _ in told}
         request = Request(
             "INVITE",
             address.uri,
             [
-                *self._book.identity(address, effect.caller, leg.origin.host),
+                *self._book.identity(address, effect.caller, leg.media.origin.host),
                 ("Max-Forwards", str(effect.hops)),
                 *[each for each in effect.headers if each[0] not in written],
                 *told,
@@ -184,8 +184,8 @@ class CallLegs:
 
     @staticmethod
     def _agreed(active: Active, leg: SipLeg) -> None:
-        if leg.agreed is not None:
-            active.call.session_agreed(leg.id, leg.agreed)
+        if leg.media.agreed is not None:
+            active.call.session_agreed(leg.id, leg.media.agreed)
 
     # ---- REFER, BYE -------------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class CallLegs:
         leg = self._tables.legs.get(effect.leg)
         if leg is None:
             return
-        host = leg.origin.host
+        host = leg.media.origin.host
         by = effect.by.replace("{host}", f"[{host}]" if ":" in host else host)
         if not leg.ask_transfer(effect.target, by, now):
             self._tables.tell(active, TransferAnswered(effect.leg, 405))

@@ -50,7 +50,9 @@ class CallStreams:
 
     def open(self, leg: SipLeg, group: str, remote: MediaAddress | None, now: float) -> None:
         """Let a leg have its stream, with those of a group. Raises `NoMediaPorts`."""
-        leg.local = self._media.open(leg.id, leg.signalled_host, remote, leg.nat, leg.origin.host, now, group)
+        media = leg.media
+        host = media.origin.host
+        media.local = self._media.open(leg.id, media.signalled_host, remote, media.nat, host, now, group)
 
     def belongs(self, stream: int, active: Active) -> None:
         """A stream that is open now is that call's."""
@@ -59,9 +61,9 @@ class CallStreams:
 
     def open_video(self, active: Active, leg: SipLeg, video: Video | None, now: float) -> None:
         """Have a stream for the video that a leg is about to be told of."""
-        if video is None or leg.video is not None:
+        if video is None or leg.media.video is not None:
             return
-        stream = self.video.open(leg, active.group, now)
+        stream = self.video.open(leg.media, active.group, now)
         if not stream:
             self._tables.counters["video left out: no media ports"] += 1
             return
@@ -70,7 +72,8 @@ class CallStreams:
 
     def open_again(self, active: Active, leg: SipLeg, now: float) -> bool:
         """A stream that is lost lies where its call is, its far end has yet to be told; False: there is no place."""
-        remote = leg.agreed.remote if leg.agreed is not None else leg.asked_audio
+        agreed = leg.media.agreed
+        remote = agreed.remote if agreed is not None else leg.media.asked_audio
         # Whoever was in its conference meets there again: the first one's place is everybody's.
         conference = self._rooms.conference(leg.id)
         group = conference_group(conference) if conference else active.group
@@ -83,8 +86,8 @@ class CallStreams:
         self._lost.discard(leg.id)
         self._tables.counters["streams moved to another media worker"] += 1
         active.bridged = (0, 0)
-        self.video.lost(leg, now)
-        leg.moved(now)
+        self.video.lost(leg.media, now)
+        leg.media.configure(now)
         return True
 
     def is_lost(self, leg: SipLeg) -> bool:
@@ -107,7 +110,8 @@ class CallStreams:
     def show(self, active: Active, now: float) -> None:
         """Have those see each other whom their call wants to."""
         if active.shown:
-            self.video.settle(self._tables.legs_of(active), active.call.showing, now)
+            media = [leg.media for leg in self._tables.legs_of(active)]
+            self.video.settle(media, active.call.showing, now)
 
     def enter_room(self, active: Active, leg: SipLeg, conference: str, now: float) -> None:
         """A leg comes into a conference."""
@@ -159,8 +163,8 @@ class CallStreams:
         for leg in self._tables.legs_of(active):
             if not self._in_group(active, leg, group, now):
                 self._tables.tell(active, MediaLost(leg.id, ELSEWHERE))
-            if leg.video is not None and not self._media.regroup(leg.video[0], group, now):
-                self.video.lost(leg, now)
+            if leg.media.video is not None and not self._media.regroup(leg.media.video[0], group, now):
+                self.video.lost(leg.media, now)
 
     def _handed_on(self, stream: int, there: Active, here: Active) -> None:
         there.streams -= 1
@@ -176,22 +180,22 @@ class CallStreams:
 
     def _video_moved(self, leg: SipLeg, there: Active, here: Active, now: float) -> None:
         """The stream of a leg's video goes with it."""
-        if leg.video is None:
+        if leg.media.video is None:
             return
-        stream = leg.video[0]
+        stream = leg.media.video[0]
         self._handed_on(stream, there, here)
         here.shown = True
-        self.video.part(leg, now)
+        self.video.part(leg.media, now)
         if not self._media.regroup(stream, here.group, now):
-            self.video.lost(leg, now)
+            self.video.lost(leg.media, now)
 
     # ---- ends -------------------------------------------------------------------------------------------
 
     def lost(self, stream: int, why: str, now: float) -> Active | None:
         """A stream went with its media worker; the call that has to be told, if it is one's audio."""
         seen = self._tables.legs.get(self.video.leg_of(stream))
-        if seen is not None and seen.video is not None and seen.video[0] == stream:
-            self.video.lost(seen, now)
+        if seen is not None and seen.media.video is not None and seen.media.video[0] == stream:
+            self.video.lost(seen.media, now)
             return None
         active = self._tables.call_of(stream)
         if active is None:
@@ -206,7 +210,7 @@ class CallStreams:
     def leave(self, active: Active, leg: SipLeg, now: float) -> None:
         """A leg's dialog has ended: give its streams back."""
         self._rooms.leave(leg.id, now)
-        self.video.leave(leg, now)
+        self.video.leave(leg.media, now)
         self._media.close(leg.id, now)
         self._lost.discard(leg.id)
         if leg.id in active.bridged:

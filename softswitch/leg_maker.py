@@ -9,6 +9,7 @@ from media.client import MediaClient
 from media.negotiate import AudioPolicy
 from media.sdp import Origin
 from sip.ids import Ids
+from softswitch.leg_media import LegMedia
 from softswitch.runtime_settings import RuntimeSettings
 from softswitch.sip_leg import SipLeg
 
@@ -59,9 +60,8 @@ class LegMaker:
         origin = Origin(self._ids.number(62), 1, "-", self.announce(host))
         settings = self._settings()
         silence = (settings.silence_hangup, settings.hold_silence)
-        made = SipLeg(leg, inbound, kind, endpoint, policy, nat, host, origin, self._media, silence, reliable)
-        made.random = self._octets
-        return made
+        media = LegMedia(leg, inbound, policy, nat, host, origin, self._media, silence, self._octets)
+        return SipLeg(leg, inbound, kind, endpoint, media, reliable)
 
     def _octets(self, count: int) -> bytes:
         return self._ids.number(8 * count).to_bytes(count, "big")

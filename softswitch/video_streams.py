@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from media.client import MediaClient
 from media.commands import NoMediaPorts
-from softswitch.sip_leg import SipLeg
+from softswitch.leg_media import LegMedia
 
 
 class VideoStreams:
@@ -28,7 +28,7 @@ class VideoStreams:
     def __len__(self) -> int:
         return len(self._legs)
 
-    def open(self, leg: SipLeg, group: str, now: float) -> int:
+    def open(self, leg: LegMedia, group: str, now: float) -> int:
         """Let a leg have a stream for its video: its id, 0 where no port is left, and the leg goes without."""
         stream = self._new_stream()
         try:
@@ -41,7 +41,7 @@ class VideoStreams:
         self._legs[stream] = leg.id
         return stream
 
-    def settle(self, legs: Iterable[SipLeg], pair: tuple[int, int], now: float) -> None:
+    def settle(self, legs: Iterable[LegMedia], pair: tuple[int, int], now: float) -> None:
         """Bring streams to where a call's legs stand, of which those of `pair` see each other."""
         showing = {}
         for leg in legs:
@@ -66,14 +66,14 @@ class VideoStreams:
                 self._joined[stream], self._joined[other] = other, stream
                 self._media.bridge(stream, other, now)
 
-    def leave(self, leg: SipLeg, now: float) -> None:
+    def leave(self, leg: LegMedia, now: float) -> None:
         """A leg has no video any more."""
         if leg.video is not None:
             stream, leg.video = leg.video[0], None
             self._forget(stream)
             self._media.close(stream, now)
 
-    def part(self, leg: SipLeg, now: float) -> None:
+    def part(self, leg: LegMedia, now: float) -> None:
         """A leg that is about to leave for another call is seen by nobody in this one."""
         if leg.video is not None and leg.video[0] in self._joined:
             self._forget(leg.video[0])
@@ -83,7 +83,7 @@ class VideoStreams:
         """The leg that a stream is of; 0 where it is no video."""
         return self._legs.get(stream, 0)
 
-    def lost(self, leg: SipLeg, now: float) -> None:
+    def lost(self, leg: LegMedia, now: float) -> None:
         """A leg's stream went with its media worker."""
         if leg.video is not None:
             stream = leg.video[0]

@@ -418,7 +418,7 @@ def test_threats_29_no_log_status_or_traceback_shows_a_key(as_json: bool) -> Non
         world.run(0.5)
         said.write(repr(world.runtime.legs) + repr(world.media.streams) + repr(list(world.runtime.calls.values())))
         for leg in world.runtime.legs.values():
-            said.write(repr(leg.agreed) + repr(leg._offered) + repr(leg._pending))
+            said.write(repr(leg.media.agreed) + repr(leg.media._offered) + repr(leg.media._pending))
         world.switch.fault = lambda event, error: structlog.get_logger("test").error(
             "internal error", event_kind=type(event).__name__, exc_info=error
         )

@@ -34,6 +34,7 @@ from sip.ids import Ids
 from softswitch import wiring
 from softswitch.call_commands import read_command
 from softswitch.call_recording import ACTIONS, RecordingEvent, RecordingRefused
+from softswitch.call_tables import NoSuchCall
 from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.conference.commands import carry_out, list_all, read_request
@@ -43,7 +44,6 @@ from softswitch.features import DEFAULT, FeatureChange, FeatureRefused
 from softswitch.message_summary import MailboxRefused
 from softswitch.report import cdr_of, media_report, status_report
 from softswitch.rooms import ConferenceRefused
-from softswitch.runtime import NoSuchCall
 from softswitch.settings.loader import SECRETS_FILE, ConfigError, load
 from softswitch.settings.models import Settings
 from softswitch.settings.secrets import ensure_secrets

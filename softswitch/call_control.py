@@ -1,14 +1,20 @@
-"""Typed commands to what a call does about them."""
+"""What is asked of calls in progress from outside: typed commands, and recordings."""
 
 from __future__ import annotations
 
 from typing import assert_never
 
 from softswitch import call_commands as commands
+from softswitch.active_call import Active
 from softswitch.call import Call
+from softswitch.call_commands import AnyCallCommand
+from softswitch.call_moves import Place
+from softswitch.call_tables import CallRunner, CallTables
 from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
-from softswitch.vocabulary import AnyEffect
+from softswitch.directory import PhoneBook
+from softswitch.sip_leg import SipLeg
+from softswitch.vocabulary import AnyEffect, Record
 
 LegCommand = (
     commands.Transfer
@@ -23,6 +29,68 @@ LegCommand = (
     | commands.Park
     | commands.HangUp
 )
+
+
+class CallControl:
+    """Finds the call that is meant, asks it, and has carried out what it wants."""
+
+    __slots__ = ("_book", "_runner", "_tables")
+
+    def __init__(self, runner: CallRunner, tables: CallTables, book: PhoneBook) -> None:
+        self._runner = runner
+        self._tables = tables
+        self._book = book
+
+    def record(self, call: str, action: str, now: float) -> tuple[str, int]:
+        """`start`, `pause`, `resume` or `stop` the recording of a call, named by its contact's id or by the name of one
+        of its ends. The contact's id and, of a `start`, the recording's, of which the engine's word is still to come
+        (`AudioLine.await_word`), else 0. Raises `RecordingRefused`, `NoSuchCall`."""
+        active = self._tables.find(call)
+        effects = active.call.record(action)
+        self._runner.carry_out(active, effects, now)
+        begun = next((effect.recording for effect in effects if isinstance(effect, Record)), 0)
+        return active.call.contact.id, begun
+
+    def command(self, command: AnyCallCommand, now: float) -> str:
+        """Have something done to a call. The contact's id; raises `TransferRefused`, `NoSuchCall`."""
+        active = self._tables.find(command.call)
+        by = command.by or command.call
+        if isinstance(command, commands.Supervise):
+            effects = self._supervise(active, by, command, now)
+        elif isinstance(command, commands.PickUp):
+            effects = self._pick_up(active, by, now)
+        else:
+            leg = active.call.leg_of(by) if not isinstance(command, commands.HangUp) else 0
+            if leg is None:
+                raise TransferRefused(f"{by!r} is not one of those in that call: expected one of its extensions")
+            effects = carry_out(active.call, leg, command, now)
+        self._runner.carry_out(active, effects, now)
+        return active.call.contact.id
+
+    def _supervise(self, active: Active, by: str, command: commands.Supervise, now: float) -> list[AnyEffect]:
+        call = active.call
+        leg = call.leg_of(by)
+        if leg is not None:
+            return call.set_mode(leg, command.mode)
+        there = self._extensions_in(call)
+        to = command.to or (command.call if command.call in [each.endpoint for each in there] else "")
+        there = [each for each in there if not to or each.endpoint == to]
+        if len(there) != 1:
+            named = ", ".join(each.endpoint for each in self._extensions_in(call)) or "none"
+            raise TransferRefused(f"which extension of that call is to be supervised? there: {named}")
+        if not self._book.may_supervise(by, there[0].endpoint):
+            raise TransferRefused(f"{by} may not supervise {there[0].endpoint!r}: see 'supervises' and 'groups'")
+        return call.invite(by, Place("supervise", there[0].id, command.mode), now)
+
+    def _pick_up(self, active: Active, by: str, now: float) -> list[AnyEffect]:
+        ringing = [leg for leg in self._tables.legs_of(active) if active.call.rings(leg.id)]
+        if not any(each.kind == "extension" and self._book.may_pick_up(by, each.endpoint) for each in ringing):
+            raise TransferRefused(f"{by} may not pick up that call: see 'pick_up' and 'groups'")
+        return active.call.invite(by, Place("answer"), now)
+
+    def _extensions_in(self, call: Call) -> list[SipLeg]:
+        legs = (self._tables.legs.get(leg) for leg in call.talkers)
+        return [leg for leg in legs if leg is not None and leg.kind == "extension"]
 
 
 def carry_out(call: Call, leg: int, command: LegCommand, now: float) -> list[AnyEffect]:

@@ -9,7 +9,6 @@ the customer's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 
@@ -17,42 +16,33 @@ from softswitch.active_call import Active
 from softswitch.call_floor import State
 from softswitch.call_limits import CallLimits
 from softswitch.call_moves import Place
+from softswitch.call_streams import CallStreams
+from softswitch.call_tables import CallRunner, CallTables
 from softswitch.call_transfer import TransferRefused
 from softswitch.dialplan.decision import PickUp, Retrieve, Seeking, Supervise
 from softswitch.directory import PhoneBook
-from softswitch.leg_table import LegTable
 from softswitch.toll import TollGuard
-from softswitch.vocabulary import AnyEffect
 
 log = structlog.get_logger("calls")
-
-
-class CallTables(Protocol):
-    """What the runtime keeps, as far as a move changes it."""
-
-    calls: dict[str, Active]
-    legs: LegTable
-
-    def carry_out(self, active: Active, effects: list[AnyEffect], now: float) -> None:
-        """Have the effects of a call carried out, and what they set off."""
-
-    def stream_moved(self, leg: int, there: Active, here: Active, now: float) -> None:
-        """The stream of a leg belongs to another call from now on."""
-
-    def takes_place(self, old: int, new: int, now: float) -> None:
-        """Another leg has the place of one that is in a conference, if it is in one."""
-
-    def gather(self, active: Active, group: str, now: float) -> None:
-        """The streams of a call that talks go to where those of a group are."""
 
 
 class CallMover:
     """See the module."""
 
-    __slots__ = ("_book", "_limits", "_tables", "_toll")
+    __slots__ = ("_book", "_limits", "_runner", "_streams", "_tables", "_toll")
 
-    def __init__(self, tables: CallTables, book: PhoneBook, limits: CallLimits, toll: TollGuard) -> None:
+    def __init__(
+        self,
+        runner: CallRunner,
+        tables: CallTables,
+        streams: CallStreams,
+        book: PhoneBook,
+        limits: CallLimits,
+        toll: TollGuard,
+    ) -> None:
+        self._runner = runner
         self._tables = tables
+        self._streams = streams
         self._book = book
         self._limits = limits
         self._toll = toll
@@ -63,7 +53,7 @@ class CallMover:
         """An extension that is in two calls, by `leg` and by `other`, leaves them to each other. `told` is called with
         the status of what it asked for as soon as that is known, unless the call tells it later. Raises
         `TransferRefused`."""
-        here, there = self._call_of(leg), self._call_of(other)
+        here, there = self._tables.call_of(leg), self._tables.call_of(other)
         if here is None or there is None:
             raise TransferRefused("the call that is to be replaced is gone", 481)
         if here is there:
@@ -82,8 +72,8 @@ class CallMover:
                 partner = here.call.partner(leg)
                 effects = here.call.serve_instead(leg, there.call, now)
                 if partner is not None:
-                    self._tables.takes_place(other, partner, now)
-                self._tables.carry_out(here, effects, now)
+                    self._streams.takes_place(other, partner, now)
+                self._runner.carry_out(here, effects, now)
                 self._end(there, now, here)
             case _:
                 raise TransferRefused("the call that is to be replaced is not that far", 480)
@@ -119,11 +109,12 @@ class CallMover:
         here.call.check_leaving(leg)
         moving = there.call.give_hunt(now)
         # To those who ring an address has been said that can't be changed before they answer.
-        self._tables.gather(here, there.group, now)
-        self._tables.carry_out(there, there.call.effects(), now)
+        self._streams.gather(here, there.group, now)
+        self._runner.work(now)
+        self._runner.carry_out(there, there.call.effects(), now)
         for each in moving.legs:
             self._entered(each.leg, there, here, now)
-        self._tables.carry_out(here, here.call.take_hunt(leg, moving, now), now)
+        self._runner.carry_out(here, here.call.take_hunt(leg, moving, now), now)
         self._end(there, now, here, status=487)
 
     # ---- one call comes into another --------------------------------------------------------------------
@@ -185,7 +176,7 @@ class CallMover:
     def replacing(self, active: Active, leg: int, other: int, joins: bool, now: float) -> None:
         """The INVITE of `leg`, all there is of its call, names the dialog of another leg: to take its place, to take
         the call that rings there, or (`joins`) to talk along. Raises `TransferRefused`."""
-        target, mine, theirs = self._call_of(other), self._tables.legs[leg], self._tables.legs.get(other)
+        target, mine, theirs = self._tables.call_of(other), self._tables.legs[leg], self._tables.legs.get(other)
         if target is None or theirs is None:
             raise TransferRefused("there is no such dialog", 481)
         own = mine.kind == theirs.kind == "extension" and mine.endpoint == theirs.endpoint
@@ -206,7 +197,7 @@ class CallMover:
 
     def check(self, leg: int, target: Active, place: Place) -> None:
         """Raises `TransferRefused` where a leg can't come into a call."""
-        source = self._call_of(leg)
+        source = self._tables.call_of(leg)
         if source is None or source is target:
             raise TransferRefused("that leg is in no other call", 481)
         if source.group != target.group and not self._tables_together(source, target):
@@ -222,11 +213,11 @@ class CallMover:
         """Move a leg, for which `check` has passed."""
         bends = source.call.bends(leg)
         moving = source.call.hand_over(leg, now)
-        self._tables.carry_out(source, source.call.effects(), now)
+        self._runner.carry_out(source, source.call.effects(), now)
         self._entered(leg, source, target, now)
         if bends:
             target.call.bent(leg)
-        self._tables.carry_out(target, target.call.take_in(moving, place, now), now)
+        self._runner.carry_out(target, target.call.take_in(moving, place, now), now)
 
     def _entered(self, leg: int, source: Active, target: Active, now: float) -> None:
         """Every table has the leg in its new call."""
@@ -234,7 +225,10 @@ class CallMover:
         here, there = target.call.contact.id, source.call.contact.id
         holder = f"{mine.kind}:{mine.endpoint}"
         mine.call = here
-        self._tables.stream_moved(leg, source, target, now)
+        self._streams.moved(leg, source, target, now)
+        originated = source.originated.pop(leg, None)
+        if originated is not None:
+            target.originated[leg] = originated
         others = [self._tables.legs.get(each) for each in source.call.legs() if each != leg]
         if not any(each is not None and f"{each.kind}:{each.endpoint}" == holder for each in others):
             self._limits.release(there, holder)
@@ -247,8 +241,4 @@ class CallMover:
         """What is left of a call whose other part has moved to `joined`."""
         active.call.contact.joined = joined.call.contact.id
         effects = active.call.left_over(now, status)
-        self._tables.carry_out(active, effects, now)
-
-    def _call_of(self, leg: int) -> Active | None:
-        mine = self._tables.legs.get(leg)
-        return self._tables.calls.get(mine.call) if mine is not None else None
+        self._runner.carry_out(active, effects, now)

@@ -14,13 +14,15 @@ import structlog
 
 from sip.ua_events import ReferArrived
 from softswitch.admission import Admission, Challenge, Known, Refuse
+from softswitch.arrivals import RETRY_AFTER
 from softswitch.call_transfer import TransferRefused
 from softswitch.causes import status_of_cause
 from softswitch.dialplan.decision import Dial, ExtensionTarget, Reject
-from softswitch.directory import PhoneBook, behind_nat
+from softswitch.directory import PhoneBook
+from softswitch.directory_entries import behind_nat
 from softswitch.originate import ClickedCall, OriginateRefused, Origination
 from softswitch.referrals import number_of
-from softswitch.runtime import RETRY_AFTER, Runtime
+from softswitch.runtime import Runtime
 
 log = structlog.get_logger("calls")
 

@@ -6,157 +6,48 @@ each endpoint what its owner set: codecs, ring time, forwards, NAT. Settings are
 
 from __future__ import annotations
 
-from itertools import zip_longest
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
-from msgspec.structs import replace
 
 from media.audio_commands import Source, Speech
-from media.negotiate import AudioPolicy
-from sip.digest import Credentials
-from sip.effects import Destination, Flow
-from sip.effects import Target as SipTarget
+from sip.effects import Flow
 from sip.headers import NameAddr
 from sip.message import Request
 from sip.uri import Uri, escape_user, unescape
-from softswitch import auto_answer, diverting, find_me
+from softswitch import diverting, find_me
 from softswitch.admission import Known
-from softswitch.call_codes import CallCodes, CodeReader
+from softswitch.call_codes import CodeReader
 from softswitch.call_limits import CallLimits
 from softswitch.caller_identity import CallerIdentity, CallerRules, is_anonymous, privacy_asked
+from softswitch.dial_targets import DialTargets
 from softswitch.dialplan.decision import (
     AnyTarget,
     Decision,
     Dial,
-    ExtensionTarget,
     Intercom,
-    NumberTarget,
     PickUp,
-    Ring,
     Supervise,
-    TrunkTarget,
     UseFeature,
     conference_in,
     uses_trunk,
 )
-from softswitch.diverting import UNNAMED, DiversionStyle
-from softswitch.feature_codes import ALL, FeatureCodes, may_use
+from softswitch.directory_entries import DialAddress, Entries, ExtensionEntry, TrunkEntry
+from softswitch.diverting import UNNAMED
+from softswitch.extension_wishes import ExtensionWishes
+from softswitch.feature_codes import may_use
 from softswitch.feature_service import SetFeature, carry_out
 from softswitch.feature_speech import Spoken, asked, refused
 from softswitch.features import Features
-from softswitch.find_me import FindMe
-from softswitch.hunt import BARRED, BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure, Target
+from softswitch.hunt import Failure, Target
 from softswitch.hunt_steps import Step
 from softswitch.parking import Lot, ParkingLots
 from softswitch.pins import Pins
 from softswitch.registrations import Registrations
 from softswitch.toll import TollGuard
-from softswitch.trunk_refer import ReferRequest, ReferRule
+from softswitch.trunk_refer import ReferRequest
 from softswitch.trunks import Trunks
 from softswitch.vocabulary import Diverted, Endpoint, Party, Payer, Setup
-
-ForwardKind = Literal["always", "busy", "no_answer", "unavailable"]
-NO_RING = Ring()
-RedirectRule = Literal["always", "internal", "never"]
-
-
-class ExtensionEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What is set for one extension, as far as calls need it."""
-
-    number: str
-    context: str
-    caller: Party
-    policy: AudioPolicy
-    ring_timeout: float
-    nat: Literal["auto", "yes", "no"]
-    reliable: bool | None
-    """18x with PRACK: always, never, or (None) where the phone can."""
-    call_limit: int
-    forwards: dict[str, str]
-    """By kind of ending: always, busy, no_answer, unavailable."""
-    no_answer_after: float | None = None
-    """Seconds it rings before `no_answer` is followed; None: `ring_timeout`."""
-    do_not_disturb: bool = False
-    call_waiting: bool = True
-    obey_redirects: RedirectRule = "always"
-    """Whether a 302 of its phone is followed: to any number that it may dial, only where no trunk is called, never."""
-    record: str = ""
-    """"never", "always", "on-demand", "": it does not say."""
-    music: str = ""
-    """The class that is heard on hold."""
-    codes: frozenset[str] = frozenset({ALL})
-    """Feature codes that it may use (`softswitch.feature_codes.may_use`)."""
-    groups: frozenset[str] = frozenset()
-    pick_up: str = "groups"
-    """Whose calls it may pick up: "groups" (its own), "all", "none"."""
-    may_intercom: str = "groups"
-    """Whose telephones answer its intercom calls by themselves, as `pick_up`."""
-    auto_answer: auto_answer.Style = "all"
-    """How its own telephones are asked to."""
-    supervises: frozenset[str] = frozenset()
-    """Groups whose calls it may listen to."""
-    beeps: bool = True
-    """Whether it hears that somebody begins to listen to its call."""
-    find_me: FindMe | None = None
-    diversion: DiversionStyle = "none"
-    """How its phones are told who has sent a call on."""
-    click_to_dial: bool = False
-    """Whether a REFER outside a call has its telephones called."""
-
-
-class TrunkEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What is set for one trunk, as far as calls need it."""
-
-    name: str
-    context: str
-    policy: AudioPolicy
-    ring_timeout: float
-    nat: Literal["auto", "yes", "no"]
-    reliable: bool | None
-    channels: int
-    record: str = ""
-    music: str = ""
-    diversion: DiversionStyle = "none"
-    referred_by: bool = False
-    """Whether it is told which extension has sent a caller there."""
-    refer: ReferRule | None = None
-    """How it is asked to carry out a transfer itself; None: never."""
-
-
-class Entries(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings of the phone book, as one value."""
-
-    extensions: dict[str, ExtensionEntry]
-    trunks: dict[str, TrunkEntry]
-    groups: dict[str, tuple[str, ...]] = {}
-    """Extensions by the groups that they are in."""
-    lots: tuple[Lot, ...] = ()
-    recall: bool = True
-    """Whether extensions are rung for callers whom they have sent on in vain."""
-    fallback: str = ""
-    """The number that is called where they do not answer."""
-    codes: FeatureCodes = FeatureCodes()
-    call_codes: CallCodes = CallCodes()
-    language: str = "en"
-    """In which people are spoken to."""
-
-
-class DialAddress(msgspec.Struct, gc=False):
-    """Where one INVITE goes: `Endpoint.address` of SIP legs."""
-
-    uri: str
-    destination: Destination
-    host: str
-    """Address the signalling goes to, for the choice of our own; "" when only DNS knows."""
-    nat: bool
-    to: str
-    """Number in To, for extensions; trunks bring their own headers."""
-    headers: tuple[tuple[str, str], ...] = ()
-    """Route of the contact's Path and how it is to ring, or all identity headers of a trunk."""
-    credentials: Credentials | None = None
-    cid_prefix: str = ""
-    """Put before the caller's name."""
 
 
 class Numbers(Protocol):
@@ -175,14 +66,13 @@ class PhoneBook:
         "_entries",
         "_features",
         "_identity",
-        "_last_callers",
-        "_limits",
         "_max_forwards",
         "_numbers",
         "_pins",
-        "_registrations",
+        "_targets",
         "_toll",
         "_trunks",
+        "_wishes",
         "parking",
         "set_feature",
     )
@@ -201,15 +91,14 @@ class PhoneBook:
     ) -> None:
         self._entries = entries
         self._numbers = numbers
-        self._registrations = registrations
         self._trunks = trunks
-        self._limits = limits
         self._toll = toll
         self._features = features
         self._pins = pins
+        self._wishes = ExtensionWishes(entries.extensions, features)
+        self._targets = DialTargets(self._wishes, entries.trunks, self.route, registrations, trunks, limits, toll)
         self.set_feature: SetFeature = _set_nothing
         """Sets what an extension wants of its calls; whoever keeps that sets it."""
-        self._last_callers: dict[str, Party] = {}  # by extension
         self._max_forwards = max_forwards
         self._identity = CallerIdentity(CallerRules())
         self.parking = ParkingLots(entries.lots)
@@ -218,8 +107,8 @@ class PhoneBook:
         """Swap the settings; calls in progress go on with what they were told."""
         self._entries = entries
         self._numbers = numbers
-        for gone in [each for each in self._last_callers if each not in entries.extensions]:
-            del self._last_callers[gone]
+        self._wishes.entries = entries.extensions
+        self._targets.configure(entries.trunks)
         self.parking.configure(entries.lots)
 
     # ---- what calls ask ------------------------------------------------------------------------------
@@ -229,42 +118,28 @@ class PhoneBook:
         return self._numbers.route(context, number, "" if caller.withheld else caller.number, did)
 
     def target(self, target: AnyTarget, caller: Party, payer: Payer, contact: str, now: float) -> Target:
-        """The endpoints of a dial target, in groups; none where its owner or the payer has as many calls as it may."""
-        if isinstance(target, NumberTarget):
-            return self._number(target, caller, contact, now)
-        if isinstance(target, ExtensionTarget):
-            if target.number in self._entries.extensions:
-                self._last_callers[target.number] = caller
-            return self._extension(target.number, target.ring or NO_RING, contact, now)
-        return self._trunk(target, caller, payer, contact, now)
+        """See `DialTargets.target`."""
+        return self._targets.target(target, caller, payer, contact, now)
 
     def forward(self, extension: str, kind: str) -> str | None:
-        """Where an extension wants its calls that ended as `kind`, or None. What was set at a phone comes first."""
-        entry = self._entries.extensions.get(extension)
-        if entry is None:
-            return None
-        number = self._features.forward(extension, kind)
-        return entry.forwards.get(kind) if number is None else number or None
+        """See `ExtensionWishes.forward`."""
+        return self._wishes.forward(extension, kind)
 
     def do_not_disturb(self, extension: str) -> bool:
-        """Whether calls to an extension find it busy without ringing."""
-        wanted = self._features.flag(extension, "dnd")
-        if wanted is None:
-            entry = self._entries.extensions.get(extension)
-            return entry is not None and entry.do_not_disturb
-        return wanted
-
-    def reachable(self, extension: str, now: float) -> bool:
-        """Whether a call to an extension would find a telephone."""
-        return bool(self._registrations.targets(extension, now))
+        """See `ExtensionWishes.do_not_disturb`."""
+        return self._wishes.do_not_disturb(extension)
 
     def call_waiting(self, extension: str) -> bool:
-        """Whether calls ring at an extension that is in a call already."""
-        wanted = self._features.flag(extension, "call_waiting")
-        if wanted is None:
-            entry = self._entries.extensions.get(extension)
-            return entry is None or entry.call_waiting
-        return wanted
+        """See `ExtensionWishes.call_waiting`."""
+        return self._wishes.call_waiting(extension)
+
+    def context_of(self, extension: str) -> str:
+        """See `ExtensionWishes.context_of`."""
+        return self._wishes.context_of(extension)
+
+    def reachable(self, extension: str, now: float) -> bool:
+        """See `DialTargets.reachable`."""
+        return self._targets.reachable(extension, now)
 
     def find_me(self, extension: str, ring_time: float | None) -> tuple[Step[AnyTarget], ...]:
         """Who else rings when an extension alone is called, and when; nobody while it is not to be disturbed."""
@@ -294,11 +169,6 @@ class PhoneBook:
             return False
         return entry.obey_redirects == "always" or not uses_trunk(self.route(entry.context, number, caller, ""))
 
-    def context_of(self, extension: str) -> str:
-        """The dialplan context an extension dials in; "" (where nothing matches) when it is gone."""
-        entry = self._entries.extensions.get(extension)
-        return entry.context if entry is not None else ""
-
     def may_fail_over(self, endpoint: Endpoint, failure: Failure, alerted: bool, now: float) -> bool:
         """Whether the next gateway may be tried; the failed one is noted."""
         if endpoint.kind != "trunk":
@@ -319,24 +189,8 @@ class PhoneBook:
     def refer(
         self, endpoint: Endpoint, plan: Dial, caller: Party, payer: Payer, contact: str, now: float
     ) -> ReferRequest | None:
-        """How to ask a trunk for a transfer to a number that is called by that trunk anyway; None where the switch does
-        it: no such rule, another target, a route that is recorded always, an emergency, or nothing that the payer may
-        call (which the call finds out again)."""
-        entry = self._entries.trunks.get(endpoint.name) if endpoint.kind == "trunk" else None
-        first = plan.targets[0]
-        if entry is None or entry.refer is None or not isinstance(first, TrunkTarget) or first.trunk != entry.name:
-            return None
-        if plan.steps or (len(plan.targets) > 1 and plan.mode == "parallel") or plan.record == "always":
-            return None
-        if self._toll.is_emergency(first) or self.needs_pin(plan, caller, payer, contact, now):
-            return None
-        attempts = self._trunks.attempts(entry.name, first.number, caller, now)
-        if not attempts or not self._may_forward(payer.name, contact):
-            return None
-        if self._toll.why_not(first, attempts[0].number, payer, contact, now):
-            return None
-        there = next((each for each in attempts if each.gateway == endpoint.gateway), attempts[0])
-        return entry.refer.request(there.number, Uri.parse(there.uri), payer.name)
+        """See `DialTargets.refer`."""
+        return self._targets.refer(endpoint, plan, caller, payer, contact, now)
 
     def reached(self, endpoint: Endpoint) -> None:
         """A gateway that answers is no longer left alone."""
@@ -427,6 +281,7 @@ class PhoneBook:
             return None
         action, number = found.action, found.number
         another = number in self._entries.extensions and number != entry.number
+        last = self._targets.last_caller(entry.number)
         if not may_use(entry.codes, action):
             return UseFeature(action)  # which `use_feature` refuses, for the same reason
         match action:
@@ -438,7 +293,9 @@ class PhoneBook:
                 return Intercom(number)
             case "listen" | "whisper" | "barge" if another:
                 return Supervise(number, action)
-            case "last_caller" if (last := self._last_callers.get(entry.number)) and last.number and not last.withheld:
+            case "last_caller" if (
+                (last := self._targets.last_caller(entry.number)) and last.number and not last.withheld
+            ):
                 return self.route(entry.context, last.number, setup.caller, "")
             case "record_call" if number:
                 called = self.route(entry.context, number, setup.caller, "")
@@ -467,18 +324,8 @@ class PhoneBook:
         return asked(name, language, before) if name.startswith("ask_") else refused(name, language)
 
     def needs_pin(self, plan: Dial, caller: Party, payer: Payer, contact: str, now: float) -> bool:
-        """Whether a call must not be made before its payer has proved by PIN that it is himself."""
-        if plan.pin and not self._toll.granted(payer, contact):
-            return not any(self._toll.is_emergency(each) for each in plan.targets)
-        if not self._toll.asks_pin(payer):
-            return False
-        for target in plan.targets:
-            if isinstance(target, TrunkTarget):
-                attempts = self._trunks.attempts(target.trunk, target.number, caller, now)
-                sent = attempts[0].number if attempts else target.number
-                if self._toll.needs_pin(target, sent, payer, contact):
-                    return True
-        return False
+        """See `DialTargets.needs_pin`."""
+        return self._targets.needs_pin(plan, caller, payer, contact, now)
 
     def may_try_pin(self, extension: str, now: float) -> bool:
         """Whether a PIN of an extension is looked at: it has one, and not too many wrong ones were dialled there."""
@@ -490,116 +337,6 @@ class PhoneBook:
         if right:
             self._toll.grant(Payer("extension", extension), contact)
         return right
-
-    # ---- targets ---------------------------------------------------------------------------------------
-
-    def _extension(self, number: str, ring: Ring, contact: str, now: float) -> Target:
-        entry = self._entries.extensions.get(number)
-        if entry is None:
-            return Target(number, (), 1.0, NO_ROUTE)
-        if self.do_not_disturb(number):
-            return Target(number, (), entry.ring_timeout, BUSY)
-        contacts = self._registrations.targets(number, now)
-        if not contacts:
-            return Target(number, (), entry.ring_timeout, UNAVAILABLE)
-        limit = entry.call_limit if self.call_waiting(number) and not ring.skip_busy else 1
-        if not self._limits.has_room(f"extension:{number}", limit, contact):
-            return Target(number, (), entry.ring_timeout, BUSY)
-        alert = [("Alert-Info", ring.alert_info)] if ring.alert_info else []
-        if ring.auto_answer:
-            alert += auto_answer.headers(entry.auto_answer)
-        endpoints = tuple(
-            [
-                Endpoint(
-                    "extension",
-                    number,
-                    entry.policy,
-                    DialAddress(
-                        each.uri,
-                        each.destination,
-                        each.host,
-                        each.nat if entry.nat == "auto" else entry.nat == "yes",
-                        number,
-                        (*[("Route", route) for route in each.route], *alert),
-                        cid_prefix=ring.cid_prefix,
-                    ),
-                )
-                for each in contacts
-            ]
-        )
-        return Target(number, (endpoints,), entry.ring_timeout, UNAVAILABLE, self._forward_after(entry))
-
-    def _forward_after(self, entry: ExtensionEntry) -> float | None:
-        if self.forward(entry.number, "no_answer") is None:
-            return None
-        after = self._features.no_answer_after(entry.number)
-        return entry.no_answer_after if after is None else after
-
-    def _trunk(self, target: TrunkTarget, caller: Party, payer: Payer, contact: str, now: float) -> Target:
-        name = target.trunk
-        entry = self._entries.trunks.get(name)
-        if entry is None:
-            return Target(name, (), 1.0, NO_ROUTE)
-        attempts = self._trunks.attempts(name, target.number, caller, now)
-        if not attempts:
-            return Target(name, (), entry.ring_timeout, NO_ROUTE)
-        if not self._limits.has_room(f"trunk:{name}", entry.channels, contact):
-            return Target(name, (), entry.ring_timeout, NO_CHANNEL)
-        if payer.forwarded and not self._may_forward(payer.name, contact):
-            return Target(name, (), entry.ring_timeout, BUSY)
-        if self._toll.refuses(target, attempts[0].number, payer, contact, now):
-            return Target(name, (), entry.ring_timeout, BARRED)
-        groups = tuple(
-            [
-                (
-                    Endpoint(
-                        "trunk",
-                        name,
-                        entry.policy,
-                        DialAddress(
-                            each.uri,
-                            each.destination,
-                            _host_of(each.destination),
-                            entry.nat == "yes",
-                            "",
-                            tuple(each.headers),
-                            each.credentials,
-                        ),
-                        each.number,
-                        each.gateway,
-                    ),
-                )
-                for each in attempts
-            ]
-        )
-        return Target(name, groups, entry.ring_timeout, UNAVAILABLE)
-
-    def _number(self, target: NumberTarget, caller: Party, contact: str, now: float) -> Target:
-        """What a number of a find-me list comes to, by the routes and on the account of the extension that has it.
-
-        Where it comes to nothing, barred or not, the extension is not to be found there, which says nothing of it.
-        """
-        own = target.extension  # whose telephones ring anyway
-        payer = Payer("extension", own, forwarded=True)
-        entry = self._entries.extensions.get(own)
-        dialling = entry.caller if entry is not None else caller
-        decision = self.route(self.context_of(own), target.number, dialling, "")
-        there = decision.targets if isinstance(decision, Dial) else ()
-        others = [each for each in there if not isinstance(each, ExtensionTarget) or each.number != own]
-        found = [self.target(each, caller, payer, contact, now) for each in others]
-        if isinstance(decision, Dial) and decision.mode == "parallel":
-            together = list(zip_longest(*[each.groups for each in found], fillvalue=()))
-        else:
-            together = [(group,) for each in found for group in each.groups]
-        groups = tuple([tuple([replace(e, payer=payer) for group in each for e in group]) for each in together])
-        ring_time = max([each.ring_timeout for each in found], default=1.0)
-        return Target(target.number, groups, ring_time, UNAVAILABLE)
-
-    def _may_forward(self, extension: str, contact: str) -> bool:
-        """Forwards count apart from its own calls: one that is sent on for `call_limit` must not fail for it too."""
-        entry = self._entries.extensions.get(extension)
-        limit = entry.call_limit if entry is not None else 0
-        return self._limits.acquire(f"forward:{extension}", limit, contact)
 
     # ---- what the runtime asks -----------------------------------------------------------------------
 
@@ -699,20 +436,3 @@ class PhoneBook:
 
 def _set_nothing(extension: str, feature: str, value: str | None) -> None:
     raise NotImplementedError("nobody keeps what extensions want of their calls")
-
-
-def behind_nat(terms: ExtensionEntry | TrunkEntry, request: Request, flow: Flow) -> bool:
-    """Whether a caller is behind NAT: as its owner says, else by the addresses."""
-    if terms.nat != "auto":
-        return terms.nat == "yes"
-    # The address it calls itself by is not the one it comes from: something on the way translates.
-    contact = request.contact
-    named = contact.uri.host if contact is not None else request.via.host
-    return named.strip("[]") != flow.remote[0]
-
-
-def _host_of(destination: Destination) -> str:
-    """The address a destination names; "" where the DNS has yet to say."""
-    if isinstance(destination, Flow):
-        return destination.remote[0]
-    return destination.host if isinstance(destination, SipTarget) else ""

@@ -45,7 +45,7 @@ def lines_of(call: Call, legs: Mapping[int, SipLeg]) -> list[tuple[str, Line]]:
             session.call_id,
             session.remote_tag,
             session.local_tag,
-            call.holds(leg_id) or (leg.agreed is not None and leg.agreed.peer_direction in HOLDS),
+            call.holds(leg_id) or (leg.media.agreed is not None and leg.media.agreed.peer_direction in HOLDS),
         )
         lines.append((leg.endpoint, line))
     return lines

@@ -43,7 +43,7 @@ class RuntimeRoomCalls:
         active = self._runtime.calls.get(sip.call) if sip is not None else None
         if sip is None or active is None:
             return None
-        digits, agreed = sip.policy.digits, sip.agreed
+        digits, agreed = sip.media.policy.digits, sip.media.agreed
         tones = digits == "inband" or (digits == "auto" and agreed is not None and not agreed.dtmf)
         return Occupant(active.call.contact, active.call.party(leg), sip.kind, sip.endpoint, tones)
 

@@ -36,7 +36,8 @@ from softswitch.click_to_dial import ClickToDial
 from softswitch.contact import Contact
 from softswitch.dialplan.decision import Confer
 from softswitch.dialplan.routing import Dialplan
-from softswitch.directory import PhoneBook, behind_nat
+from softswitch.directory import PhoneBook
+from softswitch.directory_entries import behind_nat
 from softswitch.features import FeatureChange, Features
 from softswitch.keepalive import KeepAlive
 from softswitch.line_states import conference_state, lines_of, parked_line

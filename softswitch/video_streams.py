@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from media.client import MediaClient
 from media.commands import NoMediaPorts
-from softswitch.sip_leg import SipLeg
+from softswitch.leg_media import LegMedia
 
 
 class VideoStreams:
@@ -28,27 +28,34 @@ class VideoStreams:
     def __len__(self) -> int:
         return len(self._legs)
 
-    def open(self, leg: SipLeg, group: str, now: float) -> int:
+    def open(self, media: LegMedia, group: str, now: float) -> int:
         """Let a leg have a stream for its video: its id, 0 where no port is left, and the leg goes without."""
         stream = self._new_stream()
         try:
             address = self._media.open(
-                stream, leg.signalled_host, leg.asked_video, leg.nat, leg.origin.host, now, group, beside=leg.id
+                stream,
+                media.signalled_host,
+                media.asked_video,
+                media.nat,
+                media.origin.host,
+                now,
+                group,
+                beside=media.id,
             )
         except NoMediaPorts:
             return 0
-        leg.video = (stream, address)
-        self._legs[stream] = leg.id
+        media.video = (stream, address)
+        self._legs[stream] = media.id
         return stream
 
-    def settle(self, legs: Iterable[SipLeg], pair: tuple[int, int], now: float) -> None:
+    def settle(self, legs: Iterable[LegMedia], pair: tuple[int, int], now: float) -> None:
         """Bring streams to where a call's legs stand, of which those of `pair` see each other."""
         showing = {}
-        for leg in legs:
-            if leg.video is not None and not leg.has_video:
-                self.leave(leg, now)
-            elif leg.video is not None and leg.agreed is not None and leg.agreed.video is not None:
-                showing[leg.id] = leg.video[0]
+        for media in legs:
+            if media.video is not None and not media.has_video:
+                self.leave(media, now)
+            elif media.video is not None and media.agreed is not None and media.agreed.video is not None:
+                showing[media.id] = media.video[0]
         a, b = pair
         wanted = {}
         if a in showing and b in showing:
@@ -66,28 +73,28 @@ class VideoStreams:
                 self._joined[stream], self._joined[other] = other, stream
                 self._media.bridge(stream, other, now)
 
-    def leave(self, leg: SipLeg, now: float) -> None:
+    def leave(self, media: LegMedia, now: float) -> None:
         """A leg has no video any more."""
-        if leg.video is not None:
-            stream, leg.video = leg.video[0], None
+        if media.video is not None:
+            stream, media.video = media.video[0], None
             self._forget(stream)
             self._media.close(stream, now)
 
-    def part(self, leg: SipLeg, now: float) -> None:
+    def part(self, media: LegMedia, now: float) -> None:
         """A leg that is about to leave for another call is seen by nobody in this one."""
-        if leg.video is not None and leg.video[0] in self._joined:
-            self._forget(leg.video[0])
-            self._media.unbridge(leg.video[0], now)
+        if media.video is not None and media.video[0] in self._joined:
+            self._forget(media.video[0])
+            self._media.unbridge(media.video[0], now)
 
     def leg_of(self, stream: int) -> int:
         """The leg that a stream is of; 0 where it is no video."""
         return self._legs.get(stream, 0)
 
-    def lost(self, leg: SipLeg, now: float) -> None:
+    def lost(self, media: LegMedia, now: float) -> None:
         """A leg's stream went with its media worker."""
-        if leg.video is not None:
-            stream = leg.video[0]
-            leg.lose_video()
+        if media.video is not None:
+            stream = media.video[0]
+            media.lose_video()
             self._forget(stream)
             self._media.close(stream, now)
 

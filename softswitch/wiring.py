@@ -29,13 +29,13 @@ from softswitch.audio_line import RecordingForm
 from softswitch.barring import Barring
 from softswitch.call_codes import CallCodes
 from softswitch.caller_identity import CallerRules, NumberRule
-from softswitch.directory import Entries, ExtensionEntry, TrunkEntry
+from softswitch.directory_entries import Entries, ExtensionEntry, TrunkEntry
 from softswitch.feature_codes import FeatureCodes
 from softswitch.find_me import FindMe, FindMeNumber
 from softswitch.parking import Lot
 from softswitch.presence import conference_resource
 from softswitch.qualify import QualifySettings
-from softswitch.runtime import RuntimeSettings
+from softswitch.runtime_settings import RuntimeSettings
 from softswitch.settings.models import Extension, Settings
 from softswitch.settings.trunk_models import NumberRule as WrittenRule
 from softswitch.settings.trunk_models import TransferByRefer, Trunk

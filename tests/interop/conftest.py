@@ -34,6 +34,7 @@ ALONGSIDE = frozenset(
         "feature_codes",
         "find_me",
         "forking",
+        "harness",
         "hunting_scenarios",
         "moved_services",
         "paging",

@@ -695,7 +695,7 @@ class Calls(RuleBasedStateMachine):
                 others_hold = len(talk.floor) == 2 and any(each.held for each in talk.floor)
                 if party.held or others_hold:
                     continue
-                agreed = self.world.runtime.legs[streams[party]].agreed
+                agreed = self.world.runtime.legs[streams[party]].media.agreed
                 assert agreed is not None
                 assert (agreed.direction, agreed.peer_direction) == ("sendrecv", "sendrecv"), party
 

@@ -492,8 +492,8 @@ class SwitchNode(Node):
         sizes |= {
             "calls": len(runtime.calls),
             "legs": len(runtime.legs),
-            "streams known": len(runtime._streams),
-            "leg events": len(runtime._queue),
+            "streams known": len(runtime.streams),
+            "leg events": len(runtime.tables.waiting),
             "plays, recordings": len(runtime.audio),
             "conferences": len(runtime.rooms),
             "limits": len(self.switch.limits),

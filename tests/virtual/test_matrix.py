@@ -149,8 +149,8 @@ class Matrix:
         assert self.hearing() == {name: set(names) - {name} for name in names}
         for leg in self.world.runtime.legs.values():
             if self.names[id(self.phone_of(leg.id))] in names:
-                assert leg.agreed is not None
-                assert (leg.agreed.direction, leg.agreed.peer_direction) == ("sendrecv", "sendrecv")
+                assert leg.media.agreed is not None
+                assert (leg.media.agreed.direction, leg.media.agreed.peer_direction) == ("sendrecv", "sendrecv")
 
     def over(self) -> None:
         """Everybody hangs up."""

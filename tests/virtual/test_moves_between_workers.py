@@ -75,7 +75,7 @@ def test_who_is_not_answered_yet_comes_to_the_other_worker(how: str) -> None:
     joined(world, *(["101", "102", "103"] if how == "supervise" else ["101", "103"]))
     assert workers_of(world)["101"] == home
     [leg] = [leg for leg in world.runtime.legs.values() if leg.endpoint == "103"]
-    assert f"m=audio {leg.local.port} ".encode() in cyd.got("200 INVITE")[-1].body
+    assert f"m=audio {leg.media.local.port} ".encode() in cyd.got("200 INVITE")[-1].body
     ann.do(session.hangup)
     world.run(0.5)
     for phone in (ben, cyd):
@@ -164,7 +164,7 @@ def test_who_is_answered_stays_while_others_are_called(what: str) -> None:
     joined(world, "101", "102")
     for phone in (ann, ben):
         [leg] = [leg for leg in world.runtime.legs.values() if leg.endpoint == phone.number]
-        assert leg.agreed is not None
+        assert leg.media.agreed is not None
         assert leg.id in world.media.streams
     ann.do(session.hangup)
     world.assert_over(1)

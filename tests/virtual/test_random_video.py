@@ -48,7 +48,7 @@ def test_nothing_is_left_of_random_calls_with_video(seed: int, monkeypatch: pyte
         world.run(dice.choice((0.0, 0.02, 0.1, 0.5)))
         # Streams of video belong to legs that are there, and are joined two by two.
         legs = world.runtime.legs
-        live = {leg.video[0]: leg for leg in legs.values() if leg.video is not None}
+        live = {leg.media.video[0]: leg for leg in legs.values() if leg.media.video is not None}
         pairs = {stream: other for stream, other in world.media.bridges.items() if stream in live and other != stream}
         assert all(pairs[other] == stream for stream, other in pairs.items())
         assert all(live[stream].call == live[other].call for stream, other in pairs.items())
@@ -58,5 +58,5 @@ def test_nothing_is_left_of_random_calls_with_video(seed: int, monkeypatch: pyte
     world.link.settle()
     world.run(600.0)
     assert world.node.leftovers() == {}
-    assert len(world.runtime.video) == 0
+    assert len(world.runtime.streams.video) == 0
     assert len(world.records) == began

@@ -17,8 +17,8 @@ from media.audio_commands import (
 )
 from sip.ua_events import Offered
 from softswitch.call_recording import RecordingRefused
+from softswitch.call_tables import NoSuchCall
 from softswitch.report import _call
-from softswitch.runtime import NoSuchCall
 from tests.virtual.network import EVENTS, PCMA, Phone, World, settings
 
 

@@ -22,7 +22,7 @@ from sip.invite import InviteSession
 from sip.message import Request
 from sip.ua_events import AnswerReceived, Offered, OfferFailed, SessionAnswered, SessionArrived, SessionFailed
 from softswitch.cli.serve import log_processors
-from softswitch.runtime import keyed, secure
+from softswitch.sdes_policy import keyed, secure
 from tests.virtual.network import Phone, World, settings
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
@@ -376,7 +376,7 @@ def test_threats_29_a_sips_contact_is_not_called_without_tls() -> None:
         def targets(self, number: str, now: float) -> Any:
             return known
 
-    world.runtime._book._registrations = Registered()  # type: ignore[assignment]
+    world.switch.book._targets._registrations = Registered()  # type: ignore[assignment]
     ann.dial("102")
     world.run(0.5)
     assert ben.got("INVITE") == []
@@ -418,7 +418,7 @@ def test_threats_29_no_log_status_or_traceback_shows_a_key(as_json: bool) -> Non
         world.run(0.5)
         said.write(repr(world.runtime.legs) + repr(world.media.streams) + repr(list(world.runtime.calls.values())))
         for leg in world.runtime.legs.values():
-            said.write(repr(leg.agreed) + repr(leg._offered) + repr(leg._pending))
+            said.write(repr(leg.media.agreed) + repr(leg.media._offered) + repr(leg.media._pending))
         world.switch.fault = lambda event, error: structlog.get_logger("test").error(
             "internal error", event_kind=type(event).__name__, exc_info=error
         )

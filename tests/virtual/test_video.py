@@ -86,7 +86,7 @@ class Pair:
         phone = self.ann if self.ann.ua.sessions else self.ben
         phone.do(phone.called_session().hangup)
         self.world.assert_over()
-        assert len(self.world.runtime.video) == 0
+        assert len(self.world.runtime.streams.video) == 0
 
 
 REVERSE = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
@@ -439,7 +439,7 @@ def test_a_leg_that_moves_to_another_call_takes_its_video_along(cyd_has: bool) -
     ann.do(ann.called_session().hangup)
     world.run(40.0)
     assert world.node.leftovers() == {}
-    assert len(world.runtime.video) == 0
+    assert len(world.runtime.streams.video) == 0
 
 
 def test_what_was_seen_is_in_the_leg_records(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,4 +479,4 @@ def test_video_whose_media_worker_died_comes_back_with_the_audio() -> None:
     assert len(world.media.streams) == 4
     ann.do(session.hangup)
     world.assert_over()
-    assert len(world.runtime.video) == 0
+    assert len(world.runtime.streams.video) == 0

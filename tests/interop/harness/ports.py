@@ -15,12 +15,21 @@ _WIDTH = (32000 - 15000) // _PARTS
 LOWEST = 15000 + _PART * _WIDTH
 HIGHEST = LOWEST + _WIDTH
 
+_next = random.randrange(LOWEST, HIGHEST)
+
 
 def free_ports(count: int = 1, host: str = "127.0.0.1", even: bool = False) -> int:
-    """The first of `count` consecutive ports of `host` that are free for UDP and TCP just now."""
-    for _ in range(200):
-        first = random.randrange(LOWEST, HIGHEST - count)
-        first += first % 2 if even else 0
+    """The first of `count` consecutive ports of `host` that are free for UDP and TCP just now.
+
+    They are given one after the other, round and round: what was given and isn't bound yet is not given again soon.
+    """
+    global _next
+    for _ in range(2 * _WIDTH // count):
+        first = _next + (_next % 2 if even else 0)
+        if first + count > HIGHEST:
+            _next = LOWEST
+            continue
+        _next = first + count
         if all(_free(host, port) for port in range(first, first + count)):
             return first
     raise AssertionError(f"no {count} free ports on {host}")

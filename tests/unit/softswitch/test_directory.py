@@ -8,7 +8,7 @@ import pytest
 from sip.effects import Flow
 from sip.message import Request
 from softswitch.dialplan.decision import ExtensionTarget, TrunkTarget
-from softswitch.directory import DialAddress, ExtensionEntry, behind_nat
+from softswitch.directory_entries import DialAddress, ExtensionEntry, behind_nat
 from softswitch.hunt import BUSY, NO_CHANNEL, NO_ROUTE, UNAVAILABLE, Failure
 from softswitch.vocabulary import Endpoint, Party, Payer
 from tests.virtual.network import World, settings

@@ -7,13 +7,12 @@ from typing import get_args
 from media.commands import StreamClosed, StreamFailed, StreamLatched, StreamSilent, StreamStats
 from sip.ua_events import SessionAnswered, SessionEnded, SessionFailed
 from softswitch.causes import Cause
-from softswitch.runtime import _DO
 from softswitch.vocabulary import AnyEffect
 from tests.virtual.network import World
 
 
 def test_every_effect_of_a_call_is_carried_out_by_somebody() -> None:
-    assert set(_DO) == set(get_args(AnyEffect))
+    assert set(World().runtime._does) == set(get_args(AnyEffect))
 
 
 def test_events_of_streams_that_are_gone_are_nothing() -> None:

@@ -1,11 +1,11 @@
-"""What the SIP leg reads out of headers and writes into them; its sessions are tested in tests/virtual."""
+"""Why a leg ends, out of headers and into them; its sessions are tested in tests/virtual."""
 
 from __future__ import annotations
 
 import pytest
 
 from softswitch.causes import Cause
-from softswitch.sip_leg import _cause_of_cancel, _first_contact, _seconds, reason_header
+from softswitch.sip_reasons import cause_of_cancel, delta_seconds, first_contact, reason_header
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_rfc3326_reason(text: str, header: str) -> None:
     ],
 )
 def test_rfc3326_3_1_why_a_caller_cancelled(reason: str, cause: int) -> None:
-    assert _cause_of_cancel(reason) == cause
+    assert cause_of_cancel(reason) == cause
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_rfc3326_3_1_why_a_caller_cancelled(reason: str, cause: int) -> None:
     ],
 )
 def test_the_number_a_phone_sends_its_caller_to(contact: str, number: str) -> None:
-    assert _first_contact([("Via", "x"), ("Contact", contact), ("Contact", "<sip:999@z>")]) == number
+    assert first_contact([("Via", "x"), ("Contact", contact), ("Contact", "<sip:999@z>")]) == number
 
 
 def test_no_contact_is_no_number() -> None:
-    assert _first_contact([("Via", "x")]) == ""
+    assert first_contact([("Via", "x")]) == ""
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"), [("30", 30.0), (" 5 (busy);duration=3", 5.0), ("soon", None), ("-1", None), (None, None)]
 )
 def test_rfc3261_20_33_retry_after(header: str | None, seconds: float | None) -> None:
-    assert _seconds(header) == seconds
+    assert delta_seconds(header) == seconds

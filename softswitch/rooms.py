@@ -17,7 +17,16 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from media.audio_commands import Detect, PlayEnded, RecordingFailed, RecordingStarted, StartRecording, label
+from media.audio_commands import (
+    Detect,
+    PlayEnded,
+    RecordingFailed,
+    RecordingStarted,
+    SetRecordingChannels,
+    StartRecording,
+    StreamLabels,
+    label,
+)
 from media.client import MediaClient
 from sip.timers import Timer, TimerHeap
 from softswitch.audio_line import RecordingForm
@@ -392,6 +401,9 @@ class Rooms:
                 if recording is not None:
                     recording.members = members
                     self._note(number, recording, now)
+                labels = self._member_labels(members)
+                self._media.audio(SetRecordingChannels(number, tuple((leg, 0) for leg in members), labels), now)
+                return
             case v.Closed(room=room):
                 self._room_names.pop(room, None)
                 for play in [play for play, (of, _) in self._plays.items() if of == room]:
@@ -419,12 +431,8 @@ class Rooms:
     def _record_room(self, effect: v.RecordRoom, now: float) -> None:
         """Under the contact of who has been on the floor longest; the record beside it says who the others are."""
         conference = self._name(effect.room)
-        found = [(leg, occupant) for leg in effect.members if (occupant := self._calls.occupant(leg)) is not None]
-        contact = found[0][1].contact.id if found else ""
-        labels = tuple(
-            (leg, leg_label("member", each.kind, each.endpoint, each.party.number, each.party.name))
-            for leg, each in found
-        )
+        occupants = (self._calls.occupant(leg) for leg in effect.members)
+        contact = next((occupant.contact.id for occupant in occupants if occupant is not None), "")
         self._recordings[effect.recording] = _Recording(effect.room, conference, effect.members)
         form = self._form()
         command = StartRecording(
@@ -435,9 +443,16 @@ class Rooms:
             format=form.format,
             rate=form.rate,
             label=label(conference=conference),
-            labels=labels,
+            labels=self._member_labels(effect.members),
         )
         self._media.audio(command, now)
+
+    def _member_labels(self, members: tuple[int, ...]) -> StreamLabels:
+        found = [(leg, occupant) for leg in members if (occupant := self._calls.occupant(leg)) is not None]
+        return tuple(
+            (leg, leg_label("member", each.kind, each.endpoint, each.party.number, each.party.name))
+            for leg, each in found
+        )
 
     def _tell(self, told: v.Told, now: float) -> None:
         name = self._name(told.room)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from media.audio_commands import AudioCommand, CloseRoom, Play, SetRoom, SetVolume
 from media.audio_commands import PauseRecording as Pause
-from media.audio_commands import SetRecordingChannels as Channels
 from media.audio_commands import StopPlay as Stop
 from media.audio_commands import StopRecording as StopRecorder
 from softswitch.conference.vocabulary import (
@@ -18,7 +17,6 @@ from softswitch.conference.vocabulary import (
     PauseRecording,
     PlayAll,
     PlayTo,
-    RecordingMembers,
     StopName,
     StopPlay,
     StopRecording,
@@ -40,8 +38,6 @@ def command_of(effect: AnyEffect) -> AudioCommand | None:
             return Play(play, sources, room=room, over=True)
         case StopPlay(_, play):
             return Stop(play)
-        case RecordingMembers(_, recording, members):
-            return Channels(recording, tuple((member, 0) for member in members))
         case PauseRecording(_, recording, paused):
             return Pause(recording, paused)
         case StopRecording(_, recording) | StopName(_, recording):

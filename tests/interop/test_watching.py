@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from harness.audio import Tone
 from harness.baresip import Phone
 from harness.capture import Capture
 from harness.cases import CALLERS
+from harness.ears import MUSIC, wait_hears
+from harness.evidence import Traces
+from harness.lamps import Lamp
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, RTP_PORTS, Switch
@@ -104,3 +108,82 @@ def test_a_softphone_sees_a_contact_and_its_messages(tmp_path: Path) -> None:
 
 def _told(switch: Switch) -> str:
     return next(row.state for row in switch.status().subscriptions if row.package == "presence")
+
+
+WATCHED_FLOOR = """
+sip: {qualify: {interval: none}, subscriptions: {min: 1s}}
+parking: {main: {slots: 701-702}}
+conferences: {board: {entry: none}}
+defaults: {extension: {record: always, music_on_hold: default}}
+"""
+WATCHED_ROUTES = ('{to: _70X, retrieve: "{number}"}', '{to: "800", answer_and_conference: board}')
+TONES = {"101": Tone(600.0, -18.0), "102": Tone(900.0, -18.0), "103": Tone(1300.0, -18.0)}
+
+
+def test_lamps_of_a_telephone_a_slot_a_room_and_a_mailbox(tmp_path: Path) -> None:
+    """Ring, talk, hold, park, fetch, and a room; then each subscription ends in its way."""
+    switch = Switch(tmp_path, routes_of_own=WATCHED_ROUTES, extra=WATCHED_FLOOR)
+    with ExitStack() as stack:
+        stack.enter_context(switch)
+        anna, ben, cyd = (
+            stack.enter_context(
+                Phone(tmp_path, number, switch.password(number), switch.address, tone, answers=number != "102")
+            )
+            for number, tone in TONES.items()
+        )
+        lamps = {
+            "anna": Lamp(tmp_path, switch, "105", "101"),
+            "ben": Lamp(tmp_path, switch, "105", "102"),
+            "slot": Lamp(tmp_path, switch, "105", "701"),
+            "room": Lamp(tmp_path, switch, "105", "800"),
+            "presence": Lamp(tmp_path, switch, "105", "102", "presence"),
+            "messages": Lamp(tmp_path, switch, "105", "105", "message-summary"),
+            "brief": Lamp(tmp_path, switch, "105", "102", expires=2),
+        }
+        wait_for(lambda: len(switch.status().subscriptions) == len(lamps), "all subscriptions")
+
+        def shows(lamp: str, words: str) -> None:
+            wait_for(lambda: lamps[lamp].words()[-1] == words, lambda: f"{words}: {lamps[lamp].words()}")
+
+        lamps.pop("brief").finish()
+        anna.call("102")
+        shows("ben", "early 101")
+        ben.press("accept")
+        wait_hears(anna, {"102"}, TONES)
+        wait_hears(ben, {"101"}, TONES)
+        ben.press("hold")
+        shows("ben", "confirmed held 101")
+        wait_hears(anna, {MUSIC}, TONES)
+        ben.press("resume")
+        shows("ben", "confirmed 101")
+        wait_hears(anna, {"102"}, TONES)
+        switch.run_here("call", "park", "102", "--config", str(switch.config))
+        shows("slot", "confirmed held 101")
+        ben.wait_event("CALL_CLOSED")
+        shows("ben", "terminated")
+        wait_hears(anna, {MUSIC}, TONES)
+        cyd.call("701")
+        shows("slot", "terminated")
+        wait_hears(anna, {"103"}, TONES)
+        wait_hears(cyd, {"101"}, TONES)
+        anna.hang_up()
+        cyd.wait_event("CALL_CLOSED")
+        cyd.call("800")
+        shows("room", "confirmed anonymous")
+        cyd.hang_up()
+        shows("room", "terminated")
+        switch.run_here("mwi", "105", "2", "5", "--config", str(switch.config))
+        shows("messages", "yes 2/5 (0/0)")
+        switch.wait_calls(0)
+        records = wait_for(lambda: len(found := switch.cdrs()) == 2 and found, "two records")
+        for each in lamps: print(each, lamps[each].words())
+        print(records)
+        print(Traces.of(switch, records[1], TONES))
+        # No lot any more, nobody may be watched but 102; then the switch stops.
+        switch.write("interop.yaml", WATCHED_FLOOR.replace("parking", "extensions: {'105': {watch: ['102']}}\n#parking"))
+        switch.run_here("reload", "--config", str(switch.config))
+        for lamp in ("slot", "anna", "room"):
+            lamps[lamp].finish()
+    for each in ("ben", "presence", "messages"):
+        lamps[each].finish()
+    for each in lamps: print(each, lamps[each].words(), lamps[each].ended())

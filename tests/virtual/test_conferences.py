@@ -372,7 +372,15 @@ def test_a_room_is_recorded_and_the_records_name_the_file() -> None:
     assert dict(begun.label) == {"conference": "board"}
     office.tell(RecordingStarted(begun.recording, "/r/board.wav"))
     c = office.call("103", "#")
-    assert [s for s, _ in office.media.asked(SetRecordingChannels)[-1].channels] == [a, office.leg["102"], c]
+    came = office.media.asked(SetRecordingChannels)[-1]
+    assert [s for s, _ in came.channels] == [a, office.leg["102"], c]
+    # Who comes in later is told of in the record beside the file as those are who were there.
+    assert {stream: dict(label)["extension"] for stream, label in begun.labels} == {a: "101", office.leg["102"]: "102"}
+    assert {stream: (dict(label)["role"], dict(label)["extension"]) for stream, label in came.labels} == {
+        a: ("member", "101"),
+        office.leg["102"]: ("member", "102"),
+        c: ("member", "103"),
+    }
     assert office.heard("103")[-1] == "is-recorded"
     office.do("record-pause")
     assert office.media.asked(Pause)[-1] == Pause(begun.recording, True)

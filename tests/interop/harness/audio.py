@@ -6,6 +6,7 @@ Levels are dBFS: of a sine's peak against full scale, so that a sine of peak amp
 from __future__ import annotations
 
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,6 +80,14 @@ def level_at(samples: npt.NDArray[np.float64], frequency: float) -> float:
     turn = np.exp(-2j * np.pi * frequency * np.arange(len(samples)) / RATE)
     amplitude = 2 * abs(np.dot(samples * window, turn)) / window.sum()
     return float(20 * np.log10(max(amplitude, 1e-6)))
+
+
+def levels_at(parts: npt.NDArray[np.float64], frequencies: Sequence[float]) -> npt.NDArray[np.float64]:
+    """The same of several parts, one in each row, and several frequencies, one in each column."""
+    window = np.hanning(parts.shape[1])
+    turns = np.exp(-2j * np.pi * np.outer(np.arange(parts.shape[1]) / RATE, frequencies)) * window[:, None]
+    amplitudes = 2 * np.abs(parts @ turns) / window.sum()
+    return np.asarray(20 * np.log10(np.maximum(amplitudes, 1e-6)))
 
 
 def measure(samples: npt.NDArray[np.float64], expected: Tone) -> Measured:

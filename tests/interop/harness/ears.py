@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from harness.audio import RATE, Tone, level_at
+from harness.audio import RATE, Tone, levels_at
 from harness.baresip import Phone
 from harness.waiting import wait_for
 
@@ -49,17 +49,22 @@ def listen(phone: Phone, seconds: float = 0.6) -> npt.NDArray[np.float64]:
 
 def told_apart(samples: npt.NDArray[np.float64], tones: Mapping[str, Tone]) -> set[str]:
     """Whose tones are in it; else `RINGBACK`, `MUSIC` (whatever else is not silence), or nothing."""
-    if not len(samples):
-        return set()
-    found = {who for who, tone in tones.items() if abs(level_at(samples, tone.frequency) - tone.level) < NEAR}
-    if found:
-        return found
-    power = 10 * np.log10(max(float(np.mean(samples**2)), 1e-12))
-    if power < SILENT:
-        return set()
+    return told_apart_each(samples[None], tones)[0] if len(samples) else set()
+
+
+def told_apart_each(parts: npt.NDArray[np.float64], tones: Mapping[str, Tone]) -> list[set[str]]:
+    """The same of each row."""
+    wanted = np.array([tone.level for tone in tones.values()])
+    near = np.abs(levels_at(parts, [tone.frequency for tone in tones.values()]) - wanted) < NEAR
+    power = 10 * np.log10(np.maximum(np.mean(parts**2, axis=1), 1e-12))
     # Two tones of equal level together: each has a peak as high as both together have power.
-    rings = all(abs(level_at(samples, tone) - power) < NEAR for tone in RINGBACK_TONES)
-    return {RINGBACK if rings else MUSIC}
+    rings = (np.abs(levels_at(parts, RINGBACK_TONES) - power[:, None]) < NEAR).all(axis=1)
+    names = list(tones)
+    found = [{names[which] for which in np.flatnonzero(row)} for row in near]
+    return [
+        who or (set() if loud < SILENT else {RINGBACK if ringing else MUSIC})
+        for who, loud, ringing in zip(found, power, rings, strict=True)
+    ]
 
 
 def wait_hears(phone: Phone, expected: set[str], tones: Mapping[str, Tone], seconds: float = 8.0) -> None:
@@ -71,3 +76,22 @@ def wait_hears(phone: Phone, expected: set[str], tones: Mapping[str, Tone], seco
         if had[-2:] == [expected, expected]:
             return
     raise AssertionError(f"phone {phone.user}: expected {expected or 'silence'}, heard {had}")
+
+
+def heard_by_all(phones: Mapping[str, Phone], tones: Mapping[str, Tone], seconds: float) -> dict[str, str]:
+    """What each of several telephones hears from now on, for so long, in one go: "101+102"; "" is silence."""
+    begun = {number: (_ear(phone), _samples(phone)) for number, phone in phones.items()}
+    wanted = int(seconds * RATE)
+    with suppress(AssertionError):
+        wait_for(lambda: all(_samples(phones[n]) - at >= wanted for n, (_, at) in begun.items()), "sound", 2 * seconds)
+    return {n: "+".join(sorted(told_apart(_read(path, at, wanted), tones))) for n, (path, at) in begun.items()}
+
+
+def _read(path: Path | None, begin: int, samples: int) -> npt.NDArray[np.float64]:
+    """So many samples of a file; nothing where not even half of them have come."""
+    if path is None or path.stat().st_size < HEADER + SAMPLE * (begin + samples // 2):
+        return np.zeros(0)
+    with path.open("rb") as file:
+        file.seek(HEADER + SAMPLE * begin)
+        data = file.read(SAMPLE * samples)
+    return np.frombuffer(data[: len(data) // SAMPLE * SAMPLE], "<i2").astype(np.float64) / 32768

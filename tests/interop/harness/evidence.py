@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ import pytest
 import soundfile
 from harness.audio import FRAME, RATE, Tone, decode_alaw
 from harness.capture import Capture
-from harness.ears import told_apart
+from harness.ears import told_apart_each
 from harness.sipp import Sipp
 from harness.switch import RTP_PORTS, Switch
 
@@ -46,7 +46,7 @@ class Piece(NamedTuple):
 def _parts(samples: F64, tones: Mapping[str, Tone]) -> list[str]:
     """What is heard in each tenth of a second; "" is silence."""
     parts = samples[: len(samples) // PART * PART].reshape(-1, PART)
-    return ["+".join(sorted(told_apart(part, tones))) for part in parts]
+    return ["+".join(sorted(who)) for who in told_apart_each(parts, tones)]
 
 
 def pieces(samples: F64, tones: Mapping[str, Tone]) -> list[Piece]:
@@ -102,29 +102,26 @@ def _end(stretch: Mapping[str, Any]) -> str:
     return str(who["extension"] if "extension" in who else who["trunk"])
 
 
-class Recording:
-    """The only file of a record, whole: its channels say what its timeline says."""
+class Recorded:
+    """A recording that is over: its channels say what its timeline says."""
 
-    def __init__(self, record: Mapping[str, str], tones: Mapping[str, Tone]) -> None:
-        assert record["recording"], "the call was not recorded"
-        assert ", " not in record["recording"], "one file"
-        assert record["recording_failed"] == ""
-        path = Path(record["recording"])
-        content = json.loads(path.with_suffix(".json").read_text())
-        assert (content["state"], content["contact"]) == ("ended", record["contact"])
-        assert content["seconds"] == pytest.approx(float(record["billsec"]), abs=0.5)
+    def __init__(self, path: Path, tones: Mapping[str, Tone], channels: int, quiet: Collection[str] = ()) -> None:
+        """`quiet`: who may be on a channel and not be heard on it, as they were muted."""
+        self.content: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
+        assert self.content["state"] == "ended"
         samples, rate = soundfile.read(str(path), always_2d=True)
-        assert (rate, samples.shape[1]) == (RATE, 2)
-        assert len(samples) / RATE == pytest.approx(content["seconds"], abs=0.05)
-        self.stretches: list[dict[str, Any]] = content["stretches"]
+        assert (rate, samples.shape[1]) == (RATE, channels)
+        assert len(samples) / RATE == pytest.approx(self.content["seconds"], abs=0.05)
+        self.stretches: list[dict[str, Any]] = self.content["stretches"]
         self._tones = tones
-        self._parts = [_parts(channel, tones) for channel in samples.T]
+        self._quiet = quiet
+        self.parts = [_parts(channel, tones) for channel in samples.T]
         self.channels = [line_of(channel, tones) for channel in samples.T]
         self._check()
 
     def _check(self) -> None:
         """Nobody is heard on a channel but those who are said to be on it then, and who is on it for long is heard."""
-        for channel, parts in enumerate(self._parts):
+        for channel, parts in enumerate(self.parts):
             mine = [stretch for stretch in self.stretches if stretch["channel"] == channel]
             for number, what in enumerate(parts):
                 begin, end = number * PART / RATE, (number + 1) * PART / RATE
@@ -135,9 +132,21 @@ class Recording:
                 assert heard <= there, f"channel {channel}, {begin:.1f} s: heard {what}, said {there}: {parts}"
             for each in mine:
                 who, span = _end(each), slice(round(each["from"] * 10), round(each["to"] * 10) + 1)
-                if who in self._tones and each["to"] - each["from"] > 0.5:
+                if who in self._tones and who not in self._quiet and each["to"] - each["from"] > 0.5:
                     names = {name.partition("/")[0] for what in parts[span] for name in what.split("+")}
                     assert who in names, f"{who} is not heard in {each}: {parts}"
+
+
+class Recording(Recorded):
+    """The only file of a record, whole."""
+
+    def __init__(self, record: Mapping[str, str], tones: Mapping[str, Tone]) -> None:
+        assert record["recording"], "the call was not recorded"
+        assert ", " not in record["recording"], "one file"
+        assert record["recording_failed"] == ""
+        super().__init__(Path(record["recording"]), tones, 2)
+        assert self.content["contact"] == record["contact"]
+        assert self.content["seconds"] == pytest.approx(float(record["billsec"]), abs=0.5)
 
 
 class Traces(NamedTuple):
@@ -175,8 +184,12 @@ class Ears:
 
     def heard(self, sipp: Sipp) -> str:
         """All that was sent to it in PCMA, one after the other."""
+        return " ".join(piece.what for piece in self.heard_at(range(sipp.media_port, sipp.media_port + 1)))
+
+    def heard_at(self, ports: range) -> list[Piece]:
+        """All that was sent to these ports in PCMA, in one call after the other."""
         if self._streams is None:
             self._capture.stop()
             self._streams = self._capture.audio_from(self._ports)
-        found = [packet for (_, to), packets in self._streams.items() if to == sipp.media_port for packet in packets]
-        return line_of(sound_of(sorted(found)), self._tones)
+        found = [packet for (_, to), packets in self._streams.items() if to in ports for packet in packets]
+        return pieces(sound_of(sorted(found)), self._tones)

@@ -42,6 +42,7 @@ ALONGSIDE = frozenset(
         "recorded_calls",
         "recordings",
         "referrals",
+        "rooms",
         "softphones",
         "speech",
         "srtp",

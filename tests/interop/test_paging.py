@@ -9,6 +9,7 @@ import pytest
 from harness.audio import RATE, Tone, level_at, read_wave
 from harness.baresip import Phone
 from harness.cases import CALLED
+from harness.evidence import Traces, kinds, legs
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, Switch
@@ -21,7 +22,7 @@ BEEP = 1000.0
 OFFICE = """
 paging: {{office: {{members: ["101", "102", "103", "104"], mode: {mode}}}}}
 feature_codes: {{intercom: "*80"}}
-defaults: {{extension: {{groups: office}}}}
+defaults: {{extension: {{groups: office, record: always}}}}
 media: {{workers: {workers}}}
 """
 PAGE = '{to: "500", page: office}'
@@ -68,6 +69,10 @@ def test_a_page_is_heard_by_all(tmp_path: Path, mode: str, workers: int) -> None
         wait_for(lambda: switch.status().media.rows == 0, "no streams left")
         [record] = wait_for(lambda: switch.cdrs() or None, "the record")
     assert (record["dialled"], record["destination"], record["cause"]) == ("500", "office", "16")
+    assert record["ended_by"] == "caller"
+    traces = Traces.of(switch, record, TONES)
+    assert traces[:3] == ("ring page", "101 102 103", "101")
+    assert traces.others.split()[-1] == "102+103", "one of them may have come in a little later"
     for user, phone in there.items():
         levels = heard(phone)
         for other, tone in TONES.items():
@@ -90,6 +95,9 @@ def test_an_intercom_call(tmp_path: Path, workers: int) -> None:
         for phone in there.values():
             phone.wait_event("CALL_CLOSED")
         switch.wait_calls(0)
+        [record] = wait_for(lambda: switch.cdrs() or None, "the record")
+    assert (record["dialled"], record["destination"], record["ended_by"]) == ("*80102", "102", "callee")
+    assert Traces.of(switch, record, TONES) == Traces("ring talk", "101 102", "101", "102")
     for user, other in (("101", "102"), ("102", "101")):
         levels = heard(there[user])
         assert levels[other] == pytest.approx(TONES[other].level, abs=1.0)
@@ -109,3 +117,9 @@ def test_what_a_telephone_is_asked_by(tmp_path: Path, number: str) -> None:
         anna.hang_up()
         called.finish()
         switch.wait_calls(0)
+        [record] = wait_for(lambda: switch.cdrs() or None, "the record")
+    paged = number == "500"
+    assert (" ".join(kinds(record)), record["destination"]) == (
+        ("ring page", "office") if paged else ("ring talk", "104")
+    )
+    assert legs(switch, record) == ["101", "104"], "the other members have no telephone"

@@ -10,6 +10,7 @@ from harness.capture import Capture
 from harness.evidence import Ears, Traces
 from harness.ports import free_ports
 from harness.sipp import Sipp
+from harness.sipp_phones import notified
 from harness.switch import FOR_SIPP, RTP_PORTS, Switch
 from harness.waiting import wait_for
 
@@ -65,6 +66,7 @@ def test_a_trunk_does_the_transfer(tmp_path: Path) -> None:
         switch.wait_calls(0)
         [record] = wait_for(lambda: switch.cdrs() or None, "the record")
         assert (ears.heard(caller), ears.heard(called)) == ("102", "line")
+    assert notified(called) == [100, 200]
     assert (record["ended_by"], record["cause"], record["destination"]) == ("transfer", "16", "line")
     # The last one: while the trunk is asked.
     assert Traces.of(switch, record, TONES) == Traces("ring talk ring", "line 102", "line", "102")
@@ -94,6 +96,7 @@ def test_click_to_dial(tmp_path: Path, transport: str) -> None:
         switch.wait_calls(0)
         [record] = wait_for(lambda: switch.cdrs() or None, "the record")
         assert (ears.heard(answers), ears.heard(called)) == ("102", "101")
+    assert notified(program) == [100, 180, 200]
     # Its own telephones ring, then the number's.
     assert Traces.of(switch, record, TONES) == Traces("ring ring talk", "101 102", "101", "102")
     assert (record["caller_number"], record["dialled"], record["cause"]) == ("101", "102", "16")

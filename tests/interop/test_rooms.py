@@ -22,7 +22,7 @@ CONFIGURED = (
     + """
 media: {workers: 1, sounds: {prompt_directories: [PROMPTS]}}
 defaults: {extension: {record: always}}
-extensions: {"101": {name: ""}, "102": {name: ""}, "103": {name: ""}, "104": {name: ""}}
+extensions: {"101": {name: ""}, "102": {name: ""}, "103": {name: Cyd Charisse}, "104": {name: ""}}
 feature_codes: {in_call: {attended_transfer: "*2", three_way: "*3", blind_transfer: "##"}}
 conferences:
   board: {pin: "471", host_pin: "081", wait_for_host: true, end_with_host: true, record: true}
@@ -34,6 +34,7 @@ conferences:
     mute_guests: true
     guest_menu: {"1": leave, "2": mute}
     host_menu: {"1": roll-call, "3": end}
+  menus: {host_pin: "081", entry: none}
   plain: {record: true, entry: none}
 """
 )
@@ -42,6 +43,7 @@ ROUTES = (
     '{to: "801", answer_and_conference: lobby}',
     '{to: "802", answer_and_conference: names}',
     '{to: "803", answer_and_conference: plain}',
+    '{to: "804", answer_and_conference: menus}',
 )
 PROMPTS = (
     "enter-pin",
@@ -102,11 +104,12 @@ class Office:
             for number, tone in TONES.items()
         }
 
-
     def names(self) -> list[Path]:
         """Recordings of names."""
         found = (self.switch.config / "var" / "recordings").rglob("*.wav")
-        return [path for path in found if json.loads(path.with_suffix(".json").read_text())["call"].get("what") == "name"]
+        return [
+            path for path in found if json.loads(path.with_suffix(".json").read_text())["call"].get("what") == "name"
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,13 @@ def meeting(office: Office, tmp_path: Path) -> Iterator[Meeting]:
     for call in office.switch.status().calls:  # of a test that failed
         office.switch.run_here("call", "hangup", call.contact, "--config", str(office.switch.config))
     office.switch.wait_calls(0)
+
+
+def calls(meeting: Meeting, number: str, room: str, pin: str) -> None:
+    """A telephone calls a room that asks hosts for their PIN, and answers."""
+    meeting.call(number, room)
+    meeting.told(number, "enter-pin-or-hash")
+    meeting.press(number, pin)
 
 
 def test_guests_wait_for_the_host_and_all_end_with_it(office: Office, meeting: Meeting) -> None:
@@ -195,42 +205,68 @@ def test_guests_wait_for_the_host_and_all_end_with_it(office: Office, meeting: M
     assert end < left["102"] < left["101"] == left["103"] == recording.content["seconds"]
 
 
-def test_a_lobby_a_lock_and_the_menus(office: Office, meeting: Meeting) -> None:
-    """The host by its digits: all of the usual menus."""
+def test_a_lobby_a_limit_and_a_lock(office: Office, meeting: Meeting) -> None:
     meeting.room = "lobby"
-
-    def calls(number: str, pin: str = "#") -> None:
-        meeting.call(number, "801")
-        meeting.told(number, "enter-pin-or-hash")
-        meeting.press(number, pin)
-
-    calls("103", HOST)
+    calls(meeting, "103", "801", HOST)
     meeting.is_in("103", "in")
-    # The lobby, opened by the host and by the operator.
-    calls("101")
-    meeting.told("101", "wait-in-lobby")
-    meeting.hear({"101": "music"})
+    # Admitted by the host, and by the operator.
+    calls(meeting, "101", "801", "#")
     meeting.told("103", "waits")
+    meeting.hear({"101": "music"})
     meeting.press("103", "*9")
     meeting.told("103", "admitted")
     meeting.hear({"101": "103", "103": "101"})
-    calls("102")
-    meeting.told("102", "wait-in-lobby")
-    meeting.hear({"102": "music"})
+    calls(meeting, "102", "801", "#")
     meeting.told("103", "waits")
+    meeting.hear({"102": "music", "103": "101"})
     meeting.do("admit", "102")
     meeting.hear({"101": "102+103", "102": "101+103", "103": "101+102"})
-    # Full, for all but hosts; and locked.
-    calls("104")
+    calls(meeting, "104", "801", "#")
     meeting.told("104", "full", "goodbye")
     meeting.gone("104")
     meeting.press("103", "*2")
     meeting.told("103", "now-locked")
-    calls("104")
+    calls(meeting, "104", "801", "#")
     meeting.told("104", "is-locked", "goodbye")
     meeting.gone("104")
     meeting.press("103", "*2")
     meeting.told("103", "now-unlocked")
+    meeting.hear({"103": "101+102"})
+    # One goes, and comes again; the operator does not admit it.
+    meeting.hang_up("102")
+    calls(meeting, "102", "801", "#")
+    meeting.told("103", "waits")
+    meeting.hear({"102": "music", "103": "101"})
+    meeting.do("refuse")
+    meeting.gone("102")
+    meeting.hang_up("103")
+    meeting.do("kick-all")
+    meeting.gone("101")
+    records = meeting.over(6)
+    assert {number: meeting.heard(number) for number in TONES} == {
+        "101": "enter-pin-or-hash wait-in-lobby music 103 102+103 103 kicked goodbye",
+        "102": "enter-pin-or-hash wait-in-lobby music 101+103 enter-pin-or-hash wait-in-lobby music refused goodbye",
+        "103": "enter-pin-or-hash d1 d0 d1 waits admitted 101 d1 d0 d2 waits 101 101+102 now-locked 101+102 "
+        "now-unlocked 101+102 101 d1 d0 d2 waits 101",
+        "104": "enter-pin-or-hash full goodbye enter-pin-or-hash is-locked goodbye",
+    }
+    assert {number: [each["ended_by"] for each in made] for number, made in records.items()} == {
+        "101": ["switch"],
+        "102": ["caller", "switch"],
+        "103": ["caller"],
+        "104": ["switch", "switch"],
+    }
+    for number, made in records.items():
+        assert {(each["destination"], each["cause"], each["recording"]) for each in made} == {("conference", "16", "")}
+        assert {meeting.parts(each) for each in made} == {("conference", number)}
+
+
+def test_the_menus_of_guests_and_hosts(office: Office, meeting: Meeting) -> None:
+    meeting.room = "menus"
+    for number, pin in (("103", HOST), ("101", "#"), ("102", "#")):
+        calls(meeting, number, "804", pin)
+        meeting.is_in(number, "in")
+    meeting.hear({"101": "102+103", "102": "101+103", "103": "101+102"})
     # Muted by itself, and by the host, which is not to be undone.
     meeting.press("101", "*1")
     meeting.told("101", "you-are-muted")
@@ -247,7 +283,7 @@ def test_a_lobby_a_lock_and_the_menus(office: Office, meeting: Meeting) -> None:
     meeting.press("103", "*5")
     meeting.told("103", "guests-unmuted")
     meeting.hear({"101": "102+103", "102": "101+103", "103": "101+102"})
-    # What is no guest's; its own volume, in which it hears prompts, too (the capture knows neither); help, and out of the menu.
+    # What is no guest's; its own volume, in which it hears prompts, too; help, and out of the menu.
     meeting.press("102", "*2")
     meeting.told("102", "not-possible")
     meeting.hear({"102": "101+103"})
@@ -273,45 +309,28 @@ def test_a_lobby_a_lock_and_the_menus(office: Office, meeting: Meeting) -> None:
     meeting.press("103", "*3")
     meeting.told("103", "removed")
     meeting.gone("102")
-    # Whom the operator does not admit.
-    calls("102")
-    meeting.told("102", "wait-in-lobby")
-    meeting.hear({"102": "music"})
-    meeting.told("103", "waits")
-    meeting.do("refuse")
-    meeting.gone("102")
-    meeting.hear({"103": "101"})
-    meeting.hang_up("103")
-    meeting.do("kick-all")
-    meeting.gone("101")
-    records = meeting.over(6)
-    told = {number: meeting.heard(number) for number in TONES}
-    helped = told["102"].replace("to-mute press-star", "to-mute")  # as far as it came
-    assert told | {"102": helped} == {
-        "101": "enter-pin-or-hash wait-in-lobby music 103 102+103 you-are-muted 102+103 you-are-unmuted 102+103 "
-        "muted-by-host 103 muted-by-host 103 you-are-unmuted 102+103 102+103+recording-began 102+103 "
-        "102+103+recording-ended 102+103 103 kicked goodbye",
-        "102": "enter-pin-or-hash wait-in-lobby music 101+103 103 101+103 muted-by-host 103 you-are-unmuted 101+103 "
-        "not-possible 101+103 music volume d5 101+103 press-star d1 to-mute 101+103 "
-        "101+103+recording-began 101+103 101+103+recording-ended 101+103 kicked goodbye "
-        "enter-pin-or-hash wait-in-lobby music refused goodbye",
-        "103": "enter-pin-or-hash d1 d0 d1 waits admitted 101 d1 d0 d2 waits 101+102 now-locked 101+102 now-unlocked "
-        "101+102 102 101+102 guests-muted guests-unmuted 101+102 roll-call d1 d0 d3 d1 d0 d1 d0 d2 101+102 "
-        "101+102+recording-began 101+102 101+102+recording-ended 101+102 removed 101 d1 d0 d2 waits 101",
-        "104": "enter-pin-or-hash full goodbye enter-pin-or-hash is-locked goodbye",
+    meeting.hear({"101": "103", "103": "101"})
+    meeting.hang_up("101", "103")
+    records = meeting.over(3)
+    told = {number: meeting.heard(number) for number in ("101", "102", "103")}
+    # The host begins alone, the first guest with the host; of help, what it took to press `*#`.
+    alone = told["103"].replace(" 101 101+102", " 101+102", 1)
+    helped = told["102"].replace("to-mute press-star", "to-mute")
+    assert told | {"103": alone, "102": helped} == {
+        "101": "enter-pin-or-hash 103 102+103 you-are-muted 102+103 you-are-unmuted 102+103 muted-by-host 103 "
+        "muted-by-host 103 you-are-unmuted 102+103 102+103+recording-began 102+103 102+103+recording-ended 102+103 103",
+        "102": "enter-pin-or-hash 101+103 103 101+103 muted-by-host 103 you-are-unmuted 101+103 not-possible 101+103 "
+        "music volume d5 101+103 press-star d1 to-mute 101+103 101+103+recording-began 101+103 "
+        "101+103+recording-ended 101+103 kicked goodbye",
+        "103": "enter-pin-or-hash 101+102 102 101+102 guests-muted guests-unmuted 101+102 roll-call music d1 d0 d1 d0 "
+        "d2 101+102 101+102+recording-began 101+102 101+102+recording-ended 101+102 removed 101",
     }
-    assert [[each["ended_by"] for each in records[number]] for number in TONES] == [
-        ["switch"],
-        ["switch", "switch"],
-        ["caller"],
-        ["switch", "switch"],
-    ]
-    for number, made in records.items():
-        assert {(each["destination"], each["cause"]) for each in made} == {("conference", "16")}
-        assert {meeting.parts(each) for each in made} == {("conference", number)}
-    [path] = {records[number][0]["recording"] for number in ("101", "102", "103")}
-    assert [records["102"][1]["recording"], *(each["recording"] for each in records["104"])] == [""] * 3
-    recording = RoomRecording(path, office.tones, "lobby")
+    ended = {"101": "caller", "102": "switch", "103": "caller"}
+    for number, [record] in records.items():
+        assert (record["destination"], record["cause"], record["ended_by"]) == ("conference", "16", ended[number])
+        assert meeting.parts(record) == ("conference", number)
+    [path] = {record["recording"] for [record] in records.values()}
+    recording = RoomRecording(path, office.tones, "menus")
     assert (recording.line, sorted(recording.who())) == ("101+102+103", ["101", "102", "103"])
 
 
@@ -334,7 +353,7 @@ def test_names_and_whom_the_operator_calls_in(office: Office, meeting: Meeting) 
     meeting.press("102", "#")
     meeting.hear({"101": "103", "102": "103", "103": ""})
     meeting.press("103", "*1")
-    meeting.told("103", "roll-call", "101", "d3", "102")
+    meeting.told("103", "roll-call", "101", "music", "102")
     meeting.press("102", "*1")
     meeting.gone("102")
     meeting.told("103", "102", "has-left")
@@ -344,12 +363,13 @@ def test_names_and_whom_the_operator_calls_in(office: Office, meeting: Meeting) 
     meeting.gone("101", "103")
     records = meeting.over(3)
     told = {number: meeting.heard(number) for number in ("101", "102", "103")}
-    greeted = told["103"].replace("one-other d3", "one-other")  # what is left of its own number
+    greeted = told["103"].replace("one-other music", "one-other")  # what is left of its own name
+    # A name that nobody has said is spoken: where 103 talks it is not told apart.
     assert told | {"103": greeted} == {
-        "101": "say-name beep alone you-are-muted 103+d1 103+d0 103+d3 103+has-joined 103 102+103 103+has-joined 103 "
+        "101": "say-name beep alone you-are-muted 103 103+has-joined 103 102+103 103+has-joined 103 "
         "102+103 103+has-left 103 ended goodbye",
         "102": "say-name beep there-are d2 others you-are-muted 103 goodbye",
-        "103": "one-other has-joined 102 has-joined roll-call 101 d1 d0 d3 102 has-left ended goodbye",
+        "103": "one-other has-joined 102 has-joined roll-call 101 music 102 has-left ended goodbye",
     }
     wait_for(lambda: not office.names(), "no name is left")
     # Who was called in: by the extension that the room dials as.
@@ -383,7 +403,9 @@ def test_three_talk_and_one_goes_on_in_a_room(office: Office, meeting: Meeting) 
     meeting.hear({"101": "103", "103": "101"})
     meeting.hang_up("103", "101")
     records = meeting.over(2)
-    assert {number: meeting.heard(number) for number in TONES} == {
+    told = {number: meeting.heard(number) for number in TONES}
+    dialling = told["102"].replace("101 music 104", "101 104")  # a tone, for as long as its telephone takes to dial
+    assert told | {"102": dialling} == {
         "101": "102 music 102+104 102 music is-recorded 103",
         "102": "101 104 101+104 101",
         "103": "is-recorded 101",
@@ -397,7 +419,8 @@ def test_three_talk_and_one_goes_on_in_a_room(office: Office, meeting: Meeting) 
     [of_call, of_room] = sent["recording"].split(", ")
     assert (sent["recording_failed"], host["recording"]) == ("", of_room)
     call = Recorded(Path(of_call), office.tones, 2)
-    print(call.channels)
+    # Who consults is on the channel of those who call: it has called.
+    assert call.channels == ["101 102 101", "102 104 102+104 102"]
     room = RoomRecording(of_room, office.tones, "plain")
     assert room.line == "103 101+103"
     assert room.who() == ["103", "101"]

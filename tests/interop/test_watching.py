@@ -11,7 +11,7 @@ from harness.baresip import Phone
 from harness.capture import Capture
 from harness.cases import CALLERS
 from harness.ears import MUSIC, wait_hears
-from harness.evidence import Traces
+from harness.evidence import Traces, kinds, legs
 from harness.lamps import Lamp
 from harness.ports import free_ports
 from harness.sipp import Sipp
@@ -110,11 +110,12 @@ def _told(switch: Switch) -> str:
     return next(row.state for row in switch.status().subscriptions if row.package == "presence")
 
 
-WATCHED_FLOOR = """
-sip: {qualify: {interval: none}, subscriptions: {min: 1s}}
-parking: {main: {slots: 701-702}}
-conferences: {board: {entry: none}}
-defaults: {extension: {record: always, music_on_hold: default}}
+LOTS = "parking: {main: {slots: 701-702}}\n"
+WATCHED_FLOOR = f"""
+sip: {{qualify: {{interval: none}}, subscriptions: {{min: 10s}}}}
+{LOTS}extensions: {{}}
+conferences: {{board: {{entry: none}}}}
+defaults: {{extension: {{record: always, music_on_hold: default}}}}
 """
 WATCHED_ROUTES = ('{to: _70X, retrieve: "{number}"}', '{to: "800", answer_and_conference: board}')
 TONES = {"101": Tone(600.0, -18.0), "102": Tone(900.0, -18.0), "103": Tone(1300.0, -18.0)}
@@ -138,14 +139,13 @@ def test_lamps_of_a_telephone_a_slot_a_room_and_a_mailbox(tmp_path: Path) -> Non
             "room": Lamp(tmp_path, switch, "105", "800"),
             "presence": Lamp(tmp_path, switch, "105", "102", "presence"),
             "messages": Lamp(tmp_path, switch, "105", "105", "message-summary"),
-            "brief": Lamp(tmp_path, switch, "105", "102", expires=2),
+            "brief": Lamp(tmp_path, switch, "105", "102", expires=10),
         }
         wait_for(lambda: len(switch.status().subscriptions) == len(lamps), "all subscriptions")
 
         def shows(lamp: str, words: str) -> None:
             wait_for(lambda: lamps[lamp].words()[-1] == words, lambda: f"{words}: {lamps[lamp].words()}")
 
-        lamps.pop("brief").finish()
         anna.call("102")
         shows("ben", "early 101")
         ben.press("accept")
@@ -175,15 +175,38 @@ def test_lamps_of_a_telephone_a_slot_a_room_and_a_mailbox(tmp_path: Path) -> Non
         switch.run_here("mwi", "105", "2", "5", "--config", str(switch.config))
         shows("messages", "yes 2/5 (0/0)")
         switch.wait_calls(0)
-        records = wait_for(lambda: len(found := switch.cdrs()) == 2 and found, "two records")
-        for each in lamps: print(each, lamps[each].words())
-        print(records)
-        print(Traces.of(switch, records[1], TONES))
-        # No lot any more, nobody may be watched but 102; then the switch stops.
-        switch.write("interop.yaml", WATCHED_FLOOR.replace("parking", "extensions: {'105': {watch: ['102']}}\n#parking"))
+        [in_room, record] = wait_for(lambda: len(found := switch.cdrs()) == 2 and found, "two records")
+        # Who holds is silent.
+        assert Traces.of(switch, record, TONES) == Traces(
+            "ring talk hold talk park talk", "101 102 103", "101", "102 102 103"
+        )
+        assert (" ".join(kinds(in_room)), legs(switch, in_room)) == ("conference", ["103"])
+        # No lot is there any more, and 102 alone may be watched.
+        watched = WATCHED_FLOOR.replace(LOTS, "").replace("extensions: {}", 'extensions: {"105": {watch: ["102"]}}')
+        switch.write("interop.yaml", watched)
         switch.run_here("reload", "--config", str(switch.config))
-        for lamp in ("slot", "anna", "room"):
+        for lamp in ("anna", "slot", "room", "brief"):
             lamps[lamp].finish()
-    for each in ("ben", "presence", "messages"):
-        lamps[each].finish()
-    for each in lamps: print(each, lamps[each].words(), lamps[each].ended())
+    # The switch has stopped.
+    for lamp in ("ben", "presence", "messages"):
+        lamps[lamp].finish()
+    of_ben = ["terminated", "early 101", "confirmed 101", "confirmed held 101", "confirmed 101", "terminated"]
+    assert {lamp: each.steps() for lamp, each in lamps.items()} == {
+        "anna": ["terminated", "early 102", "confirmed 102", "confirmed 103", "terminated"],
+        "ben": of_ben,
+        "slot": ["terminated", "confirmed held 101", "terminated"],
+        "room": ["terminated", "confirmed anonymous", "terminated"],
+        "presence": ["open", "open on-the-phone", "open"],
+        "messages": ["no 0/0 (0/0)", "yes 2/5 (0/0)"],
+        "brief": of_ben,
+    }
+    # RFC 6665 4.1.3
+    assert {lamp: each.ended() for lamp, each in lamps.items()} == {
+        "anna": "terminated;reason=rejected",
+        "ben": "terminated;reason=deactivated",
+        "slot": "terminated;reason=noresource",
+        "room": "terminated;reason=rejected",
+        "presence": "terminated;reason=deactivated",
+        "messages": "terminated;reason=deactivated",
+        "brief": "terminated;reason=timeout",
+    }

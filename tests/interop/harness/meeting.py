@@ -33,7 +33,7 @@ def prompts_as_tones(directory: Path, names: Iterable[str]) -> dict[str, Tone]:
     """Prompts of conferences, and the digits that numbers are spoken with, as files in a directory for prompts; the
     tone of each. Digits are "d0" to "d9"."""
     files = {name: (f"conference/{name}.wav", 0.5) for name in names}
-    files |= {f"d{digit}": (f"en/digits/{digit}.wav", 0.3) for digit in range(10)}
+    files |= {f"d{digit}": (f"en/digits/{digit}.wav", 0.4) for digit in range(10)}
     made = {}
     for number, (name, (file, seconds)) in enumerate(files.items()):
         made[name] = Tone(FIRST + APART * number, -18.0)
@@ -101,7 +101,9 @@ class Meeting:
     def states(self) -> dict[str, str]:
         """Of those who are in the room, in the order in which they came."""
         asked = self.switch.ask("conference")["conferences"]
-        return {each["number"]: each["state"] for room in asked if room["name"] == self.room for each in room["members"]}
+        return {
+            each["number"]: each["state"] for room in asked if room["name"] == self.room for each in room["members"]
+        }
 
     def is_in(self, number: str, state: str) -> None:
         wait_for(lambda: self.states().get(number) == state, lambda: f"{number} {state}: {self.states()}")
@@ -141,7 +143,7 @@ class Meeting:
         return by_caller
 
     def heard(self, number: str) -> str:
-        """All that a telephone has heard since, one after the other; what is the same before and after a silence once."""
+        """All that a telephone has heard, one after the other; what is the same before and after a silence once."""
         found = self._ears.heard_at(self.phones[number].rtp_ports)
         line = [each.what for each in found if each.what != MUSIC or each.end - each.begin > CLICK]
         return one_after_the_other(line)

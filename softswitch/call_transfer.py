@@ -41,6 +41,9 @@ from softswitch.vocabulary import (
 )
 
 
+NOT_ANSWERED = "the call is not answered yet"
+
+
 class TransferRefused(ValueError):
     """A transfer can't be begun: `args[0]` says why. `status`: of the answer to a REFER."""
 
@@ -147,7 +150,7 @@ class TransferringCall(LoneCaller):
     def _may_send_on(self, leg: int) -> Endpoint:
         """The extension of a talker who may have something done with its call now. Raises `TransferRefused`."""
         if self.state is not State.TALKING or leg not in self.talkers:
-            raise TransferRefused("nobody talks to another in this call")
+            raise TransferRefused("nobody talks to another in this call" if self.contact.answered else NOT_ANSWERED)
         if self._moving or self._carried is not None:
             raise TransferRefused("its media is being changed at this moment: try again", 491)
         endpoint = self._endpoint_of(leg)

@@ -55,6 +55,9 @@ STOP_SECONDS = 5.0
 # What stands before an entry of SIPp's error file; the one before it need not end with a newline.
 _ERROR_TIME = re.compile(r"\d{4}-\d\d-\d\d\t\d\d:\d\d:\d\d\.\d+\t\d+\.\d+: ")
 _CALL_ID = re.compile(r"(?i)(?: for)? ?call(?:-id)?: ?'?[^\s,']+[,']? ?| for Call-Id '[^']*'")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_FIELD = re.compile(r"\[field[0-9]")
+USERS_FROM = "softswitch init writes one"
 
 
 class LoadError(Exception):
@@ -121,6 +124,22 @@ def find_scenario(name: str) -> Path:
         raise LoadError(f"no scenario {name!r}, and no {SCENARIOS} beside the installation: give a path")
     known = ", ".join(sorted(path.stem for path in SCENARIOS.glob("*.xml") if not path.stem.startswith("uas_")))
     raise LoadError(f"no scenario {name!r}; there is {known}")
+
+
+def lacking(plan: LoadPlan) -> str:
+    """What the scenario asks for and the plan has not, with how to give it; "" where nothing is missing. SIPp would
+    call a user named "service", or call with empty names."""
+    try:
+        text = _COMMENT.sub("", plan.scenario.read_text(errors="replace"))
+    except OSError as error:
+        raise LoadError(f"{plan.scenario}: {error.strerror}") from error
+    name = plan.scenario.stem
+    wanted = []
+    if _FIELD.search(text) and plan.users is None and "-inf" not in plan.extra:
+        wanted.append(f"{name} needs users: expected --inf FILE, or --config DIR with a sipp-users.csv ({USERS_FROM})")
+    if "[service]" in text and not plan.service and "-s" not in plan.extra:
+        wanted.append(f"{name} needs a number to call: expected --service NUMBER")
+    return "; ".join(wanted)
 
 
 def split_host_port(text: str, default_port: int | None = 5060) -> tuple[str, int | None]:
@@ -244,9 +263,12 @@ def _descendants(pid: int) -> list[int]:
 
 
 class LoadRun:
-    """A running SIPp. `poll()` gives new progress, `finish()` waits for nothing and reads the results."""
+    """A running SIPp. `poll()` gives new progress, `finish()` waits for nothing and reads the results. Raises
+    `LoadError` where it can't run."""
 
     def __init__(self, plan: LoadPlan, directory: Path) -> None:
+        if why := lacking(plan):
+            raise LoadError(why)
         sipp = shutil.which("sipp")
         if sipp is None:
             raise LoadError("SIPp is not installed; as root: apt-get install sip-tester")

@@ -10,7 +10,8 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("feature")(feature)
+    # -5 is a wrong value, not an option that nobody knows.
+    app.command("feature", context_settings={"ignore_unknown_options": True})(feature)
 
 
 def feature(
@@ -37,8 +38,8 @@ def feature(
     from softswitch.cli.running import control_socket, fail
     from softswitch.control import ControlError, ask
 
-    if (name is None) != (value is None):
-        raise typer.BadParameter("expected FEATURE and VALUE, or neither")
+    if name is not None and value is None:
+        raise typer.BadParameter(f"expected a VALUE after {name!r}: on or off; a number or off; seconds; default")
     wanted: dict[str, Any] = {} if name is None else {"feature": name, "value": value}
     try:
         answer = ask(control_socket(config), "feature", extension=extension, **wanted)

@@ -6,12 +6,14 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO, cast
 
 import typer
 
 if TYPE_CHECKING:
     from media.shell import StudioSettings
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 MIN_SECRET = 16
 """Octets: a shorter secret could be guessed by whoever overhears a greeting."""
@@ -29,14 +31,16 @@ def media_worker(
         Path | None, typer.Option(help="File of the secret that media.remote_workers names for this worker.")
     ] = None,
     host: Annotated[list[str] | None, typer.Option(help="Address to bind RTP to; several times for several.")] = None,
-    orphan_time: Annotated[float, typer.Option(help="Seconds that calls talk on without a signalling process.")] = 60.0,
+    orphan_time: Annotated[
+        float, typer.Option(min=0, help="Seconds that calls talk on without a signalling process.")
+    ] = 60.0,
     studio: Annotated[
         str, typer.Option(help="What it plays and where it records to, as JSON, or @FILE; empty: neither.")
     ] = "",
     rtcp_xr: Annotated[bool, typer.Option("--rtcp-xr", help="Tell peers in RTCP how they sound (RFC 3611).")] = False,
     spawned: Annotated[bool, typer.Option("--spawned", help="End when that time is over.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines instead of text.")] = False,
-    log_level: Annotated[str, typer.Option(help="Least level that is logged.")] = "info",
+    log_level: Annotated[LogLevel, typer.Option(help="Least level that is logged.")] = "info",
 ) -> None:
     """Carry audio for a switch on another machine (--listen, --secret-file; media.remote_workers there). Those of its
     own machine a switch starts by itself (--socket)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +11,14 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("mwi")(mwi)
+    # -1 is a wrong number, not an option that nobody knows.
+    app.command("mwi", context_settings={"ignore_unknown_options": True})(mwi)
 
 
 def mwi(
     extension: Annotated[str, typer.Argument(help="The extension.")],
-    new: Annotated[int, typer.Argument(min=0, help="Messages not heard yet; 0 puts the lamp out.")],
-    old: Annotated[int, typer.Argument(min=0, help="Messages that were heard.")] = 0,
+    new: Annotated[str, typer.Argument(help="Messages not heard yet; 0 puts the lamp out.")],
+    old: Annotated[str, typer.Argument(help="Messages that were heard.")] = "0",
     config: Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")] = Path("config"),
 ) -> None:
     """Say how many voice messages wait for an extension; it outlives a restart."""
@@ -24,8 +26,19 @@ def mwi(
     from softswitch.cli.running import control_socket, fail
     from softswitch.control import ControlError, ask
 
+    counts = (_count(new, "NEW"), _count(old, "OLD"))
     try:
-        ask(control_socket(config), "mwi", extension=extension, new=new, old=old)
+        ask(control_socket(config), "mwi", extension=extension, new=counts[0], old=counts[1])
     except ControlError as error:
         raise fail(error) from None
-    typer.echo(printable(f"{extension}: {new} new, {old} old", 200))
+    typer.echo(printable(f"{extension}: {counts[0]} new, {counts[1]} old", 200))
+
+
+def _count(given: str, name: str) -> int:
+    """Raises BadParameter."""
+    from softswitch.message_summary import MAX_MESSAGES
+
+    if not re.fullmatch(r"[0-9]{1,9}", given) or int(given) > MAX_MESSAGES:
+        expected = f"expected a whole number from 0 to {MAX_MESSAGES} instead of {given[:40]!r}"
+        raise typer.BadParameter(expected, param_hint=name)
+    return int(given)

@@ -104,9 +104,9 @@ def status(
     from softswitch.control import ControlError, ask_status
 
     console = terminal()
-    path = control_socket(config)
     limit = rows if rows is not None else JSON_ROWS if as_json else ROWS
     try:
+        path = control_socket(config)
         report = ask_status(path, limit=limit)
         if as_json:
             typer.echo(msgspec.json.encode(report).decode())

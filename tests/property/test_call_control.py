@@ -408,7 +408,8 @@ class Calls(RuleBasedStateMachine):
         if to != LOT and len(self.of(to)) > 2:
             return
         if command:
-            if not self.command(lambda c: commands.Transfer(c, party.number, to), talk, self.may(talk, party, to)):
+            may = self.may(talk, party, to) and to != NOBODY
+            if not self.command(lambda c: commands.Transfer(c, party.number, to), talk, may):
                 return
         else:
             party.phone.do(party.session.refer, f"<sip:{to}@192.0.2.1>", None)

@@ -38,8 +38,10 @@ from softswitch.call_digits import DigitPath
 from softswitch.call_directory import Directory
 from softswitch.call_floor import State
 from softswitch.call_hunting import MAX_DIVERSIONS
-from softswitch.call_media import ALONE, MEND_TIMER, MOVE_TIMER
-from softswitch.call_moves import INVITE_TIMER, SUPERVISOR_KEYS, Place
+from softswitch.call_inviting import INVITE_TIMER, SUPERVISOR_KEYS
+from softswitch.call_lost_media import MOVE_TIMER
+from softswitch.call_media import ALONE, MEND_TIMER
+from softswitch.call_moves import Place
 from softswitch.call_page import PAGE_TIMER
 from softswitch.call_park import PARK_TIMER
 from softswitch.call_recording import CallRecorder, RecordingEvent

@@ -30,7 +30,7 @@ from sip.invite import InviteSession, State
 from sip.ua import UaSettings
 from sip.ua_events import Offered, SessionArrived
 from softswitch import call_commands as commands
-from softswitch.call_moves import INVITE_SECONDS
+from softswitch.call_inviting import INVITE_SECONDS
 from softswitch.call_transfer import TransferRefused
 from tests.virtual.network import Phone, World
 from tests.virtual.network import settings as configured

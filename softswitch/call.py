@@ -157,6 +157,7 @@ class Call(RolesCall):
         self._a_answered = False
         self._refit = False
         self._digits = DigitPath()
+        self._channels = {}
         self._recorder = CallRecorder(contact, new_leg)
 
     # ---- inputs -----------------------------------------------------------------------------------------

@@ -298,6 +298,7 @@ class App:
             tables=switch.stack.sizes(),
             media=media_report(self._media),
             subscriptions=switch.subscriptions.status(now),
+            quiet=self._media.quiet,
         )
 
     async def _record_command(self, args: dict[str, Any]) -> Any:

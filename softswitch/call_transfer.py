@@ -40,7 +40,6 @@ from softswitch.vocabulary import (
     Unbridge,
 )
 
-
 NOT_ANSWERED = "the call is not answered yet"
 
 
@@ -54,10 +53,7 @@ class TransferRefused(ValueError):
 
 def no_way_to(number: str, context: str, decision: Reject) -> TransferRefused:
     """What is said where a context leads to nobody."""
-    why = f"route {decision.route!r} of context {context!r} rejects it"
-    if not decision.route:
-        why = f"no route of context {context!r} leads there"
-    return TransferRefused(f"{number!r} can't be reached: {why}", 404)
+    return TransferRefused(f"{number!r} can't be reached: {decision.why_in(context)}", 404)
 
 
 class Transfer:

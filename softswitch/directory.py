@@ -318,10 +318,9 @@ class PhoneBook:
     def dead_end(self, extension: str, number: str) -> str:
         """Why calls can't be forwarded from an extension to a number: it leads nowhere, whoever calls. "": they can."""
         context = self.context_of(extension)
-        for caller in ("", extension):
-            if not isinstance(self._numbers.route(context, number, caller, ""), Reject):
-                return ""
-        return f"it leads nowhere in context {context!r}, which {extension} dials in"
+        decisions = [self._numbers.route(context, number, caller, "") for caller in ("", extension)]
+        rejected = [each for each in decisions if isinstance(each, Reject)]
+        return rejected[0].why_in(context) if len(rejected) == len(decisions) else ""
 
     def spoken(self, name: str, before: str = "") -> Spoken:
         """A sentence by its name: a question, after another sentence perhaps, or a refusal."""
@@ -344,7 +343,7 @@ class PhoneBook:
         return right
 
     def kind_of(self, name: str) -> str:
-        """"extension", "trunk", or "" for what is neither."""
+        """ "extension", "trunk", or "" for what is neither."""
         if name in self._entries.extensions:
             return "extension"
         return "trunk" if name in self._entries.trunks else ""

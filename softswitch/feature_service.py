@@ -22,6 +22,7 @@ class Settled(Protocol):
 
     def call_waiting(self, extension: str) -> bool: ...
 
+
 def carry_out(
     book: Settled, set_feature: SetFeature, language: str, extension: str, action: str, number: str
 ) -> Spoken:
@@ -48,9 +49,8 @@ def carry_out(
 def _forward(book: Settled, set_feature: SetFeature, language: str, extension: str, action: str, number: str) -> Spoken:
     feature, _, verb = action.rpartition("_")
     kind = feature.removeprefix("forward_")
-    if action in ASKS_NUMBER:
-        if not number:
-            return asked("ask_number", language)
+    if action in ASKS_NUMBER and not number:
+        return asked("ask_number", language)
     if verb != "query":
         try:
             set_feature(extension, feature, number if verb == "on" else OFF)

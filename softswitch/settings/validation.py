@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from softswitch.dialplan.patterns import VARIABLES
-from softswitch.spelling import meant, suggestion
 from softswitch.settings.yaml_tree import Mapping, Node, Problem, Scalar, Sequence, place, place_of_key
+from softswitch.spelling import meant, suggestion
 
 MAX_SHOWN = 40  # characters of a wrong value that are repeated in its message
 _SECRET_KEYS = frozenset(("password", "database_url", "secret", "pin", "host_pin"))

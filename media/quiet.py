@@ -44,9 +44,9 @@ class QuietWatch:
         """A stream has new settings. What is passed on as it is (video) may pause."""
         self._grow()
         receive, send = (settings.receive, settings.send) if not settings.as_is else (False, False)
-        if before is None or before.receive != settings.receive:
+        # Who comes back from a hold may need a moment, whatever was open meanwhile.
+        if before is None or (before.receive, before.send) != (settings.receive, settings.send):
             self._expected[row] = now if receive else _NEVER
-        if before is None or before.send != settings.send:
             self._sending[row] = now if send else _NEVER
 
     def release(self, row: int) -> None:

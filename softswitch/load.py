@@ -267,14 +267,14 @@ class LoadRun:
     `LoadError` where it can't run."""
 
     def __init__(self, plan: LoadPlan, directory: Path) -> None:
-        if why := lacking(plan):
-            raise LoadError(why)
         sipp = shutil.which("sipp")
         if sipp is None:
             raise LoadError("SIPp is not installed; as root: apt-get install sip-tester")
         for file in (plan.scenario, plan.users):
             if file is not None and not file.is_file():
                 raise LoadError(f"{file}: no such file")
+        if why := lacking(plan):
+            raise LoadError(why)
         self.directory = directory
         self._plan = plan._replace(users=plan.users.resolve() if plan.users else None)
         self._header = ""

@@ -257,12 +257,16 @@ class Rooms:
     def command(self, name: str, command: v.AnyCommand, now: float) -> None:
         """Of a host or the operator. Raises `ConferenceRefused`."""
         effects = self._conferences.command(name, command, now)
-        self._failed = refused = [effect.why for effect in effects if isinstance(effect, v.Refused)]
+        why = next((effect.why for effect in effects if isinstance(effect, v.Refused)), "")
+        failed: list[str] = []
+        self._failed = failed if isinstance(command, v.Dial) else None
         try:
             self._handled(effects, now)
         finally:
             self._failed = None
-        for why in refused:
+        if isinstance(command, v.Dial) and failed:
+            why = f"{command.number!r} can't be called: {failed[0]}"
+        if why:
             raise ConferenceRefused(why)
 
     # ---- what the engine tells

@@ -93,7 +93,7 @@ def request_of(name: str, action: str, what: str, by: str, host: bool) -> dict[s
     args = {"conference": name, "action": action}
     if action == "record":
         if what not in (*RECORD, ""):
-            raise typer.BadParameter(unknown_word("word after 'record'", what, RECORD))
+            raise typer.BadParameter(unknown_word("recording action", what, RECORD))
         args["action"] = f"record-{what or 'start'}"
     elif action == "dial":
         args |= {"number": what, "rights": by, "role": "host" if host else "guest"}

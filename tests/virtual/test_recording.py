@@ -18,8 +18,8 @@ from media.audio_commands import (
 )
 from sip.ua_events import Offered, SessionAnswered
 from softswitch.call_commands import AnyCallCommand, Complete, Conference, Consult, Drop, Swap, Transfer
-from softswitch.call_recording import RecordingRefused
 from softswitch.call_control import NoSuchCall
+from softswitch.call_recording import RecordingRefused
 from softswitch.report import call_row
 from tests.virtual.network import EVENTS, PCMA, Phone, World, settings
 
@@ -174,7 +174,7 @@ def test_on_demand() -> None:
     ann, ben = world.phone("101"), world.phone("102")
     session = ann.dial("102")
     world.run(0.2)
-    with pytest.raises(RecordingRefused, match="nobody talks"):
+    with pytest.raises(RecordingRefused, match="the call is not answered yet"):
         world.runtime.record("101", "start", world.now)
     ben.answer()
     world.run(0.5)

@@ -60,11 +60,7 @@ def test_while_it_rings_nothing_can_be_done_to_those_who_talk() -> None:
     world.run(0.3)
     assert ben.called()
     [contact] = world.runtime.calls
-    commands = [
-        kind(contact, by)
-        for kind in (Hold, Park)
-        for by in ("101", "102")
-    ]
+    commands = [kind(contact, by) for kind in (Hold, Park) for by in ("101", "102")]
     commands += [Transfer(contact, "101", "103"), Consult(contact, "102", "103"), Hold("101"), Hold("102")]
     for command in commands:
         assert refused(world, command) == ANSWERED, command

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from softswitch.spelling import meant
+
 # SIPp's failure counters (its manual, "Statistics") and what they mean to whoever reads the table.
 FAILURES = {
     "FailedCannotSendMessage": "could not send",
@@ -43,8 +45,8 @@ FAILURES = {
 STATISTICS = "statistics.csv"
 ERRORS = "errors.log"
 SCREEN = "screen.log"
-# SIPp's own exit codes (its manual, "Exit codes").
-ALL_WELL, SOME_FAILED = 0, 1
+# SIPp's exit code (its manual, "Exit codes"); all others say that something failed.
+ALL_WELL = 0
 SCENARIOS = Path(__file__).resolve().parents[1] / "sipp_scenarios"
 # The log of what went wrong can be as long as the run; a few of its entries say it all.
 ERRORS_READ = 256 * 1024
@@ -122,8 +124,11 @@ def find_scenario(name: str) -> Path:
             return path.resolve()
     if not SCENARIOS.is_dir():
         raise LoadError(f"no scenario {name!r}, and no {SCENARIOS} beside the installation: give a path")
-    known = ", ".join(sorted(path.stem for path in SCENARIOS.glob("*.xml") if not path.stem.startswith("uas_")))
-    raise LoadError(f"no scenario {name!r}; there is {known}")
+    known = sorted(path.stem for path in SCENARIOS.glob("*.xml") if not path.stem.startswith("uas_"))
+    close = meant(name, known)
+    raise LoadError(
+        f"no scenario {name!r}{f': did you mean {close[0]!r}?' if close else ';'} there is {', '.join(known)}"
+    )
 
 
 def lacking(plan: LoadPlan) -> str:
@@ -328,7 +333,7 @@ class LoadRun:
         code = self._process.wait()
         progress = self.poll()
         errors = first_errors(self._read(ERRORS))
-        if code not in (ALL_WELL, SOME_FAILED) and not progress.created:
+        if code != ALL_WELL and not progress.created:
             said = errors[0] if errors else self._last_words()
             raise LoadError(f"SIPp ended with exit code {code}: {said}")
         times: tuple[ResponseTimes, ...] = ()

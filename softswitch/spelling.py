@@ -11,7 +11,7 @@ ALIKE = 0.6
 
 def meant(word: str, known: Collection[str]) -> list[str]:
     """The one of `known` that `word` is a misspelling of; none where it is none."""
-    return difflib.get_close_matches(word, known, 1, ALIKE)
+    return difflib.get_close_matches(word, list(known), 1, ALIKE)
 
 
 def suggestion(word: str, known: Collection[str], otherwise: str) -> str:

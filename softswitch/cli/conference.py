@@ -88,6 +88,8 @@ def request_of(name: str, action: str, what: str, by: str, host: bool) -> dict[s
         raise typer.BadParameter(unknown_word("action", action, ACTIONS))
     if action != "dial" and (by or host):
         raise typer.BadParameter(f"{'--by' if by else '--host'} goes with 'dial' only")
+    if not name and action != "list":
+        raise typer.BadParameter(f"expected the name of a conference before {action!r}")
     if not name:
         return {}
     args = {"conference": name, "action": action}

@@ -19,7 +19,7 @@ def feature(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FEATURE]",
+            metavar="FEATURE",
             help="dnd, call_waiting, forward_always, forward_busy, forward_no_answer, forward_unavailable, "
             "no_answer_after or find_me; without it, what is set is shown.",
         ),
@@ -27,7 +27,7 @@ def feature(
     value: Annotated[
         str | None,
         typer.Argument(
-            metavar="[VALUE]",
+            metavar="VALUE",
             help="on or off; a number or off; seconds. 'default': as the configuration says.",
         ),
     ] = None,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from softswitch.cli.numbers import whole
 
 
 def register(app: typer.Typer) -> None:
@@ -25,20 +26,11 @@ def mwi(
     from softswitch.cli.printable import printable
     from softswitch.cli.running import control_socket, fail
     from softswitch.control import ControlError, ask
+    from softswitch.message_summary import MAX_MESSAGES
 
-    counts = (_count(new, "NEW"), _count(old, "OLD"))
+    counts = (whole("new", 0, MAX_MESSAGES)(new), whole("old", 0, MAX_MESSAGES)(old))
     try:
         ask(control_socket(config), "mwi", extension=extension, new=counts[0], old=counts[1])
     except ControlError as error:
         raise fail(error) from None
     typer.echo(printable(f"{extension}: {counts[0]} new, {counts[1]} old", 200))
-
-
-def _count(given: str, name: str) -> int:
-    """Raises BadParameter."""
-    from softswitch.message_summary import MAX_MESSAGES
-
-    if not re.fullmatch(r"[0-9]{1,9}", given) or int(given) > MAX_MESSAGES:
-        expected = f"expected a whole number from 0 to {MAX_MESSAGES} instead of {given[:40]!r}"
-        raise typer.BadParameter(expected, param_hint=name)
-    return int(given)

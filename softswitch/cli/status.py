@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softswitch.cli.numbers import whole
 from softswitch.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -98,7 +99,12 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
     rows: Annotated[
         int | None,
-        typer.Option("--rows", min=0, help=f"Rows of each table at most; {ROWS}, with --json {JSON_ROWS}."),
+        typer.Option(
+            "--rows",
+            parser=whole("--rows", 0),
+            metavar="N",
+            help=f"Rows of each table at most; {ROWS}, with --json {JSON_ROWS}.",
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Counters that are zero, and sizes, too.")] = False,
 ) -> None:

@@ -495,5 +495,5 @@ def test_mwi_refuses_what_is_no_number_of_messages(tmp_path: Path, count: str, n
     words = [count] if name == "NEW" else ["1", count]
     refused = CliRunner().invoke(app, ["mwi", "101", *words, "--config", str(config)])
     assert refused.exit_code == 2
-    wanted = f"Invalid value for {name}: expected a whole number from 0 to 9999 instead of {count!r}"
+    wanted = f"Invalid value for '{name.lower()}': expected a whole number from 0 to 9999 instead of {count!r}"
     assert wanted in said_by(refused)

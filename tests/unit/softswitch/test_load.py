@@ -201,7 +201,7 @@ def test_cpu_time_counts_children_too() -> None:
 def test_scenarios_are_found_by_name() -> None:
     assert find_scenario("uac_call") == SCENARIOS / "uac_call.xml"
     assert find_scenario("uac_call.xml") == find_scenario(str(SCENARIOS / "uac_call.xml"))
-    with pytest.raises(LoadError, match=r"no scenario 'uac_cal'; there is .*uac_call,"):
+    with pytest.raises(LoadError, match=r"no scenario 'uac_cal': did you mean 'uac_call'\? there is .*uac_call,"):
         find_scenario("uac_cal")
 
 

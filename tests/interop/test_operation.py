@@ -240,6 +240,28 @@ def test_a_silent_call_is_seen_in_the_status(tmp_path: Path, workers: int) -> No
         called.finish()
 
 
+@pytest.mark.parametrize(
+    ("number", "state"), [("*43", "echo"), ("600", "conference"), ("601", "playing"), ("602", "playing")]
+)
+def test_who_is_heard_by_the_switch_alone_is_not_in_a_silent_call(tmp_path: Path, number: str, state: str) -> None:
+    """Echo, alone in a conference, music, and an announcement with a long pause: something goes there all the time."""
+    routes = [
+        "{to: '600', answer_and_conference: alone}",
+        "{to: '601', answer_and_music: default}",
+        "{to: '602', answer_and_play: [{silence: 15s}]}",
+    ]
+    with Switch(tmp_path, trunks=[CALLERS], routes_of_own=routes, extra=FOR_SIPP) as switch:
+        place = (CALLERS, free_ports(1, CALLERS))
+        caller = Sipp(tmp_path, "uac_call", place, switch.address, service=number, options=("-d", "9000"), tone=LOW)
+        switch.wait_calls(1)
+        talk_until(switch, 7.5)
+        [call] = switch.status().calls
+        assert call.state == state
+        [party] = call.parties
+        assert (party.unheard, party.unsent) == (None, None)
+        caller.finish(30)
+
+
 def test_load_runs_a_scenario_and_tells_the_switch_s_cpu_time(tmp_path: Path) -> None:
     port = free_ports(1, CALLED)
     with Switch(tmp_path, trunks=[CALLERS], routes=[f"_9X.={CALLED}:{port}"]) as switch:

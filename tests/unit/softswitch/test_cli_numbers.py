@@ -71,7 +71,11 @@ def test_commands_say_the_range(words: list[str], said: str) -> None:
         (["load", "uac_cal", "-t", "h"], "no scenario 'uac_cal': did you mean 'uac_call'? there is refer_click,"),
     ],
 )
-def test_wrong_words_are_told_without_a_traceback(tmp_path: Path, words: list[str], said: str) -> None:
+def test_wrong_words_are_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    # Logs set up here would be those of all tests that follow.
+    monkeypatch.setattr("softswitch.cli.serve.set_up_logs", lambda *_: None)
     (tmp_path / "a.yaml").write_text("extensions: {'101': {}}\ndialplan: {internal: {routes: []}}\n")
     done = CliRunner().invoke(make_app(), [word.format(tmp_path) if word == "{}" else word for word in words])
     assert done.exit_code == 2

@@ -26,9 +26,11 @@ def service_warnings(settings: Settings, root: Mapping) -> Iterator[Problem]:
 def _empty_groups(settings: Settings, root: Mapping) -> Iterator[Problem]:
     groups = {name: None for extension in settings.extensions.values() for name in extension.groups}
     told: set[Mark] = set()
-    for number, extension in settings.extensions.items():
-        for index, name in enumerate(extension.supervises):
-            mark, node = place(root, ("extensions", number, "supervises", index))
+    naming = [("extensions", number, extension.supervises) for number, extension in settings.extensions.items()]
+    naming += [("classes", name, service.supervises or ()) for name, service in settings.classes.items()]
+    for section, owner, supervised in naming:
+        for index, name in enumerate(supervised):
+            mark, node = place(root, (section, owner, "supervises", index))
             if name not in groups and mark not in told:
                 # A range or a class says it for many extensions at one place.
                 told.add(mark)

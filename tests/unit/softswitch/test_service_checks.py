@@ -43,6 +43,8 @@ extensions:
 """
     found = warnings(tmp_path, OFFICE + text)
     assert [each.partition(": ")[0] for each in found] == ["4:23", "7:25"]
+    unused = warnings(tmp_path, OFFICE + text.replace(", class: boss", ""))
+    assert [each.partition(": ")[0] for each in unused] == ["7:25", "4:23"], "also where nobody is of that class yet"
 
 
 def test_a_group_of_one_that_is_nearly_another(tmp_path: Path) -> None:

@@ -643,9 +643,18 @@ def test_who_may_not_supervise() -> None:
         floor.world.runtime.command(Supervise("101", "103", to="102"), floor.world.now)
     with pytest.raises(TransferRefused, match="104 may not supervise '101'"):
         floor.world.runtime.command(Supervise("102", "104", to="101"), floor.world.now)
-    with pytest.raises(TransferRefused, match="which extension"):
+    with pytest.raises(TransferRefused, match="'105' does not talk in that call"):
         floor.world.runtime.command(Supervise("101", "104", to="105"), floor.world.now)
     assert not floor["104"].of(SessionArrived)
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("caller")
+
+
+def test_a_supervisor_whose_telephone_has_no_codec_that_can_be_mixed() -> None:
+    floor = Floor(extensions={**TEAM, "104": {"supervises": ["sales"], "codecs": ["G729"]}})
+    floor.call("101", "102")
+    with pytest.raises(TransferRefused, match="No common codec"):
+        floor.world.runtime.command(Supervise("102", "104"), floor.world.now)
     floor.hang_up(floor.sessions("101")[0])
     floor.over("caller")
 

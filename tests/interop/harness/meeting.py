@@ -49,9 +49,11 @@ HEARD_WITHIN = 8.0  # seconds
 
 
 def one_after_the_other(line: Iterable[str]) -> str:
-    """What is the same before and after a silence once; two beeps are one."""
+    """What is the same before and after a silence once. Two beeps are one, and what was heard just before a beep
+    together with it is told with it."""
     heard = " ".join(what for what, _ in groupby(line))
-    return re.sub(r"(?<!\S)(\S+\+)?beep (\S+ )?\1beep(?!\S)", r"\1beep", heard)
+    heard = re.sub(r"(?<!\S)(\S+\+)?beep (\S+ )?\1beep(?!\S)", r"\1beep", heard)
+    return re.sub(r"(?<!\S)(\S+) \1\+beep(?!\S)", r"\1+beep", heard)
 
 
 class Meeting:

@@ -146,7 +146,9 @@ class Switch:
             lines.append(f"{extension};[authentication username={extension} password={secret}];{self.host}")
         name = f"users-{'-'.join(extensions)}{'-wrong' if password else ''}.csv"
         path = self.config.parent / name
-        path.write_text("\n".join(["SEQUENTIAL", *lines]) + "\n")
+        text = "\n".join(["SEQUENTIAL", *lines]) + "\n"
+        if not path.exists() or path.read_text() != text:  # a SIPp that has just been started may be reading it
+            path.write_text(text)
         return path
 
     def replace(self, name: str, old: str, new: str) -> None:

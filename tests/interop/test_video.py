@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
@@ -10,6 +11,8 @@ from harness.audio import Tone
 from harness.baresip import Phone
 from harness.capture import Capture
 from harness.cases import CALLED, CALLERS
+from harness.ears import wait_hears
+from harness.evidence import Traces
 from harness.ports import free_ports
 from harness.switch import FOR_SIPP, RTP_PORTS, Switch
 from harness.waiting import wait_for
@@ -18,6 +21,14 @@ from harness.watchers import Watching
 pytestmark = pytest.mark.interop
 
 PICTURES, PARTS = 60, 12
+
+TONES = {"101": Tone(440.0, -12.0), "102": Tone(1000.0, -18.0), "103": Tone(1400.0, -18.0)}
+PHONES = """
+extensions:
+  "101": {video: true}
+  "102": {video: true}
+defaults: {extension: {record: always}}
+"""
 
 
 def switch_with_video(directory: Path, workers: int, called_port: int) -> Switch:
@@ -95,15 +106,15 @@ def test_every_packet_and_every_request_for_a_picture_arrives_as_it_is(tmp_path:
 
 def test_two_phones_see_each_other(tmp_path: Path) -> None:
     """baresip with VP8 of a source that needs no camera: what leaves for one is what came from the other, and it can be
-    decoded."""
-    switch = Switch(tmp_path, extra=FOR_SIPP + 'extensions:\n  "101": {video: true}\n  "102": {video: true}\n')
+    decoded. The audio is recorded."""
+    switch = Switch(tmp_path, extra=FOR_SIPP + PHONES)
     ports = range(switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS)
     packets = f"port {switch.port} or udp portrange {ports.start}-{ports.stop - 1}"
     with (
         Capture(tmp_path / "video.pcapng", packets) as capture,
         switch,
-        Phone(tmp_path, "101", switch.password("101"), switch.address, Tone(440.0, -12.0), video=True) as anna,
-        Phone(tmp_path, "102", switch.password("102"), switch.address, Tone(1000.0, -18.0), video=True) as ben,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, TONES["101"], video=True) as anna,
+        Phone(tmp_path, "102", switch.password("102"), switch.address, TONES["102"], video=True) as ben,
     ):
         anna.call("102")
         anna.wait_event("CALL_ESTABLISHED")
@@ -112,6 +123,8 @@ def test_two_phones_see_each_other(tmp_path: Path) -> None:
         anna.hang_up()
         ben.wait_event("CALL_CLOSED")
         switch.wait_calls(0)
+        [record] = wait_for(lambda: switch.cdrs() or None, "the record")
+    assert Traces.of(switch, record, TONES) == Traces("ring talk", "101 102", "101", "102")
     streams = {at: packets for at, packets in capture.rtp_of(ports).items() if packets[0][1] & 0x7F >= 96}
     inward = {at: packets for at, packets in streams.items() if at[1] in ports}
     assert len(inward) == 2
@@ -124,6 +137,54 @@ def test_two_phones_see_each_other(tmp_path: Path) -> None:
         assert first <= 4
         assert len(came) - len(left) <= 6
         assert decoded(left) >= 15
+
+
+def test_video_is_dropped_while_three_talk(tmp_path: Path) -> None:
+    """Two see each other; 103 comes in by a consultation, and no video leaves the switch; then the two see each other again."""
+    switch = Switch(tmp_path, extra=FOR_SIPP + PHONES)
+    ports = range(switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS)
+    sent = f"udp src portrange {ports.start}-{ports.stop - 1}"
+
+    def shown(name: str) -> list[int]:
+        """How many packets of video each telephone is sent within a second."""
+        with Capture(tmp_path / f"{name}.pcapng", sent) as capture:
+            begun = switch.status().calls[0].age
+            wait_for(lambda: switch.status().calls[0].age >= begun + 1.0, "a second of it")
+        streams = [packets for packets in capture.rtp_of(ports).values() if packets[0][1] & 0x7F >= 96]
+        return sorted(len(packets) for packets in streams)
+
+    def do(*words: str) -> None:
+        switch.run_here("call", *words, "--config", str(switch.config))
+
+    with switch, ExitStack() as stack:
+        anna, ben, cyd = (
+            stack.enter_context(
+                Phone(tmp_path, user, switch.password(user), switch.address, tone, video=user != "103")
+            )
+            for user, tone in TONES.items()
+        )
+        anna.call("102")
+        ben.wait_event("CALL_ESTABLISHED")
+        wait_hears(ben, {"101"}, TONES)
+        before = shown("before")
+        do("consult", "102", "103")
+        wait_hears(cyd, {"102"}, TONES)
+        do("conference", "102")
+        wait_hears(cyd, {"101", "102"}, TONES)
+        wait_hears(anna, {"102", "103"}, TONES)
+        meanwhile = shown("meanwhile")
+        do("drop", "102", "103")
+        cyd.wait_event("CALL_CLOSED")
+        wait_hears(anna, {"102"}, TONES)
+        after = shown("after")
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
+        [record] = wait_for(lambda: switch.cdrs() or None, "the record")
+    assert (len(before), meanwhile, len(after)) == (2, [], 2)
+    assert min(before + after) >= 10
+    traces = Traces.of(switch, record, TONES)
+    assert traces == Traces("ring talk consult conference talk", "101 102 103", "101 102 101", "102 103 102+103 102")
 
 
 def test_a_secure_phone_and_a_plain_one_see_each_other(tmp_path: Path) -> None:

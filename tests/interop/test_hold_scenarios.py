@@ -67,8 +67,8 @@ def test_both_hold_at_once(phones: Phones) -> None:
 
 
 def test_holds_that_cross(phones: Phones) -> None:
-    """RFC 3261 14.2: 104 holds, and while the caller is offered that it offers its own hold: 491, and it takes the other's.
-    Without music the hold is carried, and SIPp goes on sending, as whoever holds may."""
+    """RFC 3261 14.2: 104 holds, and while the caller is offered that it offers its own hold: 491, and it takes the
+    other's. Without music the hold is carried, and SIPp goes on sending, as whoever holds may."""
     partner = phones.called("104", "uas_reinvite")
     caller = phones.comes("104", "uac_glare")
     finish(caller, partner)

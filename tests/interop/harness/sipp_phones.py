@@ -73,9 +73,7 @@ class Phones:
     def comes(self, number: str, scenario: str, *options: str) -> Sipp:
         """A caller by the trunk `peers`, the same way."""
         place, tone = (PEERS, free_ports(1, PEERS)), self._tone("peers", scenario)
-        return Sipp(
-            self.directory, scenario, place, self.switch.address, service=number, options=options, tone=tone
-        )
+        return Sipp(self.directory, scenario, place, self.switch.address, service=number, options=options, tone=tone)
 
     def _tone(self, who: str, scenario: str) -> Tone | None:
         """What SIPp itself is to send."""

@@ -44,7 +44,7 @@ def test_the_caller_holds(phones: Phones, way: str, held_at: str) -> None:
     """102 hears the music of its own class, and is offered nothing. RFC 2543: c=0.0.0.0 is a hold, too."""
     partner = phones.called("102", "uas_call")
     watcher = phones.watches("103", "101")
-    holder = phones.calls("101", "102", "uac_holds", "-d", "700", talk="700", hold="700", way=way, held_at=held_at)
+    holder = phones.calls("101", "102", "uac_holds", "-d", "600", talk="600", hold="600", way=way, held_at=held_at)
     finish(holder, partner, watcher)
     assert lamp(watcher) == ["idle", "confirmed", "confirmed held", "confirmed", "idle"]
     [record] = phones.over(1)
@@ -55,9 +55,9 @@ def test_the_caller_holds(phones: Phones, way: str, held_at: str) -> None:
 
 def test_both_hold_at_once(phones: Phones) -> None:
     """While both do, neither hears anything; then each hears its own class until the other one is back."""
-    partner = phones.called("102", "uas_holds", talk="1000", hold="1200", way="sendonly", held_at=HOST)
+    partner = phones.called("102", "uas_holds", talk="1200", hold="1200", way="sendonly", held_at=HOST)
     caller = phones.calls(
-        "101", "102", "uac_holds", "-d", "1200", talk="500", hold="1200", way="sendonly", held_at=HOST
+        "101", "102", "uac_holds", "-d", "1200", talk="600", hold="1200", way="sendonly", held_at=HOST
     )
     finish(caller, partner)
     [record] = phones.over(1)
@@ -82,7 +82,7 @@ def test_holds_that_cross(phones: Phones) -> None:
 def test_hold_by_command(phones: Phones) -> None:
     """101 is held: it hears music, and neither of the two is offered anything."""
     partner = phones.called("102", "uas_call")
-    caller = phones.calls("101", "102", "uac_call_auth", "-d", "3500")
+    caller = phones.calls("101", "102", "uac_left")
     phones.talking(seconds=0.6)
 
     def stays(seconds: float) -> None:
@@ -91,7 +91,8 @@ def test_hold_by_command(phones: Phones) -> None:
 
     for words in (("hold", "102"), ("resume", "102")):
         phones.switch.run_here("call", *words, "--config", str(phones.switch.config))
-        stays(0.7)
+        stays(0.6)
+    phones.hang_up("101")
     finish(caller, partner)
     [record] = phones.over(1)
     assert phones.heard(caller) == [{"102"}, {"horns"}, {"102"}]

@@ -33,13 +33,13 @@ ring_groups:
 extensions:
   "102": {call_waiting: off}
   "103": {call_limit: 1, diversion: both}
-  "104": {forward: {busy: "103", no_answer: "103", no_answer_after: 1}}
+  "104": {forward: {busy: "103", no_answer: "103", no_answer_after: 1s}}
   "105": {forward: {always: "103"}}
   "107": {forward: {unavailable: "103"}}
   "108": {do_not_disturb: true, forward: {busy: "103"}}
   "109": {obey_redirects: internal}
   "110": {ring_timeout: 1s, find_me: {strategy: sequential, numbers: [{number: "102", ring_time: 1s}, "103"]}}
-  "111": {find_me: ["102", {number: "103", delay: 1s}]}
+  "111": {find_me: ["102", {number: "103", delay: 500ms}]}
   "112": {do_not_disturb: true}
   "113": {obey_redirects: never}
 defaults: {extension: {record: always}}
@@ -114,7 +114,7 @@ def test_a_call_comes_to_103(
     """Whoever rang before, or besides, hears nothing, and is on no channel. 103 is told who has sent the call on."""
     let_go = [phones.called(*each, moved_to="103") for each in first]
     answering = phones.called("103", answers)
-    caller = phones.calls("101", number, "uac_call_auth", "-d", "1000")
+    caller = phones.calls("101", number, "uac_call_auth", "-d", "800")
     finish(caller, answering, *let_go)
     [record] = phones.over(1)
     assert (record["dialled"], record["destination"]) == (number, "103")
@@ -147,7 +147,7 @@ def check_told(invite: str, by: str = "", reason: str = "") -> None:
 def test_a_memory_hunt_rings_with_a_ring_of_its_own(phones: Phones) -> None:
     """The second joins the first, who rings on; both see that the call is for sales."""
     first, second = phones.called("102", "uas_cancelled_elsewhere"), phones.called("103", "uas_call_slow")
-    caller = phones.calls("101", "804", "uac_call_auth")
+    caller = phones.calls("101", "804", "uac_call_auth", "-d", "800")
     finish(caller, second, first)
     begun = [moment(each, "INVITE") for each in (first, second)]
     assert 1.3 < begun[1] - begun[0] < 2.5
@@ -172,7 +172,7 @@ def moment(sipp: Sipp, method: str) -> float:
 def test_one_is_drawn(phones: Phones) -> None:
     """One member rings, and nobody else, be it a member or not: there is an answer before the next one's turn."""
     idle = {number: phones.called(number, "uas_talk") for number in ("102", "103", "104")}
-    caller = phones.calls("101", "805", "uac_call_auth")
+    caller = phones.calls("101", "805", "uac_call_auth", "-d", "800")
     finish(caller)
     [drawn] = [number for number, sipp in idle.items() if invitation(sipp)]
     finish(idle.pop(drawn))
@@ -188,7 +188,7 @@ def test_who_is_in_a_call_is_passed_over(phones: Phones) -> None:
     partner, free = phones.called("104", "uas_talk"), phones.called("103", "uas_talk")
     first = phones.calls("101", "104", "uac_left")
     phones.talking(seconds=0.6)
-    second = phones.calls("102", "806", "uac_call_auth")
+    second = phones.calls("102", "806", "uac_call_auth", "-d", "800")
     finish(second, free)
     assert partner.messages().count("INVITE sip:") == 1
     phones.hang_up("101")

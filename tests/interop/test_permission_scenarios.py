@@ -93,7 +93,7 @@ def test_a_caller_from_a_trunk_may_not_call_abroad_by_another(phones: Phones) ->
 
 def test_who_may_call_abroad_once_a_minute(phones: Phones) -> None:
     gateway = phones.gateway(PORT, "uas_talk")
-    caller = phones.calls("103", ABROAD, "uac_call_auth")
+    caller = phones.calls("103", ABROAD, "uac_call_auth", "-d", "800")
     finish(caller, gateway)
     second_gateway = phones.gateway(PORT, "uas_talk")
     again = phones.calls("103", ABROAD, "uac_turned_away")

@@ -37,13 +37,16 @@ from softswitch.call_consult import RING_TIMER
 from softswitch.call_digits import DigitPath
 from softswitch.call_directory import Directory
 from softswitch.call_floor import State
-from softswitch.call_hunting import MAX_DIVERSIONS, HuntingCall
-from softswitch.call_media import ALONE, MEND_TIMER, MOVE_TIMER
-from softswitch.call_moves import INVITE_TIMER, SUPERVISOR_KEYS, Place
+from softswitch.call_hunting import MAX_DIVERSIONS
+from softswitch.call_inviting import INVITE_TIMER, SUPERVISOR_KEYS
+from softswitch.call_lost_media import MOVE_TIMER
+from softswitch.call_media import ALONE, MEND_TIMER
+from softswitch.call_moves import Place
 from softswitch.call_page import PAGE_TIMER
 from softswitch.call_park import PARK_TIMER
 from softswitch.call_recording import CallRecorder, RecordingEvent
 from softswitch.call_refer import REFER_TIMER
+from softswitch.call_roles import RolesCall
 from softswitch.causes import Cause, cause_of_status, status_of_cause
 from softswitch.contact import Contact
 from softswitch.dialplan.decision import (
@@ -96,7 +99,7 @@ from softswitch.vocabulary import (
 )
 
 
-class Call(HuntingCall):
+class Call(RolesCall):
     """One contact being handled. Made when an inbound leg has arrived and its identity is proved."""
 
     __slots__ = ("_a_answered", "_digits")
@@ -154,6 +157,7 @@ class Call(HuntingCall):
         self._a_answered = False
         self._refit = False
         self._digits = DigitPath()
+        self._channels = {}
         self._recorder = CallRecorder(contact, new_leg)
 
     # ---- inputs -----------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@
     ANNOUNCING   a player plays to it; when that has ended the call is over
     CONFERRING   it is in a room, with whoever is in there
 
-When its stream is lost and open anew (`softswitch.call_media`), echo and room are there again at once, so that it hears
-them as soon as its far end sends to the new address. What plays goes on when the far end has told that it does: at the
-second until which it was played, as the clock here has it.
+When its stream is lost and open anew (`softswitch.call_lost_media`), echo and room are there again at once, so that it
+hears them as soon as its far end sends to the new address. What plays goes on when the far end has told that it does:
+at the second until which it was played, as the clock here has it.
 
 What the engine plays and mixes it must be able to encode and decode: codecs that it only relays are for the echo alone.
 """
@@ -18,7 +18,7 @@ from media.codec import is_audio, transcodable
 from media.negotiate import AudioOffer, own_answer, own_offer
 from media.sdp import NoCommonCodec, PayloadType
 from softswitch.call_floor import State
-from softswitch.call_media import LegMedia
+from softswitch.call_lost_media import MovedMedia
 from softswitch.causes import Cause
 from softswitch.dialplan.decision import Announce, Confer
 from softswitch.vocabulary import Accept, Answer, AnyEffect, Audio, EnterRoom, RefuseOffer
@@ -33,7 +33,7 @@ HEARD_TWICE = 0.2
 the caller's jitter buffer is not in what the clock says."""
 
 
-class LoneCaller(LegMedia):
+class LoneCaller(MovedMedia):
     """The part of a `Call` that serves a caller without calling anybody."""
 
     __slots__ = ("_a_codecs", "_heard", "_heard_at", "_play", "_service")

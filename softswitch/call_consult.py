@@ -19,7 +19,7 @@ from typing import ClassVar
 from media.audio_commands import Play, Tone
 from softswitch.call_confirm import ConfirmingCall
 from softswitch.call_floor import State, Supervision
-from softswitch.call_transfer import Transfer, TransferRefused
+from softswitch.call_transfer import Transfer, TransferRefused, no_way_to
 from softswitch.causes import Cause
 from softswitch.dialplan.decision import Dial, ExtensionTarget, Reject
 from softswitch.vocabulary import AnyEffect, Audio, CancelTimer, Payer
@@ -54,9 +54,10 @@ class ConsultingCall(ConfirmingCall):
         if len(self.talkers) >= MAX_TALKERS:
             raise TransferRefused(f"{MAX_TALKERS} are in that call: more meet in a conference room")
         caller = self._party(leg)
-        decision = self._directory.route(self._directory.context_of(endpoint.name), number, caller, "")
+        context = self._directory.context_of(endpoint.name)
+        decision = self._directory.route(context, number, caller, "")
         if isinstance(decision, Reject):
-            raise TransferRefused(f"{number!r} can't be reached", 404)
+            raise no_way_to(number, context, decision)
         if not isinstance(decision, Dial) or decision.targets == (ExtensionTarget(endpoint.name),):
             raise TransferRefused(f"{number!r} is nobody who can be consulted")
         others = [each for each in self.talkers if each != leg]

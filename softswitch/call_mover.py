@@ -200,14 +200,9 @@ class CallMover:
         source = self._tables.call_of(leg)
         if source is None or source is target:
             raise TransferRefused("that leg is in no other call", 481)
-        if source.group != target.group and not self._tables_together(source, target):
-            raise TransferRefused("both calls are on different media workers", 488)
         offer, policy, session = source.call.terms_of(leg)
         target.call.check_place(place)
         target.call.check_codecs(place, offer, policy, session)
-
-    def _tables_together(self, one: Active, other: Active) -> bool:
-        return True
 
     def bring(self, leg: int, source: Active, target: Active, place: Place, now: float) -> None:
         """Move a leg, for which `check` has passed."""

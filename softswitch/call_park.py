@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from media.audio_commands import Play, PlayEnded, Say, Silence
 from softswitch.call_floor import State
-from softswitch.call_moves import MovingCall
+from softswitch.call_inviting import InvitingCall
 from softswitch.call_transfer import Transfer, TransferRefused
 from softswitch.causes import Cause
 from softswitch.dialplan.decision import Park
@@ -20,7 +20,7 @@ from softswitch.vocabulary import AnyEffect, Audio, CancelTimer, Payer, SetTimer
 PARK_TIMER = "park"
 
 
-class ParkingCall(MovingCall):
+class ParkingCall(InvitingCall):
     """The part of a `Call` that waits in a parking lot."""
 
     __slots__ = ("_goodbye", "_parked_by", "_parked_in")

@@ -16,8 +16,9 @@ from softswitch.vocabulary import AnyEffect
 class RecordedCall(CodedCall):
     """The part of a `Call` that has itself recorded."""
 
-    __slots__ = ("_plan", "_recorder")
+    __slots__ = ("_channels", "_plan", "_recorder")
 
+    _channels: dict[int, int]  # of the legs that have talked and are still there
     _plan: Dial | None
     _recorder: CallRecorder
 
@@ -61,12 +62,11 @@ class RecordedCall(CodedCall):
         self._effects += self._recorder.begin(rule, *self._recorded())
 
     def _recorded(self) -> tuple[Channels, StreamLabels]:
-        """Who is on which channel: the customer on the first, who is at the trunk's side, or else has called. A
-        supervisor whom all of them hear is on the other one; who listens or whispers is on none."""
+        """Who is on which channel. A supervisor whom all of them hear is on the agents'; who listens or whispers is on
+        none."""
         ends = {leg: self._endpoint_of(leg) for leg in self.talkers}
-        trunks = [leg for leg, end in ends.items() if end.kind == "trunk"]
-        callers = [leg for leg in ends if leg == self._caller_leg]
-        customers = trunks if 0 < len(trunks) < len(ends) else callers or [self.a]
+        self._place_on_channels(list(ends))
+        customers = [leg for leg in ends if self._channels[leg] == 0]
         labels = []
         for leg, end in ends.items():
             party, role = self._party(leg), "caller" if leg == self._caller_leg else "called"
@@ -77,6 +77,27 @@ class RecordedCall(CodedCall):
             labels.append((leg, leg_label("supervisor", end.kind, end.name, party.number, party.name)))
         order = [*customers, *[leg for leg in ends if leg not in customers], *barging]
         return tuple([(leg, 0 if leg in customers else 1) for leg in order]), tuple(labels)
+
+    def _place_on_channels(self, talkers: list[int]) -> None:
+        """The customer, who is at the trunk's side or else has called, is on the first channel, all others are on the
+        second: also those whom an agent consults, while the customer waits. Everybody stays where it was; where the
+        customer is gone, its channel is for whoever comes next."""
+        there = (*talkers, *self._aside)
+        known = self._channels = {leg: channel for leg, channel in self._channels.items() if leg in there}
+        new = [leg for leg in talkers if leg not in known]
+        if known:
+            free = 1 if 0 in known.values() else 0
+            known.update(dict.fromkeys(new, free))
+            return
+        trunks = [leg for leg in new if self._endpoint_of(leg).kind == "trunk"]
+        callers = [leg for leg in new if leg == self._caller_leg]
+        customers = trunks if 0 < len(trunks) < len(new) else callers or [self.a]
+        known.update({leg: 0 if leg in customers else 1 for leg in new})
+
+    def _replace(self, old: int, new: int, now: float) -> None:
+        if old in self._channels:
+            self._channels[new] = self._channels[old]
+        super()._replace(old, new, now)
 
     def _recording_follows(self) -> None:
         if self.a and (self.state in (State.TALKING, State.PARKED) or (self._again and self.state is State.HUNTING)):

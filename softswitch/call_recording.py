@@ -6,7 +6,7 @@ recorded is, whoever else is in the call. `always` begins with the answer, `on-d
 `never` refuses that.
 
 Channel 0 (left) is the customer, 1 (right) the agent: the trunk's side is the customer, and the caller is between two
-extensions, or two trunks. A supervisor who barges in is beside the agent.
+extensions, or two trunks. All who come later are beside the agent, supervisors who barge in, too.
 """
 
 from __future__ import annotations

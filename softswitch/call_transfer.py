@@ -24,7 +24,7 @@ from softswitch.call_alone import LoneCaller
 from softswitch.call_directory import Directory
 from softswitch.call_floor import WAITING_MUSIC, State
 from softswitch.causes import Cause
-from softswitch.dialplan.decision import Decision, Dial, ExtensionTarget
+from softswitch.dialplan.decision import Decision, Dial, ExtensionTarget, Reject
 from softswitch.vocabulary import (
     Answer,
     AnyEffect,
@@ -47,6 +47,14 @@ class TransferRefused(ValueError):
     def __init__(self, why: str, status: int = 403) -> None:
         super().__init__(why)
         self.status = status
+
+
+def no_way_to(number: str, context: str, decision: Reject) -> TransferRefused:
+    """What is said where a context leads to nobody."""
+    why = f"route {decision.route!r} of context {context!r} rejects it"
+    if not decision.route:
+        why = f"no route of context {context!r} leads there"
+    return TransferRefused(f"{number!r} can't be reached: {why}", 404)
 
 
 class Transfer:
@@ -121,9 +129,10 @@ class TransferringCall(LoneCaller):
         """Leave to be carried out what a command, done on behalf of an event, has taken."""
         self._effects[:0] = effects
 
-    def transfer(self, leg: int, number: str, now: float) -> list[AnyEffect]:
+    def transfer(self, leg: int, number: str, now: float, told: bool = False) -> list[AnyEffect]:
         """One who talks sends the other one to a number, with its own rights; of several others, has that number called
-        in its own place. `TransferTold` follows. Raises `TransferRefused`."""
+        in its own place. `TransferTold` follows, also (`told`) where no route leads to it: else that is refused. Raises
+        `TransferRefused`."""
         transferor = self._may_send_on(leg)
         if self._aside:
             raise TransferRefused("a consultation is under way in that call")
@@ -132,6 +141,8 @@ class TransferringCall(LoneCaller):
         decision = self._directory.route(context, number, caller, "")
         if isinstance(decision, Dial) and decision.targets == (ExtensionTarget(transferor.name),):
             raise TransferRefused(f"{number} is the extension that transfers")
+        if isinstance(decision, Reject) and not told:
+            raise no_way_to(number, context, decision)
         self._begin_transfer(leg)
         self._caller = caller
         self._diverted = ()  # that was on the way to those who have talked

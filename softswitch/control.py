@@ -100,15 +100,24 @@ class TrunkRow(msgspec.Struct):
     channels: int | None = None  # the limit; None: unlimited
 
 
+class PartyRow(msgspec.Struct, gc=False):
+    """One who is in a call now. `does`: "talks", "waits", "rings"...; docs/call-control.md has all of them."""
+
+    end: str  # "extension 101", "trunk north"
+    number: str
+    does: str
+
+
 class CallRow(msgspec.Struct, gc=False):
-    """One contact in progress; durations in seconds, `talking` None before the answer."""
+    """One contact in progress; durations in seconds, `talking` None before the answer. `caller`, `called`: how it
+    began; `parties`: who is there now."""
 
     contact: str
     state: str
     caller: str
     called: str
-    caller_leg: str = ""  # "extension 101", "trunk north"
-    called_leg: str = ""
+    parties: list[PartyRow] = []
+    slot: str = ""  # where it is parked
     age: float = 0.0
     talking: float | None = None
     codec: str = ""

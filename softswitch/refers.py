@@ -54,7 +54,7 @@ class Refers:
 
     def _to_number(self, active: Active, leg: SipLeg, number: str, event: ReferReceived, now: float) -> None:
         try:
-            effects = active.call.transfer(leg.id, number, now)
+            effects = active.call.transfer(leg.id, number, now, told=True)
         except TransferRefused as refused:
             log.info("transfer refused", contact=leg.call, why=str(refused))
             event.refer.reject(refused.status, now)

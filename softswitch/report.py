@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from media.workers import MediaWorkers, WorkerReport
 from softswitch.active_call import Active
+from softswitch.call import Call
 from softswitch.call_floor import State
 from softswitch.contact import Contact
 from softswitch.contact import LegRecord as LegNotes
@@ -16,6 +17,7 @@ from softswitch.control import (
     CallRow,
     GatewayRow,
     MediaReport,
+    PartyRow,
     RegistrationRow,
     StatusReport,
     SubscriptionRow,
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 10_000
 """Rows of one list in a report where the asker names no number."""
+
+MAX_PARTIES = 32
+"""Of one call in a report: a page may have a hundred."""
 
 _STATES = {
     State.ROUTING: "routing",
@@ -153,7 +158,7 @@ def status_report(
         uptime=now - started,
         registrations=[_registration(each) for each in bindings[:rows]],
         trunks=[_trunk(each, registered, trunk_calls, gateway_rtt) for each in trunks[:rows]],
-        calls=[_call(each, now) for each in active[:rows]],
+        calls=[call_row(each, now) for each in active[:rows]],
         subscriptions=[_subscription(each) for each in subscriptions[:rows]],
         counters=counters,
         tables=tables,
@@ -245,21 +250,36 @@ def _trunk(
     return TrunkRow(trunk.name, kind, state, gateways, calls.get(trunk.name, 0), limit)
 
 
-def _call(active: Active, now: float) -> CallRow:
+def call_row(active: Active, now: float) -> CallRow:
+    """A call in progress, as the status report has it."""
     call = active.call
     contact = call.contact
-    called = next((leg for leg in reversed(contact.legs) if leg.direction == "out"), None)
-    caller = contact.legs[0]
+    held = bool(contact.segments) and contact.segments[-1].kind == "hold"
     return CallRow(
         contact=contact.id,
-        state=_STATES[call.state],
+        state=_state(call),
         caller=contact.caller.number,
         called=contact.dialled,
-        caller_leg=f"{caller.kind} {caller.endpoint}",
-        called_leg=f"{called.kind} {called.endpoint}" if called is not None else "",
+        parties=[_party(call, leg, does) for leg, does in call.roles()[:MAX_PARTIES]],
+        slot=call.parked_in,
         age=now - contact.started,
         talking=now - contact.answered if contact.answered else None,
-        codec=caller.codec,
-        held=bool(contact.segments) and contact.segments[-1].kind == "hold",
+        codec=contact.legs[0].codec,
+        held=held,
         recording=call.recording,
     )
+
+
+def _state(call: Call) -> str:
+    if call.consults:
+        return "consultation"
+    if call.transfers:
+        return "transfer"
+    if call.state is State.TALKING and call.contact.segments[-1].kind == "conference":
+        return "conference"
+    return _STATES[call.state]
+
+
+def _party(call: Call, leg: int, does: str) -> PartyRow:
+    end = call.end(leg)
+    return PartyRow(f"{end.kind} {end.name}", call.party(leg).number, does)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         CallRow,
         GatewayRow,
         MediaReport,
+        PartyRow,
         RegistrationRow,
         StatusReport,
         SubscriptionRow,
@@ -50,14 +51,15 @@ TRUNKS = (
     Column("calls", 3, right=True),
 )
 CALLS = (
-    Column("caller", 1, least=18),
-    Column("called", 2, least=18),
+    Column("caller", 1, least=12),
+    Column("called", 2, least=12),
     Column("state", 3),
-    Column("for", 5, right=True),
-    Column("talking", 4, right=True),
-    Column("codec", 6),
-    Column("recording", 7),
-    Column("call", 8, least=28),
+    Column("who is there", 4, least=20),
+    Column("for", 6, right=True),
+    Column("talking", 5, right=True),
+    Column("codec", 7),
+    Column("recording", 8),
+    Column("call", 9, least=28),
 )
 
 
@@ -250,9 +252,10 @@ def _calls(rows: list[CallRow]) -> list[Sequence[Text]]:
 
     return [
         (
-            cell(row.caller + (f"  {row.caller_leg}" if row.caller_leg else "")),
-            cell(row.called + (f"  {row.called_leg}" if row.called_leg else "")),
-            cell("on hold", "yellow") if row.held else cell(row.state),
+            cell(row.caller),
+            cell(row.called),
+            cell("on hold", "yellow") if row.held else cell(f"{row.state} {row.slot}".rstrip()),
+            cell(", ".join([_party(each) for each in row.parties])),
             cell(duration(row.age)),
             cell("" if row.talking is None else duration(row.talking)),
             cell(row.codec),
@@ -261,6 +264,12 @@ def _calls(rows: list[CallRow]) -> list[Sequence[Text]]:
         )
         for row in rows
     ]
+
+
+def _party(row: PartyRow) -> str:
+    """An extension by its number, a trunk with whose number is at its other side."""
+    kind, _, name = row.end.partition(" ")
+    return f"{name} {row.does}" if kind == "extension" else f"{row.end} {row.number} {row.does}"
 
 
 def _subscriptions(rows: list[SubscriptionRow]) -> list[Sequence[Text]]:

@@ -118,8 +118,8 @@ def test_a_consultation_is_completed(tmp_path: Path, workers: int) -> None:
         desk.gone("103")
         [record] = desk.records()
     assert (record["ended_by"], record["cause"], record["destination"]) == ("caller", "16", "103")
-    # Who consults is on the channel of those who call: it has called.
-    assert desk.traces(record) == Traces("ring talk consult talk", "101 102 103", "101 102 101", "102 103")
+    # While it waits the customer's channel is silent.
+    assert desk.traces(record) == Traces("ring talk consult talk", "101 102 103", "101 101", "102 102+103 103")
 
 
 def test_swapped_joined_dropped_held_and_returned(tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_swapped_joined_dropped_held_and_returned(tmp_path: Path) -> None:
     assert desk.traces(record) == Traces(
         "ring talk consult conference talk hold talk consult talk hold talk",
         "101 102 103 103",
-        "101 102 101 102 101 101",
-        "102 103 102 102+103 102 103 102",
+        "101 101 101 101",
+        "102 102+103 102 102+103 102 102+103 102",
     )
 
 

@@ -8,7 +8,6 @@ end everything is back to zero.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -17,268 +16,26 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
-from media.audio_commands import Music, Tone
-from sip.invite import InviteSession, State
-from sip.ua import UaSettings
-from sip.ua_events import Offered, SessionArrived
 from softswitch import call_commands as commands
-from softswitch.call_moves import INVITE_SECONDS
-from softswitch.call_transfer import TransferRefused
-from tests.virtual.network import Phone, World
-from tests.virtual.network import settings as configured
+from softswitch.call_inviting import INVITE_SECONDS
+from tests.property.call_model import Party, Talk, chosen
+from tests.property.call_table import LOT, NUMBERS, SLOTS, CallTable
 
-NUMBERS = tuple(str(number) for number in range(101, 107))
 NOBODY = "999"
-LOT = "700"
-SLOTS = ("701", "702")
 SHARDS = 4
 EXAMPLES = 50  # of STEPS each, in each shard: 20,000 steps
 STEPS = 100
 LOTS = 250  # steps of each sequence drawn by lot
-QUIET = 0.6  # seconds after which nothing is under way any more
-
-_ANSWERS = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
-class Party:
-    """A telephone's part in a call. `held`: it holds; `rings`: it has told that it rings."""
-
-    def __init__(self, phone: Phone, session: InviteSession) -> None:
-        self.phone = phone
-        self.session = session
-        self.held = False
-        self.rings = False
-        self.until = 0.0
-
-    @property
-    def number(self) -> str:
-        return self.phone.number
-
-    def __repr__(self) -> str:
-        return f"{self.number}/{self.session.call_id[:6]}"
-
-
-class Talk:
-    """What the model knows of one call.
-
-    floor: who talks; while others ring, who they ring for. ringing: who rings for it. aside, consulter: as in a
-    consultation. waiting: who waits for how its transfer ends; by: its extension, again: whether that is rung yet.
-    """
-
-    def __init__(self, born: int, *floor: Party) -> None:
-        self.born = born
-        self.state = "ringing"
-        self.floor = list(floor)
-        self.ringing: list[Party] = []
-        self.answered = False  # the first of the floor is
-        self.aside: list[Party] = []
-        self.consulter: Party | None = None
-        self.left: list[Party] = []
-        self.transfer = False
-        self.waiting: Party | None = None
-        self.by = ""
-        self.again = False
-        self.holders: set[Party] = set()
-        self.supervisors: dict[Party, tuple[Party, str]] = {}
-        self.called_in: dict[Party, tuple[Party, str]] = {}
-        self.slot = ""
-
-    def parties(self) -> list[Party]:
-        waiting = [self.waiting] if self.waiting is not None else []
-        return [*self.floor, *self.aside, *waiting, *self.ringing, *self.supervisors, *self.called_in]
-
-
-class Calls(RuleBasedStateMachine):
-    """The switch, six telephones, and the model."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        everybody = {"groups": ["all"], "supervises": ["all"], "supervision": "silent", "ring_timeout": 600}
-        self.world = World(
-            configured(
-                extensions={number: dict(everybody) for number in NUMBERS},
-                parking={"main": {"slots": list(SLOTS), "timeout": 86400, "announce": False}},
-                routes=[{"to": LOT, "park": "main"}, {"to": "_70X", "retrieve": "{number}"}],
-            )
-        )
-        self.phones = {number: self.world.phone(number, agent=UaSettings(refer=True)) for number in NUMBERS}
-        self.talks: list[Talk] = []
-        self.records = 0
-        self.crowd = 0
-        self.born = itertools.count()
-
-    # ---- the hands --------------------------------------------------------------------------------------
-
-    def quiet(self) -> None:
-        """Let everything come to rest; telephones answer what they are offered. Who is called in rings for a while."""
-        self._rest()
-        for talk in self.talks:
-            for party in [party for party in talk.called_in if self.world.now >= party.until]:
-                del talk.called_in[party]
-
-    def _rest(self) -> None:
-        for _ in range(12):
-            self.world.run(QUIET)
-            answered = [self._answer_offers(phone) for phone in self.phones.values()]
-            if not any(answered):
-                return
-        raise AssertionError("offers without an end")
-
-    def _answer_offers(self, phone: Phone) -> bool:
-        offers = [event for event in phone.events if isinstance(event, Offered)]
-        phone.events[:] = [event for event in phone.events if not isinstance(event, Offered)]
-        for offer in offers:
-            party = self.party_of(phone, offer.session)
-            if offer.session.over or not offer.session.offer_pending:
-                continue
-            asked = "sendrecv" if offer.sdp is None else direction_of(offer.sdp)
-            mine = _ANSWERS[asked]
-            if party is not None and party.held:
-                mine = {"sendrecv": "sendonly", "recvonly": "inactive"}.get(mine, mine)
-            phone.do(offer.session.answer, phone.sdp(direction=mine))
-        return bool(offers)
-
-    def party_of(self, phone: Phone, session: InviteSession) -> Party | None:
-        for talk in self.talks:
-            for party in talk.parties():
-                if party.phone is phone and party.session is session:
-                    return party
-        return None
-
-    def arrived(self, number: str) -> Party:
-        phone = self.phones[number]
-        session = [event for event in phone.events if isinstance(event, SessionArrived)][-1].session
-        return Party(phone, session)
-
-    def of(self, number: str) -> list[Party]:
-        return [party for talk in self.talks for party in talk.parties() if party.number == number]
-
-    def talk_of(self, party: Party) -> Talk:
-        return next(talk for talk in self.talks if party in talk.parties())
-
-    def contact_of(self, talk: Talk) -> str:
-        party = next(iter(talk.parties()))
-        legs = self.world.runtime.legs.values()
-        return next(
-            leg.call for leg in legs if leg.session is not None and leg.session.call_id == party.session.call_id
-        )
-
-    def command(self, made: Callable[[str], commands.AnyCallCommand], talk: Talk, allowed: bool) -> bool:
-        """Do it, or see it refused where the model says so."""
-        command = made(self.contact_of(talk))
-        if not allowed:
-            with pytest.raises(TransferRefused):
-                self.world.runtime.command(command, self.world.now)
-            return False
-        self.world.runtime.command(command, self.world.now)
-        self.world.link.settle()
-        self.quiet()
-        return True
-
-    # ---- the model's moves ------------------------------------------------------------------------------
-
-    def gone(self, talk: Talk) -> None:
-        self.talks.remove(talk)
-
-    def let_talk(self, talk: Talk, floor: list[Party]) -> None:
-        talk.state, talk.floor, talk.ringing = "talking", floor, []
-        talk.transfer, talk.waiting, talk.again = False, None, False
-        talk.holders &= set(floor)
-        there = {*floor, *talk.aside}
-        for pending in (talk.supervisors,):
-            for party in [party for party, (target, _) in pending.items() if target not in there]:
-                del pending[party]
-
-    def leaves(self, talk: Talk, party: Party) -> None:
-        """A party is gone, by whatever way: what becomes of the others."""
-        if party in talk.supervisors or party in talk.called_in:
-            talk.supervisors.pop(party, None)
-            talk.called_in.pop(party, None)
-            return
-        if party in talk.ringing:
-            talk.ringing.remove(party)
-            if not talk.ringing:
-                self.nobody_answers(talk)
-            return
-        if party is talk.waiting:
-            talk.waiting = None
-            return
-        talk.holders.discard(party)
-        if party in talk.aside:
-            talk.aside.remove(party)
-            for each in [each for each, (target, _) in talk.supervisors.items() if target is party]:
-                del talk.supervisors[each]
-            if not talk.aside and talk.state == "talking":
-                talk.consulter = None
-            return
-        assert party in talk.floor
-        rest = [each for each in talk.floor if each is not party]
-        if talk.state == "ringing" and talk.transfer and rest:
-            talk.floor = rest
-            talk.supervisors = {s: how for s, how in talk.supervisors.items() if how[0] is not party}
-            return
-        if talk.consulter is party and talk.aside:
-            self.left_to_others(talk, rest)
-        elif talk.state != "talking":
-            self.gone(talk)
-        elif talk.aside and rest == [talk.consulter]:
-            self.returned(talk)
-        elif len(rest) < 2:
-            self.gone(talk)
-        else:
-            self.let_talk(talk, rest)
-
-    def left_to_others(self, talk: Talk, rest: list[Party]) -> None:
-        consulter, aside, talk.consulter, talk.aside = talk.consulter, talk.aside, None, []
-        assert consulter is not None
-        if talk.state == "talking":
-            self.let_talk(talk, [*aside, *rest])
-        else:
-            talk.floor, talk.transfer, talk.by, talk.again = aside, True, consulter.number, False
-            talk.supervisors = {s: how for s, how in talk.supervisors.items() if how[0] in talk.floor}
-
-    def returned(self, talk: Talk) -> None:
-        assert talk.consulter is not None
-        floor, talk.aside = [talk.consulter, *talk.aside], []
-        talk.consulter = None
-        self.let_talk(talk, floor)
-
-    def nobody_answers(self, talk: Talk) -> None:
-        """Nobody has taken a call."""
-        if talk.consulter is not None:
-            if talk.aside:
-                self.returned(talk)
-            else:
-                self.gone(talk)
-        elif not talk.transfer:
-            self.gone(talk)
-        elif talk.waiting is not None:
-            self.let_talk(talk, [*talk.floor, talk.waiting])
-        elif len(talk.floor) > 1:
-            self.let_talk(talk, talk.floor)
-        elif not talk.again:
-            talk.again = True
-            talk.ringing = [self.arrived(talk.by)]
-        else:
-            self.gone(talk)
-
-    def taken(self, talk: Talk, party: Party) -> None:
-        """Somebody has taken a call."""
-        if talk.consulter is None:
-            self.let_talk(talk, [*talk.floor, party])
-        else:
-            consulter = talk.consulter
-            self.let_talk(talk, [consulter, party])
-            talk.consulter = consulter if talk.aside else None
-        talk.answered = True
+class Calls(CallTable):
+    """All that telephones and commands can do to calls."""
 
     # ---- telephones -------------------------------------------------------------------------------------
 
@@ -408,7 +165,8 @@ class Calls(RuleBasedStateMachine):
         if to != LOT and len(self.of(to)) > 2:
             return
         if command:
-            if not self.command(lambda c: commands.Transfer(c, party.number, to), talk, self.may(talk, party, to)):
+            may = self.may(talk, party, to) and to != NOBODY
+            if not self.command(lambda c: commands.Transfer(c, party.number, to), talk, may):
                 return
         else:
             party.phone.do(party.session.refer, f"<sip:{to}@192.0.2.1>", None)
@@ -652,131 +410,6 @@ class Calls(RuleBasedStateMachine):
                 called = self.arrived(by)
                 called.until = asked + INVITE_SECONDS
                 talk.called_in[called] = (party, mode)
-
-    # ---- what has to be true ----------------------------------------------------------------------------
-
-    @invariant()
-    def all_is_as_the_model_says(self) -> None:
-        self.no_leg_without_a_contact_and_no_contact_without_a_leg()
-        self.everybody_hears_whom_they_are_to_hear()
-        self.everybody_is_played_what_they_are_to_hear()
-        self.nobody_who_talks_is_left_on_a_hold()
-
-    def streams(self) -> dict[Party, int]:
-        ids = {leg.session.call_id: leg.id for leg in self.world.runtime.legs.values() if leg.session is not None}
-        return {p: ids[p.session.call_id] for t in self.talks for p in t.parties() if p.session.call_id in ids}
-
-    def everybody_hears_whom_they_are_to_hear(self) -> None:
-        streams = self.streams()
-        names = {stream: party for party, stream in streams.items()}
-        heard = {names[s]: {names[o] for o in others} for s, others in self.world.media.hearing().items() if others}
-        expected: dict[Party, set[Party]] = {}
-        for talk in self.talks:
-            for party, others in hearing(talk).items():
-                if others:
-                    expected[party] = others
-        assert heard == expected
-
-    def everybody_is_played_what_they_are_to_hear(self) -> None:
-        names = {stream: party for party, stream in self.streams().items()}
-        playing = {names[stream]: sources for stream, sources in self.world.media.playing().items()}
-        expected: dict[Party, list[object]] = {}
-        for talk in self.talks:
-            expected |= {party: [source] for party, source in played(talk).items()}
-        assert playing == expected
-
-    def nobody_who_talks_is_left_on_a_hold(self) -> None:
-        """Never one-way audio: who does not hold, and whose partners do not, sends and receives."""
-        streams = self.streams()
-        for talk in self.talks:
-            if talk.state != "talking":
-                continue
-            for party in talk.floor:
-                others_hold = len(talk.floor) == 2 and any(each.held for each in talk.floor)
-                if party.held or others_hold:
-                    continue
-                agreed = self.world.runtime.legs[streams[party]].media.agreed
-                assert agreed is not None
-                assert (agreed.direction, agreed.peer_direction) == ("sendrecv", "sendrecv"), party
-
-    def no_leg_without_a_contact_and_no_contact_without_a_leg(self) -> None:
-        runtime = self.world.runtime
-        streams = self.streams()
-        assert set(runtime.legs) == set(streams.values())
-        assert len(runtime.calls) == len(self.talks)
-        for talk in self.talks:
-            contacts = {runtime.legs[streams[party]].call for party in talk.parties()}
-            assert len(contacts) == 1
-            active = runtime.calls[contacts.pop()]
-            assert sorted(active.call.legs()) == sorted(streams[party] for party in talk.parties())
-        sessions = {id(session) for phone in self.phones.values() for session in phone.ua.sessions.values()}
-        assert sessions == {id(party.session) for talk in self.talks for party in talk.parties()}
-
-    def teardown(self) -> None:
-        for phone in self.phones.values():
-            for session in list(phone.ua.sessions.values()):
-                if session.role == "uas" and session.state is not State.CONFIRMED:
-                    phone.do(session.reject, 480, None, ())
-                else:
-                    phone.do(session.hangup)
-        self.world.run(700.0)
-        assert self.world.node.leftovers() == {}
-        super().teardown()
-
-
-def hearing(talk: Talk) -> dict[Party, set[Party]]:
-    """Whom each party of a call is to hear."""
-    talkers = talk.floor if talk.state == "talking" or talk.answered else []
-    members = [*talkers, *talk.supervisors]
-    mixed = len(members) > 2 or talk.state != "talking"
-    several = len(talkers) > (2 if talk.state == "talking" else 1)  # who holds is heard by nobody
-    deaf = talk.holders
-    mute = set(talk.holders) | ({each for each in talkers if each.held} if several else set())
-    heard: dict[Party, set[Party]] = {party: set() for party in talk.parties()}
-    if len(members) == 2 and not mixed:
-        one, other = members
-        if not deaf:
-            heard[one], heard[other] = {other}, {one}
-    else:
-        for ear in members:
-            for mouth in members:
-                if ear is mouth or ear in deaf or mouth in mute:
-                    continue
-                target, mode = talk.supervisors.get(mouth, (None, "barge"))
-                if mode == "barge" or (mode == "whisper" and ear is target):
-                    heard[ear].add(mouth)
-    if len(talk.aside) > 1:
-        for party in talk.aside:
-            heard[party] = {each for each in talk.aside if each is not party}
-    return heard
-
-
-def played(talk: Talk) -> dict[Party, object]:
-    """What each party of a call is to be played."""
-    music: object = Music("default")
-    plays: dict[Party, object] = {}
-    if len(talk.aside) == 1:
-        plays[talk.aside[0]] = music
-    rings = any(each.rings for each in talk.ringing)
-    if talk.state == "parked":
-        plays[talk.floor[0]] = music
-    elif talk.state == "ringing" and talk.transfer and len(talk.floor) == 1:
-        plays[talk.floor[0]] = Tone("ringback") if rings else music
-    elif talk.state == "ringing" and talk.consulter is not None and rings:
-        plays[talk.floor[0]] = Tone("ringback")
-    elif talk.state == "talking" and len(talk.floor) == 2:
-        for party, other in (talk.floor, talk.floor[::-1]):
-            if other in talk.holders and party not in talk.holders and not party.held:
-                plays[party] = music
-    return plays
-
-
-def chosen(those: list[Any], pick: int) -> Any:
-    return those[pick % len(those)]
-
-
-def direction_of(sdp: bytes) -> str:
-    return next((each for each in _ANSWERS if f"a={each}".encode() in sdp), "sendrecv")
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))

@@ -182,7 +182,7 @@ class Heard:
     def play_ends(self, play: int) -> None:
         """The engine has played it to its end."""
         self.ended_plays.add(play)
-        self.events.append(PlayEnded(play, "played"))
+        self.events.append(PlayEnded(play, "done"))
 
     def asked(self, kind: type[Asked]) -> list[Asked]:
         """The commands of that kind, oldest first."""

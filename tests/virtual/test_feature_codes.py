@@ -12,7 +12,7 @@ from softswitch.call_alone import LAST_HEARD
 from softswitch.call_asking import FIRST_DIGIT, FIRST_HEARD, LONGEST_QUESTION, NEXT_DIGIT
 from softswitch.feature_speech import ERROR_TONE, SENTENCES, sentence
 from softswitch.features import FeatureChange
-from softswitch.report import _call
+from softswitch.report import call_row
 from tests.virtual.network import G722, PCMU, Phone, World, settings
 
 CODES = {
@@ -143,7 +143,7 @@ def test_a_number_that_does_not_follow_is_asked_for(code: str, kind: str) -> Non
     world.run(0.5)
     assert heard(world) == (sentence("ask_number", "en"),)
     [active] = world.runtime.calls.values()
-    assert _call(active, world.now).state == "asked"
+    assert call_row(active, world.now).state == "asked"
     question = world.media.asked(Play)[-1].play
     dial_digits(world, "10")
     assert [each.play for each in world.media.asked(StopPlay)] == [question]

@@ -650,6 +650,15 @@ def test_who_may_not_supervise() -> None:
     floor.over("caller")
 
 
+def test_a_supervisor_whose_telephone_has_no_codec_that_can_be_mixed() -> None:
+    floor = Floor(extensions={**TEAM, "104": {"supervises": ["sales"], "codecs": ["G729"]}})
+    floor.call("101", "102")
+    with pytest.raises(TransferRefused, match="No common codec"):
+        floor.world.runtime.command(Supervise("102", "104"), floor.world.now)
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("caller")
+
+
 def test_a_supervisor_stays_through_a_consultation_and_goes_with_its_agent() -> None:
     floor = supervised()
     [contact] = floor.world.runtime.calls

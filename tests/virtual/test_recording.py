@@ -12,13 +12,15 @@ from media.audio_commands import (
     RecordingEnded,
     RecordingFailed,
     RecordingStarted,
+    SetRecordingChannels,
     StartRecording,
     StopRecording,
 )
-from sip.ua_events import Offered
+from sip.ua_events import Offered, SessionAnswered
+from softswitch.call_commands import AnyCallCommand, Complete, Conference, Consult, Drop, Swap, Transfer
 from softswitch.call_recording import RecordingRefused
 from softswitch.call_tables import NoSuchCall
-from softswitch.report import _call
+from softswitch.report import call_row
 from tests.virtual.network import EVENTS, PCMA, Phone, World, settings
 
 
@@ -217,7 +219,7 @@ def test_on_demand() -> None:
 def row(world: World) -> Any:
     """The call in `softswitch status`."""
     [active] = world.runtime.calls.values()
-    return _call(active, world.now)
+    return call_row(active, world.now)
 
 
 def test_a_call_that_may_not_be_recorded_is_not_recorded_on_demand() -> None:
@@ -297,3 +299,71 @@ def test_a_caller_without_an_offer_is_recorded_from_its_answer_on() -> None:
     assert len(started(world).channels) == 2
     ann.do(session.hangup)
     world.assert_over()
+
+
+# ---- channels of those who come and go ------------------------------------------------------------------
+
+
+class Recorded:
+    """A customer by trunk `south` talks to agent 102; the legs by name."""
+
+    def __init__(self, caller: str = "south") -> None:
+        defaults = {number: {"record": "always"} for number in ("101", "102", "103", "104")}
+        self.world = world_of(extensions=defaults)
+        self.phones = {number: self.world.phone(number) for number in ("101", "102", "103", "104")}
+        gateway = self.world.gateway("192.0.2.60")
+        self.far = self.world.gateway("192.0.2.51")
+        self.phones["south"] = gateway
+        self.world.establish(self.phones[caller], self.phones["102"])
+        [self.contact] = self.world.runtime.calls
+        self.names = dict(zip(self.world.legs(), (caller, "102"), strict=True))
+
+    def do(self, command: AnyCallCommand, name: str = "") -> None:
+        """`name`: of whoever is called for it, and answers."""
+        before = set(self.world.legs())
+        self.world.runtime.command(command, self.world.now)
+        self.world.link.settle()
+        self.world.run(0.3)
+        if name:
+            [leg] = set(self.world.legs()) - before
+            self.names[leg] = name
+            (self.far if name == "north" else self.phones[name]).answer()
+            self.world.run(0.5)
+
+    def channels(self) -> tuple[str, str]:
+        """Who is on the first and the second, as the engine was told last."""
+        asked = [each for each in self.world.media.commands if isinstance(each, StartRecording | SetRecordingChannels)]
+        sides: tuple[list[str], list[str]] = ([], [])
+        for leg, channel in asked[-1].channels:
+            sides[channel].append(self.names[leg])
+        return " ".join(sorted(sides[0])), " ".join(sorted(sides[1]))
+
+
+@pytest.mark.parametrize(("number", "third"), [("103", "103"), ("0123", "north")])
+def test_whom_an_agent_consults_is_not_on_the_customers_channel(number: str, third: str) -> None:
+    """Nor is the agent, while the customer waits."""
+    call = Recorded()
+    assert call.channels() == ("south", "102")
+    call.do(Consult(call.contact, "102", number), third)
+    assert call.channels() == ("", f"102 {third}")
+    call.do(Swap(call.contact, "102"))
+    assert call.channels() == ("south", "102")
+    call.do(Conference(call.contact, "102"))
+    assert call.channels() == ("south", f"102 {third}")
+    call.do(Drop(call.contact, "102", "102"))
+    assert call.channels() == ("south", third)
+    call.phones["south"].do(call.phones["south"].last(SessionAnswered).session.hangup)
+    call.world.assert_over()
+
+
+def test_who_is_left_by_the_caller_stays_on_its_channel() -> None:
+    """The caller's is for whoever comes next."""
+    call = Recorded("101")
+    call.do(Consult(call.contact, "101", "103"), "103")
+    assert call.channels() == ("101", "103")
+    call.do(Complete(call.contact, "101"))
+    assert call.channels() == ("", "102 103")
+    call.do(Transfer(call.contact, "102", "104"), "104")
+    assert call.channels() == ("104", "103")
+    call.phones["104"].do(call.phones["104"].called_session().hangup)
+    call.world.assert_over()

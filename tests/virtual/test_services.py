@@ -9,7 +9,7 @@ import pytest
 from media.audio_commands import CloseRoom, File, Music, Play, PlayEnded, Say, SetRoom, Silence, StopPlay, Tone
 from sip.ua_events import AnswerReceived, Offered, OfferFailed, SessionAnswered, SessionEnded, SessionFailed
 from softswitch.call_alone import LAST_HEARD
-from softswitch.report import _call
+from softswitch.report import call_row
 from tests.virtual.network import EVENTS, G722, PCMA, PCMU, World, settings
 
 G729 = "18 G729/8000"
@@ -51,7 +51,7 @@ def test_an_announcement_is_played_and_the_call_is_over() -> None:
     assert play.stream == leg
     assert play.sources == (File("welcome"), Silence(0.5), Say("digits", "101"), Tone("busy", "", 3.0), LAST_HEARD)
     [active] = world.runtime.calls.values()
-    assert _call(active, world.now).state == "playing"
+    assert call_row(active, world.now).state == "playing"
     world.run(4.0)
     tell(world, PlayEnded(play.play, "done"))
     assert ann.last(SessionEnded).cause == "bye"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -112,14 +113,16 @@ def test_either_side_sends_the_other_to_a_third(by: str, way: str) -> None:
 @pytest.mark.parametrize("by", ["101", "102"])
 @pytest.mark.parametrize(("number", "status"), [("103", 486), ("104", 480), ("999", 404)])
 def test_whom_nobody_takes_is_back_with_who_sent_it(by: str, number: str, status: int, way: str) -> None:
-    """Busy, not registered, no such number."""
+    """Busy, not registered, no such number: of a command that alone is known at once."""
     office = Office(way)
-    office.transfer(by, number)
+    refused = way == "command" and number == "999"
+    with pytest.raises(TransferRefused) if refused else nullcontext():
+        office.transfer(by, number)
     if number == "103":
         office.cyd.refuse(486)
         office.world.run(0.5)
     assert office.is_as_it_was()
-    assert office.world.runtime.counters["transfers failed"] == 1
+    assert office.world.runtime.counters["transfers failed"] == (0 if refused else 1)
     assert office.told(by) == {"command": [], "refer": [202, status]}.get(way, [202])
     office.transfer(by, "103")
     office.cyd.answer()
@@ -262,6 +265,9 @@ def test_what_is_refused() -> None:
         transfer(contact, "102", "102", office.world.now)
     with pytest.raises(TransferRefused, match="'105' is not one of those"):
         transfer(contact, "105", "103", office.world.now)
+    with pytest.raises(TransferRefused, match="'999' can't be reached: no route of context 'internal' leads there"):
+        transfer(contact, "102", "999", office.world.now)
+    assert office.is_as_it_was()
     office.transfer("102", "103")
     with pytest.raises(TransferRefused, match="nobody talks"):
         transfer(contact, "102", "104", office.world.now)

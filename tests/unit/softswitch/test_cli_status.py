@@ -31,6 +31,7 @@ from softswitch.control import (
     ControlServer,
     GatewayRow,
     MediaReport,
+    PartyRow,
     RegistrationRow,
     StatusReport,
     SubscriptionRow,
@@ -46,6 +47,7 @@ record.register(app)
 feature.register(app)
 mwi.register(app)
 
+PARTIES = [PartyRow("extension 101", "101", "consults"), PartyRow("trunk north", "0441234", "waits")]
 REPORT = StatusReport(
     version="0.1.0",
     pid=4711,
@@ -64,7 +66,7 @@ REPORT = StatusReport(
     trunks=[
         TrunkRow("north", "address", "", [GatewayRow("10.9.0.1:5060", "up", 12.4), GatewayRow("10.9.0.2:5060")], 3, 30)
     ],
-    calls=[CallRow("c1", "talking", "101", "102", "extension 101", "trunk north", 75.0, 61.0, "PCMA")],
+    calls=[CallRow("c1", "consultation", "101", "0441234", PARTIES, "", 75.0, 61.0, "PCMA")],
     counters={"malformed, dropped": 2, "failed": 3, "stale": 0, "never": 0},
     tables={"timers": 12},
     media=MediaReport(4, 16, 1000, 990, {"wrong_source": 7, "overload": 0}),
@@ -160,7 +162,8 @@ def test_the_tables_say_what_the_report_says() -> None:
     assert "10.9.0.1:5060 up 12 ms" in text
     assert "3 of 30" in text
     line = next(line for line in text.split("\n") if "PCMA" in line)
-    assert "101  extension 101" in line
+    assert "101 consults, trunk north 0441234 waits" in line
+    assert "consultation" in line
     assert "1:15" in line
     assert "1:01" in line
     assert "audio: 4 streams on 16 pairs of ports, packets 1000 in, 990 out" in text
@@ -240,7 +243,7 @@ def test_control_characters_of_foreign_origin_never_reach_the_terminal(evil: str
         uptime=1.0,
         registrations=[RegistrationRow(aor=evil, contact=evil, user_agent=evil, source=evil)],
         trunks=[TrunkRow(evil, evil, evil, [GatewayRow(evil, evil)])],
-        calls=[CallRow(evil, evil, evil, evil, evil, evil, codec=evil)],
+        calls=[CallRow(evil, evil, evil, evil, [PartyRow(evil, evil, evil)], evil, codec=evil)],
         counters={evil: 1},
         media=MediaReport(dropped={evil: 1}),
     )
@@ -253,7 +256,8 @@ def test_control_characters_of_foreign_origin_never_reach_the_terminal(evil: str
 
 
 def test_markup_is_no_markup() -> None:
-    report = StatusReport(version="1", pid=1, uptime=1.0, calls=[CallRow("c", "[bold]x[/bold]", "[/nope]", "[red]1")])
+    call = CallRow("c", "[bold]x[/bold]", "[/nope]", "[red]1", [PartyRow("[b]", "[i]", "[u]x")])
+    report = StatusReport(version="1", pid=1, uptime=1.0, calls=[call])
     assert "[bold]x[/bold]" in plain(report)
     assert "[/nope]" in plain(report)
 

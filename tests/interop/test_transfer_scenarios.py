@@ -56,7 +56,7 @@ def test_blind_transfer(phones: Phones) -> None:
     assert phones.heard(partner) == [{"101"}, {"103"}]
     assert phones.heard(referrer) == [{"102"}]
     assert phones.heard(target) == [{"102"}]
-    assert phones.traces(record) == Traces("ring talk ring talk", "101 102 103", "101 102", "102 103")
+    assert phones.traces(record) == Traces("ring talk ring talk", "101 102 103", "101 103", "102")
 
 
 def test_blind_transfer_to_nobody(phones: Phones) -> None:
@@ -78,7 +78,7 @@ def test_rfc4488_without_a_subscription(phones: Phones) -> None:
     assert notified(referrer) == []
     [record] = phones.over(1)
     assert (phones.heard(partner), phones.heard(target)) == ([{"101"}, {"103"}], [{"102"}])
-    assert phones.traces(record) == Traces("ring talk ring talk", "101 102 103", "101 102", "102 103")
+    assert phones.traces(record) == Traces("ring talk ring talk", "101 102 103", "101 103", "102")
 
 
 def test_a_refer_outside_any_call(phones: Phones) -> None:
@@ -124,7 +124,7 @@ def test_semi_attended_transfer(phones: Phones) -> None:
     [rang] = [record for record in records if record["ended_by"] == "transfer"]
     [kept] = [record for record in records if record["ended_by"] != "transfer"]
     assert (rang["joined"], kinds(rang), rang["recording"]) == (kept["contact"], ["ring"], "")
-    assert phones.traces(kept) == Traces("ring talk ring talk", "101 102 103", "101 102", "102 103")
+    assert phones.traces(kept) == Traces("ring talk ring talk", "101 102 103", "101 103", "102")
 
 
 def test_attended_transfer_to_no_dialog(phones: Phones) -> None:
@@ -254,4 +254,4 @@ def test_a_caller_is_parked_and_fetched(phones: Phones) -> None:
     [record] = phones.over(1)
     assert (phones.heard(partner), phones.heard(parker)) == ([{"101"}, {"103"}], [{"102"}])
     assert phones.heard(fetcher) == [{"102"}]
-    assert phones.traces(record) == Traces("ring talk park talk", "101 102 103", "101 102", "102 103")
+    assert phones.traces(record) == Traces("ring talk park talk", "101 102 103", "101 103", "102")

@@ -186,10 +186,10 @@ def test_video_is_dropped_while_three_talk(tmp_path: Path) -> None:
         switch.wait_calls(0)
         [record] = wait_for(lambda: switch.cdrs() or None, "the record")
     assert shown == [2, 0, 2, 0, 0]
-    # A supervisor is on the channel of those who are called; the two of the call still talk.
+    # Whoever barges in, consults or is consulted is on the channel of those who are called.
     traces, legs = Traces.of(switch, record, TONES), "101 102 103 103"
-    others = "102 102+103 102 103 102+103 102"
-    assert traces == Traces("ring talk consult conference talk", legs, "101 102 101", others)
+    others = "102 102+103 102 102+103 102"
+    assert traces == Traces("ring talk consult conference talk", legs, "101 101", others)
 
 
 def test_a_secure_phone_and_a_plain_one_see_each_other(tmp_path: Path) -> None:

@@ -47,11 +47,12 @@ def listen(phone: Phone, seconds: float = 0.6) -> npt.NDArray[np.float64]:
     return np.frombuffer(data[: len(data) // SAMPLE * SAMPLE], "<i2").astype(np.float64) / 32768
 
 
-def told_apart(samples: npt.NDArray[np.float64], tones: Mapping[str, Tone]) -> set[str]:
-    """Whose tones are in it; else `RINGBACK`, `MUSIC` (whatever else is not silence), or nothing."""
+def told_apart(samples: npt.NDArray[np.float64], tones: Mapping[str, Tone], near: float = NEAR) -> set[str]:
+    """Whose tones are in it, `near` their level (dB); else `RINGBACK`, `MUSIC` (whatever else is not silence), or
+    nothing."""
     if not len(samples):
         return set()
-    found = {who for who, tone in tones.items() if abs(level_at(samples, tone.frequency) - tone.level) < NEAR}
+    found = {who for who, tone in tones.items() if abs(level_at(samples, tone.frequency) - tone.level) < near}
     if found:
         return found
     power = 10 * np.log10(max(float(np.mean(samples**2)), 1e-12))

@@ -79,6 +79,17 @@ def test_holds_that_cross(phones: Phones) -> None:
     assert phones.traces(record) == Traces("ring talk hold", "peers 104", "peers", "104")
 
 
+def test_a_hold_that_crosses_one_of_the_other_side(phones: Phones) -> None:
+    """104 answers the hold that is carried to it with 491, and is asked again; until then the two talk on."""
+    partner = phones.called("104", "uas_glare")
+    caller = phones.comes("104", "uac_reinvite")
+    finish(caller, partner)
+    [record] = phones.over(1)
+    assert phones.heard(caller) == [{"104"}]
+    assert phones.heard(partner) == [{"peers"}]
+    assert phones.traces(record) == Traces("ring talk hold", "peers 104", "peers", "104")
+
+
 def test_hold_by_command(phones: Phones) -> None:
     """101 is held: it hears music, and neither of the two is offered anything."""
     partner = phones.called("102", "uas_call")

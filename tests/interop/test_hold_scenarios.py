@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,18 @@ def test_the_caller_holds(phones: Phones, way: str, held_at: str) -> None:
     assert phones.heard(partner) == [{"101"}, {"bells"}, {"101"}]
     assert phones.heard(holder) == [{"102"}, {"102"}]
     assert phones.traces(record) == Traces("ring talk hold talk", "101 102", "101 101", "102")
+
+
+def test_a_hold_that_is_carried(phones: Phones) -> None:
+    """104 has no music: it is offered the hold, and the resumption, and hears nothing between them."""
+    partner = phones.called("104", "uas_talk")
+    holder = phones.calls("101", "104", "uac_holds", "-d", "600", talk="600", hold="600", way="inactive", held_at=HOST)
+    finish(holder, partner)
+    assert re.findall(r"^a=(sendrecv|inactive)", partner.messages(), re.M)[1:] == ["inactive"] * 2 + ["sendrecv"] * 2
+    [record] = phones.over(1)
+    assert phones.heard(partner) == [{"101"}, {"101"}]
+    assert phones.heard(holder) == [{"104"}, {"104"}]
+    assert phones.traces(record) == Traces("ring talk hold talk", "101 104", "101 101", "104 104")
 
 
 def test_both_hold_at_once(phones: Phones) -> None:

@@ -45,25 +45,29 @@ class Piece(NamedTuple):
 
 
 def _parts(samples: F64, tones: Mapping[str, Tone]) -> list[str]:
-    """What is heard in each tenth of a second; "" is silence."""
-    parts = samples[: len(samples) // PART * PART].reshape(-1, PART)
-    return ["+".join(sorted(told_apart(part, tones))) for part in parts]
+    """What is heard in each tenth of a second; "" is silence.
 
-
-def _recorded(samples: F64, tones: Mapping[str, Tone]) -> list[str]:
-    """The same of a channel of a recording. There is no music in it, but a tone that is not at its level: where packets
-    came late, on a busy machine, parts of it are made up."""
-    parts = _parts(samples, tones)
-    for number, what in enumerate(parts):
-        if what == MUSIC:
-            part = samples[number * PART : (number + 1) * PART]
-            parts[number] = "+".join(sorted(told_apart(part, tones, BLURRED)))
+    A tone that is not at its level, beside the same that is, is no music: where packets come late, on a busy machine,
+    parts of it are made up or missing.
+    """
+    cut = samples[: len(samples) // PART * PART].reshape(-1, PART)
+    parts = [_names(told_apart(part, tones)) for part in cut]
+    blurred = {n: _names(told_apart(cut[n], tones, BLURRED)) for n, what in enumerate(parts) if what == MUSIC}
+    for numbers, before in ((sorted(blurred), -1), (sorted(blurred, reverse=True), 1)):
+        for number in numbers:
+            if 0 <= number + before < len(parts) and parts[number + before] == blurred[number]:
+                parts[number] = blurred[number]
     return parts
 
 
-def pieces(parts: list[str]) -> list[Piece]:
+def _names(found: set[str]) -> str:
+    return "+".join(sorted(found))
+
+
+def pieces(samples: F64, tones: Mapping[str, Tone]) -> list[Piece]:
     """What is heard, one after the other."""
     found: list[Piece] = []
+    parts = _parts(samples, tones)
     for number, (before, what) in enumerate(pairwise(parts)):
         if not what or what != before:
             continue
@@ -76,7 +80,7 @@ def pieces(parts: list[str]) -> list[Piece]:
 
 
 def line_of(samples: F64, tones: Mapping[str, Tone]) -> str:
-    return " ".join(piece.what for piece in pieces(_parts(samples, tones)))
+    return " ".join(piece.what for piece in pieces(samples, tones))
 
 
 def sound_of(packets: Iterable[tuple[float, bytes]]) -> F64:
@@ -129,8 +133,8 @@ class Recording:
         assert len(samples) / RATE == pytest.approx(content["seconds"], abs=0.05)
         self.stretches: list[dict[str, Any]] = content["stretches"]
         self._tones = tones
-        self._parts = [_recorded(channel, tones) for channel in samples.T]
-        self.channels = [" ".join(piece.what for piece in pieces(parts)) for parts in self._parts]
+        self._parts = [_parts(channel, tones) for channel in samples.T]
+        self.channels = [line_of(channel, tones) for channel in samples.T]
         self._check()
 
     def _check(self) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "MediaEvent",
     "MediaSettings",
     "NoMediaPorts",
+    "Quiet",
     "StreamClosed",
     "StreamFailed",
     "StreamKey",
@@ -158,6 +159,15 @@ class StreamStats(msgspec.Struct, gc=False, kw_only=True):
     ssrcs: tuple[int, ...] = ()
     """SSRCs heard, oldest first; the latest eight."""
     local_ssrc: int = 0
+
+
+class Quiet(msgspec.Struct, frozen=True, gc=False):
+    """A stream, and the seconds for which nothing has come from its peer or gone to it; 0.0: that is not so, or nothing
+    is to come or go."""
+
+    stream: int
+    unheard: float = 0.0
+    unsent: float = 0.0
 
 
 class StreamClosed(msgspec.Struct, frozen=True, gc=False, tag=True):

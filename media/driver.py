@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from media.audio_commands import AudioCommand
-from media.commands import MediaEvent, StreamLatched, StreamSettings, StreamStats
+from media.commands import MediaEvent, Quiet, StreamLatched, StreamSettings, StreamStats
 from media.engine import MediaEngine
 from media.metronome import Metronome
 from media.mixer import PHASES
@@ -145,6 +145,11 @@ class EngineDriver:
     def ports(self) -> int:
         """Pairs of ports that are open."""
         return len(self._bound)
+
+    @property
+    def quiet(self) -> tuple[Quiet, ...]:
+        """Streams that nothing comes from, or goes to, although it should."""
+        return self._engine.quiet.found
 
     def stats(self, stream: int) -> StreamStats:
         """Where a live stream stands; KeyError when there is none."""

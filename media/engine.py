@@ -42,6 +42,7 @@ from media.commands import (
 from media.mixer import Mixer
 from media.outbound import Packets
 from media.quality import QualityWatch
+from media.quiet import QuietWatch
 from media.reports import REPORTS_PER_TICK, Reporter, Reports
 from media.studio import NO_STUDIO, Studio
 from media.voice import is_framed, is_table, preferred
@@ -124,6 +125,7 @@ class MediaEngine:
         self.behind = False
         """The latest `tick` has left something to do."""
         self.quality = QualityWatch(self.table, self.mixer.reception, self.latch.peers, heard, now)
+        self.quiet = QuietWatch(self.table, self.latch.peers)
         self.counters = self.relay.counters
         self.counters.update(bad_rtcp=0, stray_rtcp=0, ended_rtcp=0)
         self._rng = rng
@@ -200,6 +202,7 @@ class MediaEngine:
         table.limit[row] = settings.silence_after if listening else FOREVER
         if before is None or (before.receive, before.silence_after) != (settings.receive, settings.silence_after):
             table.since[row] = now
+        self.quiet.configure(row, settings, before, now)
         if before is None and not settings.as_is:
             self._reports.begin(row, now)
         self.mixer.configure(stream, row, settings)
@@ -319,6 +322,7 @@ class MediaEngine:
             del self._by_ssrc[int(self.table.own_ssrc[row])]
         self.latch.release(state.peer)
         self.srtp.release(row)
+        self.quiet.release(row)
         self.table.free(row)
 
     def stats(self, stream: int) -> StreamStats:
@@ -374,6 +378,7 @@ class MediaEngine:
         if now - self._silence_checked >= SILENCE_CHECK_SECONDS:
             self._silence_checked = now
             self._find_silent(now)
+            self.quiet.look(now)
             self.latch.ended.tick(now)
         unrated = self.quality.tick(now)
         reports = self._reports.tick(now)

@@ -44,6 +44,7 @@ from media.commands import (
     MediaAddress,
     MediaEvent,
     NoMediaPorts,
+    Quiet,
     StreamClosed,
     StreamFailed,
     StreamLatched,
@@ -236,6 +237,12 @@ class Placement:
 
     def __len__(self) -> int:
         return len(self._streams)
+
+    @property
+    def quiet(self) -> tuple[Quiet, ...]:
+        """Streams that nothing comes from, or goes to, although it should, as their workers have told last."""
+        loads = [(worker, worker.load) for worker in self.workers if worker.linked and worker.load is not None]
+        return tuple([each for worker, load in loads for each in load.quiet if each.stream in worker.streams])
 
     @property
     def adopted(self) -> int:

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from media.audio_commands import AudioCommand, SetRoom, StartRecording
-from media.commands import MediaEvent, StreamSettings
+from media.commands import MediaEvent, Quiet, StreamSettings
 
 VERSION = 1
 """Of everything here. Both ends are of one version, or they don't talk."""
@@ -192,6 +192,7 @@ class WorkerLoad(msgspec.Struct, frozen=True, gc=False, tag=True):
     packets_out: int
     late_ms: float = 0.0
     counters: dict[str, int] = {}
+    quiet: tuple[Quiet, ...] = ()
 
 
 class Gap(msgspec.Struct, frozen=True, gc=False, tag=True):

@@ -189,6 +189,7 @@ class MediaWorker:
             packets_out=driver.packets_out,
             late_ms=self._late * 1000,
             counters=dict(driver.counters),
+            quiet=driver.quiet,
         )
         self._cpu, self._reported, self._late = cpu, now, 0.0
         return load

@@ -20,7 +20,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import structlog
 
 from media.audio_commands import RecordingFailed
@@ -32,9 +31,9 @@ from sip.aio.driver import Driver, ListenError
 from sip.binding import BindingRecord
 from sip.ids import Ids
 from softswitch import wiring
-from softswitch.call_commands import read_command
+from softswitch.call_commands import CommandRefused, read_command
+from softswitch.call_control import NoSuchCall
 from softswitch.call_recording import ACTIONS, RecordingEvent, RecordingRefused
-from softswitch.call_tables import NoSuchCall
 from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.conference.commands import carry_out, list_all, read_request
@@ -299,6 +298,7 @@ class App:
             tables=switch.stack.sizes(),
             media=media_report(self._media),
             subscriptions=switch.subscriptions.status(now),
+            quiet=self._media.quiet,
         )
 
     async def _record_command(self, args: dict[str, Any]) -> Any:
@@ -318,7 +318,7 @@ class App:
     def _call_command(self, args: dict[str, Any]) -> Any:
         try:
             contact = self._switch.runtime.command(read_command(args), self._loop.time())
-        except (TransferRefused, NoSuchCall, msgspec.ValidationError) as refused:
+        except (TransferRefused, NoSuchCall, CommandRefused) as refused:
             raise ControlRefused(str(refused)) from refused
         self._driver.drain()
         return {"contact": contact}

@@ -7,11 +7,16 @@ needs no name where `call` is that extension.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-Text = Annotated[str, msgspec.Meta(max_length=128)]
+from softswitch.spelling import unknown_word
+
+MAX_TEXT = 128
+"""Characters of a name or number."""
+
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 
 
 class CallCommand(msgspec.Struct, forbid_unknown_fields=True, tag_field="do", tag=str.lower):
@@ -103,7 +108,24 @@ AnyCallCommand = (
 )
 
 
+NAMES: tuple[str, ...] = tuple([str(each.__struct_config__.tag) for each in get_args(AnyCallCommand)])
+"""What `do` may be."""
+
+
+class CommandRefused(ValueError):
+    """That is no command: `args[0]` says what is wrong, and what was expected."""
+
+
 def read_command(args: dict[str, Any]) -> AnyCallCommand:
-    """A command out of plain values, `do` among them. Raises msgspec.ValidationError."""
-    command: AnyCallCommand = msgspec.convert(args, AnyCallCommand)
+    """A command out of plain values, `do` among them. Raises `CommandRefused`."""
+    do = args.get("do")
+    if do not in NAMES:
+        raise CommandRefused(unknown_word("command", str(do), NAMES))
+    for name, value in args.items():
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            raise CommandRefused(f"{value[:20]!r}... is too long: expected at most {MAX_TEXT} characters in {name!r}")
+    try:
+        command: AnyCallCommand = msgspec.convert(args, AnyCallCommand)
+    except msgspec.ValidationError as error:
+        raise CommandRefused(f"not the command {do!r}: {error}") from None
     return command

@@ -22,6 +22,11 @@ _ALONE = {
 }
 """What A does, unless more is known."""
 
+_HEARD = frozenset(
+    ("talks", "talks aside", "consults", "waits", "is held", "is parked", "hears itself", "listens", "pages")
+)
+"""Who may be heard, and hears something: others, music, an announcement."""
+
 _SUPERVISES = {"listen": "listens to", "whisper": "whispers to", "barge": "barges in on"}
 
 
@@ -35,6 +40,11 @@ class RolesCall(HuntingCall):
         order = [leg for leg in (*self.talkers, *self._aside) if leg]
         order += [leg for leg in self.legs() if leg not in order]
         return [(leg, self._role(leg)) for leg in order]
+
+    def sounds(self, leg: int, does: str) -> bool:
+        """Whether audio is to come from a leg with this role, and to go there: it is answered, and holds nobody."""
+        session = self._session_of(leg)
+        return does in _HEARD and session is not None and session.direction == "sendrecv"
 
     def end(self, leg: int) -> Endpoint:
         """The extension or trunk that a leg is of."""

@@ -11,10 +11,6 @@ from softswitch.sip_leg import SipLeg
 from softswitch.vocabulary import AnyEffect, AnyLegEvent
 
 
-class NoSuchCall(ValueError):
-    """What was named is no call in progress, or more than one: `args[0]` says what was expected."""
-
-
 class CallRunner(Protocol):
     """Whoever carries out what calls want: the runtime."""
 
@@ -51,17 +47,11 @@ class CallTables:
         """Have a call hear of something in its turn."""
         self.waiting.append((active.call.contact.id, event))
 
-    def find(self, call: str) -> Active:
-        """The call of that name: its contact's id, or one of its ends that is in no other. Raises `NoSuchCall`."""
+    def named(self, call: str) -> list[Active]:
+        """The call whose contact has that id, or those that an extension or trunk is in."""
         active = self.calls.get(call)
         if active is not None:
-            return active
+            return [active]
         legs = [*self.legs.of("extension", call), *self.legs.of("trunk", call)]
         there = dict.fromkeys(leg.call for leg in legs)
-        found = [self.calls[contact] for contact in there if contact in self.calls]
-        if not found:
-            raise NoSuchCall(f"no call {call!r}: expected an id out of 'softswitch status', or an extension")
-        if len(found) > 1:
-            ids = ", ".join(each.call.contact.id for each in found)
-            raise NoSuchCall(f"{call!r} is in more than one call: expected one of {ids}")
-        return found[0]
+        return [self.calls[contact] for contact in there if contact in self.calls]

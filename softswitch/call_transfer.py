@@ -40,6 +40,8 @@ from softswitch.vocabulary import (
     Unbridge,
 )
 
+NOT_ANSWERED = "the call is not answered yet"
+
 
 class TransferRefused(ValueError):
     """A transfer can't be begun: `args[0]` says why. `status`: of the answer to a REFER."""
@@ -51,10 +53,7 @@ class TransferRefused(ValueError):
 
 def no_way_to(number: str, context: str, decision: Reject) -> TransferRefused:
     """What is said where a context leads to nobody."""
-    why = f"route {decision.route!r} of context {context!r} rejects it"
-    if not decision.route:
-        why = f"no route of context {context!r} leads there"
-    return TransferRefused(f"{number!r} can't be reached: {why}", 404)
+    return TransferRefused(f"{number!r} can't be reached: {decision.why_in(context)}", 404)
 
 
 class Transfer:
@@ -158,7 +157,7 @@ class TransferringCall(LoneCaller):
     def _may_send_on(self, leg: int) -> Endpoint:
         """The extension of a talker who may have something done with its call now. Raises `TransferRefused`."""
         if self.state is not State.TALKING or leg not in self.talkers:
-            raise TransferRefused("nobody talks to another in this call")
+            raise TransferRefused("nobody talks to another in this call" if self.contact.answered else NOT_ANSWERED)
         if self._moving or self._carried is not None:
             raise TransferRefused("its media is being changed at this moment: try again", 491)
         endpoint = self._endpoint_of(leg)

@@ -101,11 +101,14 @@ class TrunkRow(msgspec.Struct):
 
 
 class PartyRow(msgspec.Struct, gc=False):
-    """One who is in a call now. `does`: "talks", "waits", "rings"...; docs/call-control.md has all of them."""
+    """One who is in a call now. `does`: "talks", "waits", "rings"...; docs/call-control.md has all of them. `unheard`,
+    `unsent`: seconds for which no audio has come from there, or gone there; None: it does, or is not expected to."""
 
     end: str  # "extension 101", "trunk north"
     number: str
     does: str
+    unheard: float | None = None
+    unsent: float | None = None
 
 
 class CallRow(msgspec.Struct, gc=False):

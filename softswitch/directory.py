@@ -27,6 +27,7 @@ from softswitch.dialplan.decision import (
     Dial,
     Intercom,
     PickUp,
+    Reject,
     Supervise,
     UseFeature,
     conference_in,
@@ -314,9 +315,12 @@ class PhoneBook:
             return refused("not_allowed", self._entries.language)
         return carry_out(self, self.set_feature, self._entries.language, extension, action, number)
 
-    def forward_route(self, extension: str, number: str) -> Decision:
-        """What a forward of an extension to a number would lead to."""
-        return self._numbers.route(self.context_of(extension), number, "", "")
+    def dead_end(self, extension: str, number: str) -> str:
+        """Why calls can't be forwarded from an extension to a number: it leads nowhere, whoever calls. "": they can."""
+        context = self.context_of(extension)
+        decisions = [self._numbers.route(context, number, caller, "") for caller in ("", extension)]
+        rejected = [each for each in decisions if isinstance(each, Reject)]
+        return rejected[0].why_in(context) if len(rejected) == len(decisions) else ""
 
     def spoken(self, name: str, before: str = "") -> Spoken:
         """A sentence by its name: a question, after another sentence perhaps, or a refusal."""
@@ -337,6 +341,12 @@ class PhoneBook:
         if right:
             self._toll.grant(Payer("extension", extension), contact)
         return right
+
+    def kind_of(self, name: str) -> str:
+        """ "extension", "trunk", or "" for what is neither."""
+        if name in self._entries.extensions:
+            return "extension"
+        return "trunk" if name in self._entries.trunks else ""
 
     # ---- what the runtime asks -----------------------------------------------------------------------
 

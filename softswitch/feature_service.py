@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from softswitch.dialplan.decision import Decision, Reject
 from softswitch.feature_codes import ASKS_NUMBER
 from softswitch.feature_speech import Spoken, asked, done, refused
 from softswitch.features import OFF, ON, FeatureRefused
@@ -22,8 +21,6 @@ class Settled(Protocol):
     def do_not_disturb(self, extension: str) -> bool: ...
 
     def call_waiting(self, extension: str) -> bool: ...
-
-    def forward_route(self, extension: str, number: str) -> Decision: ...
 
 
 def carry_out(
@@ -52,12 +49,8 @@ def carry_out(
 def _forward(book: Settled, set_feature: SetFeature, language: str, extension: str, action: str, number: str) -> Spoken:
     feature, _, verb = action.rpartition("_")
     kind = feature.removeprefix("forward_")
-    if action in ASKS_NUMBER:
-        if not number:
-            return asked("ask_number", language)
-        # A forward that leads nowhere would only be noticed by those who call.
-        if isinstance(book.forward_route(extension, number), Reject):
-            return refused("bad_number", language)
+    if action in ASKS_NUMBER and not number:
+        return asked("ask_number", language)
     if verb != "query":
         try:
             set_feature(extension, feature, number if verb == "on" else OFF)

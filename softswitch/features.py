@@ -10,10 +10,12 @@ and gives them back at the next start.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Literal, get_args
 
 import msgspec
+
+from softswitch.spelling import unknown_word
 
 Feature = Literal[
     "dnd",
@@ -55,11 +57,14 @@ class FeatureChange(msgspec.Struct, frozen=True, gc=False):
 class Features:
     """The features of all extensions of a switch: at most `len(FEATURES)` values for each."""
 
-    __slots__ = ("_extensions", "_values", "changes")
+    __slots__ = ("_extensions", "_values", "changes", "dead_end")
 
     def __init__(self, extensions: Collection[str] = ()) -> None:
         self.changes: list[FeatureChange] = []
         """For the store to write, in order; whoever has written them clears the list."""
+        self.dead_end: Callable[[str, str], str] = _leads_on
+        """Why a number leads nowhere when an extension dials it, "" where it leads somewhere; whoever knows the
+        dialplan sets it."""
         self._extensions = extensions
         self._values: dict[str, dict[str, str]] = {}
 
@@ -72,6 +77,11 @@ class Features:
     def set(self, extension: str, feature: str, value: str) -> None:
         """Set a feature: "on" or "off", a forward's number or "off", seconds. Raises FeatureRefused."""
         value = self._checked(extension, feature, value)
+        if feature.startswith("forward_") and value != OFF:
+            # A forward that leads nowhere would only be noticed by those who call.
+            why = self.dead_end(extension, value)
+            if why:
+                raise FeatureRefused(f"{extension} can't be forwarded to {value!r}: {why}")
         values = self._values.setdefault(extension, {})
         if values.get(feature) != value:
             values[feature] = value
@@ -115,7 +125,7 @@ class Features:
 
     def restore(self, records: Iterable[FeatureChange]) -> int:
         """Take over what was set before a restart; returns how many. Of extensions that are gone it is forgotten, and
-        so is what can't be read any more."""
+        so is what can't be read any more. A forward is kept whatever the dialplan says now: it may be being mended."""
         taken = 0
         for record in records:
             try:
@@ -165,4 +175,8 @@ class Features:
 
 
 def _unknown(feature: str) -> FeatureRefused:
-    return FeatureRefused(f"unknown feature {feature[:32]!r}: expected one of {', '.join(FEATURES)}")
+    return FeatureRefused(unknown_word("feature", feature, FEATURES))
+
+
+def _leads_on(_extension: str, _number: str) -> str:
+    return ""

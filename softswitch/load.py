@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from softswitch.spelling import meant
+
 # SIPp's failure counters (its manual, "Statistics") and what they mean to whoever reads the table.
 FAILURES = {
     "FailedCannotSendMessage": "could not send",
@@ -43,8 +45,8 @@ FAILURES = {
 STATISTICS = "statistics.csv"
 ERRORS = "errors.log"
 SCREEN = "screen.log"
-# SIPp's own exit codes (its manual, "Exit codes").
-ALL_WELL, SOME_FAILED = 0, 1
+# SIPp's exit code (its manual, "Exit codes"); all others say that something failed.
+ALL_WELL = 0
 SCENARIOS = Path(__file__).resolve().parents[1] / "sipp_scenarios"
 # The log of what went wrong can be as long as the run; a few of its entries say it all.
 ERRORS_READ = 256 * 1024
@@ -55,6 +57,9 @@ STOP_SECONDS = 5.0
 # What stands before an entry of SIPp's error file; the one before it need not end with a newline.
 _ERROR_TIME = re.compile(r"\d{4}-\d\d-\d\d\t\d\d:\d\d:\d\d\.\d+\t\d+\.\d+: ")
 _CALL_ID = re.compile(r"(?i)(?: for)? ?call(?:-id)?: ?'?[^\s,']+[,']? ?| for Call-Id '[^']*'")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_FIELD = re.compile(r"\[field[0-9]")
+USERS_FROM = "softswitch init writes one"
 
 
 class LoadError(Exception):
@@ -119,8 +124,27 @@ def find_scenario(name: str) -> Path:
             return path.resolve()
     if not SCENARIOS.is_dir():
         raise LoadError(f"no scenario {name!r}, and no {SCENARIOS} beside the installation: give a path")
-    known = ", ".join(sorted(path.stem for path in SCENARIOS.glob("*.xml") if not path.stem.startswith("uas_")))
-    raise LoadError(f"no scenario {name!r}; there is {known}")
+    known = sorted(path.stem for path in SCENARIOS.glob("*.xml") if not path.stem.startswith("uas_"))
+    close = meant(name, known)
+    raise LoadError(
+        f"no scenario {name!r}{f': did you mean {close[0]!r}?' if close else ';'} there is {', '.join(known)}"
+    )
+
+
+def lacking(plan: LoadPlan) -> str:
+    """What the scenario asks for and the plan has not, with how to give it; "" where nothing is missing. SIPp would
+    call a user named "service", or call with empty names."""
+    try:
+        text = _COMMENT.sub("", plan.scenario.read_text(errors="replace"))
+    except OSError as error:
+        raise LoadError(f"{plan.scenario}: {error.strerror}") from error
+    name = plan.scenario.stem
+    wanted = []
+    if _FIELD.search(text) and plan.users is None and "-inf" not in plan.extra:
+        wanted.append(f"{name} needs users: expected --inf FILE, or --config DIR with a sipp-users.csv ({USERS_FROM})")
+    if "[service]" in text and not plan.service and "-s" not in plan.extra:
+        wanted.append(f"{name} needs a number to call: expected --service NUMBER")
+    return "; ".join(wanted)
 
 
 def split_host_port(text: str, default_port: int | None = 5060) -> tuple[str, int | None]:
@@ -244,7 +268,8 @@ def _descendants(pid: int) -> list[int]:
 
 
 class LoadRun:
-    """A running SIPp. `poll()` gives new progress, `finish()` waits for nothing and reads the results."""
+    """A running SIPp. `poll()` gives new progress, `finish()` waits for nothing and reads the results. Raises
+    `LoadError` where it can't run."""
 
     def __init__(self, plan: LoadPlan, directory: Path) -> None:
         sipp = shutil.which("sipp")
@@ -253,6 +278,8 @@ class LoadRun:
         for file in (plan.scenario, plan.users):
             if file is not None and not file.is_file():
                 raise LoadError(f"{file}: no such file")
+        if why := lacking(plan):
+            raise LoadError(why)
         self.directory = directory
         self._plan = plan._replace(users=plan.users.resolve() if plan.users else None)
         self._header = ""
@@ -306,7 +333,7 @@ class LoadRun:
         code = self._process.wait()
         progress = self.poll()
         errors = first_errors(self._read(ERRORS))
-        if code not in (ALL_WELL, SOME_FAILED) and not progress.created:
+        if code != ALL_WELL and not progress.created:
             said = errors[0] if errors else self._last_words()
             raise LoadError(f"SIPp ended with exit code {code}: {said}")
         times: tuple[ResponseTimes, ...] = ()

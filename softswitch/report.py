@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from media.commands import Quiet
 from media.workers import MediaWorkers, WorkerReport
 from softswitch.active_call import Active
 from softswitch.call import Call
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 10_000
 """Rows of one list in a report where the asker names no number."""
+
+MISSING_SECONDS = 5.0
+"""From the answer until it is told that no audio comes or goes."""
+
+NONE_QUIET: Mapping[int, Quiet] = {}
 
 MAX_PARTIES = 32
 """Of one call in a report: a page may have a hundred."""
@@ -147,8 +153,10 @@ def status_report(
     tables: dict[str, int],
     media: MediaReport,
     subscriptions: Sequence[WatchStatus] = (),
+    quiet: Iterable[Quiet] = (),
 ) -> StatusReport:
     """Everything an operator sees with `softswitch status`; lists are cut to `limit` rows."""
+    silent = {each.stream: each for each in quiet}
     rows = MAX_ROWS if limit is None else max(0, min(limit, MAX_ROWS))
     active = list(calls)
     registered = {each.trunk: str(each.state) for each in trunk_registrations}
@@ -158,7 +166,7 @@ def status_report(
         uptime=now - started,
         registrations=[_registration(each) for each in bindings[:rows]],
         trunks=[_trunk(each, registered, trunk_calls, gateway_rtt) for each in trunks[:rows]],
-        calls=[call_row(each, now) for each in active[:rows]],
+        calls=[call_row(each, now, silent) for each in active[:rows]],
         subscriptions=[_subscription(each) for each in subscriptions[:rows]],
         counters=counters,
         tables=tables,
@@ -250,8 +258,8 @@ def _trunk(
     return TrunkRow(trunk.name, kind, state, gateways, calls.get(trunk.name, 0), limit)
 
 
-def call_row(active: Active, now: float) -> CallRow:
-    """A call in progress, as the status report has it."""
+def call_row(active: Active, now: float, quiet: Mapping[int, Quiet] = NONE_QUIET) -> CallRow:
+    """A call in progress, as the status report has it. `quiet`: by stream, which is the leg's id."""
     call = active.call
     contact = call.contact
     held = bool(contact.segments) and contact.segments[-1].kind == "hold"
@@ -260,7 +268,7 @@ def call_row(active: Active, now: float) -> CallRow:
         state=_state(call),
         caller=contact.caller.number,
         called=contact.dialled,
-        parties=[_party(call, leg, does) for leg, does in call.roles()[:MAX_PARTIES]],
+        parties=_parties(call, now, quiet),
         slot=call.parked_in,
         age=now - contact.started,
         talking=now - contact.answered if contact.answered else None,
@@ -280,6 +288,23 @@ def _state(call: Call) -> str:
     return _STATES[call.state]
 
 
-def _party(call: Call, leg: int, does: str) -> PartyRow:
-    end = call.end(leg)
-    return PartyRow(f"{end.kind} {end.name}", call.party(leg).number, does)
+def _parties(call: Call, now: float, quiet: Mapping[int, Quiet]) -> list[PartyRow]:
+    rows = []
+    for leg, does in call.roles()[:MAX_PARTIES]:
+        end = call.end(leg)
+        row = PartyRow(f"{end.kind} {end.name}", call.party(leg).number, does)
+        found = quiet.get(leg)
+        if found is not None and call.sounds(leg, does):
+            # What was before the answer says nothing: early media need not be.
+            record = call.contact.leg(leg)
+            answered = now - (record.answered if record is not None and record.answered else call.contact.answered)
+            row.unheard, row.unsent = (_missing(seconds, answered) for seconds in (found.unheard, found.unsent))
+        rows.append(row)
+    if any(row.unheard is not None for row in rows):
+        for row in rows:
+            row.unsent = None  # there is nothing to send: one cause is told, not its consequences
+    return rows
+
+
+def _missing(seconds: float, answered: float) -> float | None:
+    return min(seconds, answered) if seconds and answered >= MISSING_SECONDS else None

@@ -84,6 +84,7 @@ class Rooms:
         "_carrying",
         "_conferences",
         "_expected",
+        "_failed",
         "_form",
         "_guesses",
         "_media",
@@ -133,6 +134,7 @@ class Rooms:
         self._pending: deque[v.AnyEffect] = deque()
         self._room_names: dict[int, str] = {}  # until all is carried out that a room wanted
         self._carrying = False
+        self._failed: list[str] | None = None  # why calls failed at once that the command under way wants
         self._timer: Timer | None = None
 
     def __len__(self) -> int:
@@ -246,6 +248,8 @@ class Rooms:
 
     def dial_failed(self, room: int, dial: int, why: str, now: float) -> None:
         """Nobody took the call; of one that has come in since, or is awaited no more, this means nothing."""
+        if self._failed is not None:
+            self._failed.append(why)
         self._handled(self._conferences.outcome(v.DialFailed(room, dial, why), now), now)
 
     # ---- commands
@@ -254,7 +258,14 @@ class Rooms:
         """Of a host or the operator. Raises `ConferenceRefused`."""
         effects = self._conferences.command(name, command, now)
         why = next((effect.why for effect in effects if isinstance(effect, v.Refused)), "")
-        self._handled(effects, now)
+        failed: list[str] = []
+        self._failed = failed if isinstance(command, v.Dial) else None
+        try:
+            self._handled(effects, now)
+        finally:
+            self._failed = None
+        if isinstance(command, v.Dial) and failed:
+            why = f"{command.number!r} can't be called: {failed[0]}"
         if why:
             raise ConferenceRefused(why)
 

@@ -109,6 +109,7 @@ class Switch:
             settings.sip.max_forwards,
         )
         self.book.set_feature = self.set_feature
+        self.features.dead_end = self.book.dead_end
         self.admission.configure(wiring.accounts(settings), trunk_configs)
         self.runtime = Runtime(
             wiring.runtime_settings(settings),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from softswitch.cli.numbers import whole
 from softswitch.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -61,14 +62,17 @@ def register(app: typer.Typer) -> None:
 
 def cdr(
     file: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="With --csv: where to write; - is the terminal.")
+        str, typer.Argument(metavar="FILE", help="With --csv: where to write; - is the terminal.")
     ] = STDOUT,
     config: Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")] = Path("config"),
     since: Annotated[str, typer.Option(help="Started at or after: 2026-01-31, 2026-01-31T10:00, or 2h ago: 2h.")] = "",
     until: Annotated[str, typer.Option(help="Started before: the same forms.")] = "",
     number: Annotated[str, typer.Option(help="Caller, dialled number or destination.")] = "",
     limit: Annotated[
-        int | None, typer.Option(min=1, help=f"Records at most, the latest first; {ROWS} unless --csv.")
+        int | None,
+        typer.Option(
+            parser=whole("--limit", 1), metavar="N", help=f"Records at most, the latest first; {ROWS} unless --csv."
+        ),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, all records unless --limit is given.")] = False,
     legs: Annotated[bool, typer.Option("--legs", help="With --csv: a line for each leg.")] = False,

@@ -29,6 +29,8 @@ def check(
     errors."""
     from softswitch.settings.loader import ConfigError, load
 
+    if (caller or did) and not route:
+        raise typer.BadParameter("--from and --did say who calls, and by which number, where --route names a call")
     try:
         loaded = load(config)
     except ConfigError as error:
@@ -76,7 +78,7 @@ def _show_route(settings: Settings, route: str, caller: str, did: str) -> None:
     from softswitch.settings.validation import unknown_name
 
     context, colon, number = route.partition(":")
-    if not colon:
+    if not colon or not number:
         typer.echo(f"--route {route!r}: expected CONTEXT:NUMBER, such as internal:101", err=True)
         raise typer.Exit(2)
     if context not in settings.dialplan:

@@ -11,6 +11,24 @@ if TYPE_CHECKING:
     from softswitch.conference.vocabulary import MemberView, RoomView
 
 RECORD = ("start", "pause", "resume", "stop")
+ACTIONS = (
+    "list",
+    "mute",
+    "unmute",
+    "deaf",
+    "undeaf",
+    "kick",
+    "kick-all",
+    "mute-guests",
+    "unmute-guests",
+    "lock",
+    "unlock",
+    "admit",
+    "refuse",
+    "record",
+    "dial",
+    "end",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -22,10 +40,7 @@ def conference(
     name: Annotated[str, typer.Argument(help="The conference; absent, all are shown.")] = "",
     action: Annotated[
         str,
-        typer.Argument(
-            help="list, mute, unmute, deaf, undeaf, kick, kick-all, mute-guests, unmute-guests, lock, unlock, admit, "
-            "refuse, record, dial, end."
-        ),
+        typer.Argument(help=f"{', '.join(ACTIONS)}."),
     ] = "list",
     what: Annotated[
         str,
@@ -34,7 +49,11 @@ def conference(
         ),
     ] = "",
     by: Annotated[
-        str, typer.Option("--by", help="With dial: the extension with whose rights; absent, the room's 'dial_as'.")
+        str,
+        typer.Option(
+            "--by",
+            help="With dial: the extension with whose rights, as its dialplan says; absent, the room's 'dial_as'.",
+        ),
     ] = "",
     host: Annotated[bool, typer.Option("--host", help="With dial: whoever answers is a host.")] = False,
     config: Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")] = Path("config"),
@@ -62,12 +81,22 @@ def conference(
 
 
 def request_of(name: str, action: str, what: str, by: str, host: bool) -> dict[str, str]:
-    """The arguments of the control command."""
+    """The arguments of the control command. Raises BadParameter."""
+    from softswitch.spelling import unknown_word
+
+    if action not in ACTIONS:
+        raise typer.BadParameter(unknown_word("action", action, ACTIONS))
+    if action != "dial" and (by or host):
+        raise typer.BadParameter(f"{'--by' if by else '--host'} goes with 'dial' only")
+    if not name and action != "list":
+        raise typer.BadParameter(f"expected the name of a conference before {action!r}")
     if not name:
         return {}
     args = {"conference": name, "action": action}
     if action == "record":
-        args["action"] = f"record-{what if what in RECORD else 'start'}" if what in (*RECORD, "") else f"record {what}"
+        if what not in (*RECORD, ""):
+            raise typer.BadParameter(unknown_word("recording action", what, RECORD))
+        args["action"] = f"record-{what or 'start'}"
     elif action == "dial":
         args |= {"number": what, "rights": by, "role": "host" if host else "guest"}
     elif what:

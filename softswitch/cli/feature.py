@@ -10,7 +10,8 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("feature")(feature)
+    # -5 is a wrong value, not an option that nobody knows.
+    app.command("feature", context_settings={"ignore_unknown_options": True})(feature)
 
 
 def feature(
@@ -18,7 +19,7 @@ def feature(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FEATURE]",
+            metavar="FEATURE",
             help="dnd, call_waiting, forward_always, forward_busy, forward_no_answer, forward_unavailable, "
             "no_answer_after or find_me; without it, what is set is shown.",
         ),
@@ -26,7 +27,7 @@ def feature(
     value: Annotated[
         str | None,
         typer.Argument(
-            metavar="[VALUE]",
+            metavar="VALUE",
             help="on or off; a number or off; seconds. 'default': as the configuration says.",
         ),
     ] = None,
@@ -37,8 +38,8 @@ def feature(
     from softswitch.cli.running import control_socket, fail
     from softswitch.control import ControlError, ask
 
-    if (name is None) != (value is None):
-        raise typer.BadParameter("expected FEATURE and VALUE, or neither")
+    if name is not None and value is None:
+        raise typer.BadParameter(f"expected a VALUE after {name!r}: on or off; a number or off; seconds; default")
     wanted: dict[str, Any] = {} if name is None else {"feature": name, "value": value}
     try:
         answer = ask(control_socket(config), "feature", extension=extension, **wanted)

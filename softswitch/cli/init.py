@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to write, made where it is missing.")],
-    extensions: Annotated[int, typer.Option("--extensions", metavar="N", help="How many extensions.")] = 10,
+    extensions: Annotated[str, typer.Option("--extensions", metavar="N", help="How many extensions.")] = "10",
     sip: Annotated[
         str, typer.Option("--sip", metavar="ADDR:PORT", help="Where to listen, UDP and TCP.")
     ] = "0.0.0.0:5060",
@@ -43,7 +44,9 @@ def init(
     from softswitch.settings.starter import DEFAULT_RTP_PORTS, files, read_plan
 
     try:
-        plan = read_plan(extensions, sip, rtp_ports or DEFAULT_RTP_PORTS, trunk or [], route or [])
+        if not re.fullmatch(r"-?[0-9]{1,9}", extensions):
+            raise ValueError(f"--extensions {extensions[:40]!r}: expected a whole number")
+        plan = read_plan(int(extensions), sip, rtp_ports or DEFAULT_RTP_PORTS, trunk or [], route or [])
     except ValueError as wrong:
         typer.echo(str(wrong), err=True)
         raise typer.Exit(2) from None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softswitch.cli.numbers import real, whole
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
@@ -26,22 +28,43 @@ def register(app: typer.Typer) -> None:
 def load(
     scenario: Annotated[str, typer.Argument(help="Name of a scenario of sipp_scenarios/, or a path.")],
     target: Annotated[str, typer.Option("--target", "-t", help="HOST:PORT of the switch.")],
-    rate: Annotated[float, typer.Option("--rate", "-r", min=0.01, max=100_000, help="New calls per second.")] = 10.0,
-    calls: Annotated[int, typer.Option("--calls", "-n", min=1, help="Calls in all.")] = 100,
-    limit: Annotated[int | None, typer.Option("--limit", "-l", min=1, help="Calls at once at most.")] = None,
+    rate: Annotated[
+        float,
+        typer.Option("--rate", "-r", parser=real("--rate", 0.01, 100_000), metavar="N", help="New calls per second."),
+    ] = 10.0,
+    calls: Annotated[
+        int, typer.Option("--calls", "-n", parser=whole("--calls", 1), metavar="N", help="Calls in all.")
+    ] = 100,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-l", parser=whole("--limit", 1), metavar="N", help="Calls at once at most."),
+    ] = None,
     inf: Annotated[
         Path | None, typer.Option("--inf", help="CSV of users; absent, sipp-users.csv of --config where there is one.")
     ] = None,
     service: Annotated[str, typer.Option("--service", "-s", help="Number to call.")] = "",
     transport: Annotated[str, typer.Option("--transport", help="udp or tcp.")] = "udp",
-    hold: Annotated[float | None, typer.Option("--hold", min=0, help="Seconds each call is held.")] = None,
+    hold: Annotated[
+        float | None,
+        typer.Option("--hold", parser=real("--hold", 0), metavar="SECONDS", help="Seconds each call is held."),
+    ] = None,
     source: Annotated[str, typer.Option("--from", help="Our own HOST or HOST:PORT.")] = "",
-    media_port: Annotated[int | None, typer.Option("--media-port", min=1, max=65535, help="First RTP port.")] = None,
-    answer_timeout: Annotated[float, typer.Option(min=0.1, help="Longest wait for a message, seconds.")] = 32.0,
+    media_port: Annotated[
+        int | None,
+        typer.Option("--media-port", parser=whole("--media-port", 1, 65535), metavar="PORT", help="First RTP port."),
+    ] = None,
+    answer_timeout: Annotated[
+        float, typer.Option(parser=real("--answer-timeout", 0.1), metavar="SECONDS", help="Longest wait for a message.")
+    ] = 32.0,
     config: Annotated[
         Path, typer.Option("--config", "-c", help="Configuration directory of the switch, when it runs here.")
     ] = Path("config"),
-    pid: Annotated[int | None, typer.Option("--pid", min=1, help="Process of the target, when it runs here.")] = None,
+    pid: Annotated[
+        int | None,
+        typer.Option(
+            "--pid", parser=whole("--pid", 1), metavar="PID", help="Process of the target, when it runs here."
+        ),
+    ] = None,
     sipp_option: Annotated[
         list[str] | None, typer.Option("--sipp", help="A further word for SIPp's command line; may be repeated.")
     ] = None,

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
+from softswitch.cli.numbers import real
+
 if TYPE_CHECKING:
     from media.shell import StudioSettings
+
+LEVELS = ("debug", "info", "warning", "error")
 
 MIN_SECRET = 16
 """Octets: a shorter secret could be guessed by whoever overhears a greeting."""
@@ -29,14 +33,21 @@ def media_worker(
         Path | None, typer.Option(help="File of the secret that media.remote_workers names for this worker.")
     ] = None,
     host: Annotated[list[str] | None, typer.Option(help="Address to bind RTP to; several times for several.")] = None,
-    orphan_time: Annotated[float, typer.Option(help="Seconds that calls talk on without a signalling process.")] = 60.0,
+    orphan_time: Annotated[
+        float,
+        typer.Option(
+            parser=real("--orphan-time", 0),
+            metavar="SECONDS",
+            help="How long calls talk on without a signalling process.",
+        ),
+    ] = 60.0,
     studio: Annotated[
         str, typer.Option(help="What it plays and where it records to, as JSON, or @FILE; empty: neither.")
     ] = "",
     rtcp_xr: Annotated[bool, typer.Option("--rtcp-xr", help="Tell peers in RTCP how they sound (RFC 3611).")] = False,
     spawned: Annotated[bool, typer.Option("--spawned", help="End when that time is over.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines instead of text.")] = False,
-    log_level: Annotated[str, typer.Option(help="Least level that is logged.")] = "info",
+    log_level: Annotated[str, typer.Option(help=f"Least level that is logged: {', '.join(LEVELS)}.")] = "info",
 ) -> None:
     """Carry audio for a switch on another machine (--listen, --secret-file; media.remote_workers there). Those of its
     own machine a switch starts by itself (--socket)."""
@@ -44,7 +55,10 @@ def media_worker(
 
     from media.worker import MediaWorker, WorkerOptions
     from softswitch.cli.serve import set_up_logs
+    from softswitch.spelling import unknown_word
 
+    if log_level not in LEVELS:
+        raise _fail(f"--log-level: {unknown_word('level', log_level, LEVELS)}")
     if (socket is None) == (not listen):
         raise _fail("expected either --socket or --listen")
     options = WorkerOptions(
@@ -64,7 +78,10 @@ def media_worker(
 
     try:
         uvloop.run(main())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise _fail(f"{place}{error.strerror or error}") from None
+    except ValueError as error:
         raise _fail(str(error)) from None
 
 
@@ -104,7 +121,8 @@ def _studio(text: str) -> StudioSettings:
     except OSError as error:
         raise _fail(f"--studio: {text[1:]}: {error.strerror}") from None
     except ValidationError as error:
-        raise _fail(f"--studio: {error}") from None
+        wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)]
+        raise _fail(f"--studio: {'; '.join(wrong)}") from None
 
 
 def _secret(path: Path | None) -> bytes:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-
-Action = Literal["start", "pause", "resume", "stop"]
 
 DONE = {
     "start": "recording",
@@ -23,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def record(
-    action: Annotated[Action, typer.Argument(help="What to do.")],
+    action: Annotated[str, typer.Argument(help=f"{', '.join(DONE)}.")],
     call: Annotated[str, typer.Argument(help="The call: its id in `softswitch status`, or an extension in it.")],
     config: Annotated[Path, typer.Option("--config", "-c", help="Configuration directory.")] = Path("config"),
 ) -> None:
@@ -31,7 +29,10 @@ def record(
     from softswitch.cli.printable import printable
     from softswitch.cli.running import control_socket, fail
     from softswitch.control import ControlError, ask
+    from softswitch.spelling import unknown_word
 
+    if action not in DONE:
+        raise typer.BadParameter(unknown_word("action", action, DONE))
     try:
         answer = ask(control_socket(config), "record", action=action, call=call)
     except ControlError as error:

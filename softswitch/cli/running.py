@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from softswitch.control import SOCKET_NAME, ControlError
+from softswitch.control import SOCKET_NAME, ControlError, NotRunning
 from softswitch.settings.loader import ConfigError, load
 from softswitch.settings.models import ServerSettings
 from softswitch.settings.sections import merge_files
@@ -14,11 +14,13 @@ from softswitch.settings.yaml_tree import Mapping, Problem, Scalar, read_yaml
 
 
 def control_socket(config: Path) -> Path:
-    """The control socket of the switch that runs with `config`.
+    """The control socket of the switch that runs with `config`. Raises `NotRunning` where there is no such directory.
 
     The state directory may be configured, and a switch must be reachable while its configuration is being mended: a
     broken one is read for that one key only.
     """
+    if not config.is_dir():
+        raise NotRunning(f"there is no configuration directory {config}: expected --config DIR, that of the switch")
     try:
         return load(config).settings.server.state_directory / SOCKET_NAME
     except ConfigError:

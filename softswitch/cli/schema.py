@@ -23,6 +23,9 @@ def schema(
     if not write:
         typer.echo(schema_text(), nl=False)
         return
+    if not config.is_dir():
+        typer.echo(f"there is no configuration directory {config} (softswitch init makes one)", err=True)
+        raise typer.Exit(1)
     path = config / SCHEMA_FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

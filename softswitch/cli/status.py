@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softswitch.cli.numbers import whole
 from softswitch.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -50,12 +51,17 @@ TRUNKS = (
     Column("gateways", 4, least=28),
     Column("calls", 3, right=True),
 )
+AUDIO = Column("audio", 3, least=20)
+"""Of calls, where there is something to tell: a silent call is seen at once."""
+
+AUDIO_BEFORE = Column("for", 6, right=True)
+
 CALLS = (
     Column("caller", 1, least=12),
     Column("called", 2, least=12),
     Column("state", 3),
     Column("who is there", 4, least=20),
-    Column("for", 6, right=True),
+    AUDIO_BEFORE,
     Column("talking", 5, right=True),
     Column("codec", 7),
     Column("recording", 8),
@@ -93,7 +99,12 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
     rows: Annotated[
         int | None,
-        typer.Option("--rows", min=0, help=f"Rows of each table at most; {ROWS}, with --json {JSON_ROWS}."),
+        typer.Option(
+            "--rows",
+            parser=whole("--rows", 0),
+            metavar="N",
+            help=f"Rows of each table at most; {ROWS}, with --json {JSON_ROWS}.",
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Counters that are zero, and sizes, too.")] = False,
 ) -> None:
@@ -106,9 +117,9 @@ def status(
     from softswitch.control import ControlError, ask_status
 
     console = terminal()
-    path = control_socket(config)
     limit = rows if rows is not None else JSON_ROWS if as_json else ROWS
     try:
+        path = control_socket(config)
         report = ask_status(path, limit=limit)
         if as_json:
             typer.echo(msgspec.json.encode(report).decode())
@@ -143,7 +154,7 @@ def page(report: StatusReport, width: int, everything: bool = False) -> Renderab
     parts.append(_table("registrations", REGISTRATIONS, _registrations(report.registrations), totals, width))
     if report.trunks:
         parts.append(_table("trunks", TRUNKS, _trunks(report.trunks), totals, width))
-    parts.append(_table("calls", CALLS, _calls(report.calls), totals, width))
+    parts.append(_table("calls", *_calls(report.calls), totals, width))
     if report.subscriptions:
         parts.append(_table("subscriptions", SUBSCRIPTIONS, _subscriptions(report.subscriptions), totals, width))
     parts.append(_media(report.media))
@@ -187,7 +198,7 @@ def _summary(report: StatusReport) -> RenderableType:
 
 
 def _table(
-    title: str, columns: Sequence[Column], rows: list[Sequence[Text]], totals: dict[str, int], width: int
+    title: str, columns: Sequence[Column], rows: Sequence[Sequence[Text]], totals: dict[str, int], width: int
 ) -> RenderableType:
     from rich.text import Text
 
@@ -247,11 +258,12 @@ def _gateways(gateways: list[GatewayRow]) -> Text:
     return Text("\n").join(lines)
 
 
-def _calls(rows: list[CallRow]) -> list[Sequence[Text]]:
+def _calls(rows: list[CallRow]) -> tuple[Sequence[Column], list[list[Text]]]:
+    """The columns, and a cell for each in every row."""
     from softswitch.cli.printable import cell
 
-    return [
-        (
+    cells = [
+        [
             cell(row.caller),
             cell(row.called),
             cell("on hold", "yellow") if row.held else cell(f"{row.state} {row.slot}".rstrip()),
@@ -261,9 +273,23 @@ def _calls(rows: list[CallRow]) -> list[Sequence[Text]]:
             cell(row.codec),
             cell(row.recording, "red" if row.recording == "on" else "yellow"),
             cell(row.contact),
-        )
+        ]
         for row in rows
     ]
+    missing = [", ".join([said for each in row.parties for said in _silent(each)]) for row in rows]
+    if not any(missing):
+        return CALLS, cells
+    at = CALLS.index(AUDIO_BEFORE)
+    for row, said in zip(cells, missing, strict=True):
+        row.insert(at, cell(said, "bold red"))
+    return (*CALLS[:at], AUDIO, *CALLS[at:]), cells
+
+
+def _silent(row: PartyRow) -> list[str]:
+    """none from 102 for 12 s"""
+    name = row.end.removeprefix("extension ")
+    sides = (("from", row.unheard), ("to", row.unsent))
+    return [f"none {side} {name} for {duration(seconds)}" for side, seconds in sides if seconds is not None]
 
 
 def _party(row: PartyRow) -> str:

@@ -40,6 +40,12 @@ ROLL_CALL = 30
 """Names that a roll call says: more nobody waits for."""
 
 
+NO_RIGHTS = (
+    "a call is made with the rights of an extension, whose dialplan says what the number is and whose limits count: "
+    "expected one named (--by), or 'dial_as' in the conference's settings"
+)
+
+
 class Chair(Reception):
     """Commands."""
 
@@ -229,7 +235,7 @@ class Chair(Reception):
             return f"{DIALS} calls are being made already"
         rights = command.rights or self.settings.dial_as or ""
         if not rights and command.by == OPERATOR:
-            return "it has no rights to call anybody: expected 'dial_as' in its settings, or an extension named with it"
+            return NO_RIGHTS
         dial = self._new_id()
         self._dials[dial] = command.by
         self._effects.append(DialOut(self.id, dial, command.number, command.by, command.role, rights))

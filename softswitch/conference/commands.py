@@ -13,6 +13,7 @@ import msgspec
 
 from softswitch.conference import vocabulary as v
 from softswitch.rooms import ConferenceRefused, Rooms
+from softswitch.spelling import unknown_word
 
 MAX_NUMBER = 64
 """Characters of a number that is called, or of a name."""
@@ -40,8 +41,11 @@ Action = Literal[
 ]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
+OF_SOME: tuple[Action, ...] = ("admit", "refuse")
+"""Those that take a member, and the one who waits longest where none is named."""
+
 OF_ONE: tuple[Action, ...] = ("mute", "unmute", "deaf", "undeaf", "kick")
-"""Those that need a member; admit and refuse take the one who waits longest where none is named."""
+"""Those that need a member."""
 
 
 class ConferenceRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,10 +71,16 @@ class ConferenceList(msgspec.Struct, frozen=True):
 
 def read_request(args: dict[str, Any]) -> ConferenceRequest:
     """Raises `ConferenceRefused` where that is no request."""
+    action = args.get("action")
+    if action not in ACTIONS:
+        raise ConferenceRefused(unknown_word("action", str(action), ACTIONS))
     try:
-        return msgspec.convert(args, ConferenceRequest)
+        request = msgspec.convert(args, ConferenceRequest)
     except msgspec.ValidationError as error:
         raise ConferenceRefused(f"not a request about a conference: {error}") from None
+    if request.member and request.action not in (*OF_ONE, *OF_SOME):
+        raise ConferenceRefused(f"{action!r} is about no member: expected none instead of {request.member[:40]!r}")
+    return request
 
 
 def list_all(rooms: Rooms) -> ConferenceList:
@@ -149,6 +159,8 @@ def _member(who: str, view: v.RoomView) -> int:
     if len(found) == 1:
         return found[0]
     there = ", ".join(each.number or str(each.member) for each in view.members)
+    if not who:
+        raise ConferenceRefused(f"which member of conference {view.name!r}? expected one of {there}")
     if found:
         ids = ", ".join(map(str, found))
         raise ConferenceRefused(f"{who!r} is in conference {view.name!r} more than once: expected one of {ids}")

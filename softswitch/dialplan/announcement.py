@@ -13,7 +13,8 @@ from media.prompts import MELODY, checked_name
 from media.sound_settings import read_country, read_language, read_voice
 from softswitch.dialplan.patterns import Template
 from softswitch.settings.fields import Duration, Section, one_or_many
-from softswitch.settings.validation import at_value, meant
+from softswitch.settings.validation import at_value
+from softswitch.spelling import meant
 
 MAX_SOURCES = 32  # of one announcement
 MAX_TEXT = 1000  # characters of a text to be spoken

@@ -118,6 +118,12 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     status: int | None = None
     route: str = ""
 
+    def why_in(self, context: str) -> str:
+        """Why a number leads nowhere in that context."""
+        if self.route:
+            return f"route {self.route!r} of context {context!r} rejects it"
+        return f"no route of context {context!r} leads there"
+
 
 class UseFeature(msgspec.Struct, frozen=True, gc=False):
     """Answer, carry out what a feature code stands for (`softswitch.feature_codes`), say what is so then, hang up."""

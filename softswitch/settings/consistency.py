@@ -12,9 +12,10 @@ from softswitch.dialplan.routing import Dialplan, shadowed
 from softswitch.settings.barring_models import INTERNATIONAL
 from softswitch.settings.code_checks import code_warnings
 from softswitch.settings.models import Extension, Settings
+from softswitch.settings.service_checks import service_warnings
 from softswitch.settings.trunk_models import Trunk
-from softswitch.settings.validation import meant
 from softswitch.settings.yaml_tree import Mapping, Mark, Problem, place
+from softswitch.spelling import meant
 
 MAX_ROUTES_COMPARED = 1000  # routes of one context looked at for unreachable ones: the work grows with the square
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
@@ -43,6 +44,7 @@ def warnings_of(settings: Settings, root: Mapping) -> Iterator[Problem]:
     yield from _misspelt_conferences(settings, root)
     yield from _keys_in_the_clear(settings, root)
     yield from code_warnings(settings, root)
+    yield from service_warnings(settings, root)
 
 
 def _unreachable_routes(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:

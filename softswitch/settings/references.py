@@ -14,9 +14,10 @@ from typing import NamedTuple
 from media.music import DEFAULT as DEFAULT_MUSIC
 from softswitch.settings.barring_models import DEFAULT_CLASSES
 from softswitch.settings.fields import AddressRule, read_address_rule
-from softswitch.settings.validation import meant, unknown_name
+from softswitch.settings.validation import unknown_name
 from softswitch.settings.watch_models import EVERYBODY
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
+from softswitch.spelling import meant
 
 DEFAULT_CONTEXT = "internal"  # of extensions, as in the model
 _SECTIONS = {

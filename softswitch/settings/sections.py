@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 
-from softswitch.settings.validation import WANTED_MAPPING, instead, meant, unknown_key
+from softswitch.settings.validation import WANTED_MAPPING, instead, unknown_key
 from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
+from softswitch.spelling import meant
 
 SECTIONS = (
     "server",

@@ -3,7 +3,6 @@ expected."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -13,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from softswitch.dialplan.patterns import VARIABLES
 from softswitch.settings.yaml_tree import Mapping, Node, Problem, Scalar, Sequence, place, place_of_key
+from softswitch.spelling import meant, suggestion
 
 MAX_SHOWN = 40  # characters of a wrong value that are repeated in its message
 _SECRET_KEYS = frozenset(("password", "database_url", "secret", "pin", "host_pin"))
@@ -57,7 +57,7 @@ def _may_be_unread(detail: Any, root: Mapping, unread: Collection[str]) -> bool:
 
 def unknown_key(key: str, known: list[str]) -> str:
     """The message for a key that does not exist."""
-    return f"unknown key{_suggestion(key, known, 'expected one of ' + ', '.join(sorted(known)))}"
+    return f"unknown key{suggestion(key, known, 'expected one of ' + ', '.join(sorted(known)))}"
 
 
 def at_value(message: str, *path: str | int) -> PydanticCustomError:
@@ -69,17 +69,7 @@ def unknown_name(kind: str, name: str, known: list[str]) -> str:
     """The message for a reference that leads nowhere."""
     expected = f"expected the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind} that exists"
     # A number that is nearly another one is as likely to be meant.
-    return f"unknown {kind} {name!r}{_suggestion(name, [] if name.isdigit() else known, expected)}"
-
-
-def meant(word: str, known: list[str]) -> list[str]:
-    """The one of `known` that `word` is a misspelling of; none where it is none."""
-    return difflib.get_close_matches(word, known, 1, 0.6)
-
-
-def _suggestion(word: str, known: list[str], otherwise: str) -> str:
-    close = meant(word, known)
-    return f": did you mean {close[0]!r}?" if close else f": {otherwise}"
+    return f"unknown {kind} {name!r}{suggestion(name, [] if name.isdigit() else known, expected)}"
 
 
 def _problem_of(detail: Any, model: type[BaseModel], root: Mapping) -> Problem:
@@ -164,7 +154,7 @@ def _message(kind: str, context: dict[str, Any], message: str, node: Node, secre
     if kind == "literal_error":
         words = str(context["expected"])
         choices = [word for word in words.replace(" or ", ", ").split(", ") if word]
-        close = difflib.get_close_matches(given, [choice.strip("'") for choice in choices], 1, 0.6)
+        close = meant(given, [choice.strip("'") for choice in choices])
         return f"expected {words}{shown}" + (f": did you mean {close[0]!r}?" if close else "")
     if kind in _WANTED:
         return _WANTED[kind] + (shown or instead(node))

@@ -215,6 +215,53 @@ def test_status_says_what_is(tmp_path: Path) -> None:
         assert "no calls" in switch.run("status", "--config", str(switch.config)).stdout
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_silent_call_is_seen_in_the_status(tmp_path: Path, workers: int) -> None:
+    """The caller sends audio, whoever is called sends none: after a few seconds that is told, and nothing else."""
+    port = free_ports(1, CALLED)
+    media = f"media: {{workers: {workers}}}\n"
+    with Switch(tmp_path, trunks=[CALLERS], routes=[f"_9X.={CALLED}:{port}"], extra=FOR_SIPP + media) as switch:
+        called = Sipp(tmp_path, "uas_call", (CALLED, port), receive_timeout=30.0)
+        place = (CALLERS, free_ports(1, CALLERS))
+        caller = Sipp(tmp_path, "uac_call", place, switch.address, service="900", options=("-d", "12000"), tone=LOW)
+        switch.wait_calls(1)
+
+        def told() -> list[tuple[bool, bool]]:
+            [call] = switch.status().calls
+            return [(each.unheard is not None, each.unsent is not None) for each in call.parties]
+
+        talk_until(switch, 2.0)
+        assert told() == [(False, False), (False, False)]
+        wait_for(lambda: told() == [(False, False), (True, False)], lambda: f"one who is not heard: {told()}", 15)
+        text = switch.run("status", "--config", str(switch.config)).stdout
+        assert re.search(r"none from trunk \S+ for [5-9] s", text), text
+        assert "none to" not in text
+        caller.finish(30)
+        called.finish()
+
+
+@pytest.mark.parametrize(
+    ("number", "state"), [("*43", "echo"), ("600", "conference"), ("601", "playing"), ("602", "playing")]
+)
+def test_who_is_heard_by_the_switch_alone_is_not_in_a_silent_call(tmp_path: Path, number: str, state: str) -> None:
+    """Echo, alone in a conference, music, and an announcement with a long pause: something goes there all the time."""
+    routes = [
+        "{to: '600', answer_and_conference: alone}",
+        "{to: '601', answer_and_music: default}",
+        "{to: '602', answer_and_play: [{silence: 15s}]}",
+    ]
+    with Switch(tmp_path, trunks=[CALLERS], routes_of_own=routes, extra=FOR_SIPP) as switch:
+        place = (CALLERS, free_ports(1, CALLERS))
+        caller = Sipp(tmp_path, "uac_call", place, switch.address, service=number, options=("-d", "9000"), tone=LOW)
+        switch.wait_calls(1)
+        talk_until(switch, 7.5)
+        [call] = switch.status().calls
+        assert call.state == state
+        [party] = call.parties
+        assert (party.unheard, party.unsent) == (None, None)
+        caller.finish(30)
+
+
 def test_load_runs_a_scenario_and_tells_the_switch_s_cpu_time(tmp_path: Path) -> None:
     port = free_ports(1, CALLED)
     with Switch(tmp_path, trunks=[CALLERS], routes=[f"_9X.={CALLED}:{port}"]) as switch:

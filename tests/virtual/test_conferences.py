@@ -312,9 +312,19 @@ def test_the_operator_mutes_deafens_kicks_and_ends() -> None:
     [
         ({"conference": "bored", "action": "lock"}, "nobody is in conference 'bored': expected one of board"),
         ({"conference": "board", "action": "kick", "member": "109"}, "no member '109' .*: expected one of 101"),
-        ({"conference": "board", "action": "kick"}, "no member ''"),
-        ({"conference": "board", "action": "dance"}, "not a request about a conference"),
-        ({"conference": "board", "action": "dial", "number": "102"}, "expected 'dial_as' in its settings"),
+        ({"conference": "board", "action": "kick"}, "which member of conference 'board'[?] expected one of 101"),
+        ({"conference": "board", "action": "dance"}, "unknown action 'dance': expected one of list, mute, .*, end"),
+        ({"conference": "board", "action": "lockk"}, "unknown action 'lockk': did you mean 'lock'[?] expected one of"),
+        ({"conference": "board"}, "unknown action 'None'"),
+        (
+            {"conference": "board", "action": "kick-all", "member": "101"},
+            "'kick-all' is about no member: expected none",
+        ),
+        ({"conference": "board", "action": "dial", "number": "102"}, "rights of an extension.*--by.*'dial_as'"),
+        (
+            {"conference": "board", "action": "dial", "number": "102", "rights": "199"},
+            "no extension '199' with whose rights to call",
+        ),
         ({"conference": "board", "action": "dial", "number": ""}, "expected a number to call"),
         ({"conference": "board", "action": "record-stop"}, "it is not recorded"),
         ({"conference": "board", "action": "admit"}, "nobody waits"),
@@ -479,10 +489,20 @@ def test_whoever_does_not_come_is_told_to_the_host(status: int) -> None:
     assert records[0].cause in (Cause.USER_BUSY, Cause.CALL_REJECTED)
 
 
-@pytest.mark.parametrize("number", ["999", "*43", "104", "801"])
-def test_numbers_that_lead_to_no_telephone(number: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        ("999", "no route to destination"),
+        ("*43", "the number leads to nobody who could be called"),
+        ("104", "subscriber absent"),
+        ("801", "the number leads to nobody who could be called"),
+    ],
+)
+def test_numbers_that_lead_to_no_telephone(number: str, why: str) -> None:
     office = Office(dial_as="101")
-    office.do("dial", number=number)
+    with pytest.raises(ConferenceRefused) as caught:
+        office.do("dial", number=number)
+    assert str(caught.value) == f"{number!r} can't be called: {why}"
     office.world.run(0.3)
     assert list_all(office.rooms).conferences == ()
     [record] = office.world.records or [None]
@@ -514,7 +534,8 @@ def test_a_trunk_has_no_rights_to_have_others_called() -> None:
     [leg] = world.legs()
     office.leg["gateway"] = leg
     office.press("gateway", HOST_PIN + "#")
-    office.rooms.command("board", v.Dial(number="0123", by=leg), world.now)
+    with pytest.raises(ConferenceRefused, match="'0123' can't be called: only a host at an extension"):
+        office.rooms.command("board", v.Dial(number="0123", by=leg), world.now)
     world.run(0.3)
     assert office.heard("gateway")[-1] == "call-failed"
     gateway.do(session.hangup)

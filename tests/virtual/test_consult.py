@@ -406,7 +406,7 @@ def test_an_offer_that_waits_when_its_partner_goes_is_refused() -> None:
         (Consult("", "102", "999"), "can't be reached"),
         (Consult("", "102", "102"), "nobody who can be consulted"),
         (Consult("", "102", "*43"), "nobody who can be consulted"),
-        (Consult("", "103", "104"), "not one of those"),
+        (Consult("", "103", "104"), "not in that call: expected one of 101, 102"),
         (Complete("", "102"), "no consultation"),
         (Swap("", "102"), "no consultation"),
         (Return("", "102"), "no consultation"),

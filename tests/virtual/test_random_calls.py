@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from media.audio_commands import Digit
 from sip.invite import State
 from sip.ua import UaSettings
-from sip.ua_events import Offered
+from sip.ua_events import Offered, OfferWithdrawn
 from softswitch.call_floor import State as CallState
 from tests.virtual.network import EVENTS, PCMA, PCMU, Phone, World
 from tests.virtual.network import settings as configured
@@ -313,8 +313,10 @@ def play(
             if session.offer_pending:
                 phone.do(session.answer, phone.sdp(direction="inactive"))
     world.run(100.0)
-    # Who is gone answers nothing, and who refuses a change that nobody waits for stays as he is.
-    if not {"vanish", "refuse offer"} & set(actions):
+    # Who is gone answers nothing, and who refuses a change that nobody waits for, or lets it wait until it is taken
+    # back, stays as he is.
+    taken_back = any(phone.of(OfferWithdrawn) for phone in players.phones)
+    if not taken_back and not {"vanish", "refuse offer"} & set(actions):
         assert_at_rest(world)
     # Then everybody goes, and the switch hangs up what they left open.
     for phone in players.phones:

@@ -18,8 +18,8 @@ from media.audio_commands import (
 )
 from sip.ua_events import Offered, SessionAnswered
 from softswitch.call_commands import AnyCallCommand, Complete, Conference, Consult, Drop, Swap, Transfer
+from softswitch.call_control import NoSuchCall
 from softswitch.call_recording import RecordingRefused
-from softswitch.call_tables import NoSuchCall
 from softswitch.report import call_row
 from tests.virtual.network import EVENTS, PCMA, Phone, World, settings
 
@@ -174,7 +174,7 @@ def test_on_demand() -> None:
     ann, ben = world.phone("101"), world.phone("102")
     session = ann.dial("102")
     world.run(0.2)
-    with pytest.raises(RecordingRefused, match="nobody talks"):
+    with pytest.raises(RecordingRefused, match="the call is not answered yet"):
         world.runtime.record("101", "start", world.now)
     ben.answer()
     world.run(0.5)
@@ -238,7 +238,7 @@ def test_a_call_must_be_named_so_that_there_is_one() -> None:
     sessions = [ann.dial("104"), cem.dial("104")]
     del ben
     world.run(0.2)
-    with pytest.raises(NoSuchCall, match="no call '999'"):
+    with pytest.raises(NoSuchCall, match="'999' is neither a call nor an extension"):
         world.runtime.record("999", "start", world.now)
     with pytest.raises(NoSuchCall, match="more than one call") as refused:
         world.runtime.record("104", "start", world.now)

@@ -263,7 +263,7 @@ def test_what_is_refused() -> None:
 
     with pytest.raises(TransferRefused, match="is the extension that transfers"):
         transfer(contact, "102", "102", office.world.now)
-    with pytest.raises(TransferRefused, match="'105' is not one of those"):
+    with pytest.raises(TransferRefused, match="'105' is not in that call: expected one of 101, 102"):
         transfer(contact, "105", "103", office.world.now)
     with pytest.raises(TransferRefused, match="'999' can't be reached: no route of context 'internal' leads there"):
         transfer(contact, "102", "999", office.world.now)

@@ -22,6 +22,7 @@ from media.audio_commands import File as SoundFile
 from media.commands import (
     MediaAddress,
     NoMediaPorts,
+    Quiet,
     StreamClosed,
     StreamFailed,
     StreamLatched,
@@ -107,6 +108,23 @@ def test_new_calls_go_where_the_load_is_least() -> None:
     load(media, 1, 0.95)
     pair(media, 100, "next")
     assert len(engine(media, 0).streams) == 2
+
+
+def test_quiet_streams_are_those_that_workers_told_of_and_still_have() -> None:
+    media = VirtualWorkers(2, account_worker)
+    pair(media, 1, "call")
+    pair(media, 3, "other")
+    assert media.quiet == ()
+    for virtual, told in zip(media.virtual, ((Quiet(1, 7.0), Quiet(99, 9.0)), (Quiet(4, 0.0, 6.0),)), strict=True):
+        assert virtual is not None
+        virtual.end.tell(WorkerLoad(0.1, 2, 4, 0, 0, quiet=told))
+    media.carry()
+    assert media.quiet == (Quiet(1, 7.0), Quiet(4, 0.0, 6.0))
+    media.close(1, 1.0)
+    media.carry()
+    assert media.quiet == (Quiet(4, 0.0, 6.0),)
+    load(media, 1, 0.1)
+    assert media.quiet == ()
 
 
 def test_streams_of_different_workers_are_not_bridged_and_whoever_tried_is_told() -> None:

@@ -70,7 +70,7 @@ def test_a_leg_that_takes_anothers_place_takes_its_channel() -> None:
     call._join(3)
     [command] = [effect.command for effect in call._take() if isinstance(effect, Audio)]
     assert isinstance(command, SetRecordingChannels)
-    assert command.channels == ((3, 0), (1, 1)), "the trunk's side is the customer"
+    assert command.channels == ((1, 0), (3, 1)), "nobody changes channel"
     effects = bench.say(Released(3, 16))
     assert Audio(StopRecording(command.recording)) in effects
 

@@ -82,3 +82,24 @@ def test_a_refusal_says_why(tmp_path: Path) -> None:
     with switch(config, conference=handler):
         refused = CliRunner().invoke(make_app(), ["conference", "board", "lock", "--config", str(config)])
     assert (refused.exit_code, refused.stderr) == (1, "nobody is in conference 'board'\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["board", "lockk"], "unknown action 'lockk': did you mean 'lock'? expected one of list, mute,"),
+        (["board", "dance"], "unknown action 'dance': expected one of list, mute,"),
+        (["board", "record", "stpo"], "unknown recording action 'stpo': did you mean 'stop'?"),
+        (["board", "kick", "101", "--by", "104"], "--by goes with 'dial' only"),
+        (["board", "kick", "101", "--host"], "--host goes with 'dial' only"),
+    ],
+)
+def test_wrong_words_are_refused_before_the_switch_is_asked(tmp_path: Path, words: list[str], said: str) -> None:
+    done, asked = run(tmp_path, *words)
+    assert (done.exit_code, asked) == (2, [])
+    assert said in said_by(done)
+
+
+def said_by(done: Any) -> str:
+    """The error, without the box that is drawn around it."""
+    return " ".join(done.stderr.replace("\u2502", " ").split())

@@ -180,6 +180,7 @@ def test_forced_into_another_configuration_the_clash_is_told(tmp_path: Path) -> 
     ("options", "message"),
     [
         (["--extensions", "0"], "--extensions 0: expected 1 to 19999"),
+        (["--extensions", "ten"], "--extensions 'ten': expected a whole number"),
         (["--extensions", "20000"], "--extensions 20000: expected 1 to 19999"),
         (["--sip", "example.com:5060"], "--sip 'example.com:5060': expected ADDRESS or ADDRESS:PORT"),
         (["--sip", "127.0.0.1:99999"], "--sip '127.0.0.1:99999': expected ADDRESS or ADDRESS:PORT"),

@@ -136,6 +136,26 @@ def test_media_workers_have_a_line_each() -> None:
     assert "media worker" not in plain(REPORT)
 
 
+def test_a_silent_call_is_seen() -> None:
+    silent = CallRow("c1", "talking", "101", "0123", [PartyRow("extension 101", "101", "talks", 12.4)], age=75.0)
+    silent.parties.append(PartyRow("trunk north", "0123", "talks", 61.0))
+    unsent = CallRow("c2", "talking", "103", "104", [PartyRow("extension 103", "103", "talks", None, 7.0)], age=9.0)
+    well = CallRow("c3", "talking", "105", "106", [PartyRow("extension 105", "105", "talks")], age=9.0)
+    report = msgspec.structs.replace(REPORT, calls=[silent, unsent, well])
+    lines = [cells(line) for line in plain(report).splitlines()]
+    [heading] = [line for line in lines if line[0] == "caller"]
+    at = heading.index("audio")
+    shown = {line[0]: line for line in lines}
+    assert shown["101"][at] == "none from 101 for 12 s, none from trunk north for 1:01"
+    assert shown["103"][at] == "none to 103 for 7 s"
+    assert shown["105"][at] == "9 s", "nothing is missing: the next column"
+    assert "audio  " not in plain(REPORT), "no column where all are heard"
+    narrow = " ".join(plain(report, 80).split())
+    assert "none from" in narrow
+    told = json.loads(msgspec.json.encode(report))["calls"][0]["parties"][0]
+    assert (told["unheard"], told["unsent"]) == (12.4, None)
+
+
 def test_who_watches_whom_is_shown_where_anybody_does() -> None:
     rows = [SubscriptionRow("101", "dialog", "102", "ringing", "10.0.0.1:5062", 3599.0)]
     text = plain(msgspec.structs.replace(REPORT, subscriptions=rows, totals=REPORT.totals | {"subscriptions": 3}))
@@ -344,7 +364,6 @@ def test_the_socket_is_found_while_the_configuration_is_broken(tmp_path: Path) -
 
 
 def test_the_socket_is_sought_in_the_default_place_where_nothing_can_be_read(tmp_path: Path) -> None:
-    assert control_socket(tmp_path / "nowhere") == (tmp_path / "nowhere" / "var" / "control.sock").absolute()
     config = configure(tmp_path / "config", "server: [\n")
     assert control_socket(config) == (config / "var" / "control.sock").absolute()
     config = configure(tmp_path / "config", "server: {state_directory: [1]}\n")
@@ -385,6 +404,25 @@ def test_record_takes_four_words(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["record", "erase", "c1", "--config", str(config)]).exit_code == 2
 
 
+# ---- wrong directories
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["reload"], ["record", "start", "101"], ["feature", "101"], ["mwi", "101", "1"]]
+)
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path, words: list[str]) -> None:
+    done = CliRunner().invoke(app, [*words, "--config", str(tmp_path / "nowhere")])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"there is no configuration directory {tmp_path / 'nowhere'}: expected --config DIR, that of the switch\n"
+    )
+
+
+def said_by(done: Any) -> str:
+    """The error, without the box that is drawn around it."""
+    return " ".join(done.stderr.replace("\u2502", " ").split())
+
+
 # ---- softswitch feature
 
 
@@ -404,6 +442,14 @@ def test_feature_sets_and_shows(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, "dnd on\nforward_busy 102\n")
     assert (shown.exit_code, shown.stdout) == (0, "102: nothing set, the configuration counts\n")
     assert half.exit_code == 2
+    assert "expected a VALUE after 'dnd'" in said_by(half)
+
+
+def test_a_value_below_zero_reaches_the_switch_which_knows_what_is_right(tmp_path: Path) -> None:
+    config = configure(tmp_path / "config")
+    with switch(config, feature=lambda args: {args["feature"]: args["value"]}):
+        done = CliRunner().invoke(app, ["feature", "101", "no_answer_after", "-5", "--config", str(config)])
+    assert (done.exit_code, done.stdout) == (0, "no_answer_after -5\n")
 
 
 def test_feature_says_why_it_was_refused(tmp_path: Path) -> None:
@@ -440,3 +486,14 @@ def test_mwi_tells_the_switch(tmp_path: Path) -> None:
     assert out.exit_code == 0
     assert (refused.exit_code, refused.stderr) == (1, "there is no extension '199'\n")
     assert bad.exit_code == 2
+
+
+@pytest.mark.parametrize("count", ["-1", "many", "1.5", "10000", "٣", "", "--new"])
+@pytest.mark.parametrize("name", ["NEW", "OLD"])
+def test_mwi_refuses_what_is_no_number_of_messages(tmp_path: Path, count: str, name: str) -> None:
+    config = configure(tmp_path / "config")
+    words = [count] if name == "NEW" else ["1", count]
+    refused = CliRunner().invoke(app, ["mwi", "101", *words, "--config", str(config)])
+    assert refused.exit_code == 2
+    wanted = f"Invalid value for '{name.lower()}': expected a whole number from 0 to 9999 instead of {count!r}"
+    assert wanted in said_by(refused)

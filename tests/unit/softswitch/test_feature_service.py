@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from media.audio_commands import Say, Speech
-from softswitch.dialplan.decision import Decision, Dial, ExtensionTarget, Reject
 from softswitch.feature_codes import ASKS_NUMBER, DIALLED
 from softswitch.feature_service import carry_out
 from softswitch.feature_speech import SENTENCES, Spoken
@@ -17,6 +16,7 @@ class Settled:
 
     def __init__(self) -> None:
         self.features = Features({"101", "102"})
+        self.features.dead_end = lambda _extension, number: "nobody is there" if number.startswith("9") else ""
         self.commands: list[tuple[str, str, str | None]] = []
 
     def forward(self, extension: str, kind: str) -> str | None:
@@ -27,9 +27,6 @@ class Settled:
 
     def call_waiting(self, extension: str) -> bool:
         return self.features.flag(extension, "call_waiting") is not False
-
-    def forward_route(self, extension: str, number: str) -> Decision:
-        return Reject(1) if number.startswith("9") else Dial((ExtensionTarget(number),))
 
     def set(self, extension: str, feature: str, value: str | None) -> None:
         assert value is not None

@@ -30,6 +30,7 @@ from softswitch.load import (
     cpu_seconds,
     find_scenario,
     first_errors,
+    lacking,
     percentile,
     read_progress,
     split_host_port,
@@ -50,6 +51,7 @@ ROW = (
     "2026-01-01\t10:00:03.000000\t1003.000000;00:00:01;00:00:02;30;29.5;28.2;70;4;20;60;2;6;1;4;1;2;0;3;"
 )
 PROGRESS = Progress(2.5, 29.5, 70, 4, 60, 6, 3, {"FailedUnexpectedMessage": 4, "FailedTimeoutOnRecv": 2})
+CALL = ["uac_call", "--target", "127.0.0.1", "--service", "900"]
 PLAN = LoadPlan(Path("uac_call.xml"), "127.0.0.1:5060", 10.0, 100)
 
 
@@ -91,6 +93,33 @@ def test_the_command_line_has_each_wish_as_its_own_word() -> None:
 def test_a_rate_below_one_is_calls_in_a_longer_period(rate: float, r: str, rp: str) -> None:
     words = command_line(PLAN._replace(rate=rate), "sipp")
     assert (words[words.index("-r") + 1], words[words.index("-rp") + 1]) == (r, rp)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "changes", "needs"),
+    [
+        ("uac_call", {}, ["a number to call"]),
+        ("uac_call", {"service": "900"}, []),
+        ("uac_call", {"extra": ("-s", "900")}, []),
+        ("register", {"service": "900"}, ["users"]),
+        ("register", {"users": Path("u.csv")}, []),
+        ("register", {"extra": ("-inf", "u.csv")}, []),
+        ("uac_call_auth", {}, ["users", "a number to call"]),
+        ("uas_call", {}, []),
+    ],
+)
+def test_what_a_scenario_needs_is_known_before_it_runs(
+    scenario: str, changes: dict[str, object], needs: list[str]
+) -> None:
+    said = lacking(PLAN._replace(scenario=find_scenario(scenario), **changes))  # type: ignore[arg-type]
+    assert [need for need in ("users", "a number to call") if f"needs {need}" in said] == needs
+    assert bool(said) == bool(needs)
+
+
+def test_what_a_comment_speaks_of_is_not_needed(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.xml"
+    scenario.write_text("<!-- [field0]\n [service] --><scenario/>")
+    assert lacking(PLAN._replace(scenario=scenario)) == ""
 
 
 def test_ipv6_targets_are_bracketed() -> None:
@@ -172,7 +201,7 @@ def test_cpu_time_counts_children_too() -> None:
 def test_scenarios_are_found_by_name() -> None:
     assert find_scenario("uac_call") == SCENARIOS / "uac_call.xml"
     assert find_scenario("uac_call.xml") == find_scenario(str(SCENARIOS / "uac_call.xml"))
-    with pytest.raises(LoadError, match=r"no scenario 'uac_cal'; there is .*uac_call,"):
+    with pytest.raises(LoadError, match=r"no scenario 'uac_cal': did you mean 'uac_call'\? there is .*uac_call,"):
         find_scenario("uac_cal")
 
 
@@ -226,7 +255,7 @@ def write_files(code: int) -> str:
 
 def test_a_run_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, write_files(1))
-    arguments = ["uac_call", "--target", "127.0.0.1:5060", "--calls", "70", "--config", str(tmp_path)]
+    arguments = [*CALL, "--calls", "70", "--config", str(tmp_path)]
     result = CliRunner().invoke(app, [*arguments, "--pid", str(os.getpid())], env={"COLUMNS": "120"})
     assert result.exit_code == 1  # the stand-in's calls failed
     rows = rows_of(result.stdout)
@@ -238,21 +267,21 @@ def test_a_run_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_run_without_failures_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = ROW.replace(";2;6;1;4;1;2;0;3;", ";0;0;0;0;0;0;0;0;")
     stand_in(tmp_path, monkeypatch, write_files(0).replace(ROW, row))
-    result = CliRunner().invoke(app, ["uac_call", "--target", "127.0.0.1", "--config", str(tmp_path)])
+    result = CliRunner().invoke(app, [*CALL, "--config", str(tmp_path)])
     assert result.exit_code == 0
     assert rows_of(result.stdout)["CPU time of the switch"] == "not on this machine"
 
 
 def test_sipp_that_breaks_down_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, "echo 'Unable to bind main socket'; exit 255")
-    result = CliRunner().invoke(app, ["uac_call", "--target", "127.0.0.1", "--config", str(tmp_path)])
+    result = CliRunner().invoke(app, [*CALL, "--config", str(tmp_path)])
     assert result.exit_code == 2
     assert result.stderr.strip().endswith("SIPp ended with exit code 255: Unable to bind main socket")
 
 
 def test_sipp_missing_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_module.shutil, "which", lambda _name: None)
-    result = CliRunner().invoke(app, ["uac_call", "--target", "127.0.0.1", "--config", str(tmp_path)])
+    result = CliRunner().invoke(app, [*CALL, "--config", str(tmp_path)])
     assert result.exit_code == 2
     assert "apt-get install sip-tester" in result.stderr
 
@@ -260,9 +289,15 @@ def test_sipp_missing_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["uac_call", "--target", "127.0.0.1:x"], "bad address"),
+        (["uac_call", "--target", "127.0.0.1:x", "--service", "900"], "bad address"),
         (["uac_call", "--target", "127.0.0.1", "--transport", "tls"], "expected udp or tcp"),
         (["uac_call", "--target", "127.0.0.1", "--inf", "/nowhere.csv"], "/nowhere.csv: no such file"),
+        (["uac_call", "--target", "127.0.0.1"], "uac_call needs a number to call: expected --service NUMBER"),
+        (["register", "--target", "127.0.0.1"], "register needs users: expected --inf FILE, or --config DIR with a"),
+        (
+            ["uac_call_auth", "--target", "127.0.0.1"],
+            "sipp-users.csv (softswitch init writes one); uac_call_auth needs a",
+        ),
         (["no_such", "--target", "127.0.0.1"], "no scenario 'no_such'"),
         (["uac_call", "--target", "127.0.0.1", "--pid", "4194305"], "is gone"),
     ],

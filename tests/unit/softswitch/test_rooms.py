@@ -126,7 +126,8 @@ def test_what_one_effect_brings_about_comes_after_the_others() -> None:
     told: list[str] = []
     house.rooms.told = lambda name, each: told.append(each.what)
     house.rooms.add(1, "board", "host", 0.0)
-    house.rooms.command("board", v.Dial(number="9", by=1), 0.0)
+    with pytest.raises(ConferenceRefused, match="'9' can't be called: busy"):
+        house.rooms.command("board", v.Dial(number="9", by=1), 0.0)
     assert told[-2:] == ["dialling", "dial-failed"]
     assert house.calls.dialled[0].by == 1
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness.evidence import Traces, kinds, legs
+from harness.evidence import Traces
 from harness.sipp import Sipp
 from harness.sipp_phones import PEERS, Phones, Refusal, finish, invitation, phones_of, refusal, values
 from harness.switch import FOR_SIPP, Switch
@@ -215,15 +215,7 @@ def test_a_second_call_finds_it_busy(phones: Phones, called: str) -> None:
     kept, refused = sorted(phones.over(2), key=lambda record: record["caller_number"])
     assert [phones.heard(each) for each in (first, partner)] == [[{called}], [{"101"}]]
     assert phones.traces(kept) == Traces("ring talk", f"101 {called}", "101", called)
-    check_refused(phones, refused, 486, 17, "104")
-
-
-def check_refused(phones: Phones, record: dict[str, str], status: int, cause: int, dialogs: str) -> None:
-    """Nobody talked: the record says why, and there is no recording."""
-    assert (record["status"], record["cause"], record["ended_by"]) == (str(status), str(cause), "switch")
-    assert (record["answered"], record["billsec"], record["recording"]) == ("", "0.000", "")
-    assert " ".join(legs(phones.switch, record)) == dialogs
-    assert "talk" not in kinds(record)
+    phones.check_refused(refused, 486, 17, "104")
 
 
 def test_do_not_disturb(phones: Phones) -> None:
@@ -234,7 +226,7 @@ def test_do_not_disturb(phones: Phones) -> None:
     assert refusal(caller) == Refusal(486, [BUSY], [])
     assert invitation(quiet) == ""
     [record] = phones.over(1)
-    check_refused(phones, record, 486, 17, "101")
+    phones.check_refused(record, 486, 17, "101")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +240,7 @@ def test_a_302_is_not_obeyed(phones: Phones, extension: str, moved_to: str) -> N
     assert refusal(caller) == Refusal(480, ["Q.850;cause=20"], [])
     assert invitation(untouched) == ""
     [record] = phones.over(1)
-    check_refused(phones, record, 480, 20, f"101 {extension}")
+    phones.check_refused(record, 480, 20, f"101 {extension}")
 
 
 def test_nobody_of_a_group_answers(phones: Phones) -> None:
@@ -256,5 +248,5 @@ def test_nobody_of_a_group_answers(phones: Phones) -> None:
     busy = [phones.called(extension, "uas_busy") for extension in ("102", "103")]
     finish(phones.comes("802", "uac_busy"), *busy)
     [record] = phones.over(1)
-    check_refused(phones, record, 486, 17, "peers 102 103")
+    phones.check_refused(record, 486, 17, "peers 102 103")
     assert [phones.heard(each) for each in busy] == [[], []]

@@ -55,14 +55,6 @@ def phones(switch: Switch, tmp_path: Path) -> Iterator[Phones]:
         yield made
 
 
-def check_refused(phones: Phones, record: dict[str, str], status: int, cause: int, dialogs: str) -> None:
-    """Nobody talked: the record says why, and there is no recording."""
-    assert (record["status"], record["cause"], record["ended_by"]) == (str(status), str(cause), "switch")
-    assert (record["billsec"], record["recording"]) == ("0.000", "")
-    assert " ".join(legs(phones.switch, record)) == dialogs
-    assert "talk" not in kinds(record)
-
-
 @pytest.mark.parametrize(
     ("caller", "number", "expected"),
     [
@@ -80,7 +72,7 @@ def test_who_may_not_call_there(phones: Phones, caller: str, number: str, expect
     assert refusal(refused) == expected
     assert invitation(gateway) == ""
     [record] = phones.over(1)
-    check_refused(phones, record, expected.status, int(expected.reason[0].partition("=")[2]), caller)
+    phones.check_refused(record, expected.status, int(expected.reason[0].partition("=")[2]), caller)
 
 
 def test_a_caller_from_a_trunk_may_not_call_abroad_by_another(phones: Phones) -> None:
@@ -88,7 +80,7 @@ def test_a_caller_from_a_trunk_may_not_call_abroad_by_another(phones: Phones) ->
     finish(phones.comes(ABROAD, "uac_forbidden"))
     assert invitation(gateway) == ""
     [record] = phones.over(1)
-    check_refused(phones, record, 403, 52, "peers")
+    phones.check_refused(record, 403, 52, "peers")
 
 
 def test_who_may_call_abroad_once_a_minute(phones: Phones) -> None:
@@ -101,7 +93,7 @@ def test_who_may_call_abroad_once_a_minute(phones: Phones) -> None:
     assert refusal(again) == Refusal(403, [BARRED], [])
     assert invitation(second_gateway) == ""
     refused, talked = phones.over(2)
-    check_refused(phones, refused, 403, 52, "103")
+    phones.check_refused(refused, 403, 52, "103")
     assert [phones.heard(each) for each in (caller, gateway)] == [[{"outside"}], [{"103"}]]
     assert phones.traces(talked) == Traces("ring talk", "103 outside", "outside", "103")
 
@@ -119,7 +111,7 @@ def test_a_class_with_one_call_that_is_never_recorded(phones: Phones) -> None:
     finish(caller, called)
     assert [phones.heard(each) for each in (caller, called)] == [[{"104"}], [{"102"}]]
     refused, talked = sorted(phones.over(2), key=lambda record: record["caller_number"])
-    check_refused(phones, refused, 486, 17, "101")
+    phones.check_refused(refused, 486, 17, "101")
     assert (kinds(talked), legs(phones.switch, talked)) == (["ring", "talk"], ["102", "104"])
     assert (talked["cause"], talked["recording"]) == ("16", "")
 
@@ -150,5 +142,5 @@ def test_three_wrong_pins(phones: Phones) -> None:
     assert invitation(gateway) == ""
     assert {"outside"} not in phones.heard(caller)
     [record] = phones.over(1)
-    check_refused(phones, record, 403, 52, "105")
+    phones.check_refused(record, 403, 52, "105")
     assert kinds(record) == ["pin"]

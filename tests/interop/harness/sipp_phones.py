@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.audio import Tone
-from harness.evidence import Ears, Traces
+from harness.evidence import Ears, Traces, kinds, legs
 from harness.ports import free_ports
 from harness.sipp import Sipp
 from harness.switch import Switch
@@ -94,6 +94,13 @@ class Phones:
 
     def traces(self, record: dict[str, str]) -> Traces:
         return Traces.of(self.switch, record, TONES)
+
+    def check_refused(self, record: dict[str, str], status: int, cause: int, dialogs: str) -> None:
+        """Nobody talked: the record says why, and there is no recording."""
+        assert (record["status"], record["cause"], record["ended_by"]) == (str(status), str(cause), "switch")
+        assert (record["answered"], record["billsec"], record["recording"]) == ("", "0.000", "")
+        assert " ".join(legs(self.switch, record)) == dialogs
+        assert "talk" not in kinds(record)
 
     def wait_heard(self, sipp: Sipp, expected: list[set[str]]) -> None:
         """Until a telephone has heard them."""
@@ -237,7 +244,8 @@ def lamp(sipp: Sipp) -> list[str]:
     "held" behind it where it is on hold; "idle" is none."""
     told: dict[int, str] = {}
     for message in re.split(r"-{20,}", sipp.messages().replace("\r", "")):
-        if re.search(r"^NOTIFY sip:", message, re.M) and "Subscription-State: active" in message:
+        whole = "</dialog-info>" in message  # it is read while it is written
+        if re.search(r"^NOTIFY sip:", message, re.M) and "Subscription-State: active" in message and whole:
             [version] = re.findall(r'<dialog-info[^>]* version="(\d+)"', message)
             dialogs = re.findall(r"<dialog .*?</dialog>", message, re.S)
             states = [

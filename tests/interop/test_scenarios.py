@@ -19,6 +19,12 @@ ELSEWHERE = {
     "watch_lamp",  # test_watching.py
     "uas_options",  # test_trunks.py
     "uac_refused",  # test_drain.py
+    "uac_turned_away",  # test_hunting_scenarios.py, test_permission_scenarios.py
+    "uac_digits",
+    "uas_moved",
+    "watch_call",  # test_hold_scenarios.py, test_transfer_scenarios.py
+    "uac_holds",  # test_hold_scenarios.py
+    "uas_holds",
     "uac_hold_update",  # test_transfer_scenarios.py
     "uac_hold_ways",
     "uac_left",

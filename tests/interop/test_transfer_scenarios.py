@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from harness.evidence import Traces, kinds
-from harness.sipp_phones import Phones, dialog_of, finish, notified, phones_of
+from harness.sipp_phones import Phones, dialog_of, finish, lamp, notified, phones_of
 from harness.switch import FOR_SIPP, Switch
 from harness.voice import silence
 from harness.waiting import wait_for
@@ -56,7 +56,7 @@ def test_blind_transfer(phones: Phones) -> None:
     assert phones.heard(partner) == [{"101"}, {"103"}]
     assert phones.heard(referrer) == [{"102"}]
     assert phones.heard(target) == [{"102"}]
-    assert phones.traces(record) == Traces("ring talk ring talk", "101 102 103", "101 102", "102 103")
+    assert phones.traces(record) == Traces("ring talk ring talk", "101 102 103", "101 103", "102")
 
 
 def test_blind_transfer_to_nobody(phones: Phones) -> None:
@@ -78,7 +78,7 @@ def test_rfc4488_without_a_subscription(phones: Phones) -> None:
     assert notified(referrer) == []
     [record] = phones.over(1)
     assert (phones.heard(partner), phones.heard(target)) == ([{"101"}, {"103"}], [{"102"}])
-    assert phones.traces(record) == Traces("ring talk ring talk", "101 102 103", "101 102", "102 103")
+    assert phones.traces(record) == Traces("ring talk ring talk", "101 102 103", "101 103", "102")
 
 
 def test_a_refer_outside_any_call(phones: Phones) -> None:
@@ -124,7 +124,7 @@ def test_semi_attended_transfer(phones: Phones) -> None:
     [rang] = [record for record in records if record["ended_by"] == "transfer"]
     [kept] = [record for record in records if record["ended_by"] != "transfer"]
     assert (rang["joined"], kinds(rang), rang["recording"]) == (kept["contact"], ["ring"], "")
-    assert phones.traces(kept) == Traces("ring talk ring talk", "101 102 103", "101 102", "102 103")
+    assert phones.traces(kept) == Traces("ring talk ring talk", "101 102 103", "101 103", "102")
 
 
 def test_attended_transfer_to_no_dialog(phones: Phones) -> None:
@@ -140,12 +140,15 @@ def test_attended_transfer_to_no_dialog(phones: Phones) -> None:
 
 def test_rfc3891_a_second_telephone_takes_the_call_over(phones: Phones) -> None:
     partner = phones.called("102", "uas_talk")
+    watcher = phones.watches("104", "101")
     first = phones.calls("101", "102", "uac_left")
     phones.wait_heard(partner, [{"101"}])
     phones.wait_heard(first, [{"102"}])
     dialog = dialog_of(first)
     second = phones.calls("101", "102", "uac_replaces", "-d", "1000", header="Replaces", dialog=dialog, voice="101/2")
-    finish(first, second, partner)
+    finish(first, second, partner, watcher)
+    # Who comes has its answer before the other one is let go.
+    assert lamp(watcher) == ["idle", "confirmed", "confirmed+confirmed", "confirmed", "idle"]
     [record] = phones.over(1)
     assert record["ended_by"] == "caller"
     assert phones.heard(partner) == [{"101"}, {"101/2"}]
@@ -153,14 +156,25 @@ def test_rfc3891_a_second_telephone_takes_the_call_over(phones: Phones) -> None:
     assert phones.traces(record) == Traces("ring talk", "101 102 101", "101 101/2", "102")
 
 
-@pytest.mark.parametrize(("by", "status", "more"), [("101", 481, ""), ("101", 486, ";early-only"), ("104", 403, "")])
-def test_rfc3891_3_what_can_not_be_replaced(phones: Phones, by: str, status: int, more: str) -> None:
-    """Another's dialog, one that is answered where it should ring, one that there is not."""
+@pytest.mark.parametrize(
+    ("header", "by", "status", "more"),
+    [
+        ("Replaces", "101", 481, ""),
+        ("Replaces", "101", 486, ";early-only"),
+        ("Replaces", "104", 403, ""),
+        ("Join", "101", 481, ""),
+        ("Join", "104", 403, ""),
+    ],
+)
+def test_rfc3891_3_rfc3911_4_what_can_not_be_replaced_or_joined(
+    phones: Phones, header: str, by: str, status: int, more: str
+) -> None:
+    """Another's dialog, one that is answered where it should ring, one that there is not: the two talk on."""
     partner = phones.called("102", "uas_talk")
     first = phones.calls("101", "102", "uac_left")
     phones.talking()
     dialog = dialog_of(first) + more if status != 481 else "nobody@nowhere;to-tag=a;from-tag=b"
-    comes = phones.calls(by, "102", "uac_replaces_refused", header="Replaces", dialog=dialog)
+    comes = phones.calls(by, "102", "uac_replaces_refused", header=header, dialog=dialog)
     finish(comes)
     assert f"SIP/2.0 {status} " in comes.messages()
     phones.wait_heard(partner, [{"101"}])
@@ -174,6 +188,7 @@ def test_rfc3891_3_what_can_not_be_replaced(phones: Phones, by: str, status: int
 
 def test_rfc3911_a_second_telephone_joins(phones: Phones) -> None:
     partner = phones.called("102", "uas_talk")
+    watcher = phones.watches("104", "101")
     first = phones.calls("101", "102", "uac_left")
     phones.talking()
     phones.wait_heard(partner, [{"101"}])
@@ -183,7 +198,8 @@ def test_rfc3911_a_second_telephone_joins(phones: Phones) -> None:
     finish(second)
     phones.wait_heard(partner, [{"101"}, {"101", "101/2"}, {"101"}])
     phones.hang_up("102")
-    finish(first, partner)
+    finish(first, partner, watcher)
+    assert lamp(watcher) == ["idle", "confirmed", "confirmed+confirmed", "confirmed", "idle"]
     [record] = phones.over(1)
     assert phones.heard(second) == [{"101", "102"}]
     assert phones.heard(first) == [{"102"}, {"101/2", "102"}, {"102"}]
@@ -238,4 +254,4 @@ def test_a_caller_is_parked_and_fetched(phones: Phones) -> None:
     [record] = phones.over(1)
     assert (phones.heard(partner), phones.heard(parker)) == ([{"101"}, {"103"}], [{"102"}])
     assert phones.heard(fetcher) == [{"102"}]
-    assert phones.traces(record) == Traces("ring talk park talk", "101 102 103", "101 102", "102 103")
+    assert phones.traces(record) == Traces("ring talk park talk", "101 102 103", "101 103", "102")

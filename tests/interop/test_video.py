@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
@@ -10,6 +11,8 @@ from harness.audio import Tone
 from harness.baresip import Phone
 from harness.capture import Capture
 from harness.cases import CALLED, CALLERS
+from harness.ears import wait_hears
+from harness.evidence import Traces
 from harness.ports import free_ports
 from harness.switch import FOR_SIPP, RTP_PORTS, Switch
 from harness.waiting import wait_for
@@ -18,6 +21,15 @@ from harness.watchers import Watching
 pytestmark = pytest.mark.interop
 
 PICTURES, PARTS = 60, 12
+
+TONES = {"101": Tone(440.0, -12.0), "102": Tone(1000.0, -18.0), "103": Tone(1400.0, -18.0)}
+PHONES = """
+extensions:
+  "101": {video: true}
+  "102": {video: true, groups: [sales]}
+  "103": {supervises: [sales]}
+defaults: {extension: {record: always}}
+"""
 
 
 def switch_with_video(directory: Path, workers: int, called_port: int) -> Switch:
@@ -95,15 +107,15 @@ def test_every_packet_and_every_request_for_a_picture_arrives_as_it_is(tmp_path:
 
 def test_two_phones_see_each_other(tmp_path: Path) -> None:
     """baresip with VP8 of a source that needs no camera: what leaves for one is what came from the other, and it can be
-    decoded."""
-    switch = Switch(tmp_path, extra=FOR_SIPP + 'extensions:\n  "101": {video: true}\n  "102": {video: true}\n')
+    decoded. The audio is recorded."""
+    switch = Switch(tmp_path, extra=FOR_SIPP + PHONES)
     ports = range(switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS)
     packets = f"port {switch.port} or udp portrange {ports.start}-{ports.stop - 1}"
     with (
         Capture(tmp_path / "video.pcapng", packets) as capture,
         switch,
-        Phone(tmp_path, "101", switch.password("101"), switch.address, Tone(440.0, -12.0), video=True) as anna,
-        Phone(tmp_path, "102", switch.password("102"), switch.address, Tone(1000.0, -18.0), video=True) as ben,
+        Phone(tmp_path, "101", switch.password("101"), switch.address, TONES["101"], video=True) as anna,
+        Phone(tmp_path, "102", switch.password("102"), switch.address, TONES["102"], video=True) as ben,
     ):
         anna.call("102")
         anna.wait_event("CALL_ESTABLISHED")
@@ -112,6 +124,8 @@ def test_two_phones_see_each_other(tmp_path: Path) -> None:
         anna.hang_up()
         ben.wait_event("CALL_CLOSED")
         switch.wait_calls(0)
+        [record] = wait_for(lambda: switch.cdrs() or None, "the record")
+    assert Traces.of(switch, record, TONES) == Traces("ring talk", "101 102", "101", "102")
     streams = {at: packets for at, packets in capture.rtp_of(ports).items() if packets[0][1] & 0x7F >= 96}
     inward = {at: packets for at, packets in streams.items() if at[1] in ports}
     assert len(inward) == 2
@@ -124,6 +138,58 @@ def test_two_phones_see_each_other(tmp_path: Path) -> None:
         assert first <= 4
         assert len(came) - len(left) <= 6
         assert decoded(left) >= 15
+
+
+def test_video_is_dropped_while_three_talk(tmp_path: Path) -> None:
+    """No video leaves the switch while 103 has barged in, and then the two see each other again. Whoever consults is
+    told that there is none, and so there is none until either offers it, in a conference or not."""
+    switch = Switch(tmp_path, extra=FOR_SIPP + PHONES)
+    ports = range(switch.first_rtp_port, switch.first_rtp_port + RTP_PORTS)
+    sent = f"udp src portrange {ports.start}-{ports.stop - 1}"
+    shown: list[int] = []
+
+    def look() -> None:
+        """To how many telephones there is video."""
+        with Capture(tmp_path / f"{len(shown)}.pcapng", sent) as capture:
+            begun = switch.status().calls[0].age
+            wait_for(lambda: switch.status().calls[0].age >= begun + 0.7, "some of it")
+        streams = [packets for packets in capture.rtp_of(ports).values() if packets[0][1] & 0x7F >= 96]
+        shown.append(sum(len(packets) > 5 for packets in streams))
+
+    def do(*words: str) -> None:
+        switch.run_here("call", *words, "--config", str(switch.config))
+
+    with switch, ExitStack() as stack:
+        anna, ben, cyd = (
+            stack.enter_context(Phone(tmp_path, user, switch.password(user), switch.address, tone, video=user != "103"))
+            for user, tone in TONES.items()
+        )
+        anna.call("102")
+        wait_hears(ben, {"101"}, TONES)
+        look()
+        do("barge", "102", "--by", "103")
+        wait_hears(ben, {"101", "103"}, TONES)
+        look()
+        cyd.hang_up()
+        wait_hears(ben, {"101"}, TONES)
+        look()
+        do("consult", "102", "103")
+        wait_hears(ben, {"103"}, TONES)
+        do("conference", "102")
+        wait_hears(ben, {"101", "103"}, TONES)
+        look()
+        do("drop", "102", "103")
+        wait_hears(ben, {"101"}, TONES)
+        look()
+        anna.hang_up()
+        ben.wait_event("CALL_CLOSED")
+        switch.wait_calls(0)
+        [record] = wait_for(lambda: switch.cdrs() or None, "the record")
+    assert shown == [2, 0, 2, 0, 0]
+    # Whoever barges in, consults or is consulted is on the channel of those who are called.
+    traces, legs = Traces.of(switch, record, TONES), "101 102 103 103"
+    others = "102 102+103 102 102+103 102"
+    assert traces == Traces("ring talk consult conference talk", legs, "101 101", others)
 
 
 def test_a_secure_phone_and_a_plain_one_see_each_other(tmp_path: Path) -> None:

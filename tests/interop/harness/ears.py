@@ -52,15 +52,15 @@ def told_apart(samples: npt.NDArray[np.float64], tones: Mapping[str, Tone]) -> s
     return told_apart_each(samples[None], tones)[0] if len(samples) else set()
 
 
-def told_apart_each(parts: npt.NDArray[np.float64], tones: Mapping[str, Tone]) -> list[set[str]]:
-    """The same of each row."""
+def told_apart_each(parts: npt.NDArray[np.float64], tones: Mapping[str, Tone], near: float = NEAR) -> list[set[str]]:
+    """The same of each row. `near`: dB by which a tone may be off its level."""
     wanted = np.array([tone.level for tone in tones.values()])
-    near = np.abs(levels_at(parts, [tone.frequency for tone in tones.values()]) - wanted) < NEAR
+    heard = np.abs(levels_at(parts, [tone.frequency for tone in tones.values()]) - wanted) < near
     power = 10 * np.log10(np.maximum(np.mean(parts**2, axis=1), 1e-12))
     # Two tones of equal level together: each has a peak as high as both together have power.
     rings = (np.abs(levels_at(parts, RINGBACK_TONES) - power[:, None]) < NEAR).all(axis=1)
     names = list(tones)
-    found = [{names[which] for which in np.flatnonzero(row)} for row in near]
+    found = [{names[which] for which in np.flatnonzero(row)} for row in heard]
     return [
         who or (set() if loud < SILENT else {RINGBACK if ringing else MUSIC})
         for who, loud, ringing in zip(found, power, rings, strict=True)

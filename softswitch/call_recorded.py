@@ -64,8 +64,8 @@ class RecordedCall(CodedCall):
 
     def _recorded(self) -> tuple[Channels, StreamLabels]:
         """Who is on which channel. A supervisor whom all of them hear is on the agents'; who listens or whispers is on
-        none."""
-        ends = {leg: self._endpoint_of(leg) for leg in self.talkers}
+        none, nor is who only hears a page: nobody is recorded whom nobody hears."""
+        ends = {leg: self._endpoint_of(leg) for leg in self.talkers if leg not in self._listeners}
         self._place_on_channels(list(ends))
         customers = [leg for leg in ends if self._channels[leg] == 0]
         labels = []

@@ -72,7 +72,8 @@ def test_a_page_is_heard_by_all(tmp_path: Path, mode: str, workers: int) -> None
     assert record["ended_by"] == "caller"
     traces = Traces.of(switch, record, TONES)
     assert traces[:3] == ("ring page", "101 102 103", "101")
-    assert traces.others.split()[-1] == "102+103", "one of them may have come in a little later"
+    # Nobody is recorded whom nobody hears; one of them may have come in a little later.
+    assert traces.others.split()[-1:] == (["102+103"] if mode == "two-way" else [])
     for user, phone in there.items():
         levels = heard(phone)
         for other, tone in TONES.items():

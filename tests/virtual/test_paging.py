@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from media.audio_commands import Digit, Play, SetRoom, Tone
+from media.audio_commands import Digit, Play, SetRecordingChannels, SetRoom, StartRecording, Tone
 from sip.ua_events import SessionAnswered, SessionEnded, SessionFailed
 from softswitch.call_commands import Consult, Park, Transfer
 from softswitch.call_transfer import TransferRefused
@@ -435,12 +435,18 @@ def test_nobody_is_transferred_into_a_page() -> None:
     office.world.assert_over()
 
 
-def test_a_page_is_recorded_where_the_pager_is() -> None:
-    office = Pages(extensions={"101": {"record": "always"}})
+@pytest.mark.parametrize("mode", ["one-way", "two-way"])
+def test_a_page_is_recorded_where_the_pager_is(mode: str) -> None:
+    """Of those who are paged only who can be heard."""
+    office = Pages({"mode": mode}, extensions={"101": {"record": "always"}})
     office.dial()
     office.answer()
-    kinds = [type(command).__name__ for command in office.world.media.commands]
-    assert kinds.count("StartRecording") == 1
+    office.hearing()  # names the legs
+    [begun] = office.world.media.asked(StartRecording)
+    last = [begun, *office.world.media.asked(SetRecordingChannels)][-1]
+    sides = sorted((office.legs[leg], channel) for leg, channel in last.channels)
+    paged = [(number, 1) for number in EVERYBODY[1:]]
+    assert sides == [("101", 0), *(paged if mode == "two-way" else [])]
     office.hang_up(office.ann)
     office.over()
 

@@ -69,6 +69,8 @@ class CallControl:
             effects = self._pick_up(active, by, now)
         else:
             leg = self._doer(active, by, command)
+            if isinstance(command, commands.Drop):
+                self._leg_of(active, command.party)
             effects = carry_out(active.call, leg, command, now)
         self._runner.carry_out(active, effects, now)
         return active.call.contact.id
@@ -95,16 +97,21 @@ class CallControl:
         """The leg that does it; 0 for what needs none. Raises `TransferRefused`."""
         if isinstance(command, commands.HangUp) or (isinstance(command, commands.Drop) and not command.by):
             return 0
-        leg = active.call.leg_of(by)
+        if by == active.call.contact.id:
+            ends = ", ".join(self._ends(active))
+            raise TransferRefused(f"which extension does it? expected 'by' (--by) to be one of {ends}")
+        return self._leg_of(active, by)
+
+    def _leg_of(self, active: Active, end: str) -> int:
+        """The leg of an extension or trunk in a call. Raises `TransferRefused`."""
+        leg = active.call.leg_of(end)
         if leg is not None:
             return leg
         ends = self._ends(active)
-        if by in ends:
+        if end in ends:
             answered = active.call.contact.answered
-            raise TransferRefused(f"{by!r} is in that call more than once" if answered else NOT_ANSWERED)
-        if by == active.call.contact.id:
-            raise TransferRefused(f"which extension does it? expected 'by' (--by) to be one of {', '.join(ends)}")
-        raise TransferRefused(f"{by!r} is not in that call: expected one of {', '.join(ends)}")
+            raise TransferRefused(f"{end!r} is in that call more than once" if answered else NOT_ANSWERED)
+        raise TransferRefused(f"{end!r} is not in that call: expected one of {', '.join(ends)}")
 
     def _ends(self, active: Active) -> list[str]:
         """The extensions and trunks of a call."""

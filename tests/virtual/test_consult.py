@@ -411,7 +411,7 @@ def test_an_offer_that_waits_when_its_partner_goes_is_refused() -> None:
         (Swap("", "102"), "no consultation"),
         (Return("", "102"), "no consultation"),
         (Conference("", "102"), "no consultation"),
-        (Drop("", "102", "103"), "not one of those"),
+        (Drop("", "102", "103"), "not in that call"),
     ],
 )
 def test_what_is_refused_leaves_all_as_it_was(command: AnyCallCommand, why: str) -> None:

@@ -196,6 +196,7 @@ class ConsultingCall(ConfirmingCall):
             self._others = aside[1:]
             self._transfer = Transfer(gone if gone in self._out else 0, by, gone)
             self._payer = Payer("extension", by, forwarded=True)
+            self._caller = self._party(self.a)
             self.contact.enter("ring", now)
             self._waiting_rings = False
             self._nobody_to_supervise(now)

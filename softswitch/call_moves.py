@@ -73,7 +73,6 @@ class MovingHunt(msgspec.Struct, gc=False):
     plan: Dial | None
     sole_target: str
     payer: Payer
-    caller: Party
     diversions: int
     deadline: float
     legs: list[MovingLeg]
@@ -428,7 +427,6 @@ class MovingCall(ConsultingCall):
             self._plan,
             self._sole_target,
             self._payer,
-            self._caller,
             self._diversions,
             self._ring_deadline,
             legs,
@@ -439,7 +437,8 @@ class MovingCall(ConsultingCall):
         """`leg`, who talks here, leaves the others to those who ring for it elsewhere."""
         self._begin_transfer(leg)
         self._hunt, self._plan, self._sole_target = moving.hunt, moving.plan, moving.sole_target
-        self._payer, self._caller, self._diversions = moving.payer, moving.caller, moving.diversions
+        self._payer, self._diversions = moving.payer, moving.diversions
+        self._caller = self._party(self.a)  # whom those are shown who are called from now on
         self._ring_deadline = moving.deadline
         for each in moving.legs:
             party = each.out.party

@@ -8,7 +8,7 @@ import pytest
 
 from media.audio_commands import Music, Tone
 from sip.ua import UaSettings
-from sip.ua_events import Offered, SessionEnded
+from sip.ua_events import Offered, SessionArrived, SessionEnded
 from softswitch.call_commands import (
     AnyCallCommand,
     Complete,
@@ -82,6 +82,11 @@ class Desk:
 
 def pair(one: str, other: str) -> dict[str, set[str]]:
     return {one: {other}, other: {one}}
+
+
+def shown(phone: Phone) -> str:
+    """Who a telephone is called by, as the latest INVITE has it."""
+    return next(value for name, value in phone.of(SessionArrived)[-1].request.headers if name == "From")
 
 
 def ended(phone: Phone) -> bool:
@@ -159,7 +164,8 @@ def test_the_consulter_leaves_while_it_rings(hangs_up: bool, answers: bool) -> N
     else:
         desk.cyd.refuse(486)
         desk.world.run(0.3)
-        desk.ben.answer()  # who is rung again
+        assert "<sip:101@" in shown(desk.ben), "rung again, by the one who waits"
+        desk.ben.answer()
         desk.world.run(0.5)
         [desk.legs["102"]] = set(desk.world.legs()) - {desk.legs["101"]}
         assert (desk.hearing(), desk.music()) == (pair("101", "102"), {})

@@ -15,6 +15,7 @@ from softswitch.call_transfer import TransferRefused
 from tests.virtual import network
 from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
 from tests.virtual.test_changes import obliging
+from tests.virtual.test_consult import shown
 
 LOT = {
     "parking": {"main": {"slots": "701-702", "timeout": 60}},
@@ -213,6 +214,24 @@ def test_semi_attended_while_it_rings(answers: bool) -> None:
         assert floor.told("102")[-1] == 486
         floor.hang_up(first)
         floor.over("transfer", "callee")
+
+
+def test_who_sent_it_on_while_it_rang_and_is_rung_again_is_called_by_who_waits() -> None:
+    floor = Floor()
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    second = floor.dial("102", "103")
+    floor["103"].ring()
+    floor.world.run(0.2)
+    assert floor.transfer("102", first, second) == [202, 180]
+    floor.hang_up(first)
+    floor["103"].refuse(486)
+    floor.world.run(0.5)
+    assert "<sip:101@" in shown(floor["102"])
+    floor["102"].answer()
+    floor.world.run(0.5)
+    floor.hang_up(floor.sessions("101")[0])
+    floor.over("transfer", "caller")
 
 
 def test_the_timer_of_the_ringing_moves_along() -> None:

@@ -59,7 +59,8 @@ class InvitingCall(MovingCall):
         """Somebody who was called in has answered."""
         place, until = self._inviting.pop(leg)
         out = self._out[leg]
-        out.session, out.status = session, 200
+        out.status = 200
+        self._keep_session(leg, session)
         # The other telephones of the same extension.
         called = [each for each, (there, then) in self._inviting.items() if (there, then) == (place, until)]
         for other in called:

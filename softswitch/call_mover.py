@@ -220,6 +220,9 @@ class CallMover:
         here, there = target.call.contact.id, source.call.contact.id
         holder = f"{mine.kind}:{mine.endpoint}"
         mine.call = here
+        record = source.call.contact.leg(leg)
+        if record is not None:
+            record.joined = here
         self._streams.moved(leg, source, target, now)
         originated = source.originated.pop(leg, None)
         if originated is not None:

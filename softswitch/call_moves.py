@@ -251,7 +251,7 @@ class MovingCall(ConsultingCall):
         if out is None:
             return
         if event.session is not None:
-            out.session = event.session
+            self._keep_session(event.leg, event.session)
         if out.session is None:
             self._release(event.leg, Cause.INCOMPATIBLE_DESTINATION, now, "no answer to our offer")
         else:

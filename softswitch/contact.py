@@ -49,6 +49,7 @@ class LegRecord(msgspec.Struct, gc=False):
     video_packets_in: int = 0
     video_packets_out: int = 0
     video_lost: int = 0
+    joined: str = ""  # the contact that the leg went on in, which has its statistics
 
     def add_video(self, stats: StreamStats) -> None:
         """A stream of the leg's video has ended; it may have had several, one after the other."""

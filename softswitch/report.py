@@ -132,6 +132,7 @@ def _leg(contact: Contact, leg: LegNotes) -> LegRecord:
         codec=leg.codec,
         mos=stats.mos if stats is not None else None,
         mos_min=stats.mos_min if stats is not None else None,
+        joined=leg.joined,
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from softswitch.store import CdrFilter, CdrRecord, Quality, Store
+    from softswitch.store import CdrFilter, CdrRecord, LegRecord, Quality, Store
 
 ROWS = 50
 """Records shown unless asked for more; an export has no limit of its own."""
@@ -210,9 +210,10 @@ def _row(record: CdrRecord) -> Sequence[Text]:
     from softswitch.causes import name_of_cause
     from softswitch.cli.printable import cell
     from softswitch.cli.status import duration
+    from softswitch.store.records import sides
 
     why = f"{record.cause} {name_of_cause(record.cause).lower().replace('_', ' ')}"
-    spoke = record.caller or record.callee
+    caller, callee = sides(record.legs)
     return (
         cell(datetime.fromtimestamp(record.started).strftime("%Y-%m-%d %H:%M:%S")),
         cell(f"{record.caller_number}  {record.caller_name}".rstrip()),
@@ -222,8 +223,8 @@ def _row(record: CdrRecord) -> Sequence[Text]:
         cell("") if record.answered is None else cell(duration(record.billsec), "green"),
         cell(record.ended_by),
         cell(f"{why} ({record.status})" if record.status else why),
-        cell(heard(record.caller) if spoke else ""),
-        cell(heard(record.callee) if spoke else ""),
+        cell(heard(record.caller, caller)),
+        cell(heard(record.callee, callee)),
         recordings(record),
         cell(course(record)),
     )
@@ -251,10 +252,11 @@ def recordings(record: CdrRecord) -> Text:
     return Text("; ").join([files, failed]) if record.recording else failed
 
 
-def heard(quality: Quality | None) -> str:
-    """4.3/3.9 0.5 % 12 ms 48 ms: mean opinion score and the worst of it, loss, jitter, round trip"""
+def heard(quality: Quality | None, leg: LegRecord | None) -> str:
+    """4.3/3.9 0.5 % 12 ms 48 ms: mean opinion score and the worst of it, loss, jitter, round trip. "silent": nothing
+    came from somebody who was in the call; "": there was nobody, or another record has it."""
     if quality is None:
-        return "silent"
+        return "silent" if leg is not None and leg.silent else ""
     from softswitch.cli.status import milliseconds
 
     loss = "" if quality.loss is None else f"{quality.loss:.1%}".replace("%", " %")

@@ -73,6 +73,7 @@ LEG_COLUMNS = (
     "rtt_ms",
     "mos",
     "mos_min",
+    "joined",
 )
 SEGMENT_COLUMNS = ("contact", "seq", "kind", "started", "ended", "seconds")
 
@@ -156,13 +157,12 @@ def _leg_row(contact: str, seq: int, leg: LegRecord, zone: tzinfo | None) -> lis
         str(leg.cause),
         str(leg.status),
         safe(leg.codec),
-        str(leg.packets_in),
-        str(leg.packets_out),
-        str(leg.lost),
+        *(str(count) if not leg.joined else "" for count in (leg.packets_in, leg.packets_out, leg.lost)),
         _number(leg.jitter_ms, ".1f"),
         _number(leg.rtt_ms, ".1f"),
         _number(leg.mos, ".2f"),
         _number(leg.mos_min, ".2f"),
+        safe(leg.joined),
     ]
 
 

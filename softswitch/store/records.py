@@ -7,6 +7,8 @@ is written down (`softswitch.store.rows`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from sip.binding import BindingChange as BindingChange
@@ -31,7 +33,8 @@ class LegRecord(msgspec.Struct, gc=False):
     `kind`: "extension" | "trunk"; `direction`: "in", they called us, | "out"; `endpoint` the extension's number or the
     trunk's name, `number` as dialled to it or given by it; `address` where its signalling was; `cause` Q.850, `status`
     the SIP status it ended with before an answer, 0 otherwise. Packets are RTP, `lost` of those coming in; `codec` the
-    one sent; `mos` and `mos_min` how it sounded (`Quality`).
+    one sent; `mos` and `mos_min` how it sounded (`Quality`). `joined`: the contact that it went on in, "" where it
+    ended; all its packets are counted there, and none here.
     """
 
     kind: str
@@ -54,6 +57,12 @@ class LegRecord(msgspec.Struct, gc=False):
     codec: str = ""
     mos: float | None = None
     mos_min: float | None = None
+    joined: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it was answered, and nothing ever came from it."""
+        return self.answered is not None and not self.joined and not self.packets_in
 
     def quality(self) -> Quality | None:
         """None where nothing came."""
@@ -61,6 +70,14 @@ class LegRecord(msgspec.Struct, gc=False):
         if not self.packets_in:
             return None
         return Quality(self.lost / expected, self.jitter_ms, self.rtt_ms, self.mos, self.mos_min)
+
+
+def sides(legs: Sequence[LegRecord]) -> tuple[LegRecord | None, LegRecord | None]:
+    """The caller's leg and that of the first other one who answered, whichever way their dialogs were begun: somebody
+    who picks a call up has called us, and a contact that began here has called its caller."""
+    there = [leg for n, leg in enumerate(legs) if leg.answered is not None or (not n and leg.direction == "in")]
+    caller, callee, *_ = (*there, None, None)
+    return caller, callee
 
 
 class SegmentRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -81,7 +98,7 @@ class CdrRecord(msgspec.Struct, gc=False):
     one began; `recording_failed` why one is not whole, "" where nothing went wrong.
     `diverted`: who has sent the call on and why, newest first ("102 no-answer, 030123 user-busy"), "" where nobody has.
     `segments`: what the contact was made of, in order; `joined`: the contact in which it went on, "" where it ended.
-    `caller` and `callee`: None to have them taken from the legs, the first inbound and the answered outbound one.
+    `caller` and `callee`: None to have them taken from the legs (`sides`).
     """
 
     contact: str

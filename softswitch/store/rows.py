@@ -11,7 +11,7 @@ from unicodedata import category
 
 import msgspec
 
-from softswitch.store.records import BindingRecord, CdrRecord, FeatureChange, LegRecord, Quality, SegmentRecord
+from softswitch.store.records import BindingRecord, CdrRecord, FeatureChange, LegRecord, Quality, SegmentRecord, sides
 from softswitch.store.schema import CDR, CDR_LEG, ID, NAME, NUMBER, PATH, SEGMENTS, WORD
 
 Row = tuple[Any, ...]
@@ -45,8 +45,8 @@ def text(value: str, longest: int) -> str:
 
 def cdr_row(record: CdrRecord) -> Row:
     """A row of `CDR`."""
-    caller = record.caller or _side(record.legs, "in") or _NO_QUALITY
-    callee = record.callee or _side(record.legs, "out") or _NO_QUALITY
+    first, second = [leg.quality() if leg is not None else None for leg in sides(record.legs)]
+    caller, callee = record.caller or first or _NO_QUALITY, record.callee or second or _NO_QUALITY
     return (
         text(record.contact, ID),
         record.started,
@@ -122,16 +122,10 @@ def leg_rows(record: CdrRecord) -> list[Row]:
             text(leg.codec, WORD),
             leg.mos,
             leg.mos_min,
+            text(leg.joined, ID) or None,
         )
         for seq, leg in enumerate(record.legs)
     ]
-
-
-def _side(legs: Sequence[LegRecord], direction: str) -> Quality | None:
-    for leg in legs:
-        if leg.direction == direction and (direction == "in" or leg.answered is not None):
-            return leg.quality()
-    return None
 
 
 def read_cdr(row: Sequence[Any], legs: Sequence[Sequence[Any]]) -> CdrRecord:
@@ -170,8 +164,8 @@ def _quality(values: Sequence[Any]) -> Quality | None:
 
 
 def _read_leg(row: Sequence[Any]) -> LegRecord:
-    kind, endpoint, started, direction, number, address, call_id = row[2:9]
-    return LegRecord(kind, endpoint, started, direction, number, address, call_id, *row[9:22])
+    values = (*row[2:22], row[22] or "")
+    return LegRecord(*values)
 
 
 def binding_row(record: BindingRecord) -> Row:

@@ -89,6 +89,7 @@ CDR_LEG = Table(
     Column("codec", String(WORD), nullable=False),
     Column("mos", Double),
     Column("mos_min", Double),
+    Column("joined", String(ID)),
     sqlite_with_rowid=False,  # the key is the table: one tree to keep instead of two
 )
 

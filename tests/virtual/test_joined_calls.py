@@ -10,8 +10,9 @@ from media.audio_commands import Music, Play, Say, SetRecordingChannels, StartRe
 from sip.invite import InviteSession
 from sip.ua import UaSettings
 from sip.ua_events import Offered, ReferAnswered, ReferProgress, SessionArrived, SessionFailed
-from softswitch.call_commands import Complete, Conference, Consult, HangUp, Park, Supervise
+from softswitch.call_commands import Complete, Conference, Consult, HangUp, Park, PickUp, Supervise
 from softswitch.call_transfer import TransferRefused
+from softswitch.store.records import sides
 from tests.virtual import network
 from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
 from tests.virtual.test_changes import obliging
@@ -186,6 +187,41 @@ def test_both_were_held_and_hear_each_other() -> None:
         assert session.direction == session.peer_direction == "sendrecv"
     floor.hang_up(floor.sessions("101")[0])
     floor.over("transfer", "caller")
+
+
+def test_a_leg_that_went_on_elsewhere_says_where() -> None:
+    """There all of its packets are counted; each other leg has its own."""
+    floor = Floor()
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    second = floor.call("102", "103")
+    floor.transfer("102", first, second)
+    floor.hang_up(floor.sessions("101")[0])
+    gone, kept = sorted(floor.world.assert_over(2), key=lambda record: not record.joined)
+    assert [(leg.endpoint, leg.joined) for leg in gone.legs] == [("102", ""), ("103", kept.contact)]
+    assert [(leg.endpoint, leg.joined) for leg in kept.legs] == [("101", ""), ("102", ""), ("103", "")]
+    assert {leg.codec for leg in (*gone.legs, *kept.legs)} == {"PCMA"}
+
+
+@pytest.mark.parametrize("way", ["code", "command"])
+def test_who_picks_up_is_the_other_side(way: str) -> None:
+    """With its codec, whichever way its dialog was begun."""
+    office = {number: {"groups": ["sales"]} for number in ("102", "103")}
+    floor = Floor(extensions=office, feature_codes={"pick_up": "**"})
+    floor.dial("101", "102")
+    if way == "code":
+        floor["103"].dial("**102")
+    else:
+        floor.world.runtime.command(PickUp("102", "103"), floor.world.now)
+        floor.world.run(0.3)
+        floor["103"].answer()
+    floor.world.run(0.5)
+    floor.hang_up(floor.sessions("101")[0])
+    [record] = floor.world.assert_over(1)
+    caller, callee = sides(record.legs)
+    assert caller is not None
+    assert callee is not None
+    assert [(leg.endpoint, leg.codec) for leg in (caller, callee)] == [("101", "PCMA"), ("103", "PCMA")]
 
 
 @pytest.mark.parametrize("answers", [True, False])

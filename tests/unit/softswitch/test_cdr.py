@@ -19,6 +19,7 @@ from softswitch.store.export import (
     safe,
     segment_rows,
 )
+from softswitch.store.records import sides
 from softswitch.store.rows import CDR_COLUMNS, cdr_row, read_cdr, segments_text, text
 from softswitch.store.rows import LEG_COLUMNS as STORED_LEG_COLUMNS
 from softswitch.store.rows import leg_rows as stored_leg_rows
@@ -138,6 +139,35 @@ def test_where_a_recording_lies_and_what_went_wrong_with_it() -> None:
     assert row["recording"] == "/var/=a.wav"
     assert row["recording_started"] == "1970-01-01T00:00:01.500+00:00"
     assert row["recording_failed"] == "'-disk full"
+
+
+def test_what_a_leg_that_went_on_elsewhere_had_is_counted_there() -> None:
+    leg = LegRecord("extension", "102", 1.0, answered=2.0, codec="PCMU", joined="c2")
+    row = dict(zip(LEG_COLUMNS, leg_rows(CdrRecord("c", 1.0, 3.0, legs=(leg,)), UTC)[0], strict=True))
+    assert [row[name] for name in ("packets_in", "packets_out", "lost", "joined")] == ["", "", "", "c2"]
+    assert not leg.silent
+
+
+IN = LegRecord("extension", "101", 1.0, "in", answered=2.0)
+NO_ANSWER = LegRecord("extension", "102", 1.0)
+CALLED = LegRecord("extension", "103", 1.0, answered=2.0)
+CAME = LegRecord("extension", "104", 1.0, "in", answered=2.0)
+
+
+@pytest.mark.parametrize(
+    ("legs", "expected"),
+    [
+        ((IN, NO_ANSWER, CALLED), (IN, CALLED)),
+        ((IN, NO_ANSWER, CAME), (IN, CAME)),
+        ((NO_ANSWER, CALLED, CAME), (CALLED, CAME)),
+        ((IN,), (IN, None)),
+        ((LegRecord("trunk", "north", 1.0, "in"), NO_ANSWER), (LegRecord("trunk", "north", 1.0, "in"), None)),
+        ((), (None, None)),
+    ],
+    ids=["called", "picked up", "begun by the switch", "alone", "not answered", "none"],
+)
+def test_who_the_two_sides_are(legs: tuple[LegRecord, ...], expected: tuple[LegRecord | None, ...]) -> None:
+    assert sides(legs) == expected
 
 
 def test_each_leg_is_a_line_of_its_own() -> None:

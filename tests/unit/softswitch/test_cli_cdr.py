@@ -107,9 +107,22 @@ def told(width: int) -> list[str]:
 
 
 def test_how_a_side_sounded_in_a_few_words() -> None:
-    assert heard(Quality(0.005, 12.0, 48.0, 4.32, 3.94)) == "4.3/3.9 0.5 % 12 ms 48 ms"
-    assert heard(Quality(0.0, 2.0)) == "0.0 % 2.0 ms"
-    assert heard(None) == "silent"
+    assert heard(Quality(0.005, 12.0, 48.0, 4.32, 3.94), None) == "4.3/3.9 0.5 % 12 ms 48 ms"
+    assert heard(Quality(0.0, 2.0), None) == "0.0 % 2.0 ms"
+    assert heard(None, LegRecord("extension", "101", 1.0, answered=2.0)) == "silent"
+
+
+@pytest.mark.parametrize(
+    "leg",
+    [
+        None,
+        LegRecord("extension", "101", 1.0, "in"),
+        LegRecord("extension", "101", 1.0, answered=2.0, joined="c2"),
+    ],
+    ids=["nobody", "not answered", "went on elsewhere"],
+)
+def test_nobody_is_silent_who_could_not_be_heard(leg: LegRecord | None) -> None:
+    assert heard(None, leg) == ""
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 140, 200])
@@ -226,9 +239,8 @@ def test_moments() -> None:
 
 
 def test_quality_in_words() -> None:
-    assert heard(Quality(0.005, 12.0, 48.4)) == "0.5 % 12 ms 48 ms"
-    assert heard(Quality(0.0, None, None)) == "0.0 %"
-    assert heard(None) == "silent"
+    assert heard(Quality(0.005, 12.0, 48.4), None) == "0.5 % 12 ms 48 ms"
+    assert heard(Quality(0.0, None, None), None) == "0.0 %"
 
 
 def test_the_files_of_a_recording_that_failed_are_shown_too() -> None:

@@ -527,7 +527,7 @@ def test_mean_opinion_scores_are_kept() -> None:
     caller = Quality(0.1, 2.0, None, 4.1, 3.2)
     legs = (
         LegRecord("trunk", "north", 1.0, "in", packets_in=9, mos=4.1, mos_min=3.2),
-        LegRecord("extension", "101", 1.0, answered=1.5, packets_in=9, codec="PCMA", mos=4.4),
+        LegRecord("extension", "101", 1.0, answered=1.5, packets_in=9, codec="PCMA", mos=4.4, joined="c2"),
     )
     record = CdrRecord("c", 1.0, 2.0, caller=caller, legs=legs)
     read = read_cdr(cdr_row(record), leg_rows(record))
@@ -535,6 +535,7 @@ def test_mean_opinion_scores_are_kept() -> None:
     assert read.callee is not None
     assert (read.callee.mos, read.callee.mos_min) == (4.4, None)
     assert [(leg.codec, leg.mos, leg.mos_min) for leg in read.legs] == [("", 4.1, 3.2), ("PCMA", 4.4, None)]
+    assert [leg.joined for leg in read.legs] == ["", "c2"]
 
 
 def test_a_recording_is_kept() -> None:

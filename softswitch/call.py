@@ -152,6 +152,7 @@ class Call(RolesCall):
         self._play = 0
         self._heard = self._heard_at = 0.0
         self._service = None
+        self._stand = ""
         self._question = None
         self._tone = None
         self._a_answered = False

@@ -13,6 +13,8 @@ What the engine plays and mixes it must be able to encode and decode: codecs tha
 
 from __future__ import annotations
 
+from typing import Literal
+
 from media.audio_commands import Play, PlayEnded, Silence, Source
 from media.codec import is_audio, transcodable
 from media.negotiate import AudioOffer, own_answer, own_offer
@@ -20,6 +22,7 @@ from media.sdp import NoCommonCodec, PayloadType
 from softswitch.call_floor import State
 from softswitch.call_lost_media import MovedMedia
 from softswitch.causes import Cause
+from softswitch.conference.vocabulary import Stand
 from softswitch.dialplan.decision import Announce, Confer
 from softswitch.vocabulary import Accept, Answer, AnyEffect, Audio, EnterRoom, RefuseOffer
 from softswitch.vocabulary import Echo as EchoMedia
@@ -36,12 +39,13 @@ the caller's jitter buffer is not in what the clock says."""
 class LoneCaller(MovedMedia):
     """The part of a `Call` that serves a caller without calling anybody."""
 
-    __slots__ = ("_a_codecs", "_heard", "_heard_at", "_play", "_service")
+    __slots__ = ("_a_codecs", "_heard", "_heard_at", "_play", "_service", "_stand")
 
     _a_codecs: tuple[PayloadType, ...] | None  # what A's offer was answered with
     _play: int  # the play after which the call is over; 0: none is under way
     _heard: float  # seconds of the announcement that were over when that play began
     _heard_at: float  # when it did
+    _stand: Stand | Literal[""]  # of A in its room; "": that has not been told
     _service: AnyEffect | tuple[Source, ...] | None  # what A was answered for: an effect, or what is played
 
     def _give_up(self, cause: int, status: int, now: float, retry_after: float | None = None, text: str = "") -> None:
@@ -63,6 +67,23 @@ class LoneCaller(MovedMedia):
     def _confer(self, decision: Confer, now: float) -> None:
         """Answer and join the conference; its room is left with the end of the leg."""
         self._serve(State.CONFERRING, "conference", EnterRoom(self.a, decision.name), now)
+
+    @property
+    def stand(self) -> Stand | Literal[""]:
+        """How A stands in the conference room that it is in; "": that is not known yet."""
+        return self._stand
+
+    def stands_in_room(self, stand: Stand, now: float) -> None:
+        """The contact is in the lobby until A is on the floor. What the room says first tells what it has come to with
+        its answer."""
+        if self.state is not State.CONFERRING:
+            return
+        kind = "conference" if stand == "in" else "lobby"
+        if not self._stand:
+            self.contact.segments[-1].kind = kind
+        elif stand != "leaving":
+            self.contact.enter(kind, now)
+        self._stand = stand
 
     def _serve(self, state: State, segment: str, service: AnyEffect | tuple[Source, ...], now: float) -> None:
         heard = state is not State.ECHO

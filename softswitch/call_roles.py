@@ -16,7 +16,6 @@ _ALONE = {
     State.PARKED: "is parked",
     State.ECHO: "hears itself",
     State.ANNOUNCING: "listens",
-    State.CONFERRING: "talks",
     State.ASKING: "is asked",
     State.ENDING: "leaves",
 }
@@ -26,6 +25,17 @@ _HEARD = frozenset(
     ("talks", "talks aside", "consults", "waits", "is held", "is parked", "hears itself", "listens", "pages")
 )
 """Who may be heard, and hears something: others, music, an announcement."""
+
+_IN_ROOM = {
+    "": "comes",
+    "pin": "is asked",
+    "name": "is asked",
+    "lobby": "waits",
+    "waiting": "waits",
+    "in": "talks",
+    "leaving": "leaves",
+}
+"""What A does in a conference room."""
 
 _SUPERVISES = {"listen": "listens to", "whisper": "whispers to", "barge": "barges in on"}
 
@@ -44,6 +54,8 @@ class RolesCall(HuntingCall):
     def sounds(self, leg: int, does: str) -> bool:
         """Whether audio is to come from a leg with this role, and to go there: it is answered, and holds nobody."""
         session = self._session_of(leg)
+        if self.state is State.CONFERRING and self._stand != "in":
+            return False
         return does in _HEARD and session is not None and session.direction == "sendrecv"
 
     def end(self, leg: int) -> Endpoint:
@@ -83,6 +95,8 @@ class RolesCall(HuntingCall):
             return "pages" if leg == self.a else "hears the page" if leg in self._listeners else "talks"
         if self.state is State.HUNTING and self._transfer is not None:
             return "talks" if self._others else "waits"
+        if self.state is State.CONFERRING:
+            return _IN_ROOM[self._stand]
         others = [other for other in self.talkers if other != leg]
         if self.state is State.TALKING and self._holds_others(leg):
             return "holds"

@@ -20,6 +20,10 @@ MAX_SEGMENTS_KEPT = 100
 last one gives way to what comes next, which leaves a gap before it."""
 
 
+ATTEMPTS = frozenset({"route", "ring", "consult"})
+"""Segments that are written down even where they have taken no time: somebody was looked for."""
+
+
 class Segment(msgspec.Struct, gc=False):
     """A stretch of the contact of one kind; docs/call-records.md has them all. Times are monotonic seconds."""
 
@@ -136,13 +140,18 @@ class Contact:
         return None
 
     def enter(self, kind: str, now: float) -> None:
-        """End the running segment, if any, and begin one of this kind; the same kind again goes on."""
-        if self.segments:
+        """End the running segment, if any, and begin one of this kind; the same kind again goes on. One that has taken
+        no time was only on the way to another, unless it tells of an attempt."""
+        if self.segments and not self.segments[-1].ended:
             last = self.segments[-1]
-            if last.kind == kind and not last.ended:
-                return
-            if not last.ended:
+            if last.kind != kind and last.started == now and last.kind not in ATTEMPTS:
+                self.segments.pop()
+                if self.segments and self.segments[-1].kind == kind:
+                    self.segments[-1].ended = 0.0
+            elif last.kind != kind:
                 last.ended = now
+        if self.segments and self.segments[-1].kind == kind and not self.segments[-1].ended:
+            return
         if len(self.segments) >= MAX_SEGMENTS_KEPT:
             self.segments.pop()
         self.segments.append(Segment(kind, now))

@@ -124,7 +124,6 @@ class CallRow(msgspec.Struct, gc=False):
     age: float = 0.0
     talking: float | None = None
     codec: str = ""
-    held: bool = False
     recording: str = ""  # "on", "paused", "" for none
 
 

@@ -55,10 +55,24 @@ _STATES = {
     State.PARKED: "parked",
     State.ECHO: "echo",
     State.ANNOUNCING: "playing",
-    State.CONFERRING: "conference",
     State.ASKING: "asked",
     State.ENDING: "ending",
 }
+
+
+_WHILE_TALKING = {"conference": "conference", "hold": "on hold"}
+"""By the segment that the contact has come to."""
+
+_IN_ROOM = {
+    "": "connecting",
+    "pin": "asked",
+    "name": "asked",
+    "lobby": "waiting",
+    "waiting": "waiting",
+    "in": "conference",
+    "leaving": "ending",
+}
+"""By how the caller stands in its room."""
 
 
 def cdr_of(contact: Contact) -> CdrRecord:
@@ -263,7 +277,6 @@ def call_row(active: Active, now: float, quiet: Mapping[int, Quiet] = NONE_QUIET
     """A call in progress, as the status report has it. `quiet`: by stream, which is the leg's id."""
     call = active.call
     contact = call.contact
-    held = bool(contact.segments) and contact.segments[-1].kind == "hold"
     return CallRow(
         contact=contact.id,
         state=_state(call),
@@ -274,7 +287,6 @@ def call_row(active: Active, now: float, quiet: Mapping[int, Quiet] = NONE_QUIET
         age=now - contact.started,
         talking=now - contact.answered if contact.answered else None,
         codec=contact.legs[0].codec,
-        held=held,
         recording=call.recording,
     )
 
@@ -284,8 +296,11 @@ def _state(call: Call) -> str:
         return "consultation"
     if call.transfers:
         return "transfer"
-    if call.state is State.TALKING and call.contact.segments[-1].kind == "conference":
-        return "conference"
+    if call.state is State.CONFERRING:
+        return _IN_ROOM[call.stand]
+    kind = call.contact.segments[-1].kind
+    if call.state is State.TALKING and kind in _WHILE_TALKING:
+        return _WHILE_TALKING[kind]
     return _STATES[call.state]
 
 

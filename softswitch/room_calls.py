@@ -13,15 +13,16 @@ from softswitch.rooms import Occupant
 if TYPE_CHECKING:
     from softswitch.runtime import Runtime
 
-KICKED_FOR: dict[v.Why, str] = {
-    "pin": "wrong conference PIN",
-    "full": "conference full",
-    "locked": "conference locked",
-    "refused": "not admitted to the conference",
-    "kicked": "removed from the conference",
-    "ended": "conference ended",
-    "left": "",
+KICKED_FOR: dict[v.Why, tuple[Cause, str]] = {
+    "pin": (Cause.CALL_REJECTED, "wrong conference PIN"),
+    "full": (Cause.USER_BUSY, "conference full"),
+    "locked": (Cause.CALL_REJECTED, "conference locked"),
+    "refused": (Cause.CALL_REJECTED, "not admitted to the conference"),
+    "kicked": (Cause.NORMAL_CLEARING, "removed from the conference"),
+    "ended": (Cause.NORMAL_CLEARING, "conference ended"),
+    "left": (Cause.NORMAL_CLEARING, ""),
 }
+"""Why somebody is hung up: who never came in was refused."""
 
 
 def conference_group(name: str) -> str:
@@ -47,10 +48,17 @@ class RuntimeRoomCalls:
         tones = digits == "inband" or (digits == "auto" and agreed is not None and not agreed.dtmf)
         return Occupant(active.call.contact, active.call.party(leg), sip.kind, sip.endpoint, tones)
 
+    def stands(self, leg: int, stand: v.Stand, now: float) -> None:
+        sip = self._runtime.legs.get(leg)
+        active = self._runtime.calls.get(sip.call) if sip is not None else None
+        if active is not None:
+            active.call.stands_in_room(stand, now)
+
     def hang_up(self, leg: int, why: v.Why, now: float) -> None:
         sip = self._runtime.legs.get(leg)
         if sip is not None:
-            self._runtime.end_call(sip.call, KICKED_FOR[why], now, Cause.NORMAL_CLEARING)
+            cause, text = KICKED_FOR[why]
+            self._runtime.end_call(sip.call, text, now, cause)
 
     def dial(self, conference: str, effect: v.DialOut, now: float) -> None:
         room, dial, role = effect.room, effect.dial, effect.role

@@ -74,6 +74,9 @@ class RoomCalls(Protocol):
     def occupant(self, leg: int) -> Occupant | None:
         """None: there is no such leg any more."""
 
+    def stands(self, leg: int, stand: v.Stand, now: float) -> None:
+        """How a leg that is in a conference stands there."""
+
     def hang_up(self, leg: int, why: v.Why, now: float) -> None:
         """End the call of a leg."""
 
@@ -390,6 +393,8 @@ class Rooms:
                 self.delete_file(path)
             case v.Told():
                 self._tell(effect, now)
+            case v.Stands(member=leg, stand=stand):
+                self._calls.stands(leg, stand, now)
             case v.Refused():
                 pass  # `command` has raised it
             case _:

@@ -266,7 +266,7 @@ def _calls(rows: list[CallRow]) -> tuple[Sequence[Column], list[list[Text]]]:
         [
             cell(row.caller),
             cell(row.called),
-            cell("on hold", "yellow") if row.held else cell(f"{row.state} {row.slot}".rstrip()),
+            cell(f"{row.state} {row.slot}".rstrip(), "yellow" if row.state == "on hold" else ""),
             cell(", ".join([_party(each) for each in row.parties])),
             cell(duration(row.age)),
             cell("" if row.talking is None else duration(row.talking)),

@@ -28,6 +28,7 @@ from softswitch.conference.vocabulary import (
     PlayTo,
     RecordingMembers,
     RecordRoom,
+    Stands,
     StopPlay,
     StopRecording,
     Told,
@@ -184,9 +185,13 @@ class Floor:
 
     # ---- going
 
+    def _stands(self, member: Member, state: State) -> None:
+        member.state = state
+        self._effects.append(Stands(self.id, member.stream, state.value))
+
     def _turn_away(self, member: Member, why: Why, line: Line, now: float) -> None:
         """Off the floor at once; its call ends when it has heard why."""
-        member.state = State.LEAVING
+        self._stands(member, State.LEAVING)
         member.why = why
         member.menu = False
         member.deadline = now + LAST_WORDS_SECONDS

@@ -75,7 +75,7 @@ class Reception(Floor):
 
     def _ask_pin(self, member: Member, now: float, before: Line | None = None) -> None:
         line = self._voice.prompt("enter-pin" if self.settings.pin is not None else "enter-pin-or-hash")
-        member.state = State.PIN
+        self._stands(member, State.PIN)
         member.digits = ""
         member.deadline = now + PIN_FIRST_SECONDS
         self._say(member, line if before is None else before.then(line))
@@ -131,7 +131,7 @@ class Reception(Floor):
     # ---- name
 
     def _ask_name(self, member: Member, now: float) -> None:
-        member.state = State.NAME
+        self._stands(member, State.NAME)
         member.deadline = now + NAME_PROMPT_SECONDS
         self._say(member, self._voice.prompt("say-name").then(ENTRY_TONE), self._record_name)
 
@@ -196,7 +196,7 @@ class Reception(Floor):
         self._enter(member, now)
 
     def _wait_in_lobby(self, member: Member) -> None:
-        member.state = State.LOBBY
+        self._stands(member, State.LOBBY)
         self._tell("lobby", member.stream)
         self._say(member, self._voice.prompt("wait-in-lobby"), self._music)
         for host in self._hosts():
@@ -206,7 +206,7 @@ class Reception(Floor):
         self._say(host, self._who(member).then(self._voice.prompt("waits")), hush=False)
 
     def _wait_for_host(self, member: Member, line: Line) -> None:
-        member.state = State.WAITING
+        self._stands(member, State.WAITING)
         member.menu = False
         member.deadline = None
         self._tell("waiting", member.stream)
@@ -218,7 +218,7 @@ class Reception(Floor):
 
     def _enter(self, member: Member, now: float) -> None:
         others = len(self._on_floor())
-        member.state = State.IN
+        self._stands(member, State.IN)
         member.deadline = None
         member.silenced = member.silenced or (self._guests_muted and not member.is_host)
         self._tell("joined", member.stream)
@@ -326,6 +326,7 @@ class Reception(Floor):
         self._dials = {dial: event.stream if by == event.member else by for dial, by in self._dials.items()}
         self._gone.append(event.member)
         self._tell("arrived", member.stream)
+        self._stands(member, member.state)
         if member.state is State.IN:
             member.deadline = None
             self._tell("joined", member.stream)

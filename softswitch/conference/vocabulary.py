@@ -15,6 +15,7 @@ from media.audio_commands import Source
 
 Role = Literal["guest", "host"]
 Why = Literal["pin", "full", "locked", "refused", "kicked", "ended", "left"]
+Stand = Literal["pin", "name", "lobby", "waiting", "in", "leaving"]
 """What a member is kicked for; left: it chose to leave by the menu."""
 
 OPERATOR = 0
@@ -372,6 +373,14 @@ class Told(Effect, frozen=True, gc=False, tag=True):
     text: str = ""
 
 
+class Stands(Effect, frozen=True, gc=False, tag=True):
+    """How a member stands in the room has changed, or another one stands in its place; `softswitch.conference.member`
+    says what each means."""
+
+    member: int
+    stand: Stand
+
+
 class Refused(Effect, frozen=True, gc=False, tag=True):
     """A command could not be carried out; `why` is for whoever gave it."""
 
@@ -400,6 +409,7 @@ AnyEffect = (
     | CancelDial
     | Kick
     | Told
+    | Stands
     | Refused
     | Closed
 )
@@ -413,7 +423,7 @@ class MemberView(msgspec.Struct, frozen=True, gc=False):
 
     member: int
     role: Role
-    state: str
+    state: Stand
     name: str
     number: str
     muted: bool

@@ -96,10 +96,10 @@ def hold_and_resume(switch: Switch, anna: Phone, ben: Phone, held_until: float, 
 
     talked(1.0)
     anna.press("hold")
-    wait_for(lambda: switch.status().calls[0].held, "on hold")
+    wait_for(lambda: switch.status().calls[0].state == "on hold", "on hold")
     talked(held_until)
     anna.press("resume")
-    wait_for(lambda: not switch.status().calls[0].held, "no longer on hold")
+    wait_for(lambda: switch.status().calls[0].state != "on hold", "no longer on hold")
     talked(until)
     anna.hang_up()
     ben.wait_event("CALL_CLOSED")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from harness.baresip import Phone
-from harness.evidence import Ears, Recorded
+from harness.evidence import Ears, Recorded, kinds, legs
 from harness.meeting import BEEP, TONES, Meeting, RoomRecording, prompts_as_tones
 from harness.switch import FOR_SIPP, Switch
 from harness.waiting import wait_for
@@ -191,9 +191,10 @@ def test_guests_wait_for_the_host_and_all_end_with_it(office: Office, meeting: M
     }
     ended = {"101": "switch", "102": "switch", "103": "caller", "104": "switch"}
     for number, [record] in records.items():
-        assert (record["dialled"], record["destination"], record["cause"]) == ("800", "conference", "16")
-        assert record["ended_by"] == ended[number]
-        assert meeting.parts(record) == ("conference", number)
+        came_in = number != "104"
+        assert (record["dialled"], record["destination"], record["ended_by"]) == ("800", "conference", ended[number])
+        assert record["cause"] == ("16" if came_in else "21")
+        assert meeting.parts(record) == ("lobby conference" if came_in else "lobby", number)
     [path] = {records[number][0]["recording"] for number in ("101", "102", "103")}
     assert records["104"][0]["recording"] == "", "it never came in"
     recording = RoomRecording(path, office.tones, "board", muted=("102",))
@@ -257,9 +258,16 @@ def test_a_lobby_a_limit_and_a_lock(office: Office, meeting: Meeting) -> None:
         "103": ["caller"],
         "104": ["switch", "switch"],
     }
+    # Full and locked rooms refuse with causes of their own.
+    assert {number: sorted((each["cause"], *kinds(each)) for each in made) for number, made in records.items()} == {
+        "101": [("16", "lobby", "conference", "lobby")],
+        "102": [("16", "lobby", "conference"), ("21", "lobby")],
+        "103": [("16", "lobby", "conference")],
+        "104": [("17", "lobby"), ("21", "lobby")],
+    }
     for number, made in records.items():
-        assert {(each["destination"], each["cause"], each["recording"]) for each in made} == {("conference", "16", "")}
-        assert {meeting.parts(each) for each in made} == {("conference", number)}
+        assert {(each["destination"], each["recording"]) for each in made} == {("conference", "")}
+        assert {tuple(legs(office.switch, each)) for each in made} == {(number,)}
 
 
 def test_the_menus_of_guests_and_hosts(office: Office, meeting: Meeting) -> None:
@@ -328,7 +336,7 @@ def test_the_menus_of_guests_and_hosts(office: Office, meeting: Meeting) -> None
     ended = {"101": "caller", "102": "switch", "103": "caller"}
     for number, [record] in records.items():
         assert (record["destination"], record["cause"], record["ended_by"]) == ("conference", "16", ended[number])
-        assert meeting.parts(record) == ("conference", number)
+        assert meeting.parts(record) == ("lobby conference", number)
     [path] = {record["recording"] for [record] in records.values()}
     recording = RoomRecording(path, office.tones, "menus")
     assert (recording.line, sorted(recording.who())) == ("101+102+103", ["101", "102", "103"])
@@ -374,8 +382,8 @@ def test_names_and_whom_the_operator_calls_in(office: Office, meeting: Meeting) 
     wait_for(lambda: not office.names(), "no name is left")
     # Who was called in: by the extension that the room dials as.
     assert {number: meeting.parts(record) for number, [record] in records.items()} == {
-        "101": ("conference", "101"),
-        "102": ("conference", "102"),
+        "101": ("lobby conference", "101"),
+        "102": ("lobby conference", "102"),
         "104": ("ring conference", "103"),
     }
     for [record] in records.values():
@@ -413,7 +421,7 @@ def test_three_talk_and_one_goes_on_in_a_room(office: Office, meeting: Meeting) 
     }
     [host], [sent] = records["103"], records["101"]
     assert (meeting.parts(host), host["ended_by"]) == (("conference", "103"), "caller")
-    segments = "ring talk hold talk consult conference talk hold talk conference"
+    segments = "ring talk hold consult conference talk hold conference"
     assert (meeting.parts(sent), sent["ended_by"]) == ((segments, "101 102 104"), "caller")
     # Two recordings: that of the call, until it came into the room, and the room's.
     [of_call, of_room] = sent["recording"].split(", ")

@@ -102,11 +102,11 @@ def test_hold_and_resume_keep_the_keys(tmp_path: Path) -> None:
         switch.wait_calls(1)
         wait_for(lambda: (switch.status().calls[0].talking or 0) >= 1.0, "a second of talk")
         anna.press("hold")
-        wait_for(lambda: switch.status().calls[0].held, "on hold")
+        wait_for(lambda: switch.status().calls[0].state == "on hold", "on hold")
         held = switch.status().calls[0].talking or 0
         wait_for(lambda: (switch.status().calls[0].talking or 0) >= held + 1.5, "held a while")
         anna.press("resume")
-        wait_for(lambda: not switch.status().calls[0].held, "no longer on hold")
+        wait_for(lambda: switch.status().calls[0].state != "on hold", "no longer on hold")
         talked = switch.status().calls[0].talking or 0
         wait_for(lambda: (switch.status().calls[0].talking or 0) >= talked + 2.0, "talk again")
         anna.hang_up()

@@ -250,10 +250,10 @@ def test_a_transcoded_call_outlives_hold_and_the_death_of_its_process(tmp_path: 
         spoken_until = [talk_on(1.5)]
         for phone in (anna, ben):
             phone.press("hold")
-            wait_for(lambda: switch.status().calls[0].held, "on hold")
+            wait_for(lambda: switch.status().calls[0].state == "on hold", "on hold")
             talk_on(0.5)
             phone.press("resume")
-            wait_for(lambda: not switch.status().calls[0].held, "no longer on hold")
+            wait_for(lambda: switch.status().calls[0].state != "on hold", "no longer on hold")
             spoken_until.append(talk_on(1.5))
         [worker] = workers(switch)
         os.kill(worker.process, signal.SIGKILL)

@@ -128,6 +128,10 @@ class Office:
         return self.world.assert_over(calls)
 
 
+def segments(record: Any) -> str:
+    return " ".join(segment.kind for segment in record.segments)
+
+
 def words(source: Source) -> str:
     match source:
         case File(name=name):
@@ -160,8 +164,15 @@ def test_a_pin_lets_in_and_three_wrong_ones_do_not() -> None:
     assert office.talk() == {"101"}
     assert office.rooms.counters["conference PINs refused"] == 3
     office.hang_up("101")
-    records = office.over(2)
-    assert {record.cause for record in records} == {Cause.NORMAL_CLEARING}
+    records = {record.caller_number: record for record in office.over(2)}
+    assert {number: record.cause for number, record in records.items()} == {
+        "101": Cause.NORMAL_CLEARING,
+        "102": Cause.CALL_REJECTED,
+    }
+    assert {number: segments(record) for number, record in records.items()} == {
+        "101": "route lobby conference",
+        "102": "route lobby",
+    }
 
 
 def test_a_prompt_that_is_missing_is_spoken() -> None:
@@ -229,8 +240,16 @@ def test_a_locked_room_and_a_full_one() -> None:
     office.call("104")
     assert office.talk() == {"101", "103"}
     assert office.heard("104")[-2:] == ["full", "goodbye"]
-    office.hang_up("104", "101", "103")
-    office.over(4)
+    office.hang_up("101", "103")
+    office.world.run(20.0)
+    assert office.ended("104")
+    records = {record.caller_number: record for record in office.over(4)}
+    assert {number: (record.cause, segments(record)) for number, record in records.items()} == {
+        "101": (Cause.NORMAL_CLEARING, "route conference"),
+        "102": (Cause.CALL_REJECTED, "route lobby"),
+        "103": (Cause.NORMAL_CLEARING, "route conference"),
+        "104": (Cause.USER_BUSY, "route lobby"),
+    }
 
 
 def test_who_does_not_speak_events_is_listened_to() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from media.audio_commands import Play, Say
+from media.audio_commands import Play, RecordingEnded, Say, StartRecording
+from media.commands import Quiet
 from sip.ua_events import Offered
 from softswitch.call_commands import (
     AnyCallCommand,
@@ -22,6 +23,7 @@ from softswitch.call_commands import (
 )
 from softswitch.report import call_row
 from tests.virtual.network import World, settings
+from tests.virtual.test_conferences import HOST_PIN, PIN, Office, segments
 from tests.virtual.test_consult import Desk
 from tests.virtual.test_joined_calls import LOT, TEAM, Floor
 from tests.virtual.test_paging import Pages
@@ -85,7 +87,7 @@ def test_a_hold_by_command(by: str) -> None:
     desk = Desk()
     does = {"101": "is held", "102": "is held", by: "holds"}
     desk.do(Hold(desk.contact, by))
-    assert told(desk.world) == f"talking: 101 {does['101']}, 102 {does['102']}"
+    assert told(desk.world) == f"on hold: 101 {does['101']}, 102 {does['102']}"
     desk.do(Resume(desk.contact, by))
     assert told(desk.world) == "talking: 101 talks, 102 talks"
 
@@ -102,7 +104,7 @@ def test_a_hold_by_the_telephone(music: bool) -> None:
     if not music:
         ann.do(ann.last(Offered).session.answer, ann.sdp(direction="recvonly"))
         world.run(0.3)
-    assert told(world) == "talking: 101 is held, 102 holds"
+    assert told(world) == "on hold: 101 is held, 102 holds"
     ben.do(session.offer, ben.sdp())
     world.run(0.3)
     if not music:
@@ -162,3 +164,45 @@ def test_a_supervisor() -> None:
             floor["104"].answer()
             floor.world.run(0.5)
         assert told(floor.world) == f"talking: 101 talks, 102 talks, 104 {does} 102"
+
+
+def test_a_room() -> None:
+    """Who is asked, waits, talks, and is on its way out; nobody waits in silence that is worth telling."""
+    office = Office(pin=PIN, host_pin=HOST_PIN, lobby=True, wait_for_host=True)
+
+    def told() -> list[str]:
+        quiet = {leg: Quiet(leg, 12.4, 0.0) for leg in office.leg.values()}
+        rows = [call_row(active, office.world.now, quiet) for active in office.world.runtime.calls.values()]
+        assert all(row.state == "conference" or row.parties[0].unheard is None for row in rows)
+        return [f"{row.state}: {row.parties[0].number} {row.parties[0].does}" for row in rows]
+
+    office.call("101")
+    assert told() == ["asked: 101 is asked"]
+    office.world.run(14.0)
+    office.press("101", PIN + "#")
+    assert told() == ["waiting: 101 waits"]  # in the lobby
+    office.do("admit", "101")
+    assert told() == ["waiting: 101 waits"]  # for the host
+    office.call("102", HOST_PIN + "#")
+    assert told() == ["conference: 101 talks", "conference: 102 talks"]
+    office.hang_up("102")
+    assert told() == ["waiting: 101 waits"]  # for the next host
+    office.do("kick", "101")
+    assert told() == ["ending: 101 leaves"]
+    office.played("101")
+    office.world.run(0.3)
+    assert told() == []
+    records = {record.caller_number: segments(record) for record in office.over(2)}
+    assert records == {"101": "route lobby conference lobby", "102": "route lobby conference"}
+
+
+def test_who_says_its_name_in_a_room() -> None:
+    office = Office(entry="names")
+    office.call("101")
+    assert told(office.world) == "asked: 101 is asked"
+    office.played("101")
+    office.press("101", "#")
+    office.tell(RecordingEnded(office.media.asked(StartRecording)[-1].recording, "/r/ann.wav", 1.0))
+    assert told(office.world) == "conference: 101 talks"
+    office.hang_up("101")
+    office.over(1)

@@ -65,6 +65,20 @@ def test_segments_in_order_and_the_contact_in_which_it_went_on() -> None:
     assert record.segments[-1].ended == record.ended
 
 
+def test_a_segment_that_took_no_time_was_only_on_the_way_unless_it_tells_of_an_attempt() -> None:
+    made = contact()
+    for kind, at in (("ring", 50.0), ("talk", 52.0), ("hold", 53.0), ("talk", 53.0), ("consult", 54.0), ("talk", 54.0)):
+        made.enter(kind, at)
+    assert [(each.kind, each.started, each.ended) for each in made.segments] == [
+        ("ring", 50.0, 52.0),
+        ("talk", 52.0, 54.0),
+        ("consult", 54.0, 54.0),
+        ("talk", 54.0, 0.0),
+    ]
+    made.end(Cause.NORMAL_CLEARING, 0, "caller", 60.0)
+    assert made.segments[-1].ended == 60.0
+
+
 def test_segments_are_bounded_and_the_last_one_is_true() -> None:
     made = contact()
     for n in range(3 * MAX_SEGMENTS_KEPT):

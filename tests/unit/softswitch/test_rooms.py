@@ -26,6 +26,7 @@ class Calls:
         self.cancelled: list[int] = []
         self.fails = False
         self.rooms: Rooms
+        self.stand: dict[int, v.Stand] = {}
         self.contacts = {leg: Contact(f"c{leg}", 0.0, 0.0, Party(f"10{leg}"), "800") for leg in range(1, 10)}
 
     def occupant(self, leg: int) -> Occupant | None:
@@ -33,6 +34,9 @@ class Calls:
         if contact is None:
             return None
         return Occupant(contact, Party(f"10{leg}", f"Leg {leg}", leg == 4), "extension", f"10{leg}", leg >= 5)
+
+    def stands(self, leg: int, stand: v.Stand, now: float) -> None:
+        self.stand[leg] = stand
 
     def hang_up(self, leg: int, why: v.Why, now: float) -> None:
         self.hung_up.append((leg, why))

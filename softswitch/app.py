@@ -321,7 +321,8 @@ class App:
         except (TransferRefused, NoSuchCall, CommandRefused) as refused:
             raise ControlRefused(str(refused)) from refused
         self._driver.drain()
-        return {"contact": contact}
+        active = self._switch.runtime.calls.get(contact)
+        return {"contact": contact, "slot": active.call.parked_in if active is not None else ""}
 
     def _conference_command(self, args: dict[str, Any]) -> Any:
         rooms = self._switch.runtime.rooms

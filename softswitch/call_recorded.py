@@ -7,7 +7,7 @@ from media.negotiate import AudioSession
 from softswitch.call_coded import CodedCall
 from softswitch.call_floor import State
 from softswitch.call_moves import Place
-from softswitch.call_recording import CallRecorder, Channels, RecordingRefused, rule_of
+from softswitch.call_recording import ALWAYS, CallRecorder, Channels, RecordingRefused, rule_of
 from softswitch.call_transfer import NOT_ANSWERED
 from softswitch.dialplan.decision import Dial
 from softswitch.recording_labels import leg_label
@@ -34,6 +34,9 @@ class RecordedCall(CodedCall):
         self._effects += self._recorder.command(action, *self._recorded())
 
     def _toggle_recording(self) -> bool:
+        """See `CodedCall`. What must be recorded, whoever is in the call, nobody in it ends."""
+        if self._recorder.recording and self._recorder.rule == ALWAYS:
+            raise RecordingRefused("this call is recorded always: 'softswitch record' may end that")
         self._command_recorder("stop" if self._recorder.recording else "start")
         return bool(self._recorder.recording)
 

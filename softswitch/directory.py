@@ -159,6 +159,11 @@ class PhoneBook:
             lambda number: uses_trunk(self.route(context, number, dialling, "")),
         )
 
+    def has_find_me(self, extension: str) -> bool:
+        """Whether there is a list that find-me could use."""
+        entry = self._entries.extensions.get(extension)
+        return entry is not None and entry.find_me is not None
+
     def confirm_prompt(self) -> tuple[Source, ...]:
         """What is said to whom answers and has to press a key."""
         return (Speech(find_me.prompt(self._entries.language)),)

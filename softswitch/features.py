@@ -57,7 +57,7 @@ class FeatureChange(msgspec.Struct, frozen=True, gc=False):
 class Features:
     """The features of all extensions of a switch: at most `len(FEATURES)` values for each."""
 
-    __slots__ = ("_extensions", "_values", "changes", "dead_end")
+    __slots__ = ("_extensions", "_values", "changes", "dead_end", "has_list")
 
     def __init__(self, extensions: Collection[str] = ()) -> None:
         self.changes: list[FeatureChange] = []
@@ -65,6 +65,8 @@ class Features:
         self.dead_end: Callable[[str, str], str] = _leads_on
         """Why a number leads nowhere when an extension dials it, "" where it leads somewhere; whoever knows the
         dialplan sets it."""
+        self.has_list: Callable[[str], bool] = lambda _extension: True
+        """Whether an extension's settings have a find-me list that could be on; whoever knows them sets it."""
         self._extensions = extensions
         self._values: dict[str, dict[str, str]] = {}
 
@@ -82,6 +84,8 @@ class Features:
             why = self.dead_end(extension, value)
             if why:
                 raise FeatureRefused(f"{extension} can't be forwarded to {value!r}: {why}")
+        if (feature, value) == ("find_me", ON) and not self.has_list(extension):
+            raise FeatureRefused(f"{extension} has no find-me list: expected 'find_me' among its settings")
         values = self._values.setdefault(extension, {})
         if values.get(feature) != value:
             values[feature] = value

@@ -300,11 +300,15 @@ class Rooms:
         if play is None:
             return False
         room, alone = play
-        if event.how == "failed":
-            log.info("not played", conference=self._name(room), why=event.why)
         # Whoever was to hear a lost one is asked anew when its stream is back, or is gone.
+        effects: list[v.AnyEffect] = []
         if event.how != "lost" or not alone:
-            self._handled(self._conferences.outcome(v.PlayEnded(room, event.play, event.how == "failed"), now), now)
+            effects = self._conferences.outcome(v.PlayEnded(room, event.play, event.how == "failed"), now)
+        if event.how == "failed":
+            spoken = any(isinstance(effect, v.PlayTo | v.PlayAll) for effect in effects)
+            write = log.debug if spoken else log.warning
+            write("not played", conference=self._name(room), why=event.why, spoken=spoken)
+        self._handled(effects, now)
         return True
 
     def _name_told(self, event: RecordingEvent, now: float) -> None:

@@ -110,6 +110,7 @@ class Switch:
         )
         self.book.set_feature = self.set_feature
         self.features.dead_end = self.book.dead_end
+        self.features.has_list = self.book.has_find_me
         self.admission.configure(wiring.accounts(settings), trunk_configs)
         self.runtime = Runtime(
             wiring.runtime_settings(settings),

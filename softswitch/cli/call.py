@@ -143,4 +143,5 @@ def _do(config: Path, said: str, **command: Any) -> None:
     except ControlError as error:
         raise fail(error) from None
     told = answer if isinstance(answer, dict) else {}
-    typer.echo(printable(f"{said}: call {told.get('contact', '')}", 1000))
+    slot = f" in slot {told['slot']}" if told.get("slot") else ""
+    typer.echo(printable(f"{said}{slot}: call {told.get('contact', '')}", 1000))

@@ -7,28 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softswitch.conference.actions import ACTIONS as ALL
+
 if TYPE_CHECKING:
     from softswitch.conference.vocabulary import MemberView, RoomView
 
-RECORD = ("start", "pause", "resume", "stop")
-ACTIONS = (
-    "list",
-    "mute",
-    "unmute",
-    "deaf",
-    "undeaf",
-    "kick",
-    "kick-all",
-    "mute-guests",
-    "unmute-guests",
-    "lock",
-    "unlock",
-    "admit",
-    "refuse",
-    "record",
-    "dial",
-    "end",
-)
+RECORD = tuple(each.removeprefix("record-") for each in ALL if each.startswith("record-"))
+ACTIONS = tuple(dict.fromkeys("record" if each.startswith("record-") else each for each in ALL))
 
 
 def register(app: typer.Typer) -> None:
@@ -74,7 +59,8 @@ def conference(
     except msgspec.ValidationError as error:
         raise fail(ControlError(f"the switch runs another version: {error}")) from error
     if not answer.conferences:
-        typer.echo("nobody is in a conference" if not name else printable(f"nobody is in conference {name}", 200))
+        over = "conference {} has ended" if action == "end" else "nobody is in conference {}"
+        typer.echo("nobody is in a conference" if not name else printable(over.format(name), 200))
     for view in answer.conferences:
         for line in lines_of(view):
             typer.echo(printable(line, 500))

@@ -22,7 +22,8 @@ commands of the media engine.
         talkers: true           # tell who talks to whoever shows it
         host_menu: {"1": mute, "2": lock}   # what follows *; absent: the usual ones
 
-On the telephone, `*` opens the menu and the next digit chooses; `*#` leaves it. Only who opened it hears the answer.
+On the telephone, `*` opens the menu and the next digit chooses; `*#` leaves it. Only who opened it hears the answer;
+whom a host mutes is told, and of a recording all are.
 
     *1  mute oneself        *4  *6  quieter, louder        *0  help        *#  leave the menu
     host: *2 lock   *3 remove the last one   *5 mute all guests   *7 record   *8 roll call   *9 admit the next one

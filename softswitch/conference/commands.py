@@ -7,39 +7,17 @@ Members are named by their number or by the id that the view shows. `carry_out` 
 
 from __future__ import annotations
 
-from typing import Any, Literal, assert_never, get_args
+from typing import Any, assert_never
 
 import msgspec
 
 from softswitch.conference import vocabulary as v
+from softswitch.conference.actions import ACTIONS, Action
 from softswitch.rooms import ConferenceRefused, Rooms
 from softswitch.spelling import unknown_word
 
 MAX_NUMBER = 64
 """Characters of a number that is called, or of a name."""
-
-Action = Literal[
-    "list",
-    "mute",
-    "unmute",
-    "deaf",
-    "undeaf",
-    "kick",
-    "kick-all",
-    "mute-guests",
-    "unmute-guests",
-    "lock",
-    "unlock",
-    "admit",
-    "refuse",
-    "record-start",
-    "record-pause",
-    "record-resume",
-    "record-stop",
-    "dial",
-    "end",
-]
-ACTIONS: tuple[Action, ...] = get_args(Action)
 
 OF_SOME: tuple[Action, ...] = ("admit", "refuse")
 """Those that take a member, and the one who waits longest where none is named."""

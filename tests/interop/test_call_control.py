@@ -56,8 +56,8 @@ class Floor:
             self[number].wait_event("CALL_ESTABLISHED")
         self.hear({caller: {called}, called: {caller}})
 
-    def do(self, *words: str) -> None:
-        self.switch.run_here("call", *words, "--config", str(self.switch.config))
+    def do(self, *words: str) -> str:
+        return self.switch.run_here("call", *words, "--config", str(self.switch.config))
 
     def hear(self, who: dict[str, set[str]]) -> None:
         for number, heard in who.items():
@@ -167,7 +167,7 @@ def test_a_caller_is_parked_and_fetched(tmp_path: Path, workers: int) -> None:
     """Ben hears the slot and is gone; whoever dials it talks to Anna. Of two workers Cyd's call is at the other."""
     with floor(tmp_path, 3, workers) as desk:
         desk.talk("101", "102")
-        desk.do("park", "102")
+        assert desk.do("park", "102").startswith("parked in slot 701: call ")
         spoken = listen(desk["102"], 1.0)
         assert told_apart(spoken, TONES) == {MUSIC}, "a voice says the number: sound that is nobody's tone"
         desk.gone("102")

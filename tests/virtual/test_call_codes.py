@@ -123,6 +123,16 @@ def test_recording_by_keys() -> None:
     desk.over([])
 
 
+def test_what_is_always_recorded_nobody_in_the_call_ends() -> None:
+    desk = Keys(extensions={"101": {"record": "always"}})
+    desk.dial("*1")
+    assert desk.beeps() == [("102", (ERROR_TONE,))]
+    assert not desk.world.media.asked(StopRecording)
+    desk.hang_up(desk.ann)
+    desk.world.run(10.0)
+    desk.over([])
+
+
 @pytest.mark.parametrize(
     "digits", ["*3", "*4", "*0", "*5", "*1", "*2#", "##999#", "*2102#", "##102#"], ids=lambda digits: digits
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import pytest
+from structlog.testing import capture_logs
 
 from media.audio_commands import (
     AudioCommand,
@@ -176,9 +177,13 @@ def test_a_pin_lets_in_and_three_wrong_ones_do_not() -> None:
 
 
 def test_a_prompt_that_is_missing_is_spoken() -> None:
+    """The log warns of what nobody hears, and not of what is spoken instead."""
     office = Office(pin=PIN)
     office.call("101")
-    office.played("101", "failed")
+    with capture_logs() as lines:
+        office.played("101", "failed")
+        office.played("101", "failed")
+    assert [(each["log_level"], each["spoken"]) for each in lines] == [("debug", True), ("warning", False)]
     assert office.plays("101")[-1].sources == (Speech(TEXTS["en"]["enter-pin"], "en"),)
     office.hang_up("101")
     office.over(1)

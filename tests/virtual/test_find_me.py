@@ -250,6 +250,9 @@ def test_the_feature_turns_it_off_and_on_and_do_not_disturb_keeps_it_still() -> 
     scene.dial()
     assert len(scene.mobile.got("INVITE")) == 1
     assert scene.ann.last(SessionFailed).status == 486
+    with pytest.raises(FeatureRefused, match="101 has no find-me list: expected 'find_me' among its settings"):
+        scene.net.switch.set_feature("101", "find_me", "on")
+    scene.net.switch.set_feature("101", "find_me", "off")
     with pytest.raises(FeatureRefused, match="expected 'on' or 'off'"):
         scene.net.switch.set_feature("102", "find_me", MOBILE)
     scene.net.assert_over(3)

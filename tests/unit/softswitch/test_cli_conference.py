@@ -27,13 +27,17 @@ BOARD = RoomView(
 )
 
 
+LAST = "109"
+"""With whom a conference is over."""
+
+
 def run(tmp_path: Path, *words: str) -> tuple[Any, list[dict[str, Any]]]:
     config = configure(tmp_path / "config")
     asked: list[dict[str, Any]] = []
 
     def handler(args: dict[str, Any]) -> Any:
         asked.append(args)
-        return ConferenceList((BOARD,) if args.get("action") != "end" else ())
+        return ConferenceList(() if args.get("action") == "end" or args.get("member") == LAST else (BOARD,))
 
     with switch(config, conference=handler):
         return CliRunner().invoke(make_app(), ["conference", *words, "--config", str(config)]), asked
@@ -68,9 +72,16 @@ def test_what_is_asked(tmp_path: Path, words: list[str], args: dict[str, str]) -
     assert read_request(asked[0]).action == args["action"]
 
 
-def test_one_that_is_over(tmp_path: Path) -> None:
-    done, _ = run(tmp_path, "board", "end")
-    assert done.stdout == "nobody is in conference board\n"
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["end"], "conference board has ended"),
+        (["kick", LAST], "nobody is in conference board"),
+    ],
+)
+def test_one_that_is_over(tmp_path: Path, words: list[str], told: str) -> None:
+    done, _ = run(tmp_path, "board", *words)
+    assert done.stdout == f"{told}\n"
 
 
 def test_a_refusal_says_why(tmp_path: Path) -> None:

@@ -127,12 +127,17 @@ def test_the_commented_examples_of_the_default_configuration_are_valid(tmp_path:
     """Taking away `# ` in front of an example, as the files say, gives a working configuration."""
     for name in ("softswitch.yaml", "extensions.yaml", "trunks.yaml", "dialplan.yaml"):
         lines = (shipped.CONFIG / name).read_text("utf-8").splitlines()
-        # Examples are indented; remarks on the files themselves are not.
-        opened = [re.sub(r"^( +)# (?=[ \-a-z\"#])", r"\1", line) for line in lines]
+        # Examples are indented, or are whole sections; remarks on the files themselves are neither.
+        opened = [re.sub(r"^( +)# (?=[ \-a-z\"#])|^# (?=[a-z_]+:$|  [a-z]+: \{)", r"\1", line) for line in lines]
         kept = [line for line in opened if not re.match(r" +[A-Z]", line) and not re.match(r" +#", line)]
         (tmp_path / name).write_text("\n".join(kept) + "\n")
     loaded = load(tmp_path)
     assert list(loaded.settings.trunks) == ["provider"]
     assert loaded.settings.extensions["101"].name == "Reception"
     assert loaded.settings.sip.advertise == "203.0.113.7"
-    assert [len(context.routes) for context in loaded.settings.dialplan.values()] == [4, 1]
+    assert [len(context.routes) for context in loaded.settings.dialplan.values()] == [8, 1]
+    assert [*loaded.settings.ring_groups, *loaded.settings.parking, *loaded.settings.conferences] == [
+        "sales",
+        "main",
+        "board",
+    ]

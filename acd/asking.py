@@ -1,0 +1,82 @@
+"""Callbacks on their way in and out of the queues: who asks for one, whose time has come, who wants it no more."""
+
+from __future__ import annotations
+
+from acd import effects as e
+from acd import facts as f
+from acd import inputs as i
+from acd.callbacks import FOREVER, MAX_CALLBACKS, keep, not_reached
+from acd.contact import CallbackState
+from acd.leases import withdraw_all
+from acd.queueing import MAX_TEXT, check_needs, put, reclass
+from acd.turn import Refusal, Turn
+
+
+def ask(turn: Turn, event: i.AskCallback) -> None:
+    """Raises `Refusal`."""
+    state = turn.state
+    if not event.callback or len(event.callback) > MAX_TEXT or event.callback in state.callbacks:
+        raise Refusal(f"bad callback {event.callback[:MAX_TEXT]!r}: expected an id that is not in use")
+    if not event.number or len(event.number) > MAX_TEXT:
+        raise Refusal("expected the number to call back")
+    waiting = turn.waiting(event.contact) if event.contact else None
+    name = waiting.queue if waiting is not None else event.queue
+    queue = state.config.queues.get(name)
+    if queue is None or queue.callback is None:
+        raise Refusal(f"queue {name[:MAX_TEXT]!r} has no callbacks" if queue else f"there is no queue {name[:MAX_TEXT]!r}")
+    if event.agent and event.agent not in state.config.agents:
+        raise Refusal(f"there is no agent {event.agent[:MAX_TEXT]!r}")
+    check_needs(event.needs)
+    same = sum(each.number == event.number and each.queue == name for each in state.callbacks.values())
+    if same >= queue.callback.per_number or len(state.callbacks) >= MAX_CALLBACKS:
+        raise Refusal(f"{event.number} is to be called back already" if same else "too many callbacks")
+    keep(turn, event, queue, waiting)
+    if waiting is not None:
+        turn.fact(f.LeftQueue(waiting.id, name, "callback", turn.now - waiting.since, "callback", event.callback))
+        withdraw_all(turn, waiting, "caller_left")
+        turn.do(e.StopAnnouncing(waiting.id))
+        turn.fact(f.Ended(waiting.id))
+    if state.callbacks[event.callback].due <= turn.now:
+        come(turn, event.callback)
+
+
+def come(turn: Turn, name: str) -> None:
+    """The time of a callback has come: to wait for an agent, or to give up ringing the customer."""
+    callback = turn.state.callbacks[name]
+    if callback.calling:
+        not_reached(turn, callback, "no_answer")
+    else:
+        _queue_up(turn, callback)
+
+
+def _queue_up(turn: Turn, callback: CallbackState) -> None:
+    """It waits for an agent from now on, in its place."""
+    queue = turn.state.config.queues.get(callback.queue)
+    if queue is None:
+        turn.fact(f.CallbackEnded(callback.id, "given_up"))
+        return
+    contact = f"{callback.id}.{callback.attempts + 1}"
+    wanted = i.Enqueue(
+        contact, queue.name, callback.number, callback.needs, callback.priority, callback.agent, "callback"
+    )
+    put(turn, contact, queue, wanted, callback.since, place=callback.place)
+    turn.fact(f.CallbackQueued(callback.id, contact))
+    if callback.agent:
+        reclass(turn, turn.state.contacts[contact], only=callback.agent, patience=turn.now + FOREVER)
+
+
+def cancel(turn: Turn, event: i.CancelCallback) -> None:
+    """The customer wants it no more. Raises `Refusal`."""
+    callback = turn.state.callbacks.get(event.callback)
+    if callback is None:
+        raise Refusal(f"there is no callback {event.callback[:MAX_TEXT]!r}, or it is over")
+    if callback.calling:
+        raise Refusal(f"callback {event.callback} is calling the customer now")
+    turn.fact(f.CallbackEnded(callback.id, "cancelled"))
+    contact = turn.state.contacts.get(callback.contact)
+    if contact is not None:
+        turn.fact(f.LeftQueue(contact.id, contact.queue, "removed", turn.now - contact.since, why="cancelled"))
+        withdraw_all(turn, contact, "caller_left")
+        turn.fact(f.Ended(contact.id))
+
+

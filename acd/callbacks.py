@@ -1,0 +1,132 @@
+"""Customers who are called back: they keep their place, and wait as contacts until an agent has them.
+
+    kept --due--> queued: a contact of kind `callback`, in its place
+    queued --an agent answers (agent first)--> the customer is called --answered--> the two talk
+           --an agent is kept (customer first)--> the customer is called --answered--> the agent has it
+    called --busy, no answer, failed, machine--> kept, due again after the time of that cause; or given up
+"""
+
+from __future__ import annotations
+
+from acd import effects as e
+from acd import facts as f
+from acd import inputs as i
+from acd.agent import AgentState
+from acd.config import CallbackRules, Queue
+from acd.contact import CallbackState, ContactState
+from acd.hours import is_open, next_change
+from acd.leases import end_offer
+from acd.turn import Refusal, Turn
+
+MAX_CALLBACKS = 100_000
+FOREVER = 366 * 86_400.0
+"""How long a callback waits for the agent that it is meant for."""
+
+
+def rules_of(queue: Queue) -> CallbackRules:
+    return CallbackRules() if queue.callback is None else queue.callback
+
+
+# ---- asked for
+
+
+def keep(turn: Turn, event: i.AskCallback, queue: Queue, waiting: ContactState | None) -> None:
+    """A callback that may be made: `acd.asking` has looked. A contact that waits leaves its place to it."""
+    if waiting is not None:
+        place, since, needs, priority = waiting.place, waiting.since, waiting.needs, waiting.priority
+    else:
+        points = queue.priority + event.priority
+        place = turn.now - points * turn.state.config.teams[queue.team].ageing
+        since, needs, priority = turn.now, event.needs, event.priority
+    due = within_hours(turn, queue, max(event.at, turn.now))
+    turn.fact(
+        f.CallbackKept(
+            event.callback, event.number, queue.name, place, since, due, event.agent, needs, priority
+        )
+    )
+
+
+def within_hours(turn: Turn, queue: Queue, at: float) -> float:
+    """The first time from `at` on at which customers of a queue are called."""
+    name = rules_of(queue).hours or queue.hours
+    if not name or is_open(turn.state.config.hours[name], at):
+        return at
+    return next_change(turn.state.config.hours[name], at) or at
+
+
+# ---- the customer's telephone
+
+
+def agent_answered(turn: Turn, contact: ContactState, agent: AgentState) -> None:
+    """Agent first: now the customer is called."""
+    _call(turn, contact, agent.id)
+
+
+def agent_kept(turn: Turn, contact: ContactState) -> None:
+    """Customer first: an agent is kept for whoever answers."""
+    _call(turn, contact, "")
+
+
+def _call(turn: Turn, contact: ContactState, agent: str) -> None:
+    callback = turn.state.callbacks[contact.callback]
+    seconds = rules_of(turn.state.queue(callback.queue)).ring_seconds
+    turn.fact(f.CustomerCalling(callback.id, callback.attempts + 1, turn.now + seconds))
+    turn.do(e.CallCustomer(callback.id, contact.id, callback.number, agent, seconds))
+
+
+def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
+    """Raises `Refusal`."""
+    callback = turn.state.callbacks.get(event.callback)
+    if callback is None or not callback.calling:
+        raise Refusal(f"callback {event.callback[:64]!r} calls nobody now")
+    contact = turn.state.contacts[callback.contact]
+    if event.outcome != "answered":
+        not_reached(turn, callback, event.outcome)
+        return
+    if contact.offers:
+        _reached_first(turn, contact)
+    else:
+        turn.do(e.Connect(0, contact.id, contact.agents[0]))
+    turn.fact(f.CallbackEnded(callback.id, "answered"))
+
+
+def _reached_first(turn: Turn, contact: ContactState) -> None:
+    """Customer first: the agent who is kept has it."""
+    offer = turn.state.offers[contact.offers[0]]
+    turn.fact(f.OfferEnded(offer.id, "accepted"))
+    turn.fact(f.Connected(contact.id, offer.agent, offer.id, turn.now - contact.since))
+    turn.change(turn.state.agents[offer.agent], "talking", "accepted", contact=contact.id)
+    turn.do(e.Connect(offer.id, contact.id, offer.agent))
+
+
+def not_reached(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> None:
+    """Agents are free again, and the next attempt has its time."""
+    contact = turn.state.contacts[callback.contact]
+    tried(turn, callback, outcome)
+    if contact.queue:
+        turn.fact(f.LeftQueue(contact.id, contact.queue, "removed", turn.now - contact.since, why=outcome))
+        for number in list(contact.offers):
+            end_offer(turn, turn.state.offers[number], "caller_left")
+    for name in list(contact.agents):
+        turn.fact(f.HandleEnded(contact.id, name, "hangup"))
+        turn.leave_contact(turn.state.agents[name], contact.served_in, contact.id, "customer_left", answered=False)
+    turn.fact(f.Ended(contact.id))
+
+
+def tried(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> None:
+    """An attempt is over without the customer."""
+    queue = turn.state.queue(callback.queue)
+    rules = rules_of(queue)
+    retry = rules.retry.get(outcome)
+    if retry is None or callback.attempts >= rules.attempts:
+        turn.fact(f.CallbackTried(callback.id, outcome))
+        turn.fact(f.CallbackEnded(callback.id, "given_up"))
+    else:
+        turn.fact(f.CallbackTried(callback.id, outcome, within_hours(turn, queue, turn.now + retry)))
+
+
+def lost(turn: Turn, contact: ContactState) -> None:
+    """A contact of a callback ends before the customer was reached: the agent has hung up."""
+    callback = turn.state.callbacks.get(contact.callback)
+    if callback is not None and callback.contact == contact.id:
+        tried(turn, callback, "failed")

@@ -1,0 +1,184 @@
+"""Waiting contacts by class, and each class in order: `docs/acd.md`, "Whom a contact may go to".
+
+A class is a row of `eligible` (classes x agents) and a column of `of_agent` (agents x classes), the same booleans twice,
+so that either question reads one stretch of memory. Contacts that are open for an offer stand in the sorted list of
+their class; `head` has the least place of each class, infinite where it is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from sortedcontainers import SortedList
+
+from acd.expression import Bools, parse
+from acd.roster import Floats, Roster
+
+MAX_CLASSES = 16_384
+"""Classes that are kept although nobody waits in them; when there are more, the empty ones are forgotten."""
+FIRST_ROWS = 64
+NOBODY = np.inf
+
+
+class ClassKey(NamedTuple):
+    """What the contacts of a class have in common."""
+
+    queue: str
+    needs: str
+    widened: int
+    only: str
+    skipped: tuple[str, ...]
+
+
+class Waiter(NamedTuple):
+    """A contact in order. `seq`: who came first among equals."""
+
+    place: float
+    seq: int
+    contact: str
+
+
+class Classes:
+    """All classes over one roster."""
+
+    __slots__ = (
+        "_aside",
+        "_free",
+        "_keys",
+        "_queue_index",
+        "_roster",
+        "_waiting",
+        "eligible",
+        "head",
+        "inbound",
+        "of_agent",
+        "queue",
+        "queue_rows",
+        "rows",
+    )
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self.rows: dict[ClassKey, int] = {}
+        self.queue_rows: dict[str, list[int]] = {}
+        self._keys: list[ClassKey | None] = []
+        self._waiting: list[SortedList[Waiter]] = []
+        self._free: list[int] = []
+        self._aside: dict[str, SortedList[Waiter]] = {}  # by queue: those that are being offered
+        self.eligible = np.zeros((FIRST_ROWS, len(roster)), np.bool_)
+        self.of_agent = np.zeros((len(roster), FIRST_ROWS), np.bool_)
+        self.head: Floats = np.full(FIRST_ROWS, NOBODY)
+        self.inbound: Bools = np.zeros(FIRST_ROWS, np.bool_)
+        self.queue = np.zeros(FIRST_ROWS, np.intp)  # in the order of the configuration
+        self._queue_index = {name: index for index, name in enumerate(roster.config.queues)}
+
+    # ---- rows
+
+    def row(self, key: ClassKey) -> int:
+        """The row of a class, made when it is first asked for."""
+        found = self.rows.get(key)
+        return self._make(key) if found is None else found
+
+    def key(self, row: int) -> ClassKey:
+        key = self._keys[row]
+        assert key is not None, "the row of a class that somebody waits in"
+        return key
+
+    def mask(self, row: int) -> Bools:
+        """Who may have the contacts of a class: shape (agents,)."""
+        return np.asarray(self.eligible[row])
+
+    def _make(self, key: ClassKey) -> int:
+        if len(self.rows) >= MAX_CLASSES:
+            self._forget_empty()
+        row = self._free.pop() if self._free else self._grow()
+        queue = self._roster.config.queues[key.queue]
+        mask = self._roster.eligible(queue, parse(key.needs), key.widened, key.only, key.skipped)
+        self._keys[row] = key
+        self._waiting[row] = SortedList()
+        self.eligible[row] = mask
+        self.of_agent[:, row] = mask
+        self.inbound[row] = queue.direction == "inbound"
+        self.queue[row] = self._queue_index[key.queue]
+        self.rows[key] = row
+        self.queue_rows.setdefault(key.queue, []).append(row)
+        return row
+
+    def _grow(self) -> int:
+        row = len(self._keys)
+        self._keys.append(None)
+        self._waiting.append(SortedList())
+        have = len(self.head)
+        if row == have:
+            self.eligible = np.concatenate([self.eligible, np.zeros_like(self.eligible)])
+            self.of_agent = np.concatenate([self.of_agent, np.zeros_like(self.of_agent)], axis=1)
+            self.head = np.concatenate([self.head, np.full(have, NOBODY)])
+            self.inbound = np.concatenate([self.inbound, np.zeros(have, np.bool_)])
+            self.queue = np.concatenate([self.queue, np.zeros(have, np.intp)])
+        return row
+
+    def _forget_empty(self) -> None:
+        for key, row in list(self.rows.items()):
+            if not self._waiting[row]:
+                self._forget(key, row)
+
+    def _forget(self, key: ClassKey, row: int) -> None:
+        del self.rows[key]
+        self.queue_rows[key.queue].remove(row)
+        self._keys[row] = None
+        self._free.append(row)
+
+    # ---- waiting
+
+    def add(self, row: int, waiter: Waiter) -> None:
+        """A contact is open for an offer."""
+        waiting = self._waiting[row]
+        waiting.add(waiter)
+        self.head[row] = waiting[0].place
+
+    def remove(self, row: int, waiter: Waiter) -> None:
+        """It is open no more. A class for few contacts is forgotten with its last one."""
+        waiting = self._waiting[row]
+        waiting.remove(waiter)
+        if waiting:
+            self.head[row] = waiting[0].place
+            return
+        self.head[row] = NOBODY
+        key = self.key(row)
+        if key.only or key.skipped:
+            self._forget(key, row)
+
+    def first(self, row: int) -> Waiter:
+        waiter: Waiter = self._waiting[row][0]
+        return waiter
+
+    def best(self, row: int, count: int) -> list[Waiter]:
+        """The first ones of a class, in order."""
+        return list(self._waiting[row][:count])
+
+    def set_aside(self, queue: str, waiter: Waiter) -> None:
+        """A contact keeps its place in a queue, and is open for no offer."""
+        self._aside.setdefault(queue, SortedList()).add(waiter)
+
+    def take_back(self, queue: str, waiter: Waiter) -> None:
+        self._aside[queue].remove(waiter)
+
+    def count(self, queue: str) -> int:
+        """Contacts of a queue, open or aside."""
+        return sum(map(len, self._lines(queue)))
+
+    def ahead(self, queue: str, waiter: Waiter) -> int:
+        """Of these, those before that one."""
+        return sum(line.bisect_left(waiter) for line in self._lines(queue))
+
+    def everybody(self, queue: str) -> list[Waiter]:
+        """All of them, in order."""
+        return sorted(waiter for line in self._lines(queue) for waiter in line)
+
+    def _lines(self, queue: str) -> Iterator[SortedList[Waiter]]:
+        for row in self.queue_rows.get(queue, ()):
+            yield self._waiting[row]
+        if queue in self._aside:
+            yield self._aside[queue]

@@ -1,0 +1,93 @@
+"""One contact, one offer, one callback, as they are now. Times are Unix seconds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from acd.classes import Waiter
+from acd.inputs import CallOutcome, ContactKind
+
+
+class ContactState(msgspec.Struct):
+    """A contact that waits in `queue`, or that agents have; "" where it does neither just now."""
+
+    id: str
+    queue: str = ""
+    """Where it waits; "": it does not."""
+    served_in: str = ""
+    """The queue that it came by, whose rules its agents go by."""
+    kind: ContactKind = "call"
+    number: str = ""
+    place: float = 0.0
+    seq: int = 0
+    entered: float = 0.0
+    since: float = 0.0
+    needs: str = ""
+    priority: float = 0.0
+    moves: int = 0
+    asks: str = ""
+    """The expression in force."""
+    relaxed: int = 0
+    widened: int = 0
+    only: str = ""
+    patience: float = 0.0
+    """Until when it waits for that one alone."""
+    skipped: dict[str, float] = {}
+    """By agent: until when."""
+    until: float = 0.0
+    row: int = -1
+    """Of its class."""
+    open: bool = False
+    """It may be offered to somebody (more)."""
+    offers: list[int] = []
+    agents: list[str] = []
+    """Who has it."""
+    announced: list[float] = []
+    """When each announcement of the queue is due again, 0: never."""
+    told: float = -1.0
+    """The longest expected wait that it was told, as the time by which it was to be over; -1: none."""
+    callback: str = ""
+
+    @property
+    def waiter(self) -> Waiter:
+        return Waiter(self.place, self.seq, self.id)
+
+
+class OfferState(msgspec.Struct, frozen=True):
+    """A lease. `id` is that of the record that made it."""
+
+    id: int
+    contact: str
+    agent: str
+    queue: str
+    deadline: float
+    made: float
+
+
+class CallbackState(msgspec.Struct):
+    """A customer who is to be called. `contact`: by which it waits for an agent; "": its time has not come."""
+
+    id: str
+    number: str
+    queue: str
+    place: float
+    since: float
+    due: float = 0.0
+    agent: str = ""
+    needs: str = ""
+    priority: float = 0.0
+    contact: str = ""
+    attempts: int = 0
+    calling: float = 0.0
+    """The deadline of the attempt under way; 0: none is."""
+    latest: CallOutcome | Literal[""] = ""
+
+
+class Returning(msgspec.Struct, frozen=True):
+    """Whose place is kept for a while, as it may call again."""
+
+    place: float
+    since: float
+    until: float

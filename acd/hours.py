@@ -1,0 +1,52 @@
+"""Opening hours: by day of the week in a time zone, less single days."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from acd.config import Hours, Span
+
+DAYS_AHEAD = 370
+"""How far the next change is looked for."""
+
+
+@lru_cache(256)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def is_open(hours: Hours, now: float) -> bool:
+    """At `now`, Unix seconds."""
+    local = datetime.fromtimestamp(now, _zone(hours.zone))
+    if local.date().isoformat() in hours.closed:
+        return False
+    seconds = local.hour * 3600 + local.minute * 60 + local.second + local.microsecond / 1e6
+    return any(local.weekday() in span.days and span.start <= seconds < span.end for span in hours.spans)
+
+
+def next_change(hours: Hours, now: float) -> float:
+    """When it opens or closes next, Unix seconds; 0.0: not within a year."""
+    zone = _zone(hours.zone)
+    today = datetime.fromtimestamp(now, zone).date()
+    before = is_open(hours, now)
+    for ahead in range(DAYS_AHEAD):
+        day = today + timedelta(ahead)
+        edges = {0.0, *(edge for span in hours.spans if day.weekday() in span.days for edge in _edges(span))}
+        for edge in sorted(edges):
+            midnight = datetime.combine(day + timedelta(edge >= 86_400.0), time(0), zone)
+            wall = midnight if edge >= 86_400.0 else midnight.replace(**_clock(edge))
+            at = wall.timestamp()
+            if at > now and is_open(hours, at) != before:
+                return at
+    return 0.0
+
+
+def _edges(span: Span) -> tuple[float, float]:
+    return span.start, span.end
+
+
+def _clock(seconds: float) -> dict[str, int]:
+    whole = int(seconds)
+    return {"hour": whole // 3600, "minute": whole // 60 % 60, "second": whole % 60}

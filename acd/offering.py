@@ -1,0 +1,161 @@
+"""Offers, from the choice to their end: each a lease of one contact to one agent.
+
+    offered --Accept--> accepted: connected; offers of the same contact to others are withdrawn
+            --Reject--> rejected
+            --Unreachable--> unreachable      the agent is skipped for this contact for a while, and the contact is
+            --deadline--> missed              open again in its place
+            --caller gone, agent gone--> withdrawn
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from acd import effects as e
+from acd import facts as f
+from acd import inputs as i
+from acd.callbacks import agent_answered, agent_kept
+from acd.config import Queue
+from acd.contact import ContactState, OfferState
+from acd.leases import end_offer
+from acd.matching import Choice, agents_for, contact_for, still_wanted
+from acd.queueing import reclass
+from acd.strategy import Asked
+from acd.turn import Turn
+
+RESERVED_SECONDS = 60.0
+"""How long an agent is kept for a call that is under way, at most."""
+KEPT_AGAIN = 5.0
+"""Seconds until the same agent is kept for that call again, in vain as it was."""
+
+# ---- the decision, carried out
+
+
+def match(turn: Turn) -> None:
+    """Offer until no ready agent and no open contact that could meet are left."""
+    state = turn.state
+    while state.freed or state.opened:
+        if state.freed:
+            _match_agent(turn, next(iter(state.freed)))
+        else:
+            _match_contact(turn, min(state.opened, key=lambda name: state.contacts[name].waiter))
+
+
+def _match_agent(turn: Turn, name: str) -> None:
+    state = turn.state
+    state.freed.pop(name)
+    agent = state.agents[name]
+    choice = contact_for(state.roster, state.classes, state.roster.row[name], agent.mode)
+    for contact in choice.names:
+        _make(turn, state.contacts[contact], name, choice, "agent")
+
+
+def _match_contact(turn: Turn, name: str) -> None:
+    state = turn.state
+    state.opened.pop(name)
+    contact = state.contacts[name]
+    queue = state.queue(contact.queue)
+    latest = state.roster.row.get(state.latest.get(queue.name, ""), -1)
+    asked = Asked(queue, contact.asks, turn.now, latest, state.last_id)
+    choice = agents_for(state.roster, state.classes, contact.row, asked, still_wanted(queue, len(contact.offers)))
+    for agent in choice.names:
+        _make(turn, contact, agent, choice, "contact")
+
+
+def _make(turn: Turn, contact: ContactState, name: str, choice: Choice, by: Literal["agent", "contact"]) -> None:
+    state = turn.state
+    queue = state.queue(contact.queue)
+    kind = offered_kind(queue, contact)
+    seconds = RESERVED_SECONDS if kind == "reservation" else queue.ring_seconds
+    offered = f.Offered(
+        contact=contact.id,
+        agent=name,
+        deadline=turn.now + seconds,
+        queue=queue.name,
+        by=by,
+        strategy=queue.strategy,
+        version=state.config.version,
+        eligible=choice.eligible,
+        ready=choice.ready,
+        candidates=choice.candidates if by == "contact" else (),
+        rivals=choice.candidates if by == "agent" else (),
+    )
+    offer = turn.fact(offered)
+    agent = state.agents[name]
+    turn.change(agent, "offered", "offer", contact=contact.id, offer=offer)
+    turn.do(e.Offer(offer, contact.id, name, agent.address, offered.deadline, kind))
+    if contact.kind == "callback" and kind == "reservation":
+        agent_kept(turn, contact)
+
+
+def offered_kind(queue: Queue, contact: ContactState) -> i.ContactKind:
+    """An agent is only kept, and not rung, for a callback whose customer is called first."""
+    rules = queue.callback
+    return "reservation" if contact.kind == "callback" and rules is not None and rules.first == "customer" else contact.kind
+
+
+# ---- what becomes of it
+
+
+def accept(turn: Turn, event: i.Accept) -> None:
+    """The first answer wins. What comes too late is told so. Raises `Refusal`."""
+    if event.offer not in turn.state.offers:
+        turn.do(e.TooLate(event.offer))
+    offer = turn.offer(event.offer)
+    contact, agent = turn.state.contacts[offer.contact], turn.state.agents[offer.agent]
+    turn.fact(f.OfferEnded(offer.id, "accepted"))
+    turn.fact(f.Connected(contact.id, agent.id, offer.id, turn.now - contact.since))
+    turn.change(agent, "talking", "accepted", contact=contact.id)
+    for other in list(contact.offers):
+        end_offer(turn, turn.state.offers[other], "answered_elsewhere")
+    turn.do(e.StopAnnouncing(contact.id))
+    if contact.kind == "callback":
+        agent_answered(turn, contact, agent)
+    else:
+        turn.do(e.Connect(offer.id, contact.id, agent.id))
+
+
+def reject(turn: Turn, event: i.Reject) -> None:
+    """Raises `Refusal`."""
+    offer = turn.offer(event.offer)
+    _not_taken(turn, offer, "rejected", turn.state.queue(offer.queue).on_reject == "not_responding")
+
+
+def unreachable(turn: Turn, event: i.Unreachable) -> None:
+    """Raises `Refusal`."""
+    offer = turn.offer(event.offer)
+    _not_taken(turn, offer, "unreachable", _missed_too_often(turn, offer), event.why)
+
+
+def missed(turn: Turn, number: int) -> None:
+    """The deadline of an offer has come."""
+    offer = turn.state.offers[number]
+    contact = turn.state.contacts[offer.contact]
+    if offered_kind(turn.state.queue(offer.queue), contact) == "reservation":
+        # The agent has missed nothing: the call for which it was kept did not come.
+        end_offer(turn, offer, "missed")
+        reclass(turn, contact, skip={offer.agent: turn.now + KEPT_AGAIN})
+        return
+    turn.do(e.Withdraw(offer.id, offer.contact, offer.agent, "missed"))
+    _not_taken(turn, offer, "missed", _missed_too_often(turn, offer))
+
+
+def _missed_too_often(turn: Turn, offer: OfferState) -> bool:
+    agent, team = turn.state.agents[offer.agent], turn.state.team(offer.agent)
+    turn.fact(f.MissCounted(agent.id, agent.misses + 1))
+    return 0 < team.misses <= agent.misses
+
+
+def _not_taken(
+    turn: Turn, offer: OfferState, how: Literal["rejected", "missed", "unreachable"], out: bool, why: str = ""
+) -> None:
+    """The agent is skipped for this contact for a while, which is open again."""
+    contact, agent = turn.state.contacts[offer.contact], turn.state.agents[offer.agent]
+    skip = turn.state.queue(offer.queue).skip
+    turn.fact(f.OfferEnded(offer.id, how, why))
+    if skip > 0.0:
+        reclass(turn, contact, skip={agent.id: turn.now + skip})
+    if out and not agent.after:
+        turn.change(agent, "not_responding", how)
+    else:
+        turn.leave_contact(agent, offer.queue, contact.id, how, answered=False)

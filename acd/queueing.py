@@ -1,0 +1,270 @@
+"""Contacts on their way into queues, within them, and out: limits, steps, keys, hang-ups, ways out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from acd import effects as e
+from acd import facts as f
+from acd import inputs as i
+from acd import limits
+from acd.agent import AT_WORK
+from acd.callbacks import lost
+from acd.config import Limit, Queue, WayOut
+from acd.contact import ContactState
+from acd.expression import ExpressionError, parse
+from acd.leases import withdraw_all
+from acd.state import asks
+from acd.turn import Refusal, Turn
+
+MAX_MOVES = 10
+"""Queues that a contact flows over; then it is let go."""
+MAX_POINTS = 1_000_000.0
+MAX_TEXT = 128
+TOO_OFTEN = "it has gone through too many queues"
+
+
+# ---- in
+
+
+def enqueue(turn: Turn, event: i.Enqueue) -> None:
+    """Raises `Refusal`."""
+    queue = _queue(turn, event.queue)
+    if not event.contact or max(map(len, (event.contact, event.number, event.last_agent))) > MAX_TEXT:
+        raise Refusal(f"bad contact {event.contact[:MAX_TEXT]!r}: expected an id, texts of at most {MAX_TEXT} characters")
+    known = turn.state.contacts.get(event.contact)
+    if known is not None and (known.queue or known.agents):
+        where = f"waits in queue {known.queue}" if known.queue else f"is with agent {known.agents[0]}"
+        raise Refusal(f"contact {event.contact} {where}")
+    check_needs(event.needs)
+    if not -MAX_POINTS <= event.priority <= MAX_POINTS or not 0.0 <= event.waited <= 86_400.0 * 365:
+        raise Refusal("bad priority or time waited: expected points up to a million, and seconds")
+    put(turn, event.contact, queue, event, turn.now - event.waited)
+
+
+def check_needs(needs: str) -> None:
+    """Raises `Refusal` where that is no skill expression."""
+    try:
+        parse(needs)
+    except ExpressionError as error:
+        raise Refusal(f"bad needs, column {error.column}: {error}") from None
+
+
+def _queue(turn: Turn, name: str) -> Queue:
+    queue = turn.state.config.queues.get(name)
+    if queue is None:
+        raise Refusal(f"there is no queue {name[:MAX_TEXT]!r}")
+    return queue
+
+
+def put(
+    turn: Turn, contact: str, queue: Queue, event: i.Enqueue, since: float, moves: int = 0, place: float | None = None
+) -> None:
+    """Into a queue, if it takes the contact. `since`: when its wait began as far as it counts; `place`: one that it has
+    had already."""
+    state = turn.state
+    points = queue.priority + event.priority + (queue.vip_priority if event.number in queue.vip else 0.0)
+    if place is None:
+        place = since - points * state.config.teams[queue.team].ageing
+    kept = state.returning.get((queue.name, event.number))
+    back = kept is not None and kept.until > turn.now and kept.place < place
+    if kept is not None and back:
+        place = kept.place
+    turn.fact(
+        f.Queued(
+            contact=contact,
+            queue=queue.name,
+            kind=event.kind,
+            number=event.number,
+            place=place,
+            entered=turn.now,
+            since=since,
+            needs=event.needs,
+            priority=event.priority,
+            back=back,
+            moves=moves,
+        )
+    )
+    found = state.contacts[contact]
+    limit = limits.at_entry(state, queue, found) if event.kind == "call" else None
+    if limit is not None:
+        leave(turn, found, limit.to, "refused" if not moves else "overflow", limit.of)
+        return
+    only = event.last_agent if _waits_for(turn, queue, event.last_agent) else ""
+    reclass(turn, found, only=only, patience=turn.now + queue.affinity if only else 0.0)
+
+
+def _waits_for(turn: Turn, queue: Queue, name: str) -> bool:
+    """Whether a contact waits for the agent that it talked to last: it is at work, in the queue's team."""
+    agent = turn.state.agents.get(name)
+    return (
+        queue.affinity > 0.0
+        and agent is not None
+        and agent.state in AT_WORK
+        and turn.settings(name).team == queue.team
+    )
+
+
+# ---- within
+
+
+def reclass(
+    turn: Turn,
+    contact: ContactState,
+    skip: Mapping[str, float] | None = None,
+    only: str | None = None,
+    patience: float = 0.0,
+) -> None:
+    """Who may have a contact by now: steps whose time has come, who is skipped, whom it waits for."""
+    state, now = turn.state, turn.now
+    queue = state.queue(contact.queue)
+    relaxed = sum(contact.since + step.after <= now for step in queue.relax)
+    widened = sum(contact.since + step.after <= now for step in queue.widen)
+    if only is None:
+        only, patience = contact.only, contact.patience
+    if patience <= now:
+        only, patience = "", 0.0
+    skipped = {agent: until for agent, until in (contact.skipped | dict(skip or {})).items() if until > now}
+    times = [
+        *(contact.since + step.after for step in (*queue.relax, *queue.widen)),
+        *skipped.values(),
+        patience,
+        limits.look_again(state, queue, contact),
+    ]
+    turn.fact(
+        f.Classed(
+            contact=contact.id,
+            needs=asks(queue, relaxed, contact.needs),
+            relaxed=relaxed,
+            widened=widened,
+            only=only,
+            patience=patience,
+            skipped=tuple(sorted(skipped.items())),
+            until=min((at for at in times if at > now), default=0.0),
+        )
+    )
+
+
+def step(turn: Turn, name: str) -> None:
+    """The time has come to look at a contact again that waits."""
+    contact = turn.state.contacts[name]
+    limit = limits.while_waiting(turn.state, turn.state.queue(contact.queue), contact)
+    if limit is not None:
+        leave(turn, contact, limit.to, "overflow", limit.of)
+    else:
+        reclass(turn, contact)
+
+
+def without_agents(turn: Turn, teams: set[str]) -> None:
+    """Agents of these teams have left: those go who wait for nobody. Who asks for the same waits for the same."""
+    state = turn.state
+    for queue in [each for each in state.config.queues.values() if each.team in teams and limits.by_agents(each)]:
+        reached: dict[str, Limit | None] = {}
+        for waiter in state.classes.everybody(queue.name):
+            contact = state.contacts[waiter.contact]
+            if contact.needs not in reached:
+                reached[contact.needs] = limits.without_agents(state, queue, contact)
+            limit = reached[contact.needs]
+            if limit is not None:
+                leave(turn, contact, limit.to, "overflow", limit.of)
+
+
+def press_key(turn: Turn, event: i.PressKey) -> None:
+    """A caller chooses a way out. Raises `Refusal`."""
+    contact = turn.waiting(event.contact)
+    way = turn.state.queue(contact.queue).exits.get(event.key)
+    if way is None:
+        raise Refusal(f"queue {contact.queue} has no way out by key {event.key[:8]!r}")
+    leave(turn, contact, way, "exit", event.key)
+
+
+# ---- out
+
+
+def leave(turn: Turn, contact: ContactState, way: WayOut, how: f.Leaving, why: str) -> None:
+    """Out of the queue it waits in, into another, or out of the engine. Offers of it are taken back."""
+    turn.fact(
+        f.LeftQueue(contact.id, contact.queue, how, turn.now - contact.since, way.kind, way.name, why),
+    )
+    withdraw_all(turn, contact, "caller_left")
+    queue = turn.state.config.queues.get(way.name) if way.kind == "queue" else None
+    if queue is not None and contact.moves < MAX_MOVES:
+        since = contact.since if way.keep_wait else turn.now
+        again = i.Enqueue(
+            contact.id, queue.name, contact.number, contact.needs, contact.priority, "", contact.kind
+        )
+        put(turn, contact.id, queue, again, since, contact.moves + 1)
+        return
+    turn.do(e.StopAnnouncing(contact.id))
+    turn.do(e.SendTo(contact.id, WayOut(kind="hangup") if way.kind == "queue" else way, TOO_OFTEN if queue else why))
+    end(turn, contact)
+
+
+def end(turn: Turn, contact: ContactState) -> None:
+    """Nothing more comes of it."""
+    if contact.callback:
+        lost(turn, contact)
+    turn.fact(f.Ended(contact.id))
+
+
+def hang_up(turn: Turn, event: i.HangUp) -> None:
+    """The customer is gone. Raises `Refusal`."""
+    contact = turn.contact(event.contact)
+    if contact.queue:
+        turn.fact(f.LeftQueue(contact.id, contact.queue, "abandoned", turn.now - contact.since))
+        withdraw_all(turn, contact, "caller_left")
+        turn.do(e.StopAnnouncing(contact.id))
+    for name in list(contact.agents):
+        turn.fact(f.HandleEnded(contact.id, name, "hangup"))
+        turn.leave_contact(turn.state.agents[name], contact.served_in, contact.id, "customer_left", answered=True)
+    end(turn, contact)
+
+
+# ---- with an agent
+
+
+def hold(turn: Turn, event: i.Hold) -> None:
+    """Raises `Refusal`."""
+    agent = turn.held_by(event.contact, event.agent)
+    if (agent.state == "hold") == event.held:
+        raise Refusal(f"agent {agent.id} {'holds' if event.held else 'does not hold'} contact {event.contact}")
+    if event.held:
+        turn.change(agent, "hold", "hold", contact=event.contact)
+    else:
+        turn.change(agent, "talking", "resume", contact=event.contact)
+
+
+def consult(turn: Turn, event: i.Consult) -> None:
+    """Raises `Refusal`."""
+    agent = turn.held_by(event.contact, event.agent)
+    if (agent.state == "consulting") == event.active:
+        raise Refusal(f"agent {agent.id} {'consults' if event.active else 'does not consult'} already")
+    if event.active:
+        turn.change(agent, "consulting", "consult", contact=event.contact)
+    else:
+        turn.change(agent, "talking", "consult_over", contact=event.contact)
+
+
+def finish(turn: Turn, event: i.Finish) -> None:
+    """Raises `Refusal`."""
+    agent = turn.held_by(event.contact, event.agent)
+    queue = turn.state.contacts[event.contact].served_in
+    turn.fact(f.HandleEnded(event.contact, agent.id, event.how))
+    turn.leave_contact(agent, queue, event.contact, "finished", answered=True)
+    contact = turn.state.contacts[event.contact]
+    if event.how == "hangup" and not contact.agents:
+        end(turn, contact)
+
+
+def take(turn: Turn, event: i.Take) -> None:
+    """An agent has a contact by a transfer or a pick-up. Raises `Refusal`."""
+    agent = turn.agent(event.agent)
+    contact = turn.state.contacts.get(event.contact)
+    if agent.contact and agent.state != "wrap_up":
+        raise Refusal(f"agent {agent.id} has contact {agent.contact}, or is being offered it")
+    if contact is not None and contact.queue:
+        raise Refusal(f"contact {event.contact} waits in queue {contact.queue}: expected it to leave that first")
+    if agent.state == "paused":
+        turn.fact(f.AfterWork(agent.id, "paused", agent.reason))
+    turn.fact(f.Taken(event.contact, agent.id))
+    turn.change(agent, "talking", "taken", contact=event.contact)

@@ -1,0 +1,31 @@
+"""New rules while callers wait and agents talk: what the old rules held and the new ones don't is let go first."""
+
+from __future__ import annotations
+
+from acd import facts as f
+from acd.agent import WORK
+from acd.config import Config
+from acd.leases import end_offer
+from acd.queueing import leave
+from acd.turn import Turn
+
+
+def configure(turn: Turn, config: Config) -> None:
+    """Swap the rules. Who waits in a queue that is gone leaves it by its way out; who is gone signs out, after its
+    contact; offers that go on keep their deadline."""
+    state = turn.state
+    for offer in list(state.offers.values()):
+        agent = config.agents.get(offer.agent)
+        queue = config.queues.get(offer.queue)
+        if agent is None or queue is None or agent.team != queue.team:
+            end_offer(turn, offer, "configured")
+    for contact in [each for each in state.contacts.values() if each.queue and each.queue not in config.queues]:
+        leave(turn, contact, state.queue(contact.queue).emptied_to, "removed", "the queue is gone")
+    for agent in list(state.agents.values()):
+        if agent.id in config.agents or not agent.signed_in:
+            continue
+        if agent.state in WORK and agent.contact:
+            turn.fact(f.AfterWork(agent.id, "signed_out"))
+        else:
+            turn.change(agent, "signed_out", "configured")
+    turn.fact(f.Configured(config))

@@ -23,8 +23,9 @@ FOREVER = 366 * 86_400.0
 """How long a callback waits for the agent that it is meant for."""
 
 
-def rules_of(queue: Queue) -> CallbackRules:
-    return CallbackRules() if queue.callback is None else queue.callback
+def rules_of(queue: Queue | None) -> CallbackRules:
+    """Of a queue; also of one that is gone, or has no callbacks any more."""
+    return CallbackRules() if queue is None or queue.callback is None else queue.callback
 
 
 # ---- asked for
@@ -46,9 +47,9 @@ def keep(turn: Turn, event: i.AskCallback, queue: Queue, waiting: ContactState |
     )
 
 
-def within_hours(turn: Turn, queue: Queue, at: float) -> float:
+def within_hours(turn: Turn, queue: Queue | None, at: float) -> float:
     """The first time from `at` on at which customers of a queue are called."""
-    name = rules_of(queue).hours or queue.hours
+    name = rules_of(queue).hours or ("" if queue is None else queue.hours)
     if not name or is_open(turn.state.config.hours[name], at):
         return at
     return next_change(turn.state.config.hours[name], at) or at
@@ -69,7 +70,7 @@ def agent_kept(turn: Turn, contact: ContactState) -> None:
 
 def _call(turn: Turn, contact: ContactState, agent: str) -> None:
     callback = turn.state.callbacks[contact.callback]
-    seconds = rules_of(turn.state.queue(callback.queue)).ring_seconds
+    seconds = rules_of(turn.state.config.queues.get(callback.queue)).ring_seconds
     turn.fact(f.CustomerCalling(callback.id, callback.attempts + 1, turn.now + seconds))
     turn.do(e.CallCustomer(callback.id, contact.id, callback.number, agent, seconds))
 
@@ -115,7 +116,7 @@ def not_reached(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> 
 
 def tried(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> None:
     """An attempt is over without the customer."""
-    queue = turn.state.queue(callback.queue)
+    queue = turn.state.config.queues.get(callback.queue)
     rules = rules_of(queue)
     retry = rules.retry.get(outcome)
     if retry is None or callback.attempts >= rules.attempts:

@@ -182,21 +182,30 @@ def press_key(turn: Turn, event: i.PressKey) -> None:
 
 
 def leave(turn: Turn, contact: ContactState, way: WayOut, how: f.Leaving, why: str) -> None:
-    """Out of the queue it waits in, into another, or out of the engine. Offers of it are taken back."""
-    turn.fact(
-        f.LeftQueue(contact.id, contact.queue, how, turn.now - contact.since, way.kind, way.name, why),
-    )
+    """Out of the queue it waits in, into another, or out of the engine."""
+    left(turn, contact, way, how, why)
+    go(turn, contact, way, why)
+
+
+def left(turn: Turn, contact: ContactState, way: WayOut, how: f.Leaving, why: str) -> None:
+    """It waits no longer; offers of it are taken back. `go` has to follow."""
+    waited = turn.now - contact.since
+    turn.fact(f.LeftQueue(contact.id, contact.queue, how, waited, way.kind, way.name, why))
     withdraw_all(turn, contact, "caller_left")
+
+
+def go(turn: Turn, contact: ContactState, way: WayOut, why: str) -> None:
+    """Into another queue, or out of the engine."""
     queue = turn.state.config.queues.get(way.name) if way.kind == "queue" else None
     if queue is not None and contact.moves < MAX_MOVES:
         since = contact.since if way.keep_wait else turn.now
-        again = i.Enqueue(
-            contact.id, queue.name, contact.number, contact.needs, contact.priority, "", contact.kind
-        )
+        again = i.Enqueue(contact.id, queue.name, contact.number, contact.needs, contact.priority, "", contact.kind)
         put(turn, contact.id, queue, again, since, contact.moves + 1)
         return
     turn.do(e.StopAnnouncing(contact.id))
-    turn.do(e.SendTo(contact.id, WayOut(kind="hangup") if way.kind == "queue" else way, TOO_OFTEN if queue else why))
+    if contact.kind != "callback":
+        nowhere = way.kind == "queue"
+        turn.do(e.SendTo(contact.id, WayOut(kind="hangup") if nowhere else way, TOO_OFTEN if queue else why))
     end(turn, contact)
 
 

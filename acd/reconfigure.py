@@ -6,8 +6,10 @@ from acd import facts as f
 from acd.agent import WORK
 from acd.config import Config
 from acd.leases import end_offer
-from acd.queueing import leave
+from acd.queueing import go, left
 from acd.turn import Turn
+
+GONE = "the queue is no longer in the configuration"
 
 
 def configure(turn: Turn, config: Config) -> None:
@@ -19,8 +21,11 @@ def configure(turn: Turn, config: Config) -> None:
         queue = config.queues.get(offer.queue)
         if agent is None or queue is None or agent.team != queue.team:
             end_offer(turn, offer, "configured")
+    homeless = []
     for contact in [each for each in state.contacts.values() if each.queue and each.queue not in config.queues]:
-        leave(turn, contact, state.queue(contact.queue).emptied_to, "removed", "the queue is gone")
+        way = state.queue(contact.queue).emptied_to
+        left(turn, contact, way, "removed", GONE)
+        homeless.append((contact, way))
     for agent in list(state.agents.values()):
         if agent.id in config.agents or not agent.signed_in:
             continue
@@ -29,3 +34,5 @@ def configure(turn: Turn, config: Config) -> None:
         else:
             turn.change(agent, "signed_out", "configured")
     turn.fact(f.Configured(config))
+    for contact, way in homeless:
+        go(turn, contact, way, GONE)

@@ -28,6 +28,8 @@ from acd.inputs import Direction
 WORK: frozenset[AgentStateName] = frozenset(("talking", "hold", "consulting"))
 """In a call."""
 
+HANDLING: frozenset[AgentStateName] = WORK | {"wrap_up"}
+
 AT_WORK: frozenset[AgentStateName] = WORK | {"ready", "offered", "wrap_up"}
 """Whom contacts may wait for: who is free, or will be."""
 
@@ -87,6 +89,8 @@ class AgentState(msgspec.Struct):
     offer: int = 0
     queue: str = ""
     """By which its contact, or its latest one, came."""
+    handling: float = 0.0
+    """Since when it has its contact, wrap-up included; 0: it has none."""
     address: str = ""
     mode: Direction = "inbound"
     after: Literal["", "paused", "signed_out"] = ""

@@ -1,4 +1,4 @@
-"""What agents want, and what becomes of their telephones: sign-in and out, pause, ready, mode, wrap-up, direct calls."""
+"""What agents want, and what becomes of their telephones: sign-in, pause, ready, mode, wrap-up, direct calls."""
 
 from __future__ import annotations
 
@@ -120,7 +120,9 @@ def direct_call(turn: Turn, event: i.DirectCall) -> None:
     """Raises `Refusal`."""
     agent = turn.agent(event.agent)
     if agent.direct == event.active:
-        raise Refusal(f"agent {agent.id} is {'' if event.active else 'not '}in a direct call{' already' if event.active else ''}")
+        raise Refusal(
+            f"agent {agent.id} is {'' if event.active else 'not '}in a direct call{' already' if event.active else ''}"
+        )
     turn.fact(f.DirectCallChanged(agent.id, event.active))
     if turn.settings(agent.id).direct_calls == "free":
         return

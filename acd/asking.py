@@ -23,7 +23,9 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
     name = waiting.queue if waiting is not None else event.queue
     queue = state.config.queues.get(name)
     if queue is None or queue.callback is None:
-        raise Refusal(f"queue {name[:MAX_TEXT]!r} has no callbacks" if queue else f"there is no queue {name[:MAX_TEXT]!r}")
+        raise Refusal(
+            f"queue {name[:MAX_TEXT]!r} has no callbacks" if queue else f"there is no queue {name[:MAX_TEXT]!r}"
+        )
     if event.agent and event.agent not in state.config.agents:
         raise Refusal(f"there is no agent {event.agent[:MAX_TEXT]!r}")
     check_needs(event.needs)
@@ -78,5 +80,3 @@ def cancel(turn: Turn, event: i.CancelCallback) -> None:
         turn.fact(f.LeftQueue(contact.id, contact.queue, "removed", turn.now - contact.since, why="cancelled"))
         withdraw_all(turn, contact, "caller_left")
         turn.fact(f.Ended(contact.id))
-
-

@@ -1,9 +1,9 @@
 """Customers who are called back: they keep their place, and wait as contacts until an agent has them.
 
-    kept --due--> queued: a contact of kind `callback`, in its place
-    queued --an agent answers (agent first)--> the customer is called --answered--> the two talk
-           --an agent is kept (customer first)--> the customer is called --answered--> the agent has it
-    called --busy, no answer, failed, machine--> kept, due again after the time of that cause; or given up
+kept --due--> queued: a contact of kind `callback`, in its place
+queued --an agent answers (agent first)--> the customer is called --answered--> the two talk
+       --an agent is kept (customer first)--> the customer is called --answered--> the agent has it
+called --busy, no answer, failed, machine--> kept, due again after the time of that cause; or given up
 """
 
 from __future__ import annotations
@@ -40,11 +40,7 @@ def keep(turn: Turn, event: i.AskCallback, queue: Queue, waiting: ContactState |
         place = turn.now - points * turn.state.config.teams[queue.team].ageing
         since, needs, priority = turn.now, event.needs, event.priority
     due = within_hours(turn, queue, max(event.at, turn.now))
-    turn.fact(
-        f.CallbackKept(
-            event.callback, event.number, queue.name, place, since, due, event.agent, needs, priority
-        )
-    )
+    turn.fact(f.CallbackKept(event.callback, event.number, queue.name, place, since, due, event.agent, needs, priority))
 
 
 def within_hours(turn: Turn, queue: Queue | None, at: float) -> float:

@@ -1,8 +1,8 @@
 """Waiting contacts by class, and each class in order: `docs/acd.md`, "Whom a contact may go to".
 
-A class is a row of `eligible` (classes x agents) and a column of `of_agent` (agents x classes), the same booleans twice,
-so that either question reads one stretch of memory. Contacts that are open for an offer stand in the sorted list of
-their class; `head` has the least place of each class, infinite where it is empty.
+A class is a row of `eligible` (classes x agents) and a column of `of_agent` (agents x classes), the same booleans
+twice, so that either question reads one stretch of memory. Contacts that are open for an offer stand in the sorted list
+of their class; `head` has the least place of each class, infinite where it is empty.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ class ClassKey(NamedTuple):
     only: str
     skipped: tuple[str, ...]
 
+    @property
+    def is_base(self) -> bool:
+        """It hangs on the rules alone, and on no agent."""
+        return not self.only and not self.skipped
+
 
 class Waiter(NamedTuple):
     """A contact in order. `seq`: who came first among equals."""
@@ -47,9 +52,11 @@ class Classes:
         "_aside",
         "_free",
         "_keys",
+        "_overlaps",
         "_queue_index",
         "_roster",
         "_waiting",
+        "count",
         "eligible",
         "head",
         "inbound",
@@ -57,6 +64,7 @@ class Classes:
         "queue",
         "queue_rows",
         "rows",
+        "tail",
     )
 
     def __init__(self, roster: Roster) -> None:
@@ -70,6 +78,9 @@ class Classes:
         self.eligible = np.zeros((FIRST_ROWS, len(roster)), np.bool_)
         self.of_agent = np.zeros((len(roster), FIRST_ROWS), np.bool_)
         self.head: Floats = np.full(FIRST_ROWS, NOBODY)
+        self.tail: Floats = np.full(FIRST_ROWS, NOBODY)
+        self.count = np.zeros(FIRST_ROWS, np.int64)
+        self._overlaps: dict[int, Floats] = {}
         self.inbound: Bools = np.zeros(FIRST_ROWS, np.bool_)
         self.queue = np.zeros(FIRST_ROWS, np.intp)  # in the order of the configuration
         self._queue_index = {name: index for index, name in enumerate(roster.config.queues)}
@@ -102,6 +113,8 @@ class Classes:
         self.of_agent[:, row] = mask
         self.inbound[row] = queue.direction == "inbound"
         self.queue[row] = self._queue_index[key.queue]
+        if key.is_base:
+            self._overlaps.clear()
         self.rows[key] = row
         self.queue_rows.setdefault(key.queue, []).append(row)
         return row
@@ -115,6 +128,8 @@ class Classes:
             self.eligible = np.concatenate([self.eligible, np.zeros_like(self.eligible)])
             self.of_agent = np.concatenate([self.of_agent, np.zeros_like(self.of_agent)], axis=1)
             self.head = np.concatenate([self.head, np.full(have, NOBODY)])
+            self.tail = np.concatenate([self.tail, np.full(have, NOBODY)])
+            self.count = np.concatenate([self.count, np.zeros(have, np.int64)])
             self.inbound = np.concatenate([self.inbound, np.zeros(have, np.bool_)])
             self.queue = np.concatenate([self.queue, np.zeros(have, np.intp)])
         return row
@@ -129,6 +144,8 @@ class Classes:
         self.queue_rows[key.queue].remove(row)
         self._keys[row] = None
         self._free.append(row)
+        if key.is_base:
+            self._overlaps.clear()
 
     # ---- waiting
 
@@ -136,27 +153,24 @@ class Classes:
         """A contact is open for an offer."""
         waiting = self._waiting[row]
         waiting.add(waiter)
-        self.head[row] = waiting[0].place
+        self.head[row], self.tail[row], self.count[row] = waiting[0].place, waiting[-1].place, len(waiting)
 
     def remove(self, row: int, waiter: Waiter) -> None:
-        """It is open no more. A class for few contacts is forgotten with its last one."""
+        """It is open no more. A class that hangs on agents is forgotten with its last contact."""
         waiting = self._waiting[row]
         waiting.remove(waiter)
+        self.count[row] = len(waiting)
         if waiting:
-            self.head[row] = waiting[0].place
+            self.head[row], self.tail[row] = waiting[0].place, waiting[-1].place
             return
-        self.head[row] = NOBODY
+        self.head[row] = self.tail[row] = NOBODY
         key = self.key(row)
-        if key.only or key.skipped:
+        if not key.is_base:
             self._forget(key, row)
 
     def first(self, row: int) -> Waiter:
         waiter: Waiter = self._waiting[row][0]
         return waiter
-
-    def best(self, row: int, count: int) -> list[Waiter]:
-        """The first ones of a class, in order."""
-        return list(self._waiting[row][:count])
 
     def set_aside(self, queue: str, waiter: Waiter) -> None:
         """A contact keeps its place in a queue, and is open for no offer."""
@@ -165,7 +179,7 @@ class Classes:
     def take_back(self, queue: str, waiter: Waiter) -> None:
         self._aside[queue].remove(waiter)
 
-    def count(self, queue: str) -> int:
+    def length(self, queue: str) -> int:
         """Contacts of a queue, open or aside."""
         return sum(map(len, self._lines(queue)))
 
@@ -182,3 +196,17 @@ class Classes:
             yield self._waiting[row]
         if queue in self._aside:
             yield self._aside[queue]
+
+    # ---- competition
+
+    def overlap(self, row: int) -> Floats:
+        """Of the agents of each class, which part may have the contacts of that one, too: shape (rows,); 0.0 for the
+        classes that hang on agents."""
+        found = self._overlaps.get(row)
+        if found is None:
+            rows = len(self._keys)
+            base = np.array([key is not None and key.is_base for key in self._keys])
+            eligible = self.eligible[:rows]
+            both = (eligible & self.eligible[row]).sum(axis=1)
+            found = self._overlaps[row] = np.where(base, both / np.maximum(eligible.sum(axis=1), 1), 0.0)
+        return found

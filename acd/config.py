@@ -43,7 +43,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_
     """What never changes."""
 
 
-class WrapUp(Value):
+class WrapUp(Value, frozen=True, kw_only=True, gc=False):
     """After-call work. KPI.md's modes: `after` which offers, and how it ends."""
 
     after: Literal["answered", "ring", "never"] = "answered"
@@ -55,7 +55,7 @@ class WrapUp(Value):
     """How much longer an agent may make it, in all."""
 
 
-class WayOut(Value):
+class WayOut(Value, frozen=True, kw_only=True, gc=False):
     """Where a contact goes that does not, or does no longer, wait for an agent here."""
 
     kind: WayOutKind
@@ -65,7 +65,7 @@ class WayOut(Value):
     """Into another queue: with the place and the time waited so far; False: as if it had just come."""
 
 
-class Limit(Value):
+class Limit(Value, frozen=True, kw_only=True, gc=False):
     """A bound of a queue. `value`: contacts for `length`, seconds for `expected_wait` and `waited`; else unused."""
 
     of: LimitName
@@ -75,21 +75,21 @@ class Limit(Value):
     """Looked at again while contacts wait, not at entry alone. `waited` always is."""
 
 
-class Relax(Value):
+class Relax(Value, frozen=True, kw_only=True, gc=False):
     """From `after` seconds of waiting on these needs are enough."""
 
     after: float
     needs: str
 
 
-class Widen(Value):
+class Widen(Value, frozen=True, kw_only=True, gc=False):
     """From `after` seconds of waiting on agents of these groups may take the contact, too."""
 
     after: float
     groups: tuple[str, ...]
 
 
-class Announcement(Value):
+class Announcement(Value, frozen=True, kw_only=True, gc=False):
     """Something said to who waits: for the first time after `first` seconds, then every `every`; 0: once."""
 
     what: Literal["welcome", "position", "expected_wait", "message"]
@@ -98,7 +98,7 @@ class Announcement(Value):
     every: float = 0.0
 
 
-class CallbackRules(Value):
+class CallbackRules(Value, frozen=True, kw_only=True, gc=False):
     """How customers who asked for it are called back."""
 
     first: Literal["agent", "customer"] = "agent"
@@ -112,7 +112,7 @@ class CallbackRules(Value):
     """Name of the hours in which customers are called; "": those of the queue."""
 
 
-class Span(Value):
+class Span(Value, frozen=True, kw_only=True, gc=False):
     """From `start` to `end`, seconds of the day, on these days of the week (0: Monday)."""
 
     days: tuple[int, ...]
@@ -120,7 +120,7 @@ class Span(Value):
     end: float
 
 
-class Hours(Value):
+class Hours(Value, frozen=True, kw_only=True, gc=False):
     """When a queue is open. `closed`: dates, YYYY-MM-DD."""
 
     zone: str = "UTC"
@@ -128,7 +128,7 @@ class Hours(Value):
     closed: tuple[str, ...] = ()
 
 
-class Queue(Value):
+class Queue(Value, frozen=True, kw_only=True, gc=False):
     """One queue. `groups`: who serves it at first; (): the whole team."""
 
     name: QueueName
@@ -169,7 +169,7 @@ class Queue(Value):
     short_abandon: float = 5.0
 
 
-class Agent(Value):
+class Agent(Value, frozen=True, kw_only=True, gc=False):
     """One agent. `weights`: points of priority for contacts of some queues, and its weight in a `weighted_random`."""
 
     id: AgentId
@@ -187,7 +187,7 @@ class Agent(Value):
     """Whether it takes contacts of queues while it is in a call that no queue has brought."""
 
 
-class Group(Value):
+class Group(Value, frozen=True, kw_only=True, gc=False):
     """`administrators`: agents who may act for those of the group."""
 
     name: str
@@ -195,7 +195,7 @@ class Group(Value):
     administrators: tuple[AgentId, ...] = ()
 
 
-class Team(Value):
+class Team(Value, frozen=True, kw_only=True, gc=False):
     """A tenant: teams never see each other."""
 
     name: str
@@ -210,7 +210,7 @@ class Team(Value):
     """(): any."""
 
 
-class Config(Value):
+class Config(Value, frozen=True, kw_only=True, gc=False):
     """All of it, in the order of the configuration, which is that of `fixed_order`."""
 
     version: str = ""

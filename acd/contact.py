@@ -9,6 +9,9 @@ import msgspec
 from acd.classes import Waiter
 from acd.inputs import CallOutcome, ContactKind
 
+HANDLED = 50
+"""Contacts after which one counts 1/e in the mean of a queue's handling time."""
+
 
 class ContactState(msgspec.Struct):
     """A contact that waits in `queue`, or that agents have; "" where it does neither just now."""
@@ -91,3 +94,14 @@ class Returning(msgspec.Struct, frozen=True):
     place: float
     since: float
     until: float
+
+
+class Handling(msgspec.Struct):
+    """How long agents have had the contacts of a queue, wrap-up included: a mean over the latest, in seconds."""
+
+    count: int = 0
+    mean: float = 0.0
+
+    def note(self, seconds: float) -> None:
+        self.count += 1
+        self.mean += (seconds - self.mean) / min(self.count, HANDLED)

@@ -98,7 +98,9 @@ class Engine:
                 callback = state.callbacks.get(str(due.key))
                 if callback is None:
                     return False
-                return callback.calling == due.at if callback.calling else not callback.contact and callback.due == due.at
+                return (
+                    callback.calling == due.at if callback.calling else not callback.contact and callback.due == due.at
+                )
             case _:
                 assert_never(due.kind)
 

@@ -88,7 +88,7 @@ class All(NamedTuple):
     of: tuple[Node, ...]
 
     def mask(self, column: Column) -> Bools:
-        return np.logical_and.reduce([each.mask(column) for each in self.of])
+        return np.asarray(np.logical_and.reduce([each.mask(column) for each in self.of]))
 
     def __str__(self) -> str:
         return " and ".join(map(_bracketed, self.of))
@@ -98,7 +98,7 @@ class Any(NamedTuple):
     of: tuple[Node, ...]
 
     def mask(self, column: Column) -> Bools:
-        return np.logical_or.reduce([each.mask(column) for each in self.of])
+        return np.asarray(np.logical_or.reduce([each.mask(column) for each in self.of]))
 
     def __str__(self) -> str:
         return " or ".join(map(_bracketed, self.of))
@@ -166,7 +166,9 @@ def _tokens(text: str) -> Iterator[_Token]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise ExpressionError(f"unexpected {text[at]!r}: expected a skill, a level, a comparison or a bracket", at + 1)
+            raise ExpressionError(
+                f"unexpected {text[at]!r}: expected a skill, a level, a comparison or a bracket", at + 1
+            )
         kind = found.lastgroup or ""
         if kind != "space":
             yield _Token("keyword" if kind == "word" and found[0] in _WORDS else kind, found[0], at + 1)

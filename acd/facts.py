@@ -52,7 +52,7 @@ Why = Literal[
     "configured",
 ]
 OfferEnd = Literal["accepted", "rejected", "missed", "unreachable", "withdrawn"]
-Leaving = Literal["abandoned", "overflow", "exit", "refused", "callback", "removed", "answered"]
+Leaving = Literal["abandoned", "overflow", "exit", "refused", "callback", "removed"]
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False, tag=True, omit_defaults=True):
@@ -86,7 +86,7 @@ class ModeSet(Fact, frozen=True, gc=False, tag=True):
 
 
 class AgentChanged(Fact, frozen=True, gc=False, tag=True):
-    """An agent's state. `until`: when it ends by itself, or is planned to; 0: it does not. `contact`, `offer`: what it is
+    """An agent's state. `until`: when it ends by itself, or is planned to; 0: never. `contact`, `offer`: what it is
     about; a state of talk without a contact is a direct call."""
 
     agent: str
@@ -177,7 +177,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 class Offered(Fact, frozen=True, gc=False, tag=True):
     """An offer is made: a lease until `deadline`. `by`: which question chose, that for an agent or that for a contact.
-    `eligible`: how many of the class are signed in; `ready`: of those ready; `candidates`: the best of them in order, by
+    `eligible`: how many of the class are signed in; `ready`: of those ready; `candidates`: the best of them, by
     `strategy`; `rivals`: contacts, the best first with their places as this agent sees them, where an agent became
     ready. `version`: of the rules."""
 
@@ -225,7 +225,7 @@ class HandleEnded(Fact, frozen=True, gc=False, tag=True):
 
 
 class LeftQueue(Fact, frozen=True, gc=False, tag=True):
-    """A contact waits no longer in a queue. Where `how` is not `answered` or `abandoned`, it goes `to` what is named."""
+    """A contact waits no longer in a queue. Where `how` is not `abandoned`, it goes `to` what is named."""
 
     contact: str
     queue: str

@@ -35,8 +35,7 @@ def next_change(hours: Hours, now: float) -> float:
         day = today + timedelta(ahead)
         edges = {0.0, *(edge for span in hours.spans if day.weekday() in span.days for edge in _edges(span))}
         for edge in sorted(edges):
-            midnight = datetime.combine(day + timedelta(edge >= 86_400.0), time(0), zone)
-            wall = midnight if edge >= 86_400.0 else midnight.replace(**_clock(edge))
+            wall = datetime.combine(day, time(0), zone) + timedelta(seconds=edge)
             at = wall.timestamp()
             if at > now and is_open(hours, at) != before:
                 return at
@@ -45,8 +44,3 @@ def next_change(hours: Hours, now: float) -> float:
 
 def _edges(span: Span) -> tuple[float, float]:
     return span.start, span.end
-
-
-def _clock(seconds: float) -> dict[str, int]:
-    whole = int(seconds)
-    return {"hour": whole // 3600, "minute": whole // 60 % 60, "second": whole % 60}

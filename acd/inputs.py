@@ -1,8 +1,8 @@
 """What happens outside, as the engine is told it: `Engine.handle(input, now)`.
 
 Agents, queues and addresses are named as the configuration names them; contacts and callbacks by ids that whoever runs
-the calls gives them, and an offer by the id of the fact that made it. `by` is the agent who gives an order: itself, or an
-administrator of one of its groups; "" is the operator, who may do all.
+the calls gives them, and an offer by the id of the fact that made it. `by` is the agent who gives an order: itself, or
+an administrator of one of its groups; "" is the operator, who may do all.
 """
 
 from __future__ import annotations

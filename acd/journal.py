@@ -1,12 +1,12 @@
 """The journal as bytes: one record after the other, and what they fold and replay to.
 
-    RECORD: msgpack of [id, time, cause, {"type": ..., ...}]
+RECORD: msgpack of [id, time, cause, {"type": ..., ...}]
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import get_args
+from typing import TypeGuard, get_args
 
 import msgspec
 
@@ -19,6 +19,11 @@ INPUTS: tuple[type, ...] = get_args(i.AnyInput)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(f.Record)
+
+
+def is_input(what: i.AnyInput | f.AnyFact) -> TypeGuard[i.AnyInput]:
+    """Whether it has come from outside."""
+    return isinstance(what, INPUTS)
 
 
 def encode(record: f.Record) -> bytes:
@@ -45,5 +50,5 @@ def replay(records: Iterable[f.Record]) -> Iterator[f.Record]:
     for record in records:
         if isinstance(record.what, i.Tick):
             yield from engine.tick(record.time).records
-        elif isinstance(record.what, INPUTS):
+        elif is_input(record.what):
             yield from engine.handle(record.what, record.time).records

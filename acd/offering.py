@@ -1,10 +1,10 @@
 """Offers, from the choice to their end: each a lease of one contact to one agent.
 
-    offered --Accept--> accepted: connected; offers of the same contact to others are withdrawn
-            --Reject--> rejected
-            --Unreachable--> unreachable      the agent is skipped for this contact for a while, and the contact is
-            --deadline--> missed              open again in its place
-            --caller gone, agent gone--> withdrawn
+offered --Accept--> accepted: connected; offers of the same contact to others are withdrawn
+        --Reject--> rejected
+        --Unreachable--> unreachable      the agent is skipped for this contact for a while, and the contact is
+        --deadline--> missed              open again in its place
+        --caller gone, agent gone--> withdrawn
 """
 
 from __future__ import annotations
@@ -91,7 +91,11 @@ def _make(turn: Turn, contact: ContactState, name: str, choice: Choice, by: Lite
 def offered_kind(queue: Queue, contact: ContactState) -> i.ContactKind:
     """An agent is only kept, and not rung, for a callback whose customer is called first."""
     rules = queue.callback
-    return "reservation" if contact.kind == "callback" and rules is not None and rules.first == "customer" else contact.kind
+    return (
+        "reservation"
+        if contact.kind == "callback" and rules is not None and rules.first == "customer"
+        else contact.kind
+    )
 
 
 # ---- what becomes of it

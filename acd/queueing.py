@@ -31,7 +31,9 @@ def enqueue(turn: Turn, event: i.Enqueue) -> None:
     """Raises `Refusal`."""
     queue = _queue(turn, event.queue)
     if not event.contact or max(map(len, (event.contact, event.number, event.last_agent))) > MAX_TEXT:
-        raise Refusal(f"bad contact {event.contact[:MAX_TEXT]!r}: expected an id, texts of at most {MAX_TEXT} characters")
+        raise Refusal(
+            f"bad contact {event.contact[:MAX_TEXT]!r}: expected an id, texts of at most {MAX_TEXT} characters"
+        )
     known = turn.state.contacts.get(event.contact)
     if known is not None and (known.queue or known.agents):
         where = f"waits in queue {known.queue}" if known.queue else f"is with agent {known.agents[0]}"
@@ -98,10 +100,7 @@ def _waits_for(turn: Turn, queue: Queue, name: str) -> bool:
     """Whether a contact waits for the agent that it talked to last: it is at work, in the queue's team."""
     agent = turn.state.agents.get(name)
     return (
-        queue.affinity > 0.0
-        and agent is not None
-        and agent.state in AT_WORK
-        and turn.settings(name).team == queue.team
+        queue.affinity > 0.0 and agent is not None and agent.state in AT_WORK and turn.settings(name).team == queue.team
     )
 
 
@@ -126,7 +125,8 @@ def reclass(
         only, patience = "", 0.0
     skipped = {agent: until for agent, until in (contact.skipped | dict(skip or {})).items() if until > now}
     times = [
-        *(contact.since + step.after for step in (*queue.relax, *queue.widen)),
+        *(contact.since + step.after for step in queue.relax),
+        *(contact.since + step.after for step in queue.widen),
         *skipped.values(),
         patience,
         limits.look_again(state, queue, contact),

@@ -17,9 +17,8 @@ def configure(turn: Turn, config: Config) -> None:
     contact; offers that go on keep their deadline."""
     state = turn.state
     for offer in list(state.offers.values()):
-        agent = config.agents.get(offer.agent)
-        queue = config.queues.get(offer.queue)
-        if agent is None or queue is None or agent.team != queue.team:
+        settings, queue = config.agents.get(offer.agent), config.queues.get(offer.queue)
+        if settings is None or queue is None or settings.team != queue.team:
             end_offer(turn, offer, "configured")
     homeless = []
     for contact in [each for each in state.contacts.values() if each.queue and each.queue not in config.queues]:

@@ -101,7 +101,7 @@ class Roster:
         names = [*queue.groups, *(group for step in queue.widen[:widened] for group in step.groups)]
         if not queue.groups:
             return self.team(queue.team)
-        return np.logical_or.reduce([self._group(queue.team, name) for name in names])
+        return np.asarray(np.logical_or.reduce([self._group(queue.team, name) for name in names]))
 
     def eligible(
         self, queue: Queue, needs: Expression, widened: int = 0, only: str = "", skipped: Iterable[str] = ()
@@ -128,7 +128,7 @@ class Roster:
         return np.array([max(self.agents[row].weights.get(queue, 1.0), 1e-6) for row in rows])
 
     def points(self, row: int) -> Floats | None:
-        """What an agent's weights bring forward its contacts by, in seconds of place: shape (queues,). None: nothing."""
+        """What an agent's weights bring forward its contacts by, in seconds: shape (queues,); None: nothing."""
         agent = self.agents[row]
         if not agent.weights:
             return None

@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 
 from acd import facts as f
-from acd.agent import AT_WORK, WORK, AgentState
+from acd.agent import AT_WORK, HANDLING, WORK, AgentState
 from acd.classes import Classes, ClassKey
 from acd.config import Agent, Config, Queue, Team
-from acd.contact import CallbackState, ContactState, OfferState, Returning
+from acd.contact import CallbackState, ContactState, Handling, OfferState, Returning
 from acd.deadlines import Deadlines, Due
 from acd.expression import parse
 from acd.matching import still_wanted
@@ -40,6 +40,7 @@ class State:
         "contacts",
         "deadlines",
         "freed",
+        "handling",
         "last_id",
         "latest",
         "now",
@@ -61,6 +62,8 @@ class State:
         self.unreachable: set[str] = set()
         self.addresses: dict[str, str] = {}
         """Of the telephones of those who are signed in: whose they are."""
+        self.handling: dict[str, Handling] = {}
+        """By queue: how long agents have had its contacts lately."""
         self.latest: dict[str, str] = {}
         """By queue: the agent to whom a contact of it was offered last."""
         self.returning: dict[tuple[str, str], Returning] = {}
@@ -88,11 +91,16 @@ class State:
 
     def waiting(self, queue: str) -> int:
         """Contacts in a queue that no agent has, those that are being offered included."""
-        return self.classes.count(queue)
+        return self.classes.length(queue)
 
     def position(self, contact: ContactState) -> int:
         """Of one that waits, from 1: how many of its queue have a place before it, and itself."""
         return self.classes.ahead(contact.queue, contact.waiter) + 1
+
+    def class_of(self, contact: ContactState) -> ClassKey:
+        """Of one that waits."""
+        skipped = tuple(sorted(contact.skipped))
+        return ClassKey(contact.queue, contact.asks, contact.widened, contact.only, skipped)
 
     def is_reachable(self, address: str) -> bool:
         return address not in self.unreachable
@@ -196,6 +204,7 @@ class State:
         before, now = state.state, record.time
         if before in WORK:
             self._load(state, now, talk=now - state.since)
+        self._note_handling(state, fact, now)
         if before in AT_WORK and fact.state not in AT_WORK:
             self._leave_others(state, now)
         elif fact.state in AT_WORK and before not in AT_WORK and before != "signed_out":
@@ -217,6 +226,15 @@ class State:
             self.addresses.pop(state.address, None)
             state.address, state.direct = "", False
         self._noted(state)
+
+    def _note_handling(self, state: AgentState, fact: f.AgentChanged, now: float) -> None:
+        """From the answer to the end of wrap-up an agent has a contact."""
+        begins = fact.why in ("accepted", "taken")
+        if state.handling and (begins or fact.state not in HANDLING):
+            self.handling.setdefault(state.queue, Handling()).note(now - state.handling)
+            state.handling = 0.0
+        if begins:
+            state.handling = now
 
     def _noted(self, state: AgentState) -> None:
         self.roster.note(state)
@@ -255,9 +273,16 @@ class State:
     def _queued(self, fact: f.Queued, record: f.Record) -> None:
         contact = self.contacts.setdefault(fact.contact, ContactState(fact.contact))
         contact.queue = contact.served_in = fact.queue
-        contact.kind, contact.number, contact.needs, contact.priority = fact.kind, fact.number, fact.needs, fact.priority
+        contact.kind, contact.number, contact.needs, contact.priority = (
+            fact.kind,
+            fact.number,
+            fact.needs,
+            fact.priority,
+        )
         contact.place, contact.seq, contact.entered, contact.since = fact.place, record.id, fact.entered, fact.since
         contact.moves, contact.row, contact.open, contact.told = fact.moves, -1, False, -1.0
+        contact.asks = asks(self.queue(fact.queue), 0, fact.needs)
+        contact.relaxed, contact.widened, contact.only, contact.patience, contact.skipped = 0, 0, "", 0.0, {}
         contact.announced = [fact.entered + each.first for each in self.queue(fact.queue).announcements]
         for due in contact.announced:
             self.deadlines.add(due, "announce", fact.contact)
@@ -273,8 +298,7 @@ class State:
 
     def _into_line(self, contact: ContactState) -> None:
         """Open for an offer, or set aside while it is being offered."""
-        key = ClassKey(contact.queue, contact.asks, contact.widened, contact.only, tuple(sorted(contact.skipped)))
-        contact.row = self.classes.row(key)
+        contact.row = self.classes.row(self.class_of(contact))
         contact.open = still_wanted(self.queue(contact.queue), len(contact.offers)) > 0
         if contact.open:
             self.classes.add(contact.row, contact.waiter)
@@ -405,6 +429,7 @@ class State:
                 self.callbacks,
                 sorted(self.unreachable),
                 self.latest,
+                self.handling,
                 [(*key, kept) for key, kept in self.returning.items()],
                 self.last_id,
                 self.now,
@@ -416,9 +441,14 @@ class State:
         """Raises `msgspec.ValidationError` where that is no snapshot of this version."""
         kept = msgspec.msgpack.decode(snapshot, type=Snapshot)
         state = cls()
-        state.config, state.carried, state.agents, state.contacts = kept.config, kept.carried, kept.agents, kept.contacts
+        state.config, state.carried, state.agents, state.contacts = (
+            kept.config,
+            kept.carried,
+            kept.agents,
+            kept.contacts,
+        )
         state.offers, state.callbacks, state.latest = kept.offers, kept.callbacks, kept.latest
-        state.unreachable = set(kept.unreachable)
+        state.unreachable, state.handling = set(kept.unreachable), kept.handling
         state.returning = {(queue, number): each for queue, number, each in kept.returning}
         state.last_id, state.now = kept.last_id, kept.now
         state.addresses = {agent.address: agent.id for agent in state.agents.values() if agent.signed_in}
@@ -437,6 +467,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     callbacks: dict[str, CallbackState]
     unreachable: list[str]
     latest: dict[str, str]
+    handling: dict[str, Handling]
     returning: list[tuple[str, str, Returning]]
     last_id: int
     now: float

@@ -72,7 +72,9 @@ class Turn:
         settings = self.state.settings(name)
         groups = self.state.config.groups
         if not any(by in groups[group].administrators for group in settings.groups if group in groups):
-            raise Refusal(f"{by[:64]!r} may not do that for agent {name}: expected an administrator of one of its groups")
+            raise Refusal(
+                f"{by[:64]!r} may not do that for agent {name}: expected an administrator of one of its groups"
+            )
 
     def waiting(self, name: str) -> ContactState:
         """A contact that waits in a queue. Raises `Refusal`."""

@@ -60,7 +60,10 @@ STRATEGIES = [
 needs = st.sampled_from(list(NEEDS))
 seconds = st.sampled_from([1.0, 5.0, 20.0, 60.0])
 ways = st.builds(
-    WayOut, kind=st.sampled_from(["queue", "number", "voicemail", "hangup"]), name=st.sampled_from(QUEUES), keep_wait=st.booleans()
+    WayOut,
+    kind=st.sampled_from(["queue", "number", "voicemail", "hangup"]),
+    name=st.sampled_from(QUEUES),
+    keep_wait=st.booleans(),
 )
 limits = st.builds(
     Limit,
@@ -103,9 +106,13 @@ def queues(draw: st.DrawFn, name: str) -> Queue:
         return_within=draw(st.sampled_from([0.0, 60.0])),
         announcements=tuple(
             Announcement(what=what, first=3.0, every=every)
-            for what, every in draw(st.sampled_from([(), (("position", 10.0),), (("welcome", 0.0), ("expected_wait", 7.0))]))
+            for what, every in draw(
+                st.sampled_from([(), (("position", 10.0),), (("welcome", 0.0), ("expected_wait", 7.0))])
+            )
         ),
-        callback=draw(st.sampled_from([CallbackRules(), CallbackRules(first="customer", attempts=2, retry={"busy": 5.0})])),
+        callback=draw(
+            st.sampled_from([CallbackRules(), CallbackRules(first="customer", attempts=2, retry={"busy": 5.0})])
+        ),
     )
 
 

@@ -76,8 +76,8 @@ class SendTo(Effect, frozen=True, gc=False, tag=True):
 
 
 class CallCustomer(Effect, frozen=True, gc=False, tag=True):
-    """Call the customer of a callback; answer with `CustomerCalled`. `agent`: who waits on the line; "": one is kept, and
-    nobody is on the line yet."""
+    """Call the customer of a callback; answer with `CustomerCalled`. `agent`: who waits on the line; "": one is kept,
+    and nobody is on the line yet."""
 
     callback: str
     contact: str

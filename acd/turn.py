@@ -66,15 +66,13 @@ class Turn:
         return found
 
     def may_order(self, name: str, by: str) -> None:
-        """Raises `Refusal` where `by` is neither the operator, nor the agent, nor an administrator of a group of its."""
+        """Raises `Refusal` where `by` is neither the operator, nor the agent, nor an administrator of a group."""
         if by in ("", name):
             return
         settings = self.state.settings(name)
         groups = self.state.config.groups
         if not any(by in groups[group].administrators for group in settings.groups if group in groups):
-            raise Refusal(
-                f"{by[:64]!r} may not do that for agent {name}: expected an administrator of one of its groups"
-            )
+            raise Refusal(f"{by[:64]!r} may not do that for agent {name}: expected one of its administrators")
 
     def waiting(self, name: str) -> ContactState:
         """A contact that waits in a queue. Raises `Refusal`."""

@@ -40,10 +40,6 @@ class ContactState(msgspec.Struct):
     skipped: dict[str, float] = {}
     """By agent: until when."""
     until: float = 0.0
-    row: int = -1
-    """Of its class."""
-    open: bool = False
-    """It may be offered to somebody (more)."""
     offers: list[int] = []
     agents: list[str] = []
     """Who has it."""

@@ -57,7 +57,7 @@ def _match_contact(turn: Turn, name: str) -> None:
     queue = state.queue(contact.queue)
     latest = state.roster.row.get(state.latest.get(queue.name, ""), -1)
     asked = Asked(queue, contact.asks, turn.now, latest, state.last_id)
-    choice = agents_for(state.roster, state.classes, contact.row, asked, still_wanted(queue, len(contact.offers)))
+    choice = agents_for(state.roster, state.classes, state.rows[name], asked, still_wanted(queue, len(contact.offers)))
     for agent in choice.names:
         _make(turn, contact, agent, choice, "contact")
 

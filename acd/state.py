@@ -23,6 +23,8 @@ from acd.expression import parse
 from acd.matching import still_wanted
 from acd.roster import Floats, Roster
 
+ASIDE = -1
+"""A contact that is open for no offer, as it is being offered."""
 MAX_RETURNING = 100_000
 """Callers who hung up whose places are kept; the oldest are forgotten first."""
 
@@ -48,6 +50,7 @@ class State:
         "opened",
         "returning",
         "roster",
+        "rows",
         "unreachable",
     )
 
@@ -72,6 +75,8 @@ class State:
         self.roster = Roster(self.config)
         self.classes = Classes(self.roster)
         self.deadlines = Deadlines()
+        self.rows: dict[str, int] = {}
+        """Of the contacts that wait: the row of their class, or `ASIDE`."""
         self.opened: dict[str, None] = {}
         self.freed: dict[str, None] = {}
 
@@ -280,7 +285,7 @@ class State:
             fact.priority,
         )
         contact.place, contact.seq, contact.entered, contact.since = fact.place, record.id, fact.entered, fact.since
-        contact.moves, contact.row, contact.open, contact.told = fact.moves, -1, False, -1.0
+        contact.moves, contact.told = fact.moves, -1.0
         contact.asks = asks(self.queue(fact.queue), 0, fact.needs)
         contact.relaxed, contact.widened, contact.only, contact.patience, contact.skipped = 0, 0, "", 0.0, {}
         contact.announced = [fact.entered + each.first for each in self.queue(fact.queue).announcements]
@@ -298,24 +303,24 @@ class State:
 
     def _into_line(self, contact: ContactState) -> None:
         """Open for an offer, or set aside while it is being offered."""
-        contact.row = self.classes.row(self.class_of(contact))
-        contact.open = still_wanted(self.queue(contact.queue), len(contact.offers)) > 0
-        if contact.open:
-            self.classes.add(contact.row, contact.waiter)
+        if still_wanted(self.queue(contact.queue), len(contact.offers)) > 0:
+            row = self.classes.row(self.class_of(contact))
+            self.classes.add(row, contact.waiter)
+            self.rows[contact.id] = row
             self.opened[contact.id] = None
         else:
             self.classes.set_aside(contact.queue, contact.waiter)
-            self.opened.pop(contact.id, None)
+            self.rows[contact.id] = ASIDE
 
     def _out_of_line(self, contact: ContactState) -> None:
-        if contact.row < 0:
+        row = self.rows.pop(contact.id, None)
+        if row is None:
             return
-        if contact.open:
-            self.classes.remove(contact.row, contact.waiter)
-        else:
+        if row == ASIDE:
             self.classes.take_back(contact.queue, contact.waiter)
-        contact.row, contact.open = -1, False
-        self.opened.pop(contact.id, None)
+        else:
+            self.classes.remove(row, contact.waiter)
+            self.opened.pop(contact.id, None)
 
     def _offered(self, fact: f.Offered, record: f.Record) -> None:
         offer = OfferState(record.id, fact.contact, fact.agent, fact.queue, fact.deadline, record.time)
@@ -332,7 +337,7 @@ class State:
         offer = self.offers.pop(fact.offer)
         contact = self.contacts[offer.contact]
         contact.offers.remove(fact.offer)
-        if fact.how != "accepted" and not contact.open and contact.queue:
+        if fact.how != "accepted" and self.rows.get(contact.id) == ASIDE:
             self._out_of_line(contact)
             self._into_line(contact)
 
@@ -384,12 +389,12 @@ class State:
         """Roster, classes and deadlines, out of the records."""
         self.roster = Roster(self.config, self.carried.values())
         self.classes = Classes(self.roster)
+        self.rows.clear()
         self.opened.clear()
         self.freed.clear()
         for agent in self.agents.values():
             self._noted(agent)
         for contact in self.contacts.values():
-            contact.row, contact.open = -1, False
             if contact.queue:
                 queue = self.queue(contact.queue)
                 contact.relaxed = min(contact.relaxed, len(queue.relax))

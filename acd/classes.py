@@ -2,7 +2,8 @@
 
 A class is a row of `eligible` (classes x agents) and a column of `of_agent` (agents x classes), the same booleans
 twice, so that either question reads one stretch of memory. Contacts that are open for an offer stand in the sorted list
-of their class; `head` has the least place of each class, infinite where it is empty.
+of their class; `head` has the least place of each class, infinite where it is empty. Two kinds stand elsewhere: those
+that wait for one agent alone, with that agent, and those that are being offered, aside.
 """
 
 from __future__ import annotations
@@ -28,13 +29,6 @@ class ClassKey(NamedTuple):
     queue: str
     needs: str
     widened: int
-    only: str
-    skipped: tuple[str, ...]
-
-    @property
-    def is_base(self) -> bool:
-        """It hangs on the rules alone, and on no agent."""
-        return not self.only and not self.skipped
 
 
 class Waiter(NamedTuple):
@@ -49,7 +43,8 @@ class Classes:
     """All classes over one roster."""
 
     __slots__ = (
-        "_aside",
+        "_alone",
+        "_apart",
         "_free",
         "_keys",
         "_overlaps",
@@ -74,15 +69,16 @@ class Classes:
         self._keys: list[ClassKey | None] = []
         self._waiting: list[SortedList[Waiter]] = []
         self._free: list[int] = []
-        self._aside: dict[str, SortedList[Waiter]] = {}  # by queue: those that are being offered
+        self._alone: dict[str, SortedList[Waiter]] = {}  # by agent: those that wait for that one
+        self._apart: dict[str, SortedList[Waiter]] = {}  # by queue: these, and those that are being offered
         self.eligible = np.zeros((FIRST_ROWS, len(roster)), np.bool_)
         self.of_agent = np.zeros((len(roster), FIRST_ROWS), np.bool_)
         self.head: Floats = np.full(FIRST_ROWS, NOBODY)
         self.tail: Floats = np.full(FIRST_ROWS, NOBODY)
         self.count = np.zeros(FIRST_ROWS, np.int64)
-        self._overlaps: dict[int, Floats] = {}
         self.inbound: Bools = np.zeros(FIRST_ROWS, np.bool_)
         self.queue = np.zeros(FIRST_ROWS, np.intp)  # in the order of the configuration
+        self._overlaps: dict[int, Floats] = {}
         self._queue_index = {name: index for index, name in enumerate(roster.config.queues)}
 
     # ---- rows
@@ -91,11 +87,6 @@ class Classes:
         """The row of a class, made when it is first asked for."""
         found = self.rows.get(key)
         return self._make(key) if found is None else found
-
-    def key(self, row: int) -> ClassKey:
-        key = self._keys[row]
-        assert key is not None, "the row of a class that somebody waits in"
-        return key
 
     def mask(self, row: int) -> Bools:
         """Who may have the contacts of a class: shape (agents,)."""
@@ -106,24 +97,21 @@ class Classes:
             self._forget_empty()
         row = self._free.pop() if self._free else self._grow()
         queue = self._roster.config.queues[key.queue]
-        mask = self._roster.eligible(queue, parse(key.needs), key.widened, key.only, key.skipped)
+        mask = self._roster.eligible(queue, parse(key.needs), key.widened)
         self._keys[row] = key
-        self._waiting[row] = SortedList()
         self.eligible[row] = mask
         self.of_agent[:, row] = mask
         self.inbound[row] = queue.direction == "inbound"
         self.queue[row] = self._queue_index[key.queue]
-        if key.is_base:
-            self._overlaps.clear()
+        self._overlaps.clear()
         self.rows[key] = row
         self.queue_rows.setdefault(key.queue, []).append(row)
         return row
 
     def _grow(self) -> int:
-        row = len(self._keys)
+        row, have = len(self._keys), len(self.head)
         self._keys.append(None)
         self._waiting.append(SortedList())
-        have = len(self.head)
         if row == have:
             self.eligible = np.concatenate([self.eligible, np.zeros_like(self.eligible)])
             self.of_agent = np.concatenate([self.of_agent, np.zeros_like(self.of_agent)], axis=1)
@@ -137,50 +125,57 @@ class Classes:
     def _forget_empty(self) -> None:
         for key, row in list(self.rows.items()):
             if not self._waiting[row]:
-                self._forget(key, row)
+                del self.rows[key]
+                self.queue_rows[key.queue].remove(row)
+                self._keys[row] = None
+                self._free.append(row)
+                self._overlaps.clear()
 
-    def _forget(self, key: ClassKey, row: int) -> None:
-        del self.rows[key]
-        self.queue_rows[key.queue].remove(row)
-        self._keys[row] = None
-        self._free.append(row)
-        if key.is_base:
-            self._overlaps.clear()
-
-    # ---- waiting
+    # ---- open for an offer
 
     def add(self, row: int, waiter: Waiter) -> None:
-        """A contact is open for an offer."""
+        """A contact may be offered to whoever may have those of its class."""
         waiting = self._waiting[row]
         waiting.add(waiter)
         self.head[row], self.tail[row], self.count[row] = waiting[0].place, waiting[-1].place, len(waiting)
 
     def remove(self, row: int, waiter: Waiter) -> None:
-        """It is open no more. A class that hangs on agents is forgotten with its last contact."""
+        """It is open no more."""
         waiting = self._waiting[row]
         waiting.remove(waiter)
         self.count[row] = len(waiting)
-        if waiting:
-            self.head[row], self.tail[row] = waiting[0].place, waiting[-1].place
-            return
-        self.head[row] = self.tail[row] = NOBODY
-        key = self.key(row)
-        if not key.is_base:
-            self._forget(key, row)
+        self.head[row], self.tail[row] = (waiting[0].place, waiting[-1].place) if waiting else (NOBODY, NOBODY)
 
-    def first(self, row: int) -> Waiter:
-        waiter: Waiter = self._waiting[row][0]
-        return waiter
+    def waiting(self, row: int) -> SortedList[Waiter]:
+        """Those of a class, in order."""
+        return self._waiting[row]
 
-    def set_aside(self, queue: str, waiter: Waiter) -> None:
-        """A contact keeps its place in a queue, and is open for no offer."""
-        self._aside.setdefault(queue, SortedList()).add(waiter)
+    def add_alone(self, agent: str, queue: str, waiter: Waiter) -> None:
+        """A contact waits for one agent and nobody else."""
+        self._alone.setdefault(agent, SortedList()).add(waiter)
+        self.set_apart(queue, waiter)
+
+    def remove_alone(self, agent: str, queue: str, waiter: Waiter) -> None:
+        self._alone[agent].remove(waiter)
+        if not self._alone[agent]:
+            del self._alone[agent]
+        self.take_back(queue, waiter)
+
+    def alone(self, agent: str) -> SortedList[Waiter] | tuple[()]:
+        """Those that wait for an agent and nobody else, in order."""
+        return self._alone.get(agent, ())
+
+    # ---- in the queue
+
+    def set_apart(self, queue: str, waiter: Waiter) -> None:
+        """A contact keeps its place in a queue, and is in no class: it is being offered, say."""
+        self._apart.setdefault(queue, SortedList()).add(waiter)
 
     def take_back(self, queue: str, waiter: Waiter) -> None:
-        self._aside[queue].remove(waiter)
+        self._apart[queue].remove(waiter)
 
     def length(self, queue: str) -> int:
-        """Contacts of a queue, open or aside."""
+        """Contacts of a queue that no agent has."""
         return sum(map(len, self._lines(queue)))
 
     def ahead(self, queue: str, waiter: Waiter) -> int:
@@ -194,19 +189,16 @@ class Classes:
     def _lines(self, queue: str) -> Iterator[SortedList[Waiter]]:
         for row in self.queue_rows.get(queue, ()):
             yield self._waiting[row]
-        if queue in self._aside:
-            yield self._aside[queue]
+        if queue in self._apart:
+            yield self._apart[queue]
 
     # ---- competition
 
     def overlap(self, row: int) -> Floats:
-        """Of the agents of each class, which part may have the contacts of that one, too: shape (rows,); 0.0 for the
-        classes that hang on agents."""
+        """Of the agents of each class, which part may have the contacts of that one, too: shape (rows,)."""
         found = self._overlaps.get(row)
         if found is None:
-            rows = len(self._keys)
-            base = np.array([key is not None and key.is_base for key in self._keys])
-            eligible = self.eligible[:rows]
+            eligible = self.eligible[: len(self._keys)]
             both = (eligible & self.eligible[row]).sum(axis=1)
-            found = self._overlaps[row] = np.where(base, both / np.maximum(eligible.sum(axis=1), 1), 0.0)
+            found = self._overlaps[row] = both / np.maximum(eligible.sum(axis=1), 1)
         return found

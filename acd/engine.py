@@ -15,7 +15,6 @@ from typing import NamedTuple, assert_never
 from acd import agents, announce, asking, callbacks, offering, queueing
 from acd import facts as f
 from acd import inputs as i
-from acd.agent import AT_WORK
 from acd.deadlines import Due
 from acd.effects import AnyEffect
 from acd.reconfigure import configure
@@ -121,15 +120,9 @@ class Engine:
 
     def _settle(self, turn: Turn) -> None:
         """Those who wait for nobody go; those who can meet do."""
-        left = {
-            self.state.settings(record.what.agent).team
-            for record in turn.records
-            if isinstance(record.what, f.AgentChanged)
-            and record.what.state not in AT_WORK
-            and record.what.agent in self.state.agents
-        }
-        if left:
-            queueing.without_agents(turn, left)
+        if turn.left:
+            queueing.without_agents(turn, turn.left)
+            turn.left = set()
         offering.match(turn)
 
     def _dispatch(self, turn: Turn, what: i.AnyInput) -> None:

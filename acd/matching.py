@@ -1,20 +1,22 @@
 """The one decision: which ready agent for a contact, which waiting contact for an agent. `docs/acd.md`, "One decision".
 
 Nothing is changed here: `agents_for` and `contact_for` look at columns and say what to offer, with the candidates that
-there were.
+there were. Agents who are skipped for a contact are passed over when it is looked at, as they are few.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from acd.classes import NOBODY, Classes
-from acd.config import Queue
+from acd.agent import AgentState
+from acd.classes import NOBODY, Waiter
+from acd.contact import ContactState
 from acd.facts import Candidate
-from acd.inputs import Direction
-from acd.roster import Roster
+from acd.roster import Floats, Rows
+from acd.state import State
 from acd.strategy import Asked, first, keys
 
 CANDIDATES = 5
@@ -33,48 +35,91 @@ class Choice(NamedTuple):
 NOTHING = Choice((), 0, 0, ())
 
 
-def agents_for(roster: Roster, classes: Classes, row: int, asked: Asked, count: int) -> Choice:
-    """The ready agents to whom a contact of that class is offered, at most `count`."""
-    mask = classes.mask(row)
+def agents_for(state: State, contact: ContactState, asked: Asked, count: int) -> Choice:
+    """The ready agents to whom a contact is offered, at most `count`."""
+    roster = state.roster
+    mask = state.classes.mask(state.row_of(contact))
     rows = np.flatnonzero(mask & roster.free(asked.queue))
+    if contact.only or contact.skipped:
+        rows = np.array([row for row in rows.tolist() if may_have(contact, roster.ids[row])], np.intp)
     if not len(rows):
         return NOTHING
     ranks = keys(asked, roster, rows)
     chosen = first(ranks, roster.idle_seq[rows], max(count, CANDIDATES))
     names = [roster.ids[row] for row in rows[chosen].tolist()]
-    candidates = tuple(map(Candidate, names[:CANDIDATES], ranks[chosen].tolist()))
+    candidates = tuple(map(Candidate, names[:CANDIDATES], ranks[chosen[:CANDIDATES]].tolist()))
     return Choice(tuple(names[:count]), int((mask & roster.signed_in).sum()), len(rows), candidates)
 
 
-def contact_for(roster: Roster, classes: Classes, agent: int, mode: Direction) -> Choice:
+def may_have(contact: ContactState, agent: str) -> bool:
+    """Whether an agent of its class may have a contact now."""
+    return agent not in contact.skipped and contact.only in ("", agent)
+
+
+class Rival(NamedTuple):
+    """A contact that an agent could be offered, in the order in which it would be."""
+
+    place: float
+    seq: int
+    contact: str
+
+
+def contact_for(state: State, agent: AgentState) -> Choice:
     """The waiting contact that is offered to an agent who is ready; `names` has it, or nothing."""
-    open_ = classes.of_agent[agent] & (classes.head < NOBODY)
-    if mode != "both":
-        open_ &= classes.inbound if mode == "inbound" else ~classes.inbound
+    classes, row = state.classes, state.roster.row[agent.id]
+    open_ = classes.of_agent[row] & (classes.head < NOBODY)
+    if agent.mode != "both":
+        open_ &= classes.inbound if agent.mode == "inbound" else ~classes.inbound
     rows = np.flatnonzero(open_)
-    if not len(rows):
+    rivals = _heads(state, agent.id, rows, _places(state, row, rows)) if len(rows) else []
+    rivals += _alone(state, agent)
+    if not rivals:
         return NOTHING
-    places = classes.head[rows]
-    points = roster.points(agent)
-    if points is not None:
-        places = places - points[classes.queue[rows]]
-    best = np.argpartition(places, CANDIDATES - 1)[:CANDIDATES] if len(rows) > CANDIDATES else np.arange(len(rows))
-    least = places.min()
-    tied = np.flatnonzero(places == least)
-    heads = sorted(
-        (float(places[at]), classes.first(int(rows[at])).seq, classes.first(int(rows[at])).contact)
-        for at in {*best.tolist(), *(tied.tolist() if len(tied) > 1 else ())}
-    )
-    rivals = tuple(Candidate(contact, place) for place, _, contact in heads[:CANDIDATES])
-    return Choice((heads[0][2],), 0, len(rows), rivals)
+    rivals.sort()
+    candidates = tuple(Candidate(rival.contact, rival.place) for rival in rivals[:CANDIDATES])
+    return Choice((rivals[0].contact,), 0, len(rows), candidates)
 
 
-def still_wanted(queue: Queue, offered: int) -> int:
-    """How many more agents a contact of a queue may be offered to, that is being offered to so many."""
-    match queue.strategy:
-        case "ring_all":
-            return 1_000_000
-        case "ring_some":
-            return max(queue.ring_count - offered, 0)
-        case _:
-            return 0 if offered else 1
+def _places(state: State, row: int, rows: Rows) -> Floats:
+    """The heads of these classes as an agent sees them: what its weights bring forward is before others."""
+    places = state.classes.head[rows]
+    points = state.roster.points(row)
+    return places if points is None else places - points[state.classes.queue[rows]]
+
+
+def _heads(state: State, agent: str, rows: Rows, places: Floats) -> list[Rival]:
+    """The first contact that an agent may have, of the classes whose heads have the least places."""
+    if len(rows) <= CANDIDATES:
+        return list(_first_of(state, agent, rows, places))
+    order = np.argpartition(places, CANDIDATES)
+    chosen, bound = order[:CANDIDATES], float(places[order[CANDIDATES]])
+    rivals = list(_first_of(state, agent, rows[chosen], places[chosen]))
+    if not rivals or min(rivals).place >= bound:
+        # It has missed those, or the next class has an equal: all have to be looked at.
+        return list(_first_of(state, agent, rows, places))
+    return rivals
+
+
+def _first_of(state: State, agent: str, rows: Rows, places: Floats) -> Iterable[Rival]:
+    contacts = state.contacts
+    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+        waiting = state.classes.waiting(row)
+        head: Waiter = waiting[0]
+        for waiter in waiting:
+            if agent not in contacts[waiter.contact].skipped:
+                yield Rival(place + (waiter.place - head.place), waiter.seq, waiter.contact)
+                break
+
+
+def _alone(state: State, agent: AgentState) -> list[Rival]:
+    """The first contact of those that wait for this agent and nobody else."""
+    row = state.roster.row[agent.id]
+    for waiter in state.classes.alone(agent.id):
+        contact = state.contacts[waiter.contact]
+        queue = state.queue(contact.queue)
+        fits = agent.mode == "both" or agent.mode == queue.direction
+        if fits and agent.id not in contact.skipped and state.classes.mask(state.row_of(contact))[row]:
+            points = state.roster.points(row)
+            sooner = 0.0 if points is None else float(points[state.classes.queue[state.row_of(contact)]])
+            return [Rival(waiter.place - sooner, waiter.seq, waiter.contact)]
+    return []

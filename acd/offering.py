@@ -18,9 +18,9 @@ from acd.callbacks import agent_answered, agent_kept
 from acd.config import Queue
 from acd.contact import ContactState, OfferState
 from acd.leases import end_offer
-from acd.matching import Choice, agents_for, contact_for, still_wanted
+from acd.matching import Choice, agents_for, contact_for
 from acd.queueing import reclass
-from acd.strategy import Asked
+from acd.strategy import Asked, still_wanted
 from acd.turn import Turn
 
 RESERVED_SECONDS = 60.0
@@ -44,8 +44,7 @@ def match(turn: Turn) -> None:
 def _match_agent(turn: Turn, name: str) -> None:
     state = turn.state
     state.freed.pop(name)
-    agent = state.agents[name]
-    choice = contact_for(state.roster, state.classes, state.roster.row[name], agent.mode)
+    choice = contact_for(state, state.agents[name])
     for contact in choice.names:
         _make(turn, state.contacts[contact], name, choice, "agent")
 
@@ -57,7 +56,7 @@ def _match_contact(turn: Turn, name: str) -> None:
     queue = state.queue(contact.queue)
     latest = state.roster.row.get(state.latest.get(queue.name, ""), -1)
     asked = Asked(queue, contact.asks, turn.now, latest, state.last_id)
-    choice = agents_for(state.roster, state.classes, state.rows[name], asked, still_wanted(queue, len(contact.offers)))
+    choice = agents_for(state, contact, asked, still_wanted(queue, len(contact.offers)))
     for agent in choice.names:
         _make(turn, contact, agent, choice, "contact")
 

@@ -103,21 +103,9 @@ class Roster:
             return self.team(queue.team)
         return np.asarray(np.logical_or.reduce([self._group(queue.team, name) for name in names]))
 
-    def eligible(
-        self, queue: Queue, needs: Expression, widened: int = 0, only: str = "", skipped: Iterable[str] = ()
-    ) -> Bools:
-        """Who may have a contact, were it free: shape (agents,)."""
-        mask = self.serving(queue, widened) & needs.mask(self.level, len(self.ids))
-        if only:
-            row = self.row.get(only)
-            alone = np.zeros(len(self.ids), np.bool_)
-            if row is not None:
-                alone[row] = True
-            mask &= alone
-        for agent in skipped:
-            if agent in self.row:
-                mask[self.row[agent]] = False
-        return mask
+    def eligible(self, queue: Queue, needs: Expression, widened: int = 0) -> Bools:
+        """Who may have such a contact, were it free: shape (agents,)."""
+        return self.serving(queue, widened) & needs.mask(self.level, len(self.ids))
 
     def proficiency(self, needs: Expression) -> NDArray[np.int32]:
         """The sum of levels that an expression asks for, of each agent: shape (agents,)."""

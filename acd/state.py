@@ -20,11 +20,11 @@ from acd.config import Agent, Config, Queue, Team
 from acd.contact import CallbackState, ContactState, Handling, OfferState, Returning
 from acd.deadlines import Deadlines, Due
 from acd.expression import parse
-from acd.matching import still_wanted
 from acd.roster import Floats, Roster
+from acd.strategy import still_wanted
 
-ASIDE = -1
-"""A contact that is open for no offer, as it is being offered."""
+APART, ALONE = -1, -2
+"""In place of a row: a contact is open for no offer, as it is being offered, or waits for one agent."""
 MAX_RETURNING = 100_000
 """Callers who hung up whose places are kept; the oldest are forgotten first."""
 
@@ -76,7 +76,7 @@ class State:
         self.classes = Classes(self.roster)
         self.deadlines = Deadlines()
         self.rows: dict[str, int] = {}
-        """Of the contacts that wait: the row of their class, or `ASIDE`."""
+        """Of the contacts that wait: the row of their class, `APART` or `ALONE`."""
         self.opened: dict[str, None] = {}
         self.freed: dict[str, None] = {}
 
@@ -102,10 +102,9 @@ class State:
         """Of one that waits, from 1: how many of its queue have a place before it, and itself."""
         return self.classes.ahead(contact.queue, contact.waiter) + 1
 
-    def class_of(self, contact: ContactState) -> ClassKey:
-        """Of one that waits."""
-        skipped = tuple(sorted(contact.skipped))
-        return ClassKey(contact.queue, contact.asks, contact.widened, contact.only, skipped)
+    def row_of(self, contact: ContactState) -> int:
+        """Of the class of one that waits."""
+        return self.classes.row(ClassKey(contact.queue, contact.asks, contact.widened))
 
     def is_reachable(self, address: str) -> bool:
         return address not in self.unreachable
@@ -302,25 +301,31 @@ class State:
         self._into_line(contact)
 
     def _into_line(self, contact: ContactState) -> None:
-        """Open for an offer, or set aside while it is being offered."""
-        if still_wanted(self.queue(contact.queue), len(contact.offers)) > 0:
-            row = self.classes.row(self.class_of(contact))
-            self.classes.add(row, contact.waiter)
-            self.rows[contact.id] = row
-            self.opened[contact.id] = None
+        """Open for an offer, or apart while it is being offered."""
+        if still_wanted(self.queue(contact.queue), len(contact.offers)) <= 0:
+            self.classes.set_apart(contact.queue, contact.waiter)
+            self.rows[contact.id] = APART
+            return
+        self.opened[contact.id] = None
+        if contact.only:
+            self.classes.add_alone(contact.only, contact.queue, contact.waiter)
+            self.rows[contact.id] = ALONE
         else:
-            self.classes.set_aside(contact.queue, contact.waiter)
-            self.rows[contact.id] = ASIDE
+            row = self.rows[contact.id] = self.row_of(contact)
+            self.classes.add(row, contact.waiter)
 
     def _out_of_line(self, contact: ContactState) -> None:
         row = self.rows.pop(contact.id, None)
         if row is None:
             return
-        if row == ASIDE:
+        if row == APART:
             self.classes.take_back(contact.queue, contact.waiter)
+            return
+        self.opened.pop(contact.id, None)
+        if row == ALONE:
+            self.classes.remove_alone(contact.only, contact.queue, contact.waiter)
         else:
             self.classes.remove(row, contact.waiter)
-            self.opened.pop(contact.id, None)
 
     def _offered(self, fact: f.Offered, record: f.Record) -> None:
         offer = OfferState(record.id, fact.contact, fact.agent, fact.queue, fact.deadline, record.time)
@@ -337,7 +342,7 @@ class State:
         offer = self.offers.pop(fact.offer)
         contact = self.contacts[offer.contact]
         contact.offers.remove(fact.offer)
-        if fact.how != "accepted" and self.rows.get(contact.id) == ASIDE:
+        if fact.how != "accepted" and self.rows.get(contact.id) == APART:
             self._out_of_line(contact)
             self._into_line(contact)
 

@@ -15,6 +15,7 @@ from acd.config import Queue
 from acd.expression import parse
 from acd.roster import Floats, Roster, Rows
 
+EVERYBODY = 1_000_000
 SORTED_WHOLE = 64
 """Up to so many candidates are sorted; of more only the first ones."""
 
@@ -68,3 +69,14 @@ def first(ranks: Floats, sequence: np.ndarray[tuple[int], np.dtype[np.int64]], c
         positions = np.concatenate([chosen, tied])
         return np.asarray(positions[np.lexsort((sequence[positions], ranks[positions]))])
     return np.lexsort((sequence, ranks))[:count]
+
+
+def still_wanted(queue: Queue, offered: int) -> int:
+    """How many more agents a contact of a queue may be offered to, that is being offered to so many."""
+    match queue.strategy:
+        case "ring_all":
+            return EVERYBODY
+        case "ring_some":
+            return max(queue.ring_count - offered, 0)
+        case _:
+            return 0 if offered else 1

@@ -6,7 +6,7 @@ What is here is what every part of the engine needs; `acd.engine` says which par
 from __future__ import annotations
 
 from acd import facts as f
-from acd.agent import AgentState, allowed
+from acd.agent import AT_WORK, AgentState, allowed
 from acd.config import Agent, WrapUp
 from acd.contact import ContactState, OfferState
 from acd.effects import AnyEffect
@@ -21,7 +21,7 @@ class Refusal(Exception):
 class Turn:
     """`cause` is the id of the input's record."""
 
-    __slots__ = ("cause", "effects", "now", "records", "state")
+    __slots__ = ("cause", "effects", "left", "now", "records", "state")
 
     def __init__(self, state: State, now: float) -> None:
         self.state = state
@@ -29,6 +29,8 @@ class Turn:
         self.cause = 0
         self.records: list[f.Record] = []
         self.effects: list[AnyEffect] = []
+        self.left: set[str] = set()
+        """Teams of agents who have gone from work."""
 
     def begin(self, what: AnyInput) -> None:
         """An input, from which what follows comes."""
@@ -114,6 +116,8 @@ class Turn:
     ) -> None:
         """An agent's state. What the machine does not know is a fault of ours."""
         assert allowed(agent.state, why, state), (agent.id, agent.state, why, state)
+        if state not in AT_WORK:
+            self.left.add(self.settings(agent.id).team)
         self.fact(f.AgentChanged(agent.id, state, why, reason, until, contact, offer))
 
     def rest(self, agent: AgentState, why: f.Why) -> None:

@@ -39,7 +39,7 @@ def estimate(state: State, contact: ContactState) -> Wait | None:
     """None: nothing is known."""
     handling = state.handling.get(contact.queue)
     classes = state.classes
-    row = classes.row(state.class_of(contact)._replace(only="", skipped=()))
+    row = state.row_of(contact)
     agents = int((classes.mask(row) & state.roster.at_work).sum())
     if handling is None or handling.count < ENOUGH or not agents:
         return None

@@ -6,10 +6,12 @@ run the journal is folded and replayed.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
@@ -34,7 +36,9 @@ from acd.config import (
     WrapUp,
 )
 from acd.engine import Engine
+from acd.expression import parse
 from acd.journal import decode, encode, fold, replay
+from acd.state import State
 
 AGENTS = [f"a{n}" for n in range(6)]
 QUEUES = ["sales", "support", "night", "out"]
@@ -162,6 +166,8 @@ class Acd(RuleBasedStateMachine):
         self.journal: list[bytes] = []
         self.now = 1_000.0
         self.count = 0
+        self.mirror = State()
+        """The fold of the journal, one record after the other."""
         self.living: set[str] = set()
         self.ringing: dict[int, e.Offer] = {}
         self.calling: dict[str, e.CallCustomer] = {}
@@ -177,7 +183,10 @@ class Acd(RuleBasedStateMachine):
 
     def carry_out(self, records: list[f.Record], effects: list[Any]) -> None:
         self.journal += map(encode, records)
-        self.look_at_choices(records)
+        for record in records:
+            if isinstance(record.what, f.Offered):
+                self.look_at_choice(record.what)
+            self.mirror.apply(record)
         for record in records:
             if isinstance(record.what, f.OfferEnded) and record.what.how in ("rejected", "unreachable", "accepted"):
                 del self.ringing[record.what.offer]
@@ -331,9 +340,8 @@ class Acd(RuleBasedStateMachine):
 
     # ---- what is so
 
-    def eligible(self, agent: str, contact: str) -> bool:
+    def eligible(self, state: State, agent: str, contact: str) -> bool:
         """Whether an agent may have a contact, by the settings as they are written."""
-        state = self.engine.state
         who, what = state.config.agents.get(agent), state.contacts[contact]
         if who is None or agent in what.skipped or (what.only and what.only != agent):
             return False
@@ -349,31 +357,70 @@ class Acd(RuleBasedStateMachine):
             and mode in ("both", queue.direction)
         )
 
-    def wants_more(self, contact: str) -> bool:
-        what = self.engine.state.contacts[contact]
-        queue = self.engine.state.config.queues[what.queue]
-        most = {"ring_all": 99, "ring_some": queue.ring_count}.get(queue.strategy, 1)
-        return len(what.offers) < most
+    def open(self, state: State) -> list[str]:
+        """The contacts that want an agent, or one more."""
+        found = []
+        for what in state.contacts.values():
+            if what.queue:
+                queue = state.config.queues[what.queue]
+                most = {"ring_all": 99, "ring_some": queue.ring_count}.get(queue.strategy, 1)
+                found += [what.id] if len(what.offers) < most else []
+        return found
 
-    def look_at_choices(self, records: list[f.Record]) -> None:
-        """Who is offered what was a candidate, and the first of them."""
-        for record in records:
-            if isinstance(record.what, f.Offered):
-                made = record.what
-                listed = made.candidates if made.by == "contact" else made.rivals
-                assert [each.key for each in listed] == sorted(each.key for each in listed)
-                if made.by == "agent":
-                    assert listed[0].agent == made.contact
-                elif made.strategy not in ("ring_all", "ring_some"):
-                    assert listed[0].agent == made.agent
+    def look_at_choice(self, made: f.Offered) -> None:
+        """Of all that could have been offered, or been offered it, just before: it was the first by its own key."""
+        state = self.mirror
+        assert state.agents[made.agent].state == "ready"
+        if made.by == "agent":
+            assert made.contact == min(
+                (each for each in self.open(state) if self.eligible(state, made.agent, each)),
+                key=lambda each: self.turn_of(state, made.agent, each),
+            )
+            return
+        ready = [agent.id for agent in state.agents.values() if agent.state == "ready"]
+        able = [agent for agent in ready if self.eligible(state, agent, made.contact)]
+        assert made.agent in able
+        keys = {agent: self.rank_of(state, agent, made) for agent in able}
+        best = sorted(able, key=lambda agent: (keys[agent], state.agents[agent].ready_seq))
+        if made.strategy != "weighted_random":
+            assert keys[made.agent] <= keys[best[0]] + 1e-9
+        if made.strategy in ("longest_idle", "ring_all", "ring_some", "fixed_order", "round_robin"):
+            assert made.agent == best[0]
+
+    @staticmethod
+    def turn_of(state: State, agent: str, contact: str) -> tuple[float, int]:
+        what = state.contacts[contact]
+        who = state.config.agents[agent]
+        points = who.weights.get(what.queue, 0.0) * state.config.teams[who.team].ageing
+        return what.place - points, what.seq
+
+    @staticmethod
+    def rank_of(state: State, agent: str, made: f.Offered) -> float:
+        who, what = state.agents[agent], state.contacts[made.contact]
+        order = [*state.config.agents, *state.carried]
+        left = math.exp((who.loaded - state.now) / state.config.teams[state.config.agents[agent].team].window)
+        asked = parse(what.asks).proficiency(
+            lambda skill: np.array([state.config.agents[agent].skills.get(skill, 0)]), 1
+        )
+        latest = state.latest.get(made.queue, "")
+        after = order.index(latest) if latest in order else -1
+        ranks = {
+            "least_calls": who.calls * left,
+            "least_talk_time": who.talk * left,
+            "most_skilled": -float(asked[0]),
+            "least_skilled": float(asked[0]),
+            "fixed_order": float(order.index(agent)),
+            "round_robin": float((order.index(agent) - after - 1) % len(order)),
+        }
+        return ranks.get(made.strategy, float(who.ready_seq))
 
     @invariant()
     def nobody_waits_beside_an_agent_who_could_take_the_contact(self) -> None:
         state = self.engine.state
         ready = [agent.id for agent in state.agents.values() if agent.state == "ready"]
-        waiting = [contact.id for contact in state.contacts.values() if contact.queue and self.wants_more(contact.id)]
+        waiting = self.open(state)
         for agent in ready:
-            assert not [contact for contact in waiting if self.eligible(agent, contact)], (agent, waiting)
+            assert not [contact for contact in waiting if self.eligible(state, agent, contact)], (agent, waiting)
 
     @invariant()
     def offers_are_leases_of_one_agent_and_one_contact(self) -> None:
@@ -414,7 +461,9 @@ class Acd(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         records = [decode(line) for line in self.journal]
-        assert fold(records).snapshot() == self.engine.state.snapshot()
+        assert self.mirror.snapshot() == self.engine.state.snapshot()
+        half = fold(records[: len(records) // 2]).snapshot()
+        assert fold(records, State.restore(half)).snapshot() == self.engine.state.snapshot()
         assert [encode(record) for record in replay(records)] == self.journal
         assert sum(isinstance(record.what, f.Refused) for record in records) == self.engine.refused.total()
 

@@ -1,4 +1,4 @@
-"""What the engine has made of what happened: the events of the journal, which `State.apply` folds.
+"""What the engine has made of what happened: the events of the journal, which `acd.fold` folds.
 
 A `Record` is one line of the journal, input or fact. A fact says all that changes and nothing that follows from what is
 known; times in it are Unix seconds, waits seconds. The id of a record counts up from 1; that of an `Offered` is the

@@ -13,6 +13,7 @@ import msgspec
 from acd import facts as f
 from acd import inputs as i
 from acd.engine import Engine
+from acd.fold import apply
 from acd.state import State
 
 INPUTS: tuple[type, ...] = get_args(i.AnyInput)
@@ -40,7 +41,7 @@ def fold(records: Iterable[f.Record], state: State | None = None) -> State:
     state = State() if state is None else state
     for record in records:
         if record.id > state.last_id:
-            state.apply(record)
+            apply(state, record)
     return state
 
 

@@ -10,6 +10,7 @@ from acd.agent import AT_WORK, AgentState, allowed
 from acd.config import Agent, WrapUp
 from acd.contact import ContactState, OfferState
 from acd.effects import AnyEffect
+from acd.fold import apply
 from acd.inputs import AnyInput
 from acd.state import State
 
@@ -47,7 +48,7 @@ class Turn:
     def _record(self, what: AnyInput | f.AnyFact) -> int:
         record = f.Record(self.state.last_id + 1, self.now, self.cause, what)
         self.records.append(record)
-        self.state.apply(record)
+        apply(self.state, record)
         return record.id
 
     # ---- look up, or refuse

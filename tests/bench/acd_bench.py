@@ -88,6 +88,7 @@ class Floor:
 
     def arrive(self) -> float:
         self.count += 1
+        self.now += 0.001
         return self.tell(i.Enqueue(f"c{self.count}", f"q{self.lot.randrange(QUEUES)}", number=str(self.count)))
 
     def answer_all(self, ignore: float = 0.0) -> None:

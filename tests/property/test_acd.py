@@ -37,6 +37,7 @@ from acd.config import (
 )
 from acd.engine import Engine
 from acd.expression import parse
+from acd.fold import apply
 from acd.journal import decode, encode, fold, replay
 from acd.state import State
 
@@ -186,7 +187,7 @@ class Acd(RuleBasedStateMachine):
         for record in records:
             if isinstance(record.what, f.Offered):
                 self.look_at_choice(record.what)
-            self.mirror.apply(record)
+            apply(self.mirror, record)
         for record in records:
             if isinstance(record.what, f.OfferEnded) and record.what.how in ("rejected", "unreachable", "accepted"):
                 del self.ringing[record.what.offer]

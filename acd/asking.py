@@ -20,6 +20,8 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
     if not event.number or len(event.number) > MAX_TEXT:
         raise Refusal("expected the number to call back")
     waiting = turn.waiting(event.contact) if event.contact else None
+    if waiting is not None and waiting.kind != "call":
+        raise Refusal(f"contact {waiting.id} is a {waiting.kind}: expected a caller who waits")
     name = waiting.queue if waiting is not None else event.queue
     queue = state.config.queues.get(name)
     if queue is None or queue.callback is None:

@@ -61,7 +61,8 @@ def agent_answered(turn: Turn, contact: ContactState, agent: AgentState) -> None
 
 def agent_kept(turn: Turn, contact: ContactState) -> None:
     """Customer first: an agent is kept for whoever answers."""
-    _call(turn, contact, "")
+    if not turn.state.callbacks[contact.callback].calling:
+        _call(turn, contact, "")
 
 
 def _call(turn: Turn, contact: ContactState, agent: str) -> None:
@@ -80,11 +81,13 @@ def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
     if event.outcome != "answered":
         not_reached(turn, callback, event.outcome)
         return
+    turn.fact(f.CallbackEnded(callback.id, "answered"))
     if contact.offers:
         _reached_first(turn, contact)
-    else:
+    elif contact.agents:
         turn.do(e.Connect(0, contact.id, contact.agents[0]))
-    turn.fact(f.CallbackEnded(callback.id, "answered"))
+    elif contact.queue:
+        _reached_alone(turn, contact)
 
 
 def _reached_first(turn: Turn, contact: ContactState) -> None:
@@ -93,7 +96,14 @@ def _reached_first(turn: Turn, contact: ContactState) -> None:
     turn.fact(f.OfferEnded(offer.id, "accepted"))
     turn.fact(f.Connected(contact.id, offer.agent, offer.id, turn.now - contact.since))
     turn.change(turn.state.agents[offer.agent], "talking", "accepted", contact=contact.id)
+    for other in list(contact.offers):
+        end_offer(turn, turn.state.offers[other], "answered_elsewhere")
     turn.do(e.Connect(offer.id, contact.id, offer.agent))
+
+
+def _reached_alone(turn: Turn, contact: ContactState) -> None:
+    """The agent who was kept has gone meanwhile: the customer waits as callers do, in its place."""
+    turn.fact(f.BecameCall(contact.id))
 
 
 def not_reached(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> None:

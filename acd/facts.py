@@ -278,6 +278,12 @@ class CallbackQueued(Fact, frozen=True, gc=False, tag=True):
     contact: str
 
 
+class BecameCall(Fact, frozen=True, gc=False, tag=True):
+    """The customer of a callback is on the line, and waits: its contact is a call from now on."""
+
+    contact: str
+
+
 class CustomerCalling(Fact, frozen=True, gc=False, tag=True):
     """The customer's telephone is to ring; `attempt` counts from 1, `deadline` ends the attempt."""
 
@@ -322,6 +328,7 @@ AnyFact = (
     | Announced
     | CallbackKept
     | CallbackQueued
+    | BecameCall
     | CustomerCalling
     | CallbackTried
     | CallbackEnded

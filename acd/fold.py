@@ -229,6 +229,11 @@ def _callback_queued(state: State, fact: f.CallbackQueued) -> None:
     state.contacts[fact.contact].callback = fact.callback
 
 
+def _became_call(state: State, fact: f.BecameCall) -> None:
+    contact = state.contacts[fact.contact]
+    contact.kind, contact.callback = "call", ""
+
+
 def _customer_calling(state: State, fact: f.CustomerCalling) -> None:
     callback = state.callbacks[fact.callback]
     callback.attempts, callback.calling = fact.attempt, fact.deadline
@@ -271,6 +276,7 @@ CHANGES: dict[type, Callable[[State, Any], None]] = {
     f.Announced: _announced,
     f.CallbackKept: _callback_kept,
     f.CallbackQueued: _callback_queued,
+    f.BecameCall: _became_call,
     f.CustomerCalling: _customer_calling,
     f.CallbackTried: _callback_tried,
     f.CallbackEnded: _callback_ended,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from acd import effects as e
 from acd import facts as f
@@ -39,7 +40,7 @@ from acd.engine import Engine
 from acd.expression import parse
 from acd.fold import apply
 from acd.journal import decode, encode, fold, replay
-from acd.state import State
+from acd.state import Snapshot, State
 
 AGENTS = [f"a{n}" for n in range(6)]
 QUEUES = ["sales", "support", "night", "out"]
@@ -62,7 +63,32 @@ STRATEGIES = [
     "ring_some",
 ]
 
-needs = st.sampled_from(list(NEEDS))
+NONSENSE: list[i.AnyInput] = [
+    i.SignIn("nobody"),
+    i.SignOut("nobody"),
+    i.Ready("a1", by="a5"),
+    i.Pause("a1", "x" * 100),
+    i.Enqueue("new", "nowhere"),
+    i.Enqueue("", "sales"),
+    i.Enqueue("new", "sales", needs="es >"),
+    i.Enqueue("new", "sales", priority=float("nan")),
+    i.Enqueue("new", "sales", waited=-1.0),
+    i.HangUp("nobody"),
+    i.PressKey("nobody", "1"),
+    i.Accept(0),
+    i.Reject(10**9),
+    i.Hold("c1", "nobody", True),
+    i.Finish("nobody", "a1"),
+    i.Take("new", "nobody"),
+    i.AskCallback("", "1", "sales"),
+    i.AskCallback("b", "1", "nowhere"),
+    i.CancelCallback("nobody"),
+    i.CustomerCalled("nobody", "busy"),
+]
+
+agents = st.sampled_from(AGENTS)
+numbers = st.integers(0, 9_999)
+needs = st.sampled_from(["", "", "", *NEEDS])
 seconds = st.sampled_from([1.0, 5.0, 20.0, 60.0])
 ways = st.builds(
     WayOut,
@@ -87,13 +113,15 @@ wrap_ups = st.builds(
 
 @st.composite
 def queues(draw: st.DrawFn, name: str) -> Queue:
-    outbound = name == "out"
+    outbound, plain = name == "out", name == "sales"
     return Queue(
         name=name,
         team="one" if name != "night" else draw(st.sampled_from(["one", "two"])),
-        needs=draw(needs),
-        relax=tuple(Relax(after=10.0 * n, needs=draw(needs)) for n in range(1, draw(st.integers(1, 3)))),
-        groups=draw(st.sampled_from([(), ("g0",), ("g0", "g1")])),
+        needs="" if plain else draw(needs),
+        relax=()
+        if plain
+        else tuple(Relax(after=10.0 * n, needs=draw(needs)) for n in range(1, draw(st.integers(1, 3)))),
+        groups=() if plain else draw(st.sampled_from([(), ("g0",), ("g0", "g1")])),
         widen=tuple(Widen(after=15.0 * n, groups=("g1",)) for n in range(1, draw(st.integers(1, 2)) + 1)),
         strategy=draw(st.sampled_from(STRATEGIES)),  # type: ignore[arg-type]
         ring_count=draw(st.integers(1, 3)),
@@ -105,7 +133,7 @@ def queues(draw: st.DrawFn, name: str) -> Queue:
         affinity=draw(st.sampled_from([0.0, 20.0])),
         skip=draw(st.sampled_from([0.0, 10.0])),
         on_reject=draw(st.sampled_from(["ready", "not_responding"])),
-        limits=tuple(draw(st.lists(limits, max_size=2))),
+        limits=() if plain else tuple(draw(st.lists(limits, max_size=2))),
         exits={"1": draw(ways)},
         emptied_to=draw(ways),
         return_within=draw(st.sampled_from([0.0, 60.0])),
@@ -145,7 +173,7 @@ def configs(draw: st.DrawFn) -> Config:
                 groups=tuple(draw(st.sampled_from([("g0",), ("g1",), ("g0", "g1")]))),
                 skills=draw(st.dictionaries(st.sampled_from(["es", "sales"]), st.integers(0, 100))),
                 weights=draw(st.dictionaries(st.sampled_from(QUEUES), st.sampled_from([1.0, 3.0, 0.0]), max_size=2)),
-                mode=draw(st.sampled_from(["inbound", "both", "outbound", "self"])),
+                mode=draw(st.sampled_from(["inbound", "both", "both", "outbound", "self"])),
                 wrap_up=draw(st.none() | wrap_ups),
                 address=f"ext:{name}",
                 direct_calls=draw(st.sampled_from(["busy", "free"])),
@@ -156,10 +184,14 @@ def configs(draw: st.DrawFn) -> Config:
     )
 
 
+def known(state: State) -> Snapshot:
+    """All of a state but its clock and count."""
+    kept = msgspec.msgpack.decode(state.snapshot(), type=Snapshot)
+    return msgspec.structs.replace(kept, last_id=0, now=0.0)
+
+
 class Acd(RuleBasedStateMachine):
     """The engine, and what there must be outside of it: calls that are waiting, ringing, or with agents."""
-
-    contacts = Bundle("contacts")
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,7 +223,7 @@ class Acd(RuleBasedStateMachine):
         for record in records:
             if isinstance(record.what, f.OfferEnded) and record.what.how in ("rejected", "unreachable", "accepted"):
                 del self.ringing[record.what.offer]
-            if isinstance(record.what, f.Queued):
+            if isinstance(record.what, f.Queued | f.Taken):
                 self.living.add(record.what.contact)
             if isinstance(record.what, f.Ended):
                 self.living.remove(record.what.contact)
@@ -208,9 +240,11 @@ class Acd(RuleBasedStateMachine):
 
     # ---- what happens
 
-    @initialize(config=configs())
-    def begin(self, config: Config) -> None:
+    @initialize(config=configs(), there=st.lists(st.sampled_from(AGENTS), min_size=3, unique=True))
+    def begin(self, config: Config, there: list[str]) -> None:
         self.tell(i.Configure(config))
+        for agent in there:
+            self.tell(i.SignIn(agent))
 
     @rule(config=configs())
     def reload(self, config: Config) -> None:
@@ -226,77 +260,95 @@ class Acd(RuleBasedStateMachine):
     def clock_jumps_back(self) -> None:
         self.now -= 7.0
 
-    @rule(
-        agent=st.sampled_from([*AGENTS, "nobody"]),
-        mode=st.sampled_from(["", "inbound", "outbound", "both"]),
-        by=st.sampled_from(["", "a0"]),
-    )
-    def sign_in(self, agent: str, mode: Any, by: str) -> None:
-        self.tell(i.SignIn(agent, mode=mode, by=by))
+    def pick(self, names: Iterable[Any], which: int, otherwise: Any) -> Any:
+        """One of them, if there are any."""
+        found = list(names)
+        return found[which % len(found)] if found else otherwise
 
-    @rule(agent=st.sampled_from(AGENTS))
-    def sign_in_plainly(self, agent: str) -> None:
-        self.tell(i.SignIn(agent))
+    def agents_in(self, *states: str) -> list[str]:
+        return [agent.id for agent in self.engine.state.agents.values() if agent.state in states]
 
-    @rule(agent=st.sampled_from(AGENTS))
-    def sign_out(self, agent: str) -> None:
-        self.tell(i.SignOut(agent))
+    @rule(which=numbers, mode=st.sampled_from(["", "", "", "inbound", "both"]), by=st.sampled_from(["", "", "a0"]))
+    def sign_in(self, which: int, mode: Any, by: str) -> None:
+        self.tell(i.SignIn(self.pick(self.agents_in("signed_out"), which, "nobody"), mode=mode, by=by))
 
-    @rule(agent=st.sampled_from(AGENTS), by=st.sampled_from(["", "a0", "a1"]))
-    def ready(self, agent: str, by: str) -> None:
-        self.tell(i.Ready(agent, by))
+    @rule(which=numbers)
+    def sign_out(self, which: int) -> None:
+        self.tell(i.SignOut(AGENTS[which % len(AGENTS)]))
 
-    @rule(agent=st.sampled_from(AGENTS), planned=st.sampled_from([0.0, 5.0, -1.0]))
+    @rule(which=numbers, by=st.sampled_from(["", "", "a0", "a1"]))
+    def ready(self, which: int, by: str) -> None:
+        self.tell(i.Ready(self.pick(self.agents_in("paused", "not_responding", "wrap_up"), which, "a0"), by))
+
+    @rule(agent=agents, planned=st.sampled_from([0.0, 5.0, -1.0]))
     def pause(self, agent: str, planned: float) -> None:
         self.tell(i.Pause(agent, "lunch", planned))
 
-    @rule(agent=st.sampled_from(AGENTS), mode=st.sampled_from(["inbound", "outbound", "both"]))
+    @rule(agent=agents, mode=st.sampled_from(["inbound", "outbound", "both"]))
     def set_mode(self, agent: str, mode: Any) -> None:
         self.tell(i.SetMode(agent, mode))
 
-    @rule(agent=st.sampled_from(AGENTS), by=st.sampled_from([1.0, 100.0, 400.0]))
-    def extend(self, agent: str, by: float) -> None:
-        self.tell(i.ExtendWrapUp(agent, by))
+    @rule(which=numbers, by=st.sampled_from([1.0, 100.0, 400.0]))
+    def extend(self, which: int, by: float) -> None:
+        self.tell(i.ExtendWrapUp(self.pick(self.agents_in("wrap_up"), which, "a0"), by))
 
-    @rule(agent=st.sampled_from(AGENTS), there=st.booleans())
+    @rule(agent=agents, there=st.booleans())
     def telephone(self, agent: str, there: bool) -> None:
         self.tell(i.Reachable(f"ext:{agent}", there))
 
-    @rule(agent=st.sampled_from(AGENTS), active=st.booleans())
-    def direct_call(self, agent: str, active: bool) -> None:
-        self.tell(i.DirectCall(agent, active))
+    @rule(agent=agents)
+    def direct_call(self, agent: str) -> None:
+        known = self.engine.state.agents.get(agent)
+        self.tell(i.DirectCall(agent, not (known is not None and known.direct)))
 
     @rule(
-        target=contacts,
-        queue=st.sampled_from([*QUEUES, "sales", "nowhere"]),
+        queue=st.sampled_from([*QUEUES, "sales", "sales"]),
         number=st.sampled_from(["", "7", "8"]),
         wants=needs,
-        priority=st.sampled_from([0.0, 1.0, -2.0]),
-        last=st.sampled_from(["", *AGENTS]),
-        kind=st.sampled_from(["call", "call", "reservation"]),
+        priority=st.sampled_from([0.0, 0.0, 1.0, -2.0]),
+        last=st.sampled_from(["", "", *AGENTS]),
+        kind=st.sampled_from(["call", "call", "call", "reservation"]),
     )
-    def arrive(self, queue: str, number: str, wants: str, priority: float, last: str, kind: Any) -> Any:
+    def arrive(self, queue: str, number: str, wants: str, priority: float, last: str, kind: Any) -> None:
         self.count += 1
-        name = f"c{self.count}"
-        self.tell(i.Enqueue(name, queue, number, wants, priority, last, kind))
-        return name if name in self.living else multiple()
+        self.tell(i.Enqueue(f"c{self.count}", queue, number, wants, priority, last, kind))
 
-    @rule(contact=contacts, queue=st.sampled_from(QUEUES))
-    def arrive_again(self, contact: str, queue: str) -> None:
-        self.tell(i.Enqueue(contact, queue))
+    @rule(queue=st.sampled_from(["sales", "sales", "support"]), which=numbers)
+    def arrive_plainly(self, queue: str, which: int) -> None:
+        """Where nobody is there, somebody comes for it."""
+        if not self.agents_in("ready"):
+            self.ready(which, "")
+        if not self.agents_in("ready"):
+            self.sign_in(which, "", "")
+        self.count += 1
+        self.tell(i.Enqueue(f"c{self.count}", queue))
 
-    @rule(contact=consumes(contacts))
-    def hang_up(self, contact: str) -> None:
-        self.tell(i.HangUp(contact))
+    @rule(which=numbers, queue=st.sampled_from(QUEUES))
+    def arrive_again(self, which: int, queue: str) -> None:
+        """A contact that no agent has after a transfer, or one that is somewhere already."""
+        idle = [each.id for each in self.engine.state.contacts.values() if not each.queue and not each.agents]
+        self.tell(i.Enqueue(self.pick(idle or self.living, which, "c1"), queue))
 
-    @rule(contact=contacts, key=st.sampled_from(["1", "2"]))
-    def press(self, contact: str, key: str) -> None:
-        self.tell(i.PressKey(contact, key))
+    @rule(which=numbers)
+    def hang_up(self, which: int) -> None:
+        self.tell(i.HangUp(self.pick(sorted(self.living), which, "c0")))
 
-    @rule(data=st.data(), how=st.sampled_from([i.Accept, i.Accept, i.Accept, i.Reject, i.Unreachable]))
-    def answer(self, data: st.DataObject, how: Any) -> None:
-        offers = sorted(self.ringing) or [1]
-        self.tell(how(data.draw(st.sampled_from(offers))))
+    def in_queues(self) -> list[str]:
+        return [each.id for each in self.engine.state.contacts.values() if each.queue]
+
+    @rule(which=numbers, key=st.sampled_from(["1", "1", "2"]))
+    def press(self, which: int, key: str) -> None:
+        self.tell(i.PressKey(self.pick(self.in_queues(), which, "c0"), key))
+
+    @precondition(lambda self: self.ringing)
+    @rule(which=numbers)
+    def accept(self, which: int) -> None:
+        self.tell(i.Accept(self.pick(sorted(self.ringing), which, 0)))
+
+    @precondition(lambda self: self.ringing)
+    @rule(which=numbers, how=st.sampled_from([i.Reject, i.Unreachable]))
+    def decline(self, which: int, how: Any) -> None:
+        self.tell(how(self.pick(sorted(self.ringing), which, 0)))
 
     @rule(offer=st.integers(0, 60), how=st.sampled_from([i.Accept, i.Reject]))
     def answer_something(self, offer: int, how: Any) -> None:
@@ -305,39 +357,55 @@ class Acd(RuleBasedStateMachine):
     def at_work(self) -> list[tuple[str, str]]:
         return [(contact.id, agent) for contact in self.engine.state.contacts.values() for agent in contact.agents]
 
-    @rule(data=st.data(), how=st.sampled_from(["hangup", "hangup", "blind_transfer", "queue_transfer"]))
-    def finish(self, data: st.DataObject, how: Any) -> None:
-        contact, agent = data.draw(st.sampled_from(self.at_work() or [("c1", "a1")]))
+    @precondition(lambda self: self.at_work())
+    @rule(which=numbers, how=st.sampled_from(["hangup", "hangup", "blind_transfer", "queue_transfer"]))
+    def finish(self, which: int, how: Any) -> None:
+        contact, agent = self.pick(self.at_work(), which, None)
         self.tell(i.Finish(contact, agent, how))
 
-    @rule(data=st.data(), what=st.sampled_from([i.Hold, i.Consult]), on=st.booleans())
-    def hold_or_consult(self, data: st.DataObject, what: Any, on: bool) -> None:
-        contact, agent = data.draw(st.sampled_from(self.at_work() or [("c1", "a1")]))
+    @precondition(lambda self: self.at_work())
+    @rule(which=numbers, what=st.sampled_from([i.Hold, i.Consult]), on=st.booleans())
+    def hold_or_consult(self, which: int, what: Any, on: bool) -> None:
+        contact, agent = self.pick(self.at_work(), which, None)
         self.tell(what(contact, agent, on))
 
-    @rule(contact=contacts, agent=st.sampled_from(AGENTS))
-    def take(self, contact: str, agent: str) -> None:
-        self.tell(i.Take(contact, agent))
-        if self.engine.state.contacts.get(contact):
-            self.living.add(contact)
-
-    @rule(contact=contacts, number=st.sampled_from(["7", "9"]), at=st.sampled_from([0.0, 1_200.0]))
-    def wants_to_be_called(self, contact: str, number: str, at: float) -> None:
+    @rule(which=numbers, agent=agents)
+    def take(self, which: int, agent: str) -> None:
+        idle = [each.id for each in self.engine.state.contacts.values() if not each.queue]
         self.count += 1
-        self.tell(i.AskCallback(f"b{self.count}", number, contact=contact, at=at))
+        contact = self.pick([*idle, f"c{self.count}"], which, "")
+        self.tell(i.Take(contact, agent))
 
-    @rule(queue=st.sampled_from(QUEUES), agent=st.sampled_from(["", *AGENTS]), number=st.integers(0, 99))
+    @precondition(lambda self: self.in_queues())
+    @rule(which=numbers, number=st.sampled_from(["7", "9"]), at=st.sampled_from([0.0, 0.0, 1_200.0]))
+    def wants_to_be_called(self, which: int, number: str, at: float) -> None:
+        self.count += 1
+        self.tell(i.AskCallback(f"b{self.count}", number, contact=self.pick(self.in_queues(), which, ""), at=at))
+
+    @rule(queue=st.sampled_from(QUEUES), agent=st.sampled_from(["", "", *AGENTS]), number=st.integers(0, 99))
     def wants_to_be_called_by(self, queue: str, agent: str, number: int) -> None:
         self.count += 1
         self.tell(i.AskCallback(f"b{self.count}", str(number), queue, agent=agent))
 
-    @rule(data=st.data())
-    def wants_it_no_more(self, data: st.DataObject) -> None:
-        self.tell(i.CancelCallback(data.draw(st.sampled_from(sorted(self.engine.state.callbacks) or ["b0"]))))
+    @precondition(lambda self: self.engine.state.callbacks)
+    @rule(which=numbers)
+    def wants_it_no_more(self, which: int) -> None:
+        self.tell(i.CancelCallback(self.pick(sorted(self.engine.state.callbacks), which, "")))
 
-    @rule(data=st.data(), outcome=st.sampled_from(["answered", "busy", "no_answer", "machine"]))
-    def customer(self, data: st.DataObject, outcome: Any) -> None:
-        self.tell(i.CustomerCalled(data.draw(st.sampled_from(sorted(self.calling) or ["b0"])), outcome))
+    @precondition(lambda self: self.calling)
+    @rule(which=numbers, outcome=st.sampled_from(["answered", "answered", "busy", "no_answer", "machine"]))
+    def customer(self, which: int, outcome: Any) -> None:
+        self.tell(i.CustomerCalled(self.pick(sorted(self.calling), which, ""), outcome))
+
+    @rule(what=st.sampled_from(NONSENSE))
+    def nonsense(self, what: i.AnyInput) -> None:
+        """It is refused, and nothing changes but the clock and the count."""
+        outcome = self.engine.tick(self.now)  # what is due is due all the same
+        self.carry_out(outcome.records, outcome.effects)
+        before = known(self.engine.state)
+        [_, refused] = self.tell(what)
+        assert isinstance(refused.what, f.Refused)
+        assert known(self.engine.state) == before
 
     # ---- what is so
 

@@ -1,0 +1,552 @@
+"""Everything that can happen to the ACD engine, and what it promises of it.
+
+After each step a model that knows nothing of classes and columns looks at who could have whom, and before each offer at
+whom it should have been made to. At the end of a run the journal is folded and replayed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from acd import effects as e
+from acd import facts as f
+from acd import inputs as i
+from acd.agent import WORK
+from acd.config import (
+    STRICT,
+    Agent,
+    Announcement,
+    CallbackRules,
+    Config,
+    Group,
+    Limit,
+    Queue,
+    Relax,
+    Team,
+    WayOut,
+    Widen,
+    WrapUp,
+)
+from acd.engine import Engine
+from acd.expression import parse
+from acd.fold import apply
+from acd.journal import decode, encode, fold, replay
+from acd.state import Snapshot, State
+
+AGENTS = [f"a{n}" for n in range(6)]
+QUEUES = ["sales", "support", "night", "out"]
+NEEDS: dict[str, Callable[[dict[str, int]], bool]] = {
+    "": lambda has: True,
+    "es": lambda has: has.get("es", 0) >= 1,
+    "es>=50 and not sales": lambda has: has.get("es", 0) >= 50 and not has.get("sales", 0),
+    "sales or es>=80": lambda has: has.get("sales", 0) >= 1 or has.get("es", 0) >= 80,
+}
+STRATEGIES = [
+    "longest_idle",
+    "round_robin",
+    "least_calls",
+    "least_talk_time",
+    "most_skilled",
+    "least_skilled",
+    "fixed_order",
+    "weighted_random",
+    "ring_all",
+    "ring_some",
+]
+
+NONSENSE: list[i.AnyInput] = [
+    i.SignIn("nobody"),
+    i.SignOut("nobody"),
+    i.Ready("a1", by="a5"),
+    i.Pause("a1", "x" * 100),
+    i.Enqueue("new", "nowhere"),
+    i.Enqueue("", "sales"),
+    i.Enqueue("new", "sales", needs="es >"),
+    i.Enqueue("new", "sales", priority=float("nan")),
+    i.Enqueue("new", "sales", waited=-1.0),
+    i.HangUp("nobody"),
+    i.PressKey("nobody", "1"),
+    i.Accept(0),
+    i.Reject(10**9),
+    i.Hold("c1", "nobody", True),
+    i.Finish("nobody", "a1"),
+    i.Take("new", "nobody"),
+    i.AskCallback("", "1", "sales"),
+    i.AskCallback("b", "1", "nowhere"),
+    i.CancelCallback("nobody"),
+    i.CustomerCalled("nobody", "busy"),
+]
+
+agents = st.sampled_from(AGENTS)
+numbers = st.integers(0, 9_999)
+needs = st.sampled_from(["", "", "", *NEEDS])
+seconds = st.sampled_from([1.0, 5.0, 20.0, 60.0])
+ways = st.builds(
+    WayOut,
+    kind=st.sampled_from(["queue", "number", "voicemail", "hangup"]),
+    name=st.sampled_from(QUEUES),
+    keep_wait=st.booleans(),
+)
+limits = st.builds(
+    Limit,
+    of=st.sampled_from(["no_agents", "none_ready", "length", "waited"]),
+    to=ways,
+    value=st.sampled_from([1.0, 3.0, 30.0]),
+    waiting=st.booleans(),
+)
+wrap_ups = st.builds(
+    WrapUp,
+    after=st.sampled_from(["answered", "ring", "never"]),
+    ends=st.sampled_from(["manual", "timeboxed", "timeboxed_strict"]),
+    seconds=st.sampled_from([0.0, 10.0]),
+)
+
+
+@st.composite
+def queues(draw: st.DrawFn, name: str) -> Queue:
+    outbound, plain = name == "out", name == "sales"
+    return Queue(
+        name=name,
+        team="one" if name != "night" else draw(st.sampled_from(["one", "two"])),
+        needs="" if plain else draw(needs),
+        relax=()
+        if plain
+        else tuple(Relax(after=10.0 * n, needs=draw(needs)) for n in range(1, draw(st.integers(1, 3)))),
+        groups=() if plain else draw(st.sampled_from([(), ("g0",), ("g0", "g1")])),
+        widen=tuple(Widen(after=15.0 * n, groups=("g1",)) for n in range(1, draw(st.integers(1, 2)) + 1)),
+        strategy=draw(st.sampled_from(STRATEGIES)),  # type: ignore[arg-type]
+        ring_count=draw(st.integers(1, 3)),
+        ring_seconds=draw(seconds),
+        priority=draw(st.sampled_from([0.0, 1.0, 5.0])),
+        vip=("7",),
+        direction="outbound" if outbound else "inbound",
+        wrap_up=draw(wrap_ups),
+        affinity=draw(st.sampled_from([0.0, 20.0])),
+        skip=draw(st.sampled_from([0.0, 10.0])),
+        on_reject=draw(st.sampled_from(["ready", "not_responding"])),
+        limits=() if plain else tuple(draw(st.lists(limits, max_size=2))),
+        exits={"1": draw(ways)},
+        emptied_to=draw(ways),
+        return_within=draw(st.sampled_from([0.0, 60.0])),
+        announcements=tuple(
+            Announcement(what=what, first=3.0, every=every)
+            for what, every in draw(
+                st.sampled_from([(), (("position", 10.0),), (("welcome", 0.0), ("expected_wait", 7.0))])
+            )
+        ),
+        callback=draw(
+            st.sampled_from([CallbackRules(), CallbackRules(first="customer", attempts=2, retry={"busy": 5.0})])
+        ),
+    )
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    kept = [name for name in AGENTS if name == "a0" or draw(st.integers(0, 9))]
+    there = [name for name in QUEUES if name == "sales" or draw(st.integers(0, 9))]
+    return Config(
+        version=str(draw(st.integers(0, 99))),
+        seed=draw(st.integers(0, 9)),
+        teams={
+            "one": Team(
+                name="one",
+                ageing=draw(st.sampled_from([0.0, 10.0, STRICT])),
+                window=100.0,
+                misses=draw(st.integers(0, 2)),
+            ),
+            "two": Team(name="two", sign_in_as="paused"),
+        },
+        groups={"g0": Group(name="g0", team="one", administrators=("a0",))},
+        agents={
+            name: Agent(
+                id=name,
+                team="one" if name != "a5" else "two",
+                groups=tuple(draw(st.sampled_from([("g0",), ("g1",), ("g0", "g1")]))),
+                skills=draw(st.dictionaries(st.sampled_from(["es", "sales"]), st.integers(0, 100))),
+                weights=draw(st.dictionaries(st.sampled_from(QUEUES), st.sampled_from([1.0, 3.0, 0.0]), max_size=2)),
+                mode=draw(st.sampled_from(["inbound", "both", "both", "outbound", "self"])),
+                wrap_up=draw(st.none() | wrap_ups),
+                address=f"ext:{name}",
+                direct_calls=draw(st.sampled_from(["busy", "free"])),
+            )
+            for name in kept
+        },
+        queues={name: draw(queues(name)) for name in there},
+    )
+
+
+def known(state: State) -> Snapshot:
+    """All of a state but its clock and count."""
+    kept = msgspec.msgpack.decode(state.snapshot(), type=Snapshot)
+    return msgspec.structs.replace(kept, last_id=0, now=0.0)
+
+
+class Acd(RuleBasedStateMachine):
+    """The engine, and what there must be outside of it: calls that are waiting, ringing, or with agents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine = Engine()
+        self.journal: list[bytes] = []
+        self.now = 1_000.0
+        self.count = 0
+        self.mirror = State()
+        """The fold of the journal, one record after the other."""
+        self.gone: set[str] = set()
+        """Telephones that can't be called."""
+        self.living: set[str] = set()
+        self.ringing: dict[int, e.Offer] = {}
+        self.calling: dict[str, e.CallCustomer] = {}
+
+    # ---- the switch, such as it is
+
+    def tell(self, what: i.AnyInput) -> list[f.Record]:
+        before = self.engine.state.last_id
+        outcome = self.engine.handle(what, self.now)
+        assert [record.id for record in outcome.records] == list(range(before + 1, self.engine.state.last_id + 1))
+        self.carry_out(outcome.records, outcome.effects)
+        return outcome.records
+
+    def carry_out(self, records: list[f.Record], effects: list[Any]) -> None:
+        self.journal += map(encode, records)
+        for record in records:
+            if isinstance(record.what, f.Offered):
+                self.look_at_choice(record.what)
+            apply(self.mirror, record)
+        for record in records:
+            if isinstance(record.what, f.OfferEnded) and record.what.how in ("rejected", "unreachable", "accepted"):
+                del self.ringing[record.what.offer]
+            if isinstance(record.what, f.Queued | f.Taken):
+                self.living.add(record.what.contact)
+            if isinstance(record.what, f.Ended):
+                self.living.remove(record.what.contact)
+            if isinstance(record.what, f.CallbackTried | f.CallbackEnded):
+                self.calling.pop(record.what.callback, None)
+        for effect in effects:
+            if isinstance(effect, e.Offer):
+                self.ringing[effect.offer] = effect
+            elif isinstance(effect, e.Withdraw):
+                del self.ringing[effect.offer]
+            elif isinstance(effect, e.CallCustomer):
+                self.calling[effect.callback] = effect
+        self.ringing = {number: each for number, each in self.ringing.items() if number in self.engine.state.offers}
+
+    # ---- what happens
+
+    @initialize(config=configs(), there=st.lists(st.sampled_from(AGENTS), min_size=3, unique=True))
+    def begin(self, config: Config, there: list[str]) -> None:
+        self.tell(i.Configure(config))
+        for agent in there:
+            self.tell(i.SignIn(agent))
+
+    @rule(config=configs())
+    def reload(self, config: Config) -> None:
+        self.tell(i.Configure(config))
+
+    @rule(by=seconds)
+    def time_passes(self, by: float) -> None:
+        self.now += by
+        outcome = self.engine.tick(self.now)
+        self.carry_out(outcome.records, outcome.effects)
+
+    @rule(by=seconds)
+    def time_passes_unnoticed(self, by: float) -> None:
+        """What is due is done with the next input."""
+        self.now += by
+
+    @rule()
+    def clock_jumps_back(self) -> None:
+        self.now -= 7.0
+
+    def pick(self, names: Iterable[Any], which: int, otherwise: Any) -> Any:
+        """One of them, if there are any."""
+        found = list(names)
+        return found[which % len(found)] if found else otherwise
+
+    def agents_in(self, *states: str) -> list[str]:
+        return [agent.id for agent in self.engine.state.agents.values() if agent.state in states]
+
+    @rule(which=numbers, mode=st.sampled_from(["", "", "", "inbound", "both"]), by=st.sampled_from(["", "", "a0"]))
+    def sign_in(self, which: int, mode: Any, by: str) -> None:
+        self.tell(i.SignIn(self.pick(self.agents_in("signed_out"), which, "nobody"), mode=mode, by=by))
+
+    @rule(which=numbers)
+    def sign_out(self, which: int) -> None:
+        self.tell(i.SignOut(AGENTS[which % len(AGENTS)]))
+
+    @rule(which=numbers, by=st.sampled_from(["", "", "a0", "a1"]))
+    def ready(self, which: int, by: str) -> None:
+        self.tell(i.Ready(self.pick(self.agents_in("paused", "not_responding", "wrap_up"), which, "a0"), by))
+
+    @rule(agent=agents, planned=st.sampled_from([0.0, 5.0, -1.0]))
+    def pause(self, agent: str, planned: float) -> None:
+        self.tell(i.Pause(agent, "lunch", planned))
+
+    @rule(agent=agents, mode=st.sampled_from(["inbound", "outbound", "both"]))
+    def set_mode(self, agent: str, mode: Any) -> None:
+        self.tell(i.SetMode(agent, mode))
+
+    @rule(which=numbers, by=st.sampled_from([1.0, 100.0, 400.0]))
+    def extend(self, which: int, by: float) -> None:
+        self.tell(i.ExtendWrapUp(self.pick(self.agents_in("wrap_up"), which, "a0"), by))
+
+    @rule(agent=agents, there=st.booleans())
+    def telephone(self, agent: str, there: bool) -> None:
+        (self.gone.discard if there else self.gone.add)(f"ext:{agent}")
+        self.tell(i.Reachable(f"ext:{agent}", there))
+
+    @rule(agent=agents)
+    def direct_call(self, agent: str) -> None:
+        known = self.engine.state.agents.get(agent)
+        self.tell(i.DirectCall(agent, not (known is not None and known.direct)))
+
+    @rule(
+        queue=st.sampled_from([*QUEUES, "sales", "sales"]),
+        number=st.sampled_from(["", "7", "8"]),
+        wants=needs,
+        priority=st.sampled_from([0.0, 0.0, 1.0, -2.0]),
+        last=st.sampled_from(["", "", *AGENTS]),
+        kind=st.sampled_from(["call", "call", "call", "reservation"]),
+    )
+    def arrive(self, queue: str, number: str, wants: str, priority: float, last: str, kind: Any) -> None:
+        self.count += 1
+        self.tell(i.Enqueue(f"c{self.count}", queue, number, wants, priority, last, kind))
+
+    @rule(queue=st.sampled_from(["sales", "sales", "support"]), which=numbers)
+    def arrive_plainly(self, queue: str, which: int) -> None:
+        """Where nobody is there, somebody comes for it."""
+        if not self.agents_in("ready"):
+            self.ready(which, "")
+        if not self.agents_in("ready"):
+            self.sign_in(which, "", "")
+        self.count += 1
+        self.tell(i.Enqueue(f"c{self.count}", queue))
+
+    @rule(which=numbers, queue=st.sampled_from(QUEUES))
+    def arrive_again(self, which: int, queue: str) -> None:
+        """A contact that no agent has after a transfer, or one that is somewhere already."""
+        idle = [each.id for each in self.engine.state.contacts.values() if not each.queue and not each.agents]
+        self.tell(i.Enqueue(self.pick(idle or self.living, which, "c1"), queue))
+
+    @rule(which=numbers)
+    def hang_up(self, which: int) -> None:
+        self.tell(i.HangUp(self.pick(sorted(self.living), which, "c0")))
+
+    def in_queues(self) -> list[str]:
+        return [each.id for each in self.engine.state.contacts.values() if each.queue]
+
+    @rule(which=numbers, key=st.sampled_from(["1", "1", "2"]))
+    def press(self, which: int, key: str) -> None:
+        self.tell(i.PressKey(self.pick(self.in_queues(), which, "c0"), key))
+
+    @precondition(lambda self: self.ringing)
+    @rule(which=numbers)
+    def accept(self, which: int) -> None:
+        self.tell(i.Accept(self.pick(sorted(self.ringing), which, 0)))
+
+    @precondition(lambda self: self.ringing)
+    @rule(which=numbers, how=st.sampled_from([i.Reject, i.Unreachable]))
+    def decline(self, which: int, how: Any) -> None:
+        self.tell(how(self.pick(sorted(self.ringing), which, 0)))
+
+    @rule(offer=st.integers(0, 60), how=st.sampled_from([i.Accept, i.Reject]))
+    def answer_something(self, offer: int, how: Any) -> None:
+        self.tell(how(offer))
+
+    def at_work(self) -> list[tuple[str, str]]:
+        return [(contact.id, agent) for contact in self.engine.state.contacts.values() for agent in contact.agents]
+
+    @precondition(lambda self: self.at_work())
+    @rule(which=numbers, how=st.sampled_from(["hangup", "hangup", "blind_transfer", "queue_transfer"]))
+    def finish(self, which: int, how: Any) -> None:
+        contact, agent = self.pick(self.at_work(), which, None)
+        self.tell(i.Finish(contact, agent, how))
+
+    @precondition(lambda self: self.at_work())
+    @rule(which=numbers, what=st.sampled_from([i.Hold, i.Consult]), on=st.booleans())
+    def hold_or_consult(self, which: int, what: Any, on: bool) -> None:
+        contact, agent = self.pick(self.at_work(), which, None)
+        self.tell(what(contact, agent, on))
+
+    @rule(which=numbers, agent=agents)
+    def take(self, which: int, agent: str) -> None:
+        idle = [each.id for each in self.engine.state.contacts.values() if not each.queue]
+        self.count += 1
+        contact = self.pick([*idle, f"c{self.count}"], which, "")
+        self.tell(i.Take(contact, agent))
+
+    @precondition(lambda self: self.in_queues())
+    @rule(which=numbers, number=st.sampled_from(["7", "9"]), at=st.sampled_from([0.0, 0.0, 1_200.0]))
+    def wants_to_be_called(self, which: int, number: str, at: float) -> None:
+        self.count += 1
+        self.tell(i.AskCallback(f"b{self.count}", number, contact=self.pick(self.in_queues(), which, ""), at=at))
+
+    @rule(queue=st.sampled_from(QUEUES), agent=st.sampled_from(["", "", *AGENTS]), number=st.integers(0, 99))
+    def wants_to_be_called_by(self, queue: str, agent: str, number: int) -> None:
+        self.count += 1
+        self.tell(i.AskCallback(f"b{self.count}", str(number), queue, agent=agent))
+
+    @precondition(lambda self: self.engine.state.callbacks)
+    @rule(which=numbers)
+    def wants_it_no_more(self, which: int) -> None:
+        self.tell(i.CancelCallback(self.pick(sorted(self.engine.state.callbacks), which, "")))
+
+    @precondition(lambda self: self.calling)
+    @rule(which=numbers, outcome=st.sampled_from(["answered", "answered", "busy", "no_answer", "machine"]))
+    def customer(self, which: int, outcome: Any) -> None:
+        self.tell(i.CustomerCalled(self.pick(sorted(self.calling), which, ""), outcome))
+
+    @rule(what=st.sampled_from(NONSENSE))
+    def nonsense(self, what: i.AnyInput) -> None:
+        """It is refused, and nothing changes but the clock and the count."""
+        outcome = self.engine.tick(self.now)  # what is due is due all the same
+        self.carry_out(outcome.records, outcome.effects)
+        before = known(self.engine.state)
+        [_, refused] = self.tell(what)
+        assert isinstance(refused.what, f.Refused)
+        assert known(self.engine.state) == before
+
+    # ---- what is so
+
+    def eligible(self, state: State, agent: str, contact: str) -> bool:
+        """Whether an agent may have a contact, by the settings as they are written."""
+        who, what = state.config.agents.get(agent), state.contacts[contact]
+        if who is None or agent in what.skipped or (what.only and what.only != agent):
+            return False
+        queue = state.config.queues[what.queue]
+        groups = {*queue.groups, *(group for step in queue.widen[: what.widened] for group in step.groups)}
+        asked = queue.relax[what.relaxed - 1].needs if what.relaxed else queue.needs
+        mode = state.agents[agent].mode
+        return (
+            who.team == queue.team
+            and (not queue.groups or bool(groups & set(who.groups)))
+            and NEEDS[asked](who.skills)
+            and NEEDS[what.needs](who.skills)
+            and mode in ("both", queue.direction)
+        )
+
+    def open(self, state: State) -> list[str]:
+        """The contacts that want an agent, or one more."""
+        found = []
+        for what in state.contacts.values():
+            if what.queue:
+                queue = state.config.queues[what.queue]
+                most = {"ring_all": 99, "ring_some": queue.ring_count}.get(queue.strategy, 1)
+                found += [what.id] if len(what.offers) < most else []
+        return found
+
+    def look_at_choice(self, made: f.Offered) -> None:
+        """Of all that could have been offered, or been offered it, just before: it was the first by its own key."""
+        state = self.mirror
+        assert state.agents[made.agent].state == "ready"
+        if made.by == "agent":
+            assert made.contact == min(
+                (each for each in self.open(state) if self.eligible(state, made.agent, each)),
+                key=lambda each: self.turn_of(state, made.agent, each),
+            )
+            return
+        ready = [agent.id for agent in state.agents.values() if agent.state == "ready"]
+        able = [agent for agent in ready if self.eligible(state, agent, made.contact)]
+        assert made.agent in able
+        keys = {agent: self.rank_of(state, agent, made) for agent in able}
+        best = sorted(able, key=lambda agent: (keys[agent], state.agents[agent].ready_seq))
+        if made.strategy != "weighted_random":
+            assert keys[made.agent] <= keys[best[0]] + 1e-9
+        if made.strategy in ("longest_idle", "ring_all", "ring_some", "fixed_order", "round_robin"):
+            assert made.agent == best[0]
+
+    @staticmethod
+    def turn_of(state: State, agent: str, contact: str) -> tuple[float, int]:
+        what = state.contacts[contact]
+        who = state.config.agents[agent]
+        points = who.weights.get(what.queue, 0.0) * state.config.teams[who.team].ageing
+        return what.place - points, what.seq
+
+    @staticmethod
+    def rank_of(state: State, agent: str, made: f.Offered) -> float:
+        who, what = state.agents[agent], state.contacts[made.contact]
+        order = [*state.config.agents, *state.carried]
+        left = math.exp((who.loaded - state.now) / state.config.teams[state.config.agents[agent].team].window)
+        asked = parse(what.asks).proficiency(
+            lambda skill: np.array([state.config.agents[agent].skills.get(skill, 0)]), 1
+        )
+        latest = state.latest.get(made.queue, "")
+        after = order.index(latest) if latest in order else -1
+        ranks = {
+            "least_calls": who.calls * left,
+            "least_talk_time": who.talk * left,
+            "most_skilled": -float(asked[0]),
+            "least_skilled": float(asked[0]),
+            "fixed_order": float(order.index(agent)),
+            "round_robin": float((order.index(agent) - after - 1) % len(order)),
+        }
+        return ranks.get(made.strategy, float(who.ready_seq))
+
+    @invariant()
+    def nobody_waits_beside_an_agent_who_could_take_the_contact(self) -> None:
+        state = self.engine.state
+        ready = [agent.id for agent in state.agents.values() if agent.state == "ready"]
+        waiting = self.open(state)
+        for agent in ready:
+            assert not [contact for contact in waiting if self.eligible(state, agent, contact)], (agent, waiting)
+
+    @invariant()
+    def offers_are_leases_of_one_agent_and_one_contact(self) -> None:
+        state = self.engine.state
+        offered = Counter(offer.agent for offer in state.offers.values())
+        assert all(count == 1 for count in offered.values())
+        assert {agent.id for agent in state.agents.values() if agent.state == "offered"} == set(offered)
+        assert all(offer.deadline > state.now for offer in state.offers.values())
+        by_contact = Counter(offer.contact for offer in state.offers.values())
+        assert by_contact == {each.id: len(each.offers) for each in state.contacts.values() if each.offers}
+        assert set(self.ringing) == set(state.offers)
+        for offer in state.offers.values():
+            assert state.contacts[offer.contact].queue == offer.queue
+
+    @invariant()
+    def no_contact_is_lost_or_doubled(self) -> None:
+        state = self.engine.state
+        assert set(state.contacts) == self.living
+        held = Counter(agent for contact in state.contacts.values() for agent in contact.agents)
+        assert all(count == 1 for count in held.values())
+        assert set(held) == {agent.id for agent in state.agents.values() if agent.state in WORK and agent.contact}
+        for contact in state.contacts.values():
+            assert not (contact.queue and contact.agents)
+        for name in state.config.queues:
+            there = sorted((each.place, each.seq, each.id) for each in state.contacts.values() if each.queue == name)
+            assert [tuple(each) for each in state.classes.everybody(name)] == there
+            for rank, (_, _, contact_id) in enumerate(there):
+                assert state.position(state.contacts[contact_id]) == rank + 1
+
+    @invariant()
+    def columns_say_what_agents_are(self) -> None:
+        state = self.engine.state
+        for agent in state.agents.values():
+            row = state.roster.row[agent.id]
+            assert state.roster.free_inbound[row] == (agent.state == "ready" and agent.mode != "outbound")
+            assert state.roster.free_outbound[row] == (agent.state == "ready" and agent.mode != "inbound")
+            assert state.addresses.get(agent.address) == (agent.id if agent.signed_in else None)
+            assert not (agent.state == "ready" and agent.address in self.gone)
+
+    def check_invariants_now(self) -> None:
+        """For who runs rules without hypothesis."""
+        self.nobody_waits_beside_an_agent_who_could_take_the_contact()
+        self.offers_are_leases_of_one_agent_and_one_contact()
+        self.no_contact_is_lost_or_doubled()
+        self.columns_say_what_agents_are()
+
+    def teardown(self) -> None:
+        records = [decode(line) for line in self.journal]
+        assert self.mirror.snapshot() == self.engine.state.snapshot()
+        half = fold(records[: len(records) // 2]).snapshot()
+        assert fold(records, State.restore(half)).snapshot() == self.engine.state.snapshot()
+        assert [encode(record) for record in replay(records)] == self.journal
+        assert sum(isinstance(record.what, f.Refused) for record in records) == self.engine.refused.total()

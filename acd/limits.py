@@ -9,7 +9,7 @@ from typing import assert_never
 
 from acd.config import Limit, Queue
 from acd.contact import ContactState
-from acd.expression import Bools, parse
+from acd.expression import Bools, reread
 from acd.hours import is_open, next_change
 from acd.state import State, asks
 from acd.wait_estimate import estimate
@@ -62,7 +62,7 @@ def look_again(state: State, queue: Queue, contact: ContactState) -> float:
 def serving(state: State, queue: Queue, contact: ContactState) -> Bools:
     """Who might have a contact however far it is relaxed and the queue widened: shape (agents,)."""
     widest = len(queue.widen)
-    steps = [parse(asks(queue, step, contact.needs)) for step in range(len(queue.relax) + 1)]
+    steps = [reread(asks(queue, step, contact.needs)) for step in range(len(queue.relax) + 1)]
     mask = state.roster.eligible(queue, steps[0], widest)
     for needs in steps[1:]:
         mask = mask | state.roster.eligible(queue, needs, widest)

@@ -66,7 +66,7 @@ class Turn:
         return found
 
     def may_order(self, name: str, by: str) -> None:
-        """Raises `Refusal` where `by` is neither the operator, nor the agent, nor an administrator of a group of its."""
+        """Raises `Refusal` where `by` is neither the operator, nor the agent, nor administers a group of its."""
         if by in ("", name):
             return
         settings = self.state.settings(name)

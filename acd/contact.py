@@ -9,6 +9,10 @@ import msgspec
 from acd.classes import Waiter
 from acd.inputs import CallOutcome, ContactKind
 
+NOWHERE = -1
+"""The row of a contact that does not wait."""
+ASIDE = -2
+"""The row of one that waits, and is being offered."""
 HANDLED = 50
 """Contacts after which one counts 1/e in the mean of a queue's handling time."""
 
@@ -40,8 +44,8 @@ class ContactState(msgspec.Struct):
     skipped: dict[str, float] = {}
     """By agent: until when."""
     until: float = 0.0
-    row: int = -1
-    """Of its class."""
+    row: int = NOWHERE
+    """Of its class; `NOWHERE`, `ASIDE`: of none."""
     open: bool = False
     """It may be offered to somebody (more)."""
     offers: list[int] = []

@@ -39,7 +39,7 @@ def next_change(hours: Hours, now: float) -> float:
 
 
 def _edges(hours: Hours, day: date, zone: ZoneInfo) -> set[float]:
-    """When it may open or close on a day: midnight, the ends of spans and, where the clock is changed on that day, every
+    """When it may open or close on a day: midnight, the ends of spans and, where the clock is changed that day, every
     quarter of an hour, at one of which that is. An hour that comes twice has its edges twice."""
     midnight = datetime.combine(day, time(0), zone)
     seconds = {0.0}

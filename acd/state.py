@@ -17,7 +17,7 @@ from acd import facts as f
 from acd.agent import AT_WORK, HANDLING, WORK, AgentState
 from acd.classes import Classes, ClassKey
 from acd.config import Agent, Config, Queue, Team
-from acd.contact import CallbackState, ContactState, Handling, OfferState, Returning
+from acd.contact import ASIDE, NOWHERE, CallbackState, ContactState, Handling, OfferState, Returning
 from acd.deadlines import Deadlines, Due
 from acd.expression import reread
 from acd.matching import still_wanted
@@ -280,7 +280,7 @@ class State:
             fact.priority,
         )
         contact.place, contact.seq, contact.entered, contact.since = fact.place, record.id, fact.entered, fact.since
-        contact.moves, contact.row, contact.open, contact.told = fact.moves, -1, False, -1.0
+        contact.moves, contact.row, contact.open, contact.told = fact.moves, NOWHERE, False, -1.0
         contact.asks = asks(self.queue(fact.queue), 0, fact.needs)
         contact.relaxed, contact.widened, contact.only, contact.patience, contact.skipped = 0, 0, "", 0.0, {}
         contact.announced = [fact.entered + each.first for each in self.queue(fact.queue).announcements]
@@ -297,9 +297,9 @@ class State:
         self._into_line(contact)
 
     def _into_line(self, contact: ContactState) -> None:
-        """Open for an offer, or set aside while it is being offered."""
-        contact.row = self.classes.row(self.class_of(contact))
+        """Open for an offer, or set aside while it is being offered: then it needs no class."""
         contact.open = still_wanted(self.queue(contact.queue), len(contact.offers)) > 0
+        contact.row = self.classes.row(self.class_of(contact)) if contact.open else ASIDE
         if contact.open:
             self.classes.add(contact.row, contact.waiter)
             self.opened[contact.id] = None
@@ -308,13 +308,13 @@ class State:
             self.opened.pop(contact.id, None)
 
     def _out_of_line(self, contact: ContactState) -> None:
-        if contact.row < 0:
+        if contact.row == NOWHERE:
             return
         if contact.open:
             self.classes.remove(contact.row, contact.waiter)
         else:
             self.classes.take_back(contact.queue, contact.waiter)
-        contact.row, contact.open = -1, False
+        contact.row, contact.open = NOWHERE, False
         self.opened.pop(contact.id, None)
 
     def _offered(self, fact: f.Offered, record: f.Record) -> None:
@@ -389,7 +389,7 @@ class State:
         for agent in self.agents.values():
             self._noted(agent)
         for contact in self.contacts.values():
-            contact.row, contact.open = -1, False
+            contact.row, contact.open = NOWHERE, False
             if contact.queue:
                 queue = self.queue(contact.queue)
                 contact.relaxed = min(contact.relaxed, len(queue.relax))

@@ -21,7 +21,7 @@ BY_AGENTS = frozenset(("no_agents", "none_ready"))
 
 
 def at_entry(state: State, queue: Queue, contact: ContactState) -> Limit | None:
-    """What keeps a contact out that has just been put into the queue; itself it does not count."""
+    """What keeps a contact out that has just been put into the queue, and stands in no line yet."""
     return next((limit for limit in queue.limits if _reached(state, queue, limit, contact, entry=True)), None)
 
 
@@ -78,7 +78,7 @@ def _reached(state: State, queue: Queue, limit: Limit, contact: ContactState, en
         case "none_ready":
             return not (serving(state, queue, contact) & state.roster.at_work).any()
         case "length":
-            return state.waiting(queue.name) - entry >= limit.value if entry else False
+            return entry and state.waiting(queue.name) >= limit.value
         case "expected_wait":
             wait = estimate(state, contact)
             return wait is not None and wait.low > limit.value

@@ -247,7 +247,7 @@ def consult(turn: Turn, event: i.Consult) -> None:
     """Raises `Refusal`."""
     agent = turn.held_by(event.contact, event.agent)
     if (agent.state == "consulting") == event.active:
-        raise Refusal(f"agent {agent.id} {'consults' if event.active else 'does not consult'} already")
+        raise Refusal(f"agent {agent.id} {'consults already' if event.active else 'does not consult'}")
     if event.active:
         turn.change(agent, "consulting", "consult", contact=event.contact)
     else:

@@ -60,8 +60,9 @@ def agent_answered(turn: Turn, contact: ContactState, agent: AgentState) -> None
 
 
 def agent_kept(turn: Turn, contact: ContactState) -> None:
-    """Customer first: an agent is kept for whoever answers."""
-    _call(turn, contact, "")
+    """Customer first: an agent is kept for whoever answers. Who comes while it rings already calls nobody."""
+    if not turn.state.callbacks[contact.callback].calling:
+        _call(turn, contact, "")
 
 
 def _call(turn: Turn, contact: ContactState, agent: str) -> None:
@@ -82,8 +83,9 @@ def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
         return
     if contact.offers:
         _reached_first(turn, contact)
-    else:
+    elif contact.agents:
         turn.do(e.Connect(0, contact.id, contact.agents[0]))
+    # else the agent who was kept has left: from now on the customer waits on the line, as any other.
     turn.fact(f.CallbackEnded(callback.id, "answered"))
 
 
@@ -93,6 +95,8 @@ def _reached_first(turn: Turn, contact: ContactState) -> None:
     turn.fact(f.OfferEnded(offer.id, "accepted"))
     turn.fact(f.Connected(contact.id, offer.agent, offer.id, turn.now - contact.since))
     turn.change(turn.state.agents[offer.agent], "talking", "accepted", contact=contact.id)
+    for other in list(contact.offers):
+        end_offer(turn, turn.state.offers[other], "answered_elsewhere")
     turn.do(e.Connect(offer.id, contact.id, offer.agent))
 
 

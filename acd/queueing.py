@@ -38,6 +38,8 @@ def enqueue(turn: Turn, event: i.Enqueue) -> None:
     if known is not None and (known.queue or known.agents):
         where = f"waits in queue {known.queue}" if known.queue else f"is with agent {known.agents[0]}"
         raise Refusal(f"contact {event.contact} {where}")
+    if event.kind == "callback":
+        raise Refusal("callbacks are asked for: expected no contact of that kind")
     check_needs(event.needs)
     if not -MAX_POINTS <= event.priority <= MAX_POINTS or not 0.0 <= event.waited <= 86_400.0 * 365:
         raise Refusal("bad priority or time waited: expected points up to a million, and seconds")

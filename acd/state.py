@@ -192,8 +192,10 @@ class State:
                 state = self.callbacks[callback]
                 state.calling, state.latest, state.contact, state.due = 0.0, outcome, "", due
                 self.deadlines.add(due, "callback", callback)
-            case f.CallbackEnded(callback=callback):
-                del self.callbacks[callback]
+            case f.CallbackEnded(callback=callback, how=how):
+                contact = self.contacts.get(self.callbacks.pop(callback).contact)
+                if contact is not None and how == "answered":
+                    contact.kind = "call"
             case _:
                 pass  # an input, or `Refused`
 

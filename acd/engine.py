@@ -44,6 +44,8 @@ class Engine:
 
     def handle(self, what: i.AnyInput, now: float) -> Outcome:
         """Something has happened at `now`, Unix seconds; a time before the latest one counts as that."""
+        if isinstance(what, i.Tick):
+            return self.tick(now)
         turn = Turn(self.state, now)
         self._due(turn)
         turn.begin(what)
@@ -164,7 +166,7 @@ class Engine:
             case i.Configure(config=config):
                 configure(turn, config)
             case i.Tick():
-                raise Refusal("time is told by the engine's tick: expected no input of it")
+                pass  # `handle` has seen to it
             case _:
                 self._order(turn, what)
 

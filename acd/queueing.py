@@ -270,6 +270,8 @@ def finish(turn: Turn, event: i.Finish) -> None:
 def take(turn: Turn, event: i.Take) -> None:
     """An agent has a contact by a transfer or a pick-up. Raises `Refusal`."""
     agent = turn.agent(event.agent)
+    if not event.contact or len(event.contact) > MAX_TEXT:
+        raise Refusal(f"bad contact {event.contact[:MAX_TEXT]!r}: expected an id of at most {MAX_TEXT} characters")
     contact = turn.state.contacts.get(event.contact)
     if agent.contact and agent.state != "wrap_up":
         raise Refusal(f"agent {agent.id} has contact {agent.contact}, or is being offered it")

@@ -25,7 +25,7 @@ class Turn:
 
     def __init__(self, state: State, now: float) -> None:
         self.state = state
-        self.now = max(now, state.now)
+        self.now = now if now > state.now else state.now  # also where it is no number
         self.cause = 0
         self.records: list[f.Record] = []
         self.effects: list[AnyEffect] = []

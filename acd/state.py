@@ -193,9 +193,9 @@ class State:
                 state.calling, state.latest, state.contact, state.due = 0.0, outcome, "", due
                 self.deadlines.add(due, "callback", callback)
             case f.CallbackEnded(callback=callback, how=how):
-                contact = self.contacts.get(self.callbacks.pop(callback).contact)
-                if contact is not None and how == "answered":
-                    contact.kind = "call"
+                reached = self.contacts.get(self.callbacks.pop(callback).contact)
+                if reached is not None and how == "answered":
+                    reached.kind = "call"
             case _:
                 pass  # an input, or `Refused`
 

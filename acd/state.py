@@ -420,13 +420,14 @@ class State:
     # ---- snapshot
 
     def snapshot(self) -> bytes:
-        """All of it, for `restore`."""
+        """All of it, for `restore`. Which row a class has hangs on who has looked at it: that is left out."""
+        contacts = {name: msgspec.structs.replace(each, row=NOWHERE) for name, each in self.contacts.items()}
         return msgspec.msgpack.encode(
             Snapshot(
                 self.config,
                 self.carried,
                 self.agents,
-                self.contacts,
+                contacts,
                 self.offers,
                 self.callbacks,
                 sorted(self.unreachable),

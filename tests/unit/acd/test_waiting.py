@@ -4,7 +4,7 @@ from acd_world import MONDAY, World, agent, queue
 
 from acd import facts as f
 from acd import inputs as i
-from acd.config import STRICT, Relax, Team, Widen
+from acd.config import STRICT, Announcement, Relax, Team, Widen
 
 
 def order(world: World, name: str) -> list[str]:
@@ -255,3 +255,14 @@ def test_teams_never_see_each_other() -> None:
     world.wait(1_000.0)
     assert world.rings() == {}
     assert world.contact("c1").since == MONDAY
+
+
+def test_a_snapshot_hangs_on_what_has_happened_alone_and_on_nothing_that_was_looked_at() -> None:
+    said = Announcement(what="expected_wait", first=1.0)
+    world = World([queue("sales", affinity=30.0, announcements=(said,))], [agent("ann", skills={"es": 1})])
+    world.sign_in("ann")
+    world.busy("ann")
+    world.call("c1", "sales", last_agent="ann")
+    world.wait(1.0)
+    world.call("c2", "sales", needs="es")
+    world.check()

@@ -6,9 +6,10 @@ from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
 from acd.callbacks import FOREVER, MAX_CALLBACKS, keep, not_reached
+from acd.config import Queue
 from acd.contact import CallbackState
 from acd.leases import withdraw_all
-from acd.queueing import MAX_TEXT, check_needs, put, reclass
+from acd.queueing import MAX_POINTS, MAX_TEXT, check_needs, put, reclass
 from acd.turn import Refusal, Turn
 
 
@@ -28,9 +29,7 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
         raise Refusal(
             f"queue {name[:MAX_TEXT]!r} has no callbacks" if queue else f"there is no queue {name[:MAX_TEXT]!r}"
         )
-    if event.agent and event.agent not in state.config.agents:
-        raise Refusal(f"there is no agent {event.agent[:MAX_TEXT]!r}")
-    check_needs(event.needs)
+    _check(turn, event, queue)
     same = sum(each.number == event.number and each.queue == name for each in state.callbacks.values())
     if same >= queue.callback.per_number or len(state.callbacks) >= MAX_CALLBACKS:
         raise Refusal(f"{event.number} is to be called back already" if same else "too many callbacks")
@@ -42,6 +41,19 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
         turn.fact(f.Ended(waiting.id))
     if state.callbacks[event.callback].due <= turn.now:
         come(turn, event.callback)
+
+
+def _check(turn: Turn, event: i.AskCallback, queue: Queue) -> None:
+    """Raises `Refusal` where by whom, when or for what a customer wants to be called makes no sense."""
+    agents = turn.state.config.agents
+    if event.agent and (event.agent not in agents or agents[event.agent].team != queue.team):
+        where = f" in team {queue.team}" if event.agent in agents else ""
+        raise Refusal(f"there is no agent {event.agent[:MAX_TEXT]!r}{where}")
+    check_needs(event.needs)
+    if not -MAX_POINTS <= event.priority <= MAX_POINTS:
+        raise Refusal("bad priority: expected points up to a million")
+    if not 0.0 <= event.at <= turn.now + FOREVER:
+        raise Refusal("bad time: expected Unix seconds, within a year")
 
 
 def come(turn: Turn, name: str) -> None:

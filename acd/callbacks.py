@@ -60,7 +60,7 @@ def agent_answered(turn: Turn, contact: ContactState, agent: AgentState) -> None
 
 
 def agent_kept(turn: Turn, contact: ContactState) -> None:
-    """Customer first: an agent is kept for whoever answers."""
+    """Customer first: an agent is kept for whoever answers. Who comes while it rings already calls nobody."""
     if not turn.state.callbacks[contact.callback].calling:
         _call(turn, contact, "")
 
@@ -81,13 +81,12 @@ def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
     if event.outcome != "answered":
         not_reached(turn, callback, event.outcome)
         return
-    turn.fact(f.CallbackEnded(callback.id, "answered"))
     if contact.offers:
         _reached_first(turn, contact)
     elif contact.agents:
         turn.do(e.Connect(0, contact.id, contact.agents[0]))
-    elif contact.queue:
-        _reached_alone(turn, contact)
+    # else the agent who was kept has left: from now on the customer waits on the line, as any other.
+    turn.fact(f.CallbackEnded(callback.id, "answered"))
 
 
 def _reached_first(turn: Turn, contact: ContactState) -> None:
@@ -99,11 +98,6 @@ def _reached_first(turn: Turn, contact: ContactState) -> None:
     for other in list(contact.offers):
         end_offer(turn, turn.state.offers[other], "answered_elsewhere")
     turn.do(e.Connect(offer.id, contact.id, offer.agent))
-
-
-def _reached_alone(turn: Turn, contact: ContactState) -> None:
-    """The agent who was kept has gone meanwhile: the customer waits as callers do, in its place."""
-    turn.fact(f.BecameCall(contact.id))
 
 
 def not_reached(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from sortedcontainers import SortedList
 
-from acd.expression import Bools, parse
+from acd.expression import Bools, reread
 from acd.roster import Floats, Roster
 
 MAX_CLASSES = 16_384
@@ -97,7 +97,7 @@ class Classes:
             self._forget_empty()
         row = self._free.pop() if self._free else self._grow()
         queue = self._roster.config.queues[key.queue]
-        mask = self._roster.eligible(queue, parse(key.needs), key.widened)
+        mask = self._roster.eligible(queue, reread(key.needs), key.widened)
         self._keys[row] = key
         self.eligible[row] = mask
         self.of_agent[:, row] = mask

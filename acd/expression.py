@@ -28,6 +28,9 @@ from numpy.typing import NDArray
 MAX_LENGTH = 500
 MAX_DEPTH = 16
 MAX_TERMS = 50
+OWN = 4
+"""How much more of each an expression may have that was read before: its own text has other brackets, and that of a
+queue and that of a contact make one."""
 KEPT = 4096
 """Expressions that are kept read."""
 
@@ -148,11 +151,21 @@ class Expression:
 @lru_cache(KEPT)
 def parse(text: str) -> Expression:
     """Read an expression. Raises `ExpressionError`."""
-    if len(text) > MAX_LENGTH:
-        raise ExpressionError(f"longer than {MAX_LENGTH} characters", MAX_LENGTH + 1)
+    return _read(text, 1)
+
+
+@lru_cache(KEPT)
+def reread(text: str) -> Expression:
+    """Read what is made of expressions that were read before: their text, or `(one) and (other)`."""
+    return _read(text, OWN)
+
+
+def _read(text: str, times: int) -> Expression:
+    if len(text) > MAX_LENGTH * times:
+        raise ExpressionError(f"longer than {MAX_LENGTH * times} characters", MAX_LENGTH * times + 1)
     if not text.strip():
         return Expression(None)
-    return Expression(_Reader(text).read())
+    return Expression(_Reader(text, times).read())
 
 
 class _Token(NamedTuple):
@@ -177,10 +190,11 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 class _Reader:
-    """One reading: the tokens, and where it is."""
+    """One reading: the tokens, and where it is. `times`: how often the bounds on depth and terms."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, times: int) -> None:
         self._tokens = list(_tokens(text))
+        self._depth, self._most = MAX_DEPTH * times, MAX_TERMS * times
         self._at = 0
         self._terms = 0
 
@@ -212,8 +226,8 @@ class _Reader:
         return nodes[0] if len(nodes) == 1 else All(tuple(nodes))
 
     def _single(self, depth: int) -> Node:
-        if depth > MAX_DEPTH:
-            raise ExpressionError(f"more than {MAX_DEPTH} levels of brackets and 'not'", self._next.column)
+        if depth > self._depth:
+            raise ExpressionError(f"more than {self._depth} levels of brackets and 'not'", self._next.column)
         if self._take("not"):
             return Not(self._single(depth + 1))
         if self._take("("):
@@ -228,8 +242,8 @@ class _Reader:
         if skill.kind != "word":
             raise self._unexpected("a skill, 'not' or '('")
         self._terms += 1
-        if self._terms > MAX_TERMS:
-            raise ExpressionError(f"more than {MAX_TERMS} skills", skill.column)
+        if self._terms > self._most:
+            raise ExpressionError(f"more than {self._most} skills", skill.column)
         self._at += 1
         if self._next.kind != "compare":
             return Term(skill.text, ">=", 1, skill.column)

@@ -278,12 +278,6 @@ class CallbackQueued(Fact, frozen=True, gc=False, tag=True):
     contact: str
 
 
-class BecameCall(Fact, frozen=True, gc=False, tag=True):
-    """The customer of a callback is on the line, and waits: its contact is a call from now on."""
-
-    contact: str
-
-
 class CustomerCalling(Fact, frozen=True, gc=False, tag=True):
     """The customer's telephone is to ring; `attempt` counts from 1, `deadline` ends the attempt."""
 
@@ -301,6 +295,8 @@ class CallbackTried(Fact, frozen=True, gc=False, tag=True):
 
 
 class CallbackEnded(Fact, frozen=True, gc=False, tag=True):
+    """`answered`: the customer is on the line, and its contact a call from now on."""
+
     callback: str
     how: Literal["answered", "cancelled", "given_up"]
 
@@ -328,7 +324,6 @@ AnyFact = (
     | Announced
     | CallbackKept
     | CallbackQueued
-    | BecameCall
     | CustomerCalling
     | CallbackTried
     | CallbackEnded

@@ -229,11 +229,6 @@ def _callback_queued(state: State, fact: f.CallbackQueued) -> None:
     state.contacts[fact.contact].callback = fact.callback
 
 
-def _became_call(state: State, fact: f.BecameCall) -> None:
-    contact = state.contacts[fact.contact]
-    contact.kind, contact.callback = "call", ""
-
-
 def _customer_calling(state: State, fact: f.CustomerCalling) -> None:
     callback = state.callbacks[fact.callback]
     callback.attempts, callback.calling = fact.attempt, fact.deadline
@@ -247,7 +242,9 @@ def _callback_tried(state: State, fact: f.CallbackTried) -> None:
 
 
 def _callback_ended(state: State, fact: f.CallbackEnded) -> None:
-    del state.callbacks[fact.callback]
+    reached = state.contacts.get(state.callbacks.pop(fact.callback).contact)
+    if reached is not None and fact.how == "answered":
+        reached.kind, reached.callback = "call", ""
 
 
 def _configured(state: State, fact: f.Configured) -> None:
@@ -276,7 +273,6 @@ CHANGES: dict[type, Callable[[State, Any], None]] = {
     f.Announced: _announced,
     f.CallbackKept: _callback_kept,
     f.CallbackQueued: _callback_queued,
-    f.BecameCall: _became_call,
     f.CustomerCalling: _customer_calling,
     f.CallbackTried: _callback_tried,
     f.CallbackEnded: _callback_ended,

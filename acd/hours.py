@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from acd.config import Hours, Span
+from acd.config import Hours
 
 DAYS_AHEAD = 370
 """How far the next change is looked for."""
@@ -32,15 +32,21 @@ def next_change(hours: Hours, now: float) -> float:
     today = datetime.fromtimestamp(now, zone).date()
     before = is_open(hours, now)
     for ahead in range(DAYS_AHEAD):
-        day = today + timedelta(ahead)
-        edges = {0.0, *(edge for span in hours.spans if day.weekday() in span.days for edge in _edges(span))}
-        for edge in sorted(edges):
-            wall = datetime.combine(day, time(0), zone) + timedelta(seconds=edge)
-            at = wall.timestamp()
+        for at in sorted(_edges(hours, today + timedelta(ahead), zone)):
             if at > now and is_open(hours, at) != before:
                 return at
     return 0.0
 
 
-def _edges(span: Span) -> tuple[float, float]:
-    return span.start, span.end
+def _edges(hours: Hours, day: date, zone: ZoneInfo) -> set[float]:
+    """When it may open or close on a day: midnight, the ends of spans and, where the clock is changed that day, every
+    quarter of an hour, at one of which that is. An hour that comes twice has its edges twice."""
+    midnight = datetime.combine(day, time(0), zone)
+    seconds = {0.0}
+    for span in hours.spans:
+        if day.weekday() in span.days:
+            seconds |= {span.start, span.end}
+    if midnight.utcoffset() != (midnight + timedelta(1)).utcoffset():
+        seconds |= {quarter * 900.0 for quarter in range(96)}
+    walls = [midnight + timedelta(seconds=each) for each in seconds]
+    return {wall.replace(fold=fold).timestamp() for wall in walls for fold in (0, 1)}

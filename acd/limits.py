@@ -9,7 +9,7 @@ from typing import assert_never
 
 from acd.config import Limit, Queue
 from acd.contact import ContactState
-from acd.expression import Bools, parse
+from acd.expression import Bools, reread
 from acd.hours import is_open, next_change
 from acd.state import State, asks
 from acd.wait_estimate import estimate
@@ -21,7 +21,7 @@ BY_AGENTS = frozenset(("no_agents", "none_ready"))
 
 
 def at_entry(state: State, queue: Queue, contact: ContactState) -> Limit | None:
-    """What keeps a contact out that has just been put into the queue; itself it does not count."""
+    """What keeps a contact out that has just been put into the queue, and stands in no line yet."""
     return next((limit for limit in queue.limits if _reached(state, queue, limit, contact, entry=True)), None)
 
 
@@ -62,7 +62,7 @@ def look_again(state: State, queue: Queue, contact: ContactState) -> float:
 def serving(state: State, queue: Queue, contact: ContactState) -> Bools:
     """Who might have a contact however far it is relaxed and the queue widened: shape (agents,)."""
     widest = len(queue.widen)
-    steps = [parse(asks(queue, step, contact.needs)) for step in range(len(queue.relax) + 1)]
+    steps = [reread(asks(queue, step, contact.needs)) for step in range(len(queue.relax) + 1)]
     mask = state.roster.eligible(queue, steps[0], widest)
     for needs in steps[1:]:
         mask = mask | state.roster.eligible(queue, needs, widest)
@@ -78,7 +78,7 @@ def _reached(state: State, queue: Queue, limit: Limit, contact: ContactState, en
         case "none_ready":
             return not (serving(state, queue, contact) & state.roster.at_work).any()
         case "length":
-            return state.waiting(queue.name) - entry >= limit.value if entry else False
+            return entry and state.waiting(queue.name) >= limit.value
         case "expected_wait":
             wait = estimate(state, contact)
             return wait is not None and wait.low > limit.value

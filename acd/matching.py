@@ -14,6 +14,7 @@ import numpy as np
 from acd.agent import AgentState
 from acd.classes import NOBODY, Waiter
 from acd.contact import ContactState
+from acd.expression import Bools
 from acd.facts import Candidate
 from acd.roster import Floats, Rows
 from acd.state import State
@@ -38,10 +39,8 @@ NOTHING = Choice((), 0, 0, ())
 def agents_for(state: State, contact: ContactState, asked: Asked, count: int) -> Choice:
     """The ready agents to whom a contact is offered, at most `count`."""
     roster = state.roster
-    mask = state.classes.mask(state.row_of(contact))
+    mask = able(state, contact)
     rows = np.flatnonzero(mask & roster.free(asked.queue))
-    if contact.only or contact.skipped:
-        rows = np.array([row for row in rows.tolist() if may_have(contact, roster.ids[row])], np.intp)
     if not len(rows):
         return NOTHING
     ranks = keys(asked, roster, rows)
@@ -51,9 +50,18 @@ def agents_for(state: State, contact: ContactState, asked: Asked, count: int) ->
     return Choice(tuple(names[:count]), int((mask & roster.signed_in).sum()), len(rows), candidates)
 
 
-def may_have(contact: ContactState, agent: str) -> bool:
-    """Whether an agent of its class may have a contact now."""
-    return agent not in contact.skipped and contact.only in ("", agent)
+def able(state: State, contact: ContactState) -> Bools:
+    """Who may have a contact that waits, were it free: shape (agents,)."""
+    mask = state.classes.mask(state.row_of(contact))
+    if not contact.only and not contact.skipped:
+        return mask
+    rows = [row for row in map(state.roster.row.get, contact.skipped) if row is not None]
+    if contact.only:
+        mask = mask & (np.arange(len(mask)) == state.roster.row.get(contact.only, -1))
+    else:
+        mask = mask.copy()
+    mask[rows] = False
+    return mask
 
 
 class Rival(NamedTuple):

@@ -21,7 +21,7 @@ from acd.leases import end_offer
 from acd.matching import Choice, agents_for, contact_for
 from acd.queueing import reclass
 from acd.strategy import Asked, still_wanted
-from acd.turn import Turn
+from acd.turn import Refusal, Turn
 
 RESERVED_SECONDS = 60.0
 """How long an agent is kept for a call that is under way, at most."""
@@ -106,6 +106,8 @@ def accept(turn: Turn, event: i.Accept) -> None:
         turn.do(e.TooLate(event.offer))
     offer = turn.offer(event.offer)
     contact, agent = turn.state.contacts[offer.contact], turn.state.agents[offer.agent]
+    if contact.kind == "callback" and turn.state.callbacks[contact.callback].calling:
+        raise Refusal(f"agent {agent.id} is kept for callback {contact.callback}: expected the customer to answer")
     turn.fact(f.OfferEnded(offer.id, "accepted"))
     turn.fact(f.Connected(contact.id, agent.id, offer.id, turn.now - contact.since))
     turn.change(agent, "talking", "accepted", contact=contact.id)

@@ -38,6 +38,8 @@ def enqueue(turn: Turn, event: i.Enqueue) -> None:
     if known is not None and (known.queue or known.agents):
         where = f"waits in queue {known.queue}" if known.queue else f"is with agent {known.agents[0]}"
         raise Refusal(f"contact {event.contact} {where}")
+    if event.kind == "callback":
+        raise Refusal("callbacks are asked for: expected no contact of that kind")
     check_needs(event.needs)
     if not -MAX_POINTS <= event.priority <= MAX_POINTS or not 0.0 <= event.waited <= 86_400.0 * 365:
         raise Refusal("bad priority or time waited: expected points up to a million, and seconds")
@@ -247,7 +249,7 @@ def consult(turn: Turn, event: i.Consult) -> None:
     """Raises `Refusal`."""
     agent = turn.held_by(event.contact, event.agent)
     if (agent.state == "consulting") == event.active:
-        raise Refusal(f"agent {agent.id} {'consults' if event.active else 'does not consult'} already")
+        raise Refusal(f"agent {agent.id} {'consults already' if event.active else 'does not consult'}")
     if event.active:
         turn.change(agent, "consulting", "consult", contact=event.contact)
     else:
@@ -268,6 +270,8 @@ def finish(turn: Turn, event: i.Finish) -> None:
 def take(turn: Turn, event: i.Take) -> None:
     """An agent has a contact by a transfer or a pick-up. Raises `Refusal`."""
     agent = turn.agent(event.agent)
+    if not event.contact or len(event.contact) > MAX_TEXT:
+        raise Refusal(f"bad contact {event.contact[:MAX_TEXT]!r}: expected an id of at most {MAX_TEXT} characters")
     contact = turn.state.contacts.get(event.contact)
     if agent.contact and agent.state != "wrap_up":
         raise Refusal(f"agent {agent.id} has contact {agent.contact}, or is being offered it")

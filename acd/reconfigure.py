@@ -6,7 +6,7 @@ from acd import facts as f
 from acd.agent import WORK
 from acd.config import Config
 from acd.leases import end_offer
-from acd.queueing import go, left
+from acd.queueing import go, left, step
 from acd.turn import Turn
 
 GONE = "the queue is no longer in the configuration"
@@ -32,6 +32,18 @@ def configure(turn: Turn, config: Config) -> None:
             turn.fact(f.AfterWork(agent.id, "signed_out"))
         else:
             turn.change(agent, "signed_out", "configured")
+    changed = _changed(state.config, config)
     turn.fact(f.Configured(config))
+    for contact in [each for each in state.contacts.values() if each.queue in changed]:
+        step(turn, contact.id)
     for contact, way in homeless:
         go(turn, contact, way, GONE)
+
+
+def _changed(before: Config, after: Config) -> set[str]:
+    """Queues that have other rules: those who wait there may be due for other steps and limits."""
+    return {
+        name
+        for name, queue in after.queues.items()
+        if before.queues.get(name) != queue or before.hours.get(queue.hours) != after.hours.get(queue.hours)
+    }

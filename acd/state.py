@@ -18,7 +18,7 @@ from acd.classes import Classes, ClassKey
 from acd.config import Agent, Config, Queue, Team
 from acd.contact import CallbackState, ContactState, Handling, OfferState, Returning
 from acd.deadlines import Deadlines, Due
-from acd.expression import parse
+from acd.expression import reread
 from acd.roster import Floats, Roster
 from acd.strategy import still_wanted
 
@@ -283,5 +283,5 @@ def asks(queue: Queue, relaxed: int, needs: str) -> str:
     """The expression in force for a contact of a queue: what the queue asks for by now, and what the contact does."""
     base = queue.relax[relaxed - 1].needs if relaxed else queue.needs
     if not base.strip() or not needs.strip():
-        return str(parse(base if base.strip() else needs))
-    return str(parse(f"({base}) and ({needs})"))
+        return str(reread(base if base.strip() else needs))
+    return str(reread(f"({base}) and ({needs})"))

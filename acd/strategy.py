@@ -12,7 +12,7 @@ from typing import NamedTuple, assert_never
 import numpy as np
 
 from acd.config import Queue
-from acd.expression import parse
+from acd.expression import reread
 from acd.roster import Floats, Roster, Rows
 
 EVERYBODY = 1_000_000
@@ -47,9 +47,9 @@ def keys(asked: Asked, roster: Roster, rows: Rows) -> Floats:
         case "least_talk_time":
             return roster.loads(roster.talk, rows, window, asked.now)
         case "most_skilled":
-            return -roster.proficiency(parse(asked.needs))[rows].astype(np.float64)
+            return -roster.proficiency(reread(asked.needs))[rows].astype(np.float64)
         case "least_skilled":
-            return roster.proficiency(parse(asked.needs))[rows].astype(np.float64)
+            return roster.proficiency(reread(asked.needs))[rows].astype(np.float64)
         case "weighted_random":
             draw = np.random.default_rng((roster.config.seed, asked.lot)).exponential(size=len(rows))
             return np.asarray(draw / roster.weights(queue.name, rows))

@@ -26,7 +26,7 @@ class Turn:
 
     def __init__(self, state: State, now: float) -> None:
         self.state = state
-        self.now = max(now, state.now)
+        self.now = now if now > state.now else state.now  # also where it is no number
         self.cause = 0
         self.records: list[f.Record] = []
         self.effects: list[AnyEffect] = []
@@ -69,7 +69,7 @@ class Turn:
         return found
 
     def may_order(self, name: str, by: str) -> None:
-        """Raises `Refusal` where `by` is neither the operator, nor the agent, nor an administrator of a group."""
+        """Raises `Refusal` where `by` is neither the operator, nor the agent, nor administers a group of its."""
         if by in ("", name):
             return
         settings = self.state.settings(name)

@@ -9,6 +9,7 @@ import softswitch.cli.call as call
 import softswitch.cli.cdr as cdr
 import softswitch.cli.check as check
 import softswitch.cli.conference as conference
+import softswitch.cli.explain as explain
 import softswitch.cli.feature as feature
 import softswitch.cli.init as init
 import softswitch.cli.load as load
@@ -21,7 +22,23 @@ import softswitch.cli.serve as serve
 import softswitch.cli.status as status
 
 # In the order of `--help`.
-COMMANDS = (serve, check, init, schema, reload, status, record, feature, mwi, call, conference, load, cdr, media_worker)
+COMMANDS = (
+    serve,
+    check,
+    init,
+    schema,
+    reload,
+    status,
+    record,
+    feature,
+    mwi,
+    call,
+    conference,
+    load,
+    cdr,
+    explain,
+    media_worker,
+)
 
 
 def make_app() -> typer.Typer:

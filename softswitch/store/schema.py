@@ -8,6 +8,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -120,4 +121,24 @@ FEATURE = Table(
     Column("feature", String(WORD), primary_key=True),
     Column("value", String(NUMBER), nullable=False),
     sqlite_with_rowid=False,
+)
+
+# What has happened in the ACD engine, and what it made of that: `acd.facts.Record`, one for each row, without gaps.
+ACD_JOURNAL = Table(
+    "acd_journal",
+    METADATA,
+    Column("id", SERIAL, primary_key=True, autoincrement=False),
+    Column("time", Double, nullable=False),
+    Column("cause", BigInteger, nullable=False),
+    Column("kind", String(WORD), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# `acd.state.State.snapshot` after the record of that id.
+ACD_SNAPSHOT = Table(
+    "acd_snapshot",
+    METADATA,
+    Column("id", SERIAL, primary_key=True, autoincrement=False),
+    Column("time", Double, nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )

@@ -16,7 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import Delete, Insert
 
 from softswitch.store.rows import CDR_COLUMNS, LEG_COLUMNS
-from softswitch.store.schema import BINDING, CDR, CDR_LEG, FEATURE
+from softswitch.store.schema import ACD_JOURNAL, ACD_SNAPSHOT, BINDING, CDR, CDR_LEG, FEATURE
 
 
 class Statements(NamedTuple):
@@ -41,6 +41,23 @@ def statements(dialect: Dialect) -> Statements:
         _replace(FEATURE, dialect),
         _remove(FEATURE, dialect),
     )
+
+
+class JournalStatements(NamedTuple):
+    """Both leave alone what is there."""
+
+    record: str
+    snapshot: str
+
+
+def journal_statements(dialect: Dialect) -> JournalStatements:
+    """What the writer of the ACD journal says."""
+    return JournalStatements(_append(ACD_JOURNAL, dialect), _append(ACD_SNAPSHOT, dialect))
+
+
+def _append(table: Table, dialect: Dialect) -> str:
+    names = [column.name for column in table.columns]
+    return _text(_insert(table, names, dialect).on_conflict_do_nothing(), names, dialect)
 
 
 def _replace(table: Table, dialect: Dialect) -> str:

@@ -1,0 +1,63 @@
+"""`softswitch explain`: why a contact went to this agent and not to another, out of the ACD journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LONGEST = 1000
+"""Characters of a line: eight names with what is said of each."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("explain")(explain)
+
+
+def explain(
+    journal: Annotated[
+        Path, typer.Argument(metavar="JOURNAL", help="Database of the switch, or a file of journal records.")
+    ],
+    contact: Annotated[str, typer.Argument(metavar="CONTACT", help="A contact's id, or a callback's.")],
+) -> None:
+    """Say in plain words what became of a contact that waited for an agent, and why."""
+    from acd.explain import explain as explained
+    from acd.journal_file import JournalError
+    from softswitch.cli.printable import printable
+    from softswitch.store.acd_journal import read_journal
+    from softswitch.store.database import StoreError
+
+    day = ""
+    try:
+        for line in explained(read_journal(journal), contact, clock):
+            if (date := moment(line.time, "%Y-%m-%d")) != day:
+                day = date
+                typer.echo(day)
+            typer.echo(f"{clock(line.time)}  {printable(line.text, LONGEST)}")
+            for each in line.more:
+                typer.echo(f"{'':10}{printable(each, LONGEST)}")
+    except (StoreError, JournalError) as error:
+        raise _fail(str(error.strerror) if isinstance(error, StoreError) else f"journal {journal}: {error}") from None
+    if not day:
+        raise _fail(f"journal {journal}: there is no contact {contact!r}")
+
+
+def clock(at: float) -> str:
+    """The time of the day, here."""
+    return moment(at, "%H:%M:%S")
+
+
+def moment(at: float, form: str) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(at).strftime(form)
+
+
+def _fail(text: str) -> typer.Exit:
+    """Prints it; raise what it returns."""
+    from softswitch.cli.printable import printable
+
+    typer.echo(printable(text, LONGEST), err=True)
+    return typer.Exit(1)

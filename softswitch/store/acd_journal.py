@@ -1,0 +1,311 @@
+"""The journal of the ACD engine in the database: appended in groups off the call path, read back, and recovered from.
+
+    append, snapshot ---> rows that wait ---every GROUP_SECONDS or GROUP_RECORDS---> one transaction, in order
+
+What a crash may take: the records of the last GROUP_SECONDS and of the commit under way (a few ms), and those that wait
+while the database is away. Records are written in the order of their ids and a transaction is taken whole or not at
+all, so that what is there is always a beginning of the journal, without gaps; written again after a commit that was
+not confirmed they are stored once. A power failure may take more: see PRAGMAS in `softswitch.store.database`.
+
+Recovery is the latest snapshot and the records after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from acd.facts import AnyFact, Record
+from acd.fold import apply
+from acd.inputs import AnyInput
+from acd.journal import decode
+from acd.journal_file import JournalError, split
+from acd.state import State
+from softswitch.store.database import UNAVAILABLE, StoreError, open_engine, reason, shown
+from softswitch.store.migrate import upgrade
+from softswitch.store.schema import ACD_JOURNAL, ACD_SNAPSHOT
+from softswitch.store.statements import journal_statements
+
+log = structlog.get_logger("softswitch.store.acd_journal")
+
+GROUP_SECONDS = 0.1
+GROUP_RECORDS = 5_000
+
+WRITE_SECONDS = 30.0
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Pauses between tries while the database is away; the last one repeats."""
+CLOSE_SECONDS = 10.0
+
+MAX_WAITING = 2_000_000
+"""Records that wait while the database is away, some 300 MB: beyond that the journal ends, as it must have no gaps."""
+
+KEPT_SNAPSHOTS = 2
+"""The one before is there in case the latest is of another version."""
+
+PAGE = 10_000
+"""Records read at once."""
+
+CHUNK = 1 << 20
+SQLITE = b"SQLite format 3\0"
+
+RecordRow = tuple[int, float, int, str, bytes]
+SnapshotRow = tuple[int, float, bytes]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(AnyInput | AnyFact).decode
+
+
+class AcdJournal:
+    """The journal of one engine in one database. All methods belong to one event loop.
+
+    journal = AcdJournal(url)
+    await journal.start()
+    engine = Engine(await journal.recover())
+    journal.append(engine.handle(event, now).records)
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raises `StoreError` for a URL that can't be used."""
+        self.counters = {"written": 0, "snapshots": 0, "groups": 0, "failures": 0, "lost": 0}
+        self.last_id = 0
+        """Of the latest record that was handed over."""
+        self._engine = open_engine(url)
+        self._sql = journal_statements(self._engine.dialect)
+        self._waiting: deque[RecordRow] = deque()
+        self._snapshot: SnapshotRow | None = None
+        self._ended = False
+        self._awake = asyncio.Event()
+        self._full = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._writer: asyncio.Task[None] | None = None
+
+    # ---- life
+
+    async def start(self) -> None:
+        """Bring the schema up to date and begin to write. Raises `StoreError`."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(upgrade)
+                last = await connection.execute(select(func.max(ACD_JOURNAL.c.id)))
+                taken = await connection.execute(select(func.max(ACD_SNAPSHOT.c.id)))
+                self.last_id = max(last.scalar() or 0, taken.scalar() or 0)
+        except UNAVAILABLE as error:
+            await self._engine.dispose()
+            raise error if isinstance(error, StoreError) else self._unreadable(error) from None
+        self._writer = asyncio.create_task(self._run(), name="acd journal")
+
+    async def close(self) -> None:
+        """Write what waits, for CLOSE_SECONDS at most, and close. What could not be written is logged and lost."""
+        self._closing.set()
+        self._awake.set()
+        self._full.set()
+        writer, self._writer = self._writer, None
+        try:
+            if writer is not None:
+                await asyncio.wait_for(writer, CLOSE_SECONDS)
+        except TimeoutError:
+            log.error("journal cut short: the database is away", records=len(self._waiting))
+        finally:
+            await self._engine.dispose()
+
+    async def flush(self) -> None:
+        """Wait until all that was handed over is written."""
+        await self._idle.wait()
+
+    # ---- hand over: never blocks
+
+    def append(self, records: Iterable[Record]) -> None:
+        """What has happened, in order. Raises `ValueError` where a record does not follow the one before."""
+        for record in records:
+            if record.id != self.last_id + 1:
+                raise ValueError(f"record {record.id} after {self.last_id}: expected {self.last_id + 1}")
+            self.last_id = record.id
+            if self._ended or len(self._waiting) >= MAX_WAITING:
+                self._lose()
+                continue
+            what = record.what
+            self._waiting.append((record.id, record.time, record.cause, type(what).__name__, _encode(what)))
+        self._told()
+
+    def snapshot(self, state: State) -> None:
+        """Keep the state as it is after the latest record, from which recovery begins. Where records were lost the
+        journal begins anew with it. Raises `ValueError` where that is another record."""
+        if state.last_id != self.last_id:
+            raise ValueError(f"a state after record {state.last_id}: expected {self.last_id}")
+        self._snapshot = (state.last_id, state.now, state.snapshot())
+        self._ended = False
+        self._told()
+
+    def _lose(self) -> None:
+        if not self._ended:
+            log.error("journal ends: the database is away for too long", waiting=len(self._waiting))
+        self._ended = True
+        self.counters["lost"] += 1
+
+    # ---- look
+
+    @property
+    def waiting(self) -> int:
+        """Records handed over and not yet written."""
+        return len(self._waiting)
+
+    def status(self) -> dict[str, int]:
+        return {**self.counters, "waiting": self.waiting, "last": self.last_id}
+
+    # ---- recover
+
+    async def recover(self) -> State:
+        """The state after the latest record that is stored. Raises `StoreError`."""
+        try:
+            async with self._engine.connect() as connection:
+                state = await self._latest(connection)
+                while page := await self._page(connection, state.last_id):
+                    for record in page:
+                        if record.id != state.last_id + 1:
+                            raise StoreError(f"acd journal: record {state.last_id + 1} is missing")
+                        apply(state, record)
+        except UNAVAILABLE as error:
+            raise error if isinstance(error, StoreError) else self._unreadable(error) from None
+        return state
+
+    async def _latest(self, connection: AsyncConnection) -> State:
+        """Of the latest snapshot that this version reads; the state of the beginning, where there is none."""
+        query = select(ACD_SNAPSHOT).order_by(ACD_SNAPSHOT.c.id.desc())
+        for row in (await connection.execute(query)).all():
+            try:
+                return State.restore(row.body)
+            except msgspec.MsgspecError as error:
+                log.warning("snapshot left out: it can't be read", id=row.id, why=str(error))
+        return State()
+
+    async def _page(self, connection: AsyncConnection, after: int) -> list[Record]:
+        query = select(ACD_JOURNAL).where(ACD_JOURNAL.c.id > after).order_by(ACD_JOURNAL.c.id).limit(PAGE)
+        return [_record(*row) for row in (await connection.execute(query)).all()]
+
+    def _unreadable(self, error: BaseException) -> StoreError:
+        return StoreError(f"database {shown(self._engine.url)}: {reason(error)}")
+
+    # ---- the writer
+
+    def _told(self) -> None:
+        if not self._awake.is_set():
+            self._idle.clear()
+            self._awake.set()
+        elif len(self._waiting) >= GROUP_RECORDS:
+            self._full.set()
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            await self._awake.wait()
+            if failures:
+                await _pause(self._closing, RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1])
+            elif len(self._waiting) < GROUP_RECORDS:
+                await _pause(self._full, GROUP_SECONDS)
+            self._awake.clear()
+            if not self._closing.is_set():
+                self._full.clear()
+            try:
+                await self._write()
+            except UNAVAILABLE as error:
+                failures += 1
+                self.counters["failures"] += 1
+                if failures == 1:
+                    log.error("database away: the journal is kept back", why=reason(error), waiting=self.waiting)
+                if self._closing.is_set():
+                    await asyncio.sleep(RETRY_SECONDS[0])
+            else:
+                failures = 0
+            if self._waiting or self._snapshot is not None:
+                self._awake.set()
+                continue
+            self._idle.set()
+            if self._closing.is_set():
+                return
+
+    async def _write(self) -> None:
+        """The next group, and the snapshot where all before it is written by then. Raises UNAVAILABLE."""
+        group = list(islice(self._waiting, GROUP_RECORDS))
+        snapshot = self._snapshot if self._covers(len(group)) else None
+        async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
+            if group:
+                await connection.exec_driver_sql(self._sql.record, group)
+            if snapshot is not None:
+                await connection.exec_driver_sql(self._sql.snapshot, [snapshot])
+                await connection.execute(_OLDER_SNAPSHOTS)
+        for _ in group:
+            self._waiting.popleft()
+        if snapshot is not None and self._snapshot is snapshot:
+            self._snapshot = None
+        self.counters["groups"] += 1
+        self.counters["written"] += len(group)
+        self.counters["snapshots"] += snapshot is not None
+
+    def _covers(self, count: int) -> bool:
+        """Whether all records before the snapshot are written with the next `count`."""
+        if self._snapshot is None:
+            return False
+        return count == len(self._waiting) or self._waiting[count][0] > self._snapshot[0]
+
+
+_OLDER_SNAPSHOTS = ACD_SNAPSHOT.delete().where(
+    ACD_SNAPSHOT.c.id.not_in(select(ACD_SNAPSHOT.c.id).order_by(ACD_SNAPSHOT.c.id.desc()).limit(KEPT_SNAPSHOTS))
+)
+
+
+async def _pause(until: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await until.wait()
+
+
+def _record(number: int, time: float, cause: int, _kind: str, body: bytes) -> Record:
+    """Raises `StoreError` where the body is of another version."""
+    try:
+        return Record(number, time, cause, _decode(body))
+    except msgspec.MsgspecError as error:
+        raise StoreError(f"acd journal: record {number} can't be read: {error}") from None
+
+
+# ---- read, by programs that are not the switch
+
+
+def read_journal(path: Path) -> Iterator[Record]:
+    """The records of a database of the switch (SQLite), or of a file of them one after the other, in order. Raises
+    `StoreError`."""
+    try:
+        with path.open("rb") as file:
+            is_database = file.read(len(SQLITE)) == SQLITE
+    except OSError as error:
+        raise StoreError(f"journal {path}: {error.strerror}") from None
+    yield from _read_database(path) if is_database else _read_file(path)
+
+
+def _read_database(path: Path) -> Iterator[Record]:
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            for row in connection.execute("SELECT id, time, cause, kind, body FROM acd_journal ORDER BY id"):
+                yield _record(*row)
+    except sqlite3.Error as error:
+        raise StoreError(f"journal {path}: {error}") from None
+
+
+def _read_file(path: Path) -> Iterator[Record]:
+    with path.open("rb") as file:
+        try:
+            for line in split(iter(lambda: file.read(CHUNK), b"")):
+                yield decode(line)
+        except (JournalError, msgspec.MsgspecError) as error:
+            raise StoreError(f"journal {path}: {error}") from None

@@ -1,0 +1,372 @@
+"""Customers who are called back: their places, agent or customer first, attempts, times, ends."""
+
+import pytest
+from acd_world import MONDAY, World, agent, queue
+
+from acd import effects as e
+from acd import facts as f
+from acd import inputs as i
+from acd.config import CallbackRules, Hours, Limit, Queue, Span, Team, WayOut, WrapUp
+
+HOUR = 3600.0
+
+
+def sales(**rules: object) -> Queue:
+    return queue("sales", callback=CallbackRules(**{"retry": {"busy": 300.0}, **rules}))  # type: ignore[arg-type]
+
+
+def world(*queues: Queue, **more: object) -> World:
+    return World(queues or [sales()], [agent("ann"), agent("bob")], **more)  # type: ignore[arg-type]
+
+
+def ask(callback: str = "b1", number: str = "+491", queue: str = "sales", **more: object) -> i.AskCallback:
+    return i.AskCallback(callback, number, **{"queue": queue, **more})  # type: ignore[arg-type]
+
+
+# ---- asked for
+
+
+def test_who_waits_and_asks_for_it_hangs_up_and_keeps_its_place() -> None:
+    here = world()
+    here.call("c1", "sales", number="+491")
+    here.wait(60.0)
+    here.call("c2", "sales")
+    here.wait(60.0)
+    here.tell(i.AskCallback("b1", "+491", contact="c1"))
+    assert [(each.contact, each.how, each.name) for each in here.of(f.LeftQueue)] == [("c1", "callback", "b1")]
+    assert here.of(e.StopAnnouncing) == [e.StopAnnouncing("c1")]
+    assert "c1" not in here.state.contacts
+    assert here.state.position(here.contact("b1.1")) == 1
+    assert here.contact("b1.1").since == MONDAY
+    here.sign_in("ann")
+    assert here.rings() == {"ann": "b1.1"}
+    assert here.ringing["ann"].kind == "callback"
+    here.check()
+
+
+def test_who_is_being_offered_and_asks_for_it_takes_the_offer_back() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.call("c1", "sales")
+    here.tell(i.AskCallback("b1", "+491", contact="c1"))
+    assert [each.contact for each in here.of(e.Withdraw)] == ["c1"]
+    assert here.rings() == {"ann": "b1.1"}
+
+
+def test_who_does_not_wait_has_the_place_of_that_moment_and_its_priority() -> None:
+    here = world()
+    here.call("c1", "sales")
+    here.wait(30.0)
+    here.tell(ask(priority=1.0))
+    assert here.state.position(here.contact("b1.1")) == 1
+
+
+# ---- agent first
+
+
+def test_agent_first_the_customer_is_called_when_an_agent_is_on_the_line() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask())
+    assert here.of(e.CallCustomer) == []
+    here.answer("ann")
+    (call,) = here.of(e.CallCustomer)
+    assert (call.number, call.agent, call.contact, call.ring_seconds) == ("+491", "ann", "b1.1", 30.0)
+    here.wait(5.0)
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert [(each.contact, each.agent) for each in here.of(e.Connect)] == [("b1.1", "ann")]
+    assert here.state.callbacks == {}
+    here.finish("ann")
+    assert here.state.contacts == {}
+    here.check()
+
+
+def test_when_the_customer_is_not_reached_the_agent_is_free_and_the_next_attempt_has_its_time() -> None:
+    here = world(sales(attempts=2))
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    here.tell(i.CustomerCalled("b1", "busy"))
+    assert (here.at("ann"), here.state.contacts) == ("ready", {})
+    assert here.state.callbacks["b1"].due == here.now + 300.0
+    here.wait(299.9)
+    assert here.rings() == {}
+    here.wait(0.1)
+    assert here.rings() == {"ann": "b1.2"}
+    here.answer("ann")
+    here.tell(i.CustomerCalled("b1", "busy"))
+    assert [each.how for each in here.of(f.CallbackEnded)] == ["given_up"], "two attempts"
+    here.check()
+
+
+@pytest.mark.parametrize(("outcome", "seconds"), [("busy", 300.0), ("no_answer", 1800.0), ("machine", 0.0)])
+def test_each_cause_has_a_time_of_its_own_or_ends_it(outcome: i.CallOutcome, seconds: float) -> None:
+    here = world(sales(retry={"busy": 300.0, "no_answer": 1800.0}))
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    here.tell(i.CustomerCalled("b1", outcome))
+    assert [each.outcome for each in here.of(f.CallbackTried)] == [outcome]
+    if seconds:
+        assert here.state.callbacks["b1"].due == here.now + seconds
+    else:
+        assert here.state.callbacks == {}
+
+
+def test_a_customer_who_does_not_answer_in_time_is_not_reached() -> None:
+    here = world(sales(ring_seconds=25.0, retry={"no_answer": 60.0}))
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    here.wait(25.0)
+    assert [each.outcome for each in here.of(f.CallbackTried)] == ["no_answer"]
+    assert here.at("ann") == "ready"
+    assert here.refused(i.CustomerCalled("b1", "answered")) == "callback 'b1' calls nobody now"
+
+
+def test_an_agent_who_hangs_up_while_the_customer_is_called_has_failed_it() -> None:
+    here = world(sales(retry={"failed": 60.0}))
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    here.finish("ann")
+    assert [each.outcome for each in here.of(f.CallbackTried)] == ["failed"]
+    assert (here.at("ann"), here.state.contacts) == ("ready", {})
+    assert here.state.callbacks["b1"].due == here.now + 60.0
+    here.check()
+
+
+def test_an_agent_wraps_up_no_callback_that_reached_nobody() -> None:
+    here = world(queue("sales", wrap_up=WrapUp(), callback=CallbackRules()))
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    here.tell(i.CustomerCalled("b1", "busy"))
+    assert here.at("ann") == "ready"
+
+
+# ---- customer first
+
+
+def kept(**rules: object) -> World:
+    """Ann is kept for the customer, whose telephone rings."""
+    here = world(sales(first="customer", **rules))
+    here.sign_in("ann")
+    here.tell(ask())
+    return here
+
+
+def test_customer_first_an_agent_is_kept_while_the_customer_is_called() -> None:
+    here = kept()
+    (call,) = here.of(e.CallCustomer)
+    assert (call.number, call.agent) == ("+491", "")
+    assert [each.kind for each in here.of(e.Offer)] == ["reservation"]
+    assert here.at("ann") == "offered"
+    here.wait(10.0)
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert [(each.contact, each.agent) for each in here.of(e.Connect)] == [("b1.1", "ann")]
+    assert (here.at("ann"), here.state.callbacks, here.state.offers) == ("talking", {}, {})
+    here.check()
+
+
+def test_customer_first_an_agent_who_is_kept_in_vain_has_missed_nothing() -> None:
+    here = kept()
+    here.tell(i.CustomerCalled("b1", "busy"))
+    assert (here.at("ann"), here.agent("ann").misses) == ("ready", 0)
+    assert here.state.callbacks["b1"].due == here.now + 300.0
+    here.check()
+
+
+def test_customer_first_when_the_agent_leaves_another_is_kept_and_the_customer_not_called_twice() -> None:
+    here = kept()
+    here.sign_in("bob")
+    here.tell(i.SignOut("ann"))
+    assert here.rings() == {"bob": "b1.1"}
+    assert here.of(e.CallCustomer) == []
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert here.at("bob") == "talking"
+    assert here.all(f.CustomerCalling) == [f.CustomerCalling("b1", 1, MONDAY + 30.0)]
+    here.check()
+
+
+def test_customer_first_when_nobody_is_left_who_was_kept_the_customer_waits_for_the_next() -> None:
+    here = kept()
+    here.tell(i.SignOut("ann"))
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert here.state.callbacks == {}
+    assert here.contact("b1.1").queue == "sales"
+    here.sign_in("bob")
+    assert here.rings() == {"bob": "b1.1"}
+    assert here.of(e.CallCustomer) == []
+    here.answer("bob")
+    assert [(each.contact, each.agent) for each in here.of(e.Connect)] == [("b1.1", "bob")]
+    here.check()
+
+
+def test_customer_first_when_several_are_kept_one_has_the_customer_and_the_others_are_free() -> None:
+    here = world(queue("sales", strategy="ring_all", callback=CallbackRules(first="customer")))
+    here.sign_in("ann", "bob")
+    here.tell(ask())
+    assert len(here.of(e.CallCustomer)) == 1
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert (here.at("ann"), here.at("bob"), here.state.offers) == ("talking", "ready", {})
+    here.check()
+
+
+def test_customer_first_an_answer_of_the_agent_who_is_only_kept_calls_nobody_again() -> None:
+    here = kept()
+    here.refused(i.Accept(here.ringing["ann"].offer))
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert here.at("ann") == "talking"
+
+
+# ---- when, by whom, how often
+
+
+def test_a_scheduled_callback_waits_for_its_time() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask(at=MONDAY + 7_200.0))
+    assert here.state.contacts == {}
+    here.wait(7_199.0)
+    assert here.rings() == {}
+    here.wait(1.0)
+    assert here.rings() == {"ann": "b1.1"}
+
+
+def test_a_callback_for_an_agent_waits_for_that_one() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask(agent="bob"))
+    here.wait(86_400.0)
+    assert here.rings() == {}
+    here.sign_in("bob")
+    assert here.rings() == {"bob": "b1.1"}
+    here.reject("bob")
+    here.wait(30.0)
+    assert here.rings() == {"bob": "b1.1"}
+
+
+def test_customers_are_called_in_their_hours() -> None:
+    day = {"day": Hours(spans=(Span(days=(0, 1), start=9 * HOUR, end=12 * HOUR),))}
+    here = world(sales(hours="day", retry={"busy": 3 * HOUR}), hours=day)
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    here.tell(i.CustomerCalled("b1", "busy"))
+    tomorrow_at_nine = MONDAY + 23 * HOUR
+    assert here.state.callbacks["b1"].due == tomorrow_at_nine, "13:00 is too late"
+    here.wait(24 * HOUR)
+    assert [each.contact for each in here.all(f.CallbackQueued)] == ["b1.1", "b1.2"]
+
+
+def test_the_hours_of_the_queue_hold_where_callbacks_have_none() -> None:
+    night = {"night": Hours(spans=(Span(days=(0,), start=20 * HOUR, end=22 * HOUR),))}
+    here = world(queue("sales", hours="night", callback=CallbackRules()), hours=night)
+    here.tell(ask())
+    assert here.state.callbacks["b1"].due == MONDAY + 10 * HOUR
+
+
+def test_a_number_is_called_back_once_at_a_time() -> None:
+    here = world()
+    here.tell(ask("b1"))
+    assert here.refused(ask("b2")) == "+491 is to be called back already"
+    here.tell(ask("b3", number="+492"))
+    here.tell(i.CancelCallback("b1"))
+    here.tell(ask("b4"))
+    twice = world(sales(per_number=2))
+    twice.tell(ask("b1"))
+    twice.tell(ask("b2"))
+    twice.refused(ask("b3"))
+
+
+# ---- no more
+
+
+def test_a_callback_is_cancelled_before_its_time_and_while_it_waits_and_while_it_rings() -> None:
+    here = world()
+    here.tell(ask(at=MONDAY + 100.0))
+    here.tell(i.CancelCallback("b1"))
+    here.wait(200.0)
+    assert here.state.contacts == {}
+    here.tell(ask())
+    here.tell(i.CancelCallback("b1"))
+    assert here.state.contacts == {}
+    here.sign_in("ann")
+    here.tell(ask())
+    here.tell(i.CancelCallback("b1"))
+    assert [each.why for each in here.of(e.Withdraw)] == ["caller_left"]
+    assert (here.at("ann"), here.state.contacts, here.state.callbacks) == ("ready", {}, {})
+    assert here.refused(i.CancelCallback("b1")) == "there is no callback 'b1', or it is over"
+    here.check()
+
+
+def test_a_callback_is_not_cancelled_while_the_customer_is_called() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    assert here.refused(i.CancelCallback("b1")) == "callback b1 is calling the customer now"
+
+
+def test_a_callback_whose_queue_is_gone_is_given_up() -> None:
+    here = world(sales(), queue("help"))
+    here.tell(ask(at=MONDAY + 100.0))
+    config = here.state.config
+    here.tell(i.Configure(type(config)(teams=config.teams, agents=config.agents)))
+    here.wait(100.0)
+    assert [each.how for each in here.of(f.CallbackEnded)] == ["given_up"]
+    here.check()
+
+
+def test_a_callback_that_a_limit_sends_out_is_tried_again() -> None:
+    limit = Limit(of="none_ready", to=WayOut(kind="hangup"), waiting=True)
+    here = world(queue("sales", limits=(limit,), callback=CallbackRules(retry={"failed": 60.0})))
+    here.sign_in("ann")
+    here.busy("ann")
+    here.tell(ask())
+    assert "b1.1" in here.state.contacts
+    here.tell(i.SignOut("ann"))
+    assert (here.state.contacts, here.of(e.SendTo)) == ({}, [])
+    assert here.state.callbacks["b1"].due == here.now + 60.0
+    here.check()
+
+
+# ---- what makes no sense
+
+
+def test_callbacks_that_make_no_sense_are_refused() -> None:
+    here = World([sales(), queue("help")], [agent("ann"), agent("eve", team="u")], teams=[Team(name="u")])
+    assert here.refused(ask(queue="help")) == "queue 'help' has no callbacks"
+    assert here.refused(ask(queue="nowhere")) == "there is no queue 'nowhere'"
+    assert here.refused(ask(agent="nobody")) == "there is no agent 'nobody'"
+    assert here.refused(ask(agent="eve")) == "there is no agent 'eve' in team t"
+    assert here.refused(ask(number="")) == "expected the number to call back"
+    assert here.refused(ask("")) == "bad callback '': expected an id that is not in use"
+    assert here.refused(ask(needs="es>=")).startswith("bad needs, column 5: it ends")
+    assert here.refused(ask(contact="c9")) == "there is no contact 'c9', or it is over"
+    assert here.refused(i.CustomerCalled("b9", "busy")) == "callback 'b9' calls nobody now"
+    for priority in (float("nan"), float("inf"), 1e9):
+        assert here.refused(ask(priority=priority)).startswith("bad priority")
+    for at in (float("nan"), float("inf"), -1.0):
+        assert here.refused(ask(at=at)).startswith("bad time")
+    here.tell(ask())
+    assert here.refused(ask(number="+492")) == "bad callback 'b1': expected an id that is not in use"
+
+
+def test_what_is_a_callback_already_is_not_made_one() -> None:
+    here = world()
+    here.tell(ask())
+    assert (
+        here.refused(i.AskCallback("b2", "+492", contact="b1.1"))
+        == "contact b1.1 is a callback: expected a caller who waits"
+    )
+
+
+def test_contacts_of_callbacks_come_from_callbacks_alone() -> None:
+    here = world()
+    here.sign_in("ann")
+    assert (
+        here.refused(i.Enqueue("c1", "sales", kind="callback"))
+        == "callbacks are asked for: expected no contact of that kind"
+    )

@@ -1,0 +1,207 @@
+"""New rules while callers wait and agents talk."""
+
+from acd_world import World, agent, config, queue
+
+from acd import effects as e
+from acd import facts as f
+from acd import inputs as i
+from acd.config import Announcement, Config, Limit, Relax, Team, WayOut, Widen, WrapUp
+from acd.reconfigure import GONE
+
+MAILBOX = WayOut(kind="voicemail", name="100")
+
+
+def swap(world: World, **settings: object) -> None:
+    """The configuration with other values of some fields."""
+    old = world.state.config
+    fields = {name: getattr(old, name) for name in old.__struct_fields__}
+    world.tell(i.Configure(Config(**{**fields, **settings})))  # type: ignore[arg-type]
+
+
+def two() -> World:
+    world = World([queue("sales"), queue("help")], [agent("ann"), agent("bob")])
+    world.sign_in("ann", "bob")
+    return world
+
+
+def queues(*made: object) -> dict[str, object]:
+    return {each.name: each for each in made}  # type: ignore[attr-defined]
+
+
+def agents(*made: object) -> dict[str, object]:
+    return {each.id: each for each in made}  # type: ignore[attr-defined]
+
+
+def test_who_waits_and_who_works_is_carried_over() -> None:
+    world = two()
+    world.call("c1", "sales")
+    world.answer("ann")
+    world.call("c2", "sales")
+    world.tell(i.Pause("bob"))
+    for name in ("c3", "c4"):
+        world.call(name, "sales")
+    offer = world.ringing["bob"].offer
+    swap(world, version="2")
+    assert world.effects == []
+    assert (world.at("ann"), world.at("bob"), world.ringing["bob"].offer) == ("talking", "offered", offer)
+    assert [world.state.position(world.contact(name)) for name in ("c2", "c3", "c4")] == [1, 2, 3]
+    world.answer("bob")
+    world.finish("ann")
+    assert world.rings() == {"ann": "c3"}
+    assert world.of(f.Offered)[0].version == "2"
+    world.check()
+
+
+def test_who_waits_in_a_queue_that_is_gone_leaves_it_by_its_way_out() -> None:
+    world = World([queue("sales", emptied_to=MAILBOX), queue("help")], [agent("ann")])
+    world.call("c1", "sales")
+    world.call("c2", "help")
+    swap(world, queues=queues(queue("help")))
+    assert [(each.contact, each.to, each.why) for each in world.of(e.SendTo)] == [("c1", MAILBOX, GONE)]
+    assert [(each.contact, each.how) for each in world.of(f.LeftQueue)] == [("c1", "removed")]
+    assert set(world.state.contacts) == {"c2"}
+    world.check()
+
+
+def test_the_way_out_of_a_queue_that_is_gone_may_be_a_new_queue() -> None:
+    world = World([queue("sales", emptied_to=WayOut(kind="queue", name="new"))], [agent("ann")])
+    world.sign_in("ann")
+    world.call("c1", "sales")
+    swap(world, queues=queues(queue("new")))
+    assert [each.why for each in world.of(e.Withdraw)] == ["configured"]
+    assert (world.contact("c1").queue, world.rings()) == ("new", {"ann": "c1"})
+    world.check()
+
+
+def test_an_agent_who_is_gone_signs_out_and_its_offer_goes_to_another() -> None:
+    world = two()
+    world.call("c1", "sales")
+    swap(world, agents=agents(agent("bob")))
+    assert [(each.agent, each.why) for each in world.of(e.Withdraw)] == [("ann", "configured")]
+    assert "ann" not in world.state.agents
+    assert world.rings() == {"bob": "c1"}
+    assert world.refused(i.SignIn("ann")) == "there is no agent 'ann'"
+    world.check()
+
+
+def test_an_agent_who_is_gone_finishes_its_contact_first_and_is_offered_nothing() -> None:
+    world = two()
+    world.call("c1", "sales")
+    world.answer("ann")
+    swap(world, agents=agents(agent("bob")))
+    assert world.at("ann") == "talking"
+    world.tell(i.Hold("c1", "ann", True))
+    world.busy("bob")
+    world.call("c2", "sales")
+    world.finish("ann")
+    assert world.at("ann") == "signed_out"
+    assert world.rings() == {}
+    assert world.refused(i.SignIn("ann")) == "there is no agent 'ann'"
+    world.check()
+
+
+def test_an_agent_who_is_gone_and_back_is_an_agent_as_before() -> None:
+    world = two()
+    world.call("c1", "sales")
+    world.answer("ann")
+    swap(world, agents=agents(agent("bob")))
+    swap(world, agents=agents(agent("ann"), agent("bob")))
+    world.finish("ann")
+    if world.at("ann") == "signed_out":
+        world.sign_in("ann")
+    world.busy("bob")
+    world.call("c2", "sales")
+    assert world.rings() == {"ann": "c2"}
+    world.check()
+
+
+def test_who_may_have_a_contact_now_is_offered_it_at_once() -> None:
+    world = World([queue("sales", needs="es")], [agent("ann")])
+    world.sign_in("ann")
+    world.call("c1", "sales")
+    assert world.rings() == {}
+    swap(world, agents=agents(agent("ann", skills={"es": 5})))
+    assert world.rings() == {"ann": "c1"}
+    world.check()
+
+
+def test_an_offer_that_the_new_rules_would_not_make_goes_on_but_for_another_team() -> None:
+    world = two()
+    world.call("c1", "sales")
+    swap(world, queues=queues(queue("sales", needs="es"), queue("help")))
+    assert world.rings() == {"ann": "c1"}
+    swap(
+        world,
+        teams={"t": Team(name="t"), "u": Team(name="u")},
+        agents=agents(agent("ann", team="u"), agent("bob")),
+    )
+    assert world.rings() == {}
+    assert world.at("ann") == "ready"
+    world.check()
+
+
+def test_steps_and_announcements_that_are_gone_are_not_due_and_new_ones_are() -> None:
+    old = queue(
+        "sales",
+        needs="es>=90",
+        groups=("g",),
+        relax=(Relax(after=10.0, needs="es>=50"), Relax(after=20.0, needs="es")),
+        widen=(Widen(after=10.0, groups=("h",)),),
+        announcements=(Announcement(what="position", first=5.0, every=5.0), Announcement(what="message", first=50.0)),
+    )
+    world = World([old], [agent("ann", skills={"es": 5}, groups=("g",))])
+    world.call("c1", "sales")
+    world.wait(25.0)
+    swap(world, queues=queues(queue("sales", needs="es>=90", relax=(Relax(after=100.0, needs="es"),))))
+    world.wait(60.0)
+    assert world.of(e.Announce) == []
+    world.check()
+
+
+def test_a_limit_that_is_new_holds_for_those_who_wait_already() -> None:
+    world = World([queue("sales")], [agent("ann")])
+    world.call("c1", "sales")
+    world.wait(10.0)
+    swap(world, queues=queues(queue("sales", limits=(Limit(of="waited", value=60.0, to=MAILBOX),))))
+    world.wait(49.9)
+    assert world.of(e.SendTo) == []
+    world.wait(0.1)
+    assert [each.to for each in world.of(e.SendTo)] == [MAILBOX]
+
+
+def test_who_is_beyond_a_new_limit_already_goes_at_once() -> None:
+    world = World([queue("sales")], [agent("ann")])
+    world.call("c1", "sales")
+    world.wait(100.0)
+    swap(world, queues=queues(queue("sales", limits=(Limit(of="waited", value=60.0, to=MAILBOX),))))
+    assert [each.to for each in world.of(e.SendTo)] == [MAILBOX]
+    world.check()
+
+
+def test_a_step_that_is_new_holds_for_those_who_wait_already() -> None:
+    world = World([queue("sales", needs="es")], [agent("ann")])
+    world.sign_in("ann")
+    world.call("c1", "sales")
+    world.wait(10.0)
+    swap(world, queues=queues(queue("sales", needs="es", relax=(Relax(after=30.0, needs=""),))))
+    world.wait(30.0)
+    assert world.rings() == {"ann": "c1"}
+
+
+def test_wrap_up_under_way_keeps_its_end() -> None:
+    world = World([queue("sales", wrap_up=WrapUp(seconds=30.0))], [agent("ann")])
+    world.sign_in("ann")
+    world.call("c1", "sales")
+    world.serve("ann", 10.0)
+    swap(world, queues=queues(queue("sales", wrap_up=WrapUp(seconds=300.0))))
+    world.wait(30.0)
+    assert world.at("ann") == "ready"
+
+
+def test_the_same_configuration_again_changes_nothing() -> None:
+    world = two()
+    world.call("c1", "sales")
+    before = world.state.contacts["c1"].place, world.rings()
+    swap(world)
+    assert (world.contact("c1").place, world.rings()) == before
+    assert config([], []) != world.state.config

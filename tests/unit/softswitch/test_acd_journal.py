@@ -1,0 +1,342 @@
+"""The ACD engine's journal in a database: whole, in order, read back, and recovered from, whatever happens."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from acd_world import World, agent, queue
+
+import softswitch.store.acd_journal as journal_module
+from acd import inputs as i
+from acd.engine import Engine
+from acd.journal import encode, fold
+from acd.journal_file import JournalError, end_of, split
+from acd.state import State
+from softswitch.store.acd_journal import AcdJournal, read_journal
+from softswitch.store.database import StoreError
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def busy_day(calls: int = 40) -> World:
+    world = World([queue("sales")], [agent("ann"), agent("bob")])
+    world.sign_in("ann", "bob")
+    for number in range(calls):
+        world.call(f"c{number}", "sales", number=f"+49{number}")
+        for name in list(world.ringing):
+            world.serve(name, 5.0)
+    return world
+
+
+async def opened(path: Path) -> AcdJournal:
+    journal = AcdJournal(url(path))
+    await journal.start()
+    return journal
+
+
+async def test_what_is_appended_is_read_back_and_recovered(tmp_path: Path) -> None:
+    world = busy_day()
+    journal = await opened(tmp_path / "db")
+    for record in world.journal:
+        journal.append([record])
+    await journal.flush()
+    assert journal.waiting == 0
+    assert journal.status()["written"] == len(world.journal)
+    recovered = await journal.recover()
+    assert recovered.snapshot() == world.state.snapshot()
+    await journal.close()
+    assert list(read_journal(tmp_path / "db")) == world.journal
+
+
+async def test_close_writes_what_waits_and_the_next_life_goes_on(tmp_path: Path) -> None:
+    world = busy_day(5)
+    journal = await opened(tmp_path / "db")
+    journal.append(world.journal)
+    await journal.close()
+    journal = await opened(tmp_path / "db")
+    assert journal.last_id == world.state.last_id
+    engine = Engine(await journal.recover())
+    records = engine.handle(i.Enqueue("later", "sales"), world.now + 60.0).records
+    journal.append(records)
+    await journal.close()
+    assert list(read_journal(tmp_path / "db")) == [*world.journal, *records]
+
+
+async def test_recovery_is_the_latest_snapshot_and_the_records_after_it(tmp_path: Path) -> None:
+    world = busy_day(10)
+    journal = await opened(tmp_path / "db")
+    journal.append(world.journal)
+    journal.snapshot(world.state)
+    done = len(world.journal)
+    for number in range(5):
+        world.call(f"later{number}", "sales")
+    journal.append(world.journal[done:])
+    await journal.flush()
+    with sqlite3.connect(tmp_path / "db") as connection:
+        connection.execute("DELETE FROM acd_journal WHERE id <= ?", (done,))
+    connection.close()
+    recovered = await journal.recover()
+    assert {contact.id for contact in recovered.contacts.values()} == set(world.state.contacts)
+    assert recovered.last_id == world.state.last_id
+    assert fold([], recovered).classes.everybody("sales") == world.state.classes.everybody("sales")
+    await journal.close()
+
+
+async def test_a_snapshot_is_never_there_without_the_records_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "GROUP_RECORDS", 7)
+    world = busy_day(10)
+    journal = await opened(tmp_path / "db")
+    journal.append(world.journal)
+    journal.snapshot(world.state)
+    seen = []
+    while journal.waiting:
+        await asyncio.sleep(0)
+        with sqlite3.connect(tmp_path / "db") as connection:
+            (count,) = connection.execute("SELECT count(*) FROM acd_journal").fetchone()
+            (kept,) = connection.execute("SELECT count(*) FROM acd_snapshot").fetchone()
+        connection.close()
+        seen.append((count, kept))
+    await journal.flush()
+    assert all(kept == 0 or count == len(world.journal) for count, kept in seen)
+    assert journal.status()["snapshots"] == 1
+    assert journal.status()["groups"] == -(-len(world.journal) // 7)
+    await journal.close()
+
+
+async def test_two_snapshots_are_kept_and_the_older_one_is_used_where_the_latest_can_not_be_read(
+    tmp_path: Path,
+) -> None:
+    world = World([queue("sales")], [agent("ann")])
+    journal = await opened(tmp_path / "db")
+    done = 0
+    for number in range(4):
+        world.call(f"c{number}", "sales")
+        journal.append(world.journal[done:])
+        done = len(world.journal)
+        journal.snapshot(world.state)
+        await journal.flush()
+    with sqlite3.connect(tmp_path / "db") as connection:
+        kept = [row for (row,) in connection.execute("SELECT id FROM acd_snapshot ORDER BY id")]
+        connection.execute("UPDATE acd_snapshot SET body = x'90' WHERE id = ?", (kept[-1],))
+    connection.close()
+    assert len(kept) == 2
+    assert kept[-1] == world.state.last_id
+    recovered = await journal.recover()
+    assert recovered.last_id == world.state.last_id
+    assert set(recovered.contacts) == {"c0", "c1", "c2", "c3"}
+    await journal.close()
+
+
+async def test_records_follow_one_another_and_snapshots_the_latest(tmp_path: Path) -> None:
+    world = busy_day(3)
+    journal = await opened(tmp_path / "db")
+    journal.append(world.journal[:3])
+    with pytest.raises(ValueError, match="record 5 after 3: expected 4"):
+        journal.append(world.journal[4:5])
+    with pytest.raises(ValueError, match=f"a state after record {world.state.last_id}: expected 3"):
+        journal.snapshot(world.state)
+    await journal.close()
+
+
+async def test_a_gap_is_not_folded_over(tmp_path: Path) -> None:
+    world = busy_day(3)
+    journal = await opened(tmp_path / "db")
+    journal.append(world.journal)
+    await journal.flush()
+    with sqlite3.connect(tmp_path / "db") as connection:
+        connection.execute("DELETE FROM acd_journal WHERE id = 7")
+    connection.close()
+    with pytest.raises(StoreError, match="record 7 is missing"):
+        await journal.recover()
+    await journal.close()
+
+
+async def test_an_outage_is_waited_out_and_nothing_is_lost_or_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "RETRY_SECONDS", (0.001,))
+    world = busy_day(10)
+    journal = await opened(tmp_path / "db")
+    write, failures = journal._write, iter([OSError("away"), TimeoutError(), None])
+
+    async def sometimes() -> None:
+        failure = next(failures, None)
+        if isinstance(failure, TimeoutError):
+            kept = list(journal._waiting)
+            await write()  # written, and not confirmed
+            journal._waiting.extendleft(reversed(kept))
+        if failure is not None:
+            raise failure
+        await write()
+
+    monkeypatch.setattr(journal, "_write", sometimes)
+    journal.append(world.journal)
+    await journal.flush()
+    assert journal.status()["failures"] == 2
+    await journal.close()
+    assert list(read_journal(tmp_path / "db")) == world.journal
+
+
+async def test_a_journal_that_has_lost_records_ends_and_begins_anew_with_a_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "MAX_WAITING", 10)
+    world = busy_day(10)
+    journal = await opened(tmp_path / "db")
+    journal.append(world.journal)
+    await journal.flush()
+    assert journal.status()["lost"] == len(world.journal) - 10
+    assert [record.id for record in read_journal(tmp_path / "db")] == list(range(1, 11))
+    done = len(world.journal)
+    world.call("more", "sales")
+    journal.append(world.journal[done:])
+    await journal.flush()
+    assert len(list(read_journal(tmp_path / "db"))) == 10, "nothing after a gap"
+    journal.snapshot(world.state)
+    done = len(world.journal)
+    world.call("again", "sales")
+    journal.append(world.journal[done:])
+    await journal.flush()
+    recovered = await journal.recover()
+    assert recovered.last_id == world.state.last_id
+    assert set(recovered.contacts) == set(world.state.contacts)
+    await journal.close()
+
+
+# ---- a killed process
+
+KILLED = """
+import asyncio, sys
+from acd import inputs as i
+from acd.config import Agent, Config, Queue, Team
+from acd.engine import Engine
+from softswitch.store.acd_journal import AcdJournal
+
+async def main():
+    journal = AcdJournal(sys.argv[1])
+    await journal.start()
+    engine = Engine(await journal.recover())
+    config = Config(teams={"t": Team(name="t")}, queues={"q": Queue(name="q", team="t")})
+    journal.append(engine.handle(i.Configure(config), 1.0).records)
+    number = 0
+    while True:
+        number += 1
+        journal.append(engine.handle(i.Enqueue(f"{engine.state.last_id}", "q"), float(number)).records)
+        if number % 500 == 0:
+            journal.snapshot(engine.state)
+        if number % 50 == 0:
+            print(journal.last_id - journal.waiting, flush=True)
+            await asyncio.sleep(0.002)
+
+asyncio.run(main())
+"""
+
+
+def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    for _ in range(2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, url(path)], stdout=subprocess.PIPE, text=True, env=environment
+        )
+        assert process.stdout is not None
+        first = int(process.stdout.readline())
+        for line in process.stdout:
+            committed = int(line)
+            if committed > first + 2_000:
+                break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        records = list(read_journal(path))
+        assert [record.id for record in records] == list(range(1, len(records) + 1))
+        assert len(records) >= committed, "what was confirmed is there"
+
+    async def recover() -> State:
+        journal = await opened(path)
+        try:
+            return await journal.recover()
+        finally:
+            await journal.close()
+
+    recovered = asyncio.run(recover())
+    assert recovered.last_id == len(records)
+    folded = fold(records)
+    assert set(recovered.contacts) == set(folded.contacts)
+    assert [each[:2] for each in recovered.classes.everybody("q")] == [
+        each[:2] for each in folded.classes.everybody("q")
+    ]
+
+
+# ---- files
+
+
+def test_a_file_of_records_is_read_as_a_database_is(tmp_path: Path) -> None:
+    world = busy_day(5)
+    (tmp_path / "day").write_bytes(b"".join(map(encode, world.journal)))
+    assert list(read_journal(tmp_path / "day")) == world.journal
+
+
+def test_the_incomplete_last_record_of_a_file_is_left_out(tmp_path: Path) -> None:
+    world = busy_day(5)
+    (tmp_path / "day").write_bytes(b"".join(map(encode, world.journal))[:-3])
+    assert list(read_journal(tmp_path / "day")) == world.journal[:-1]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 100, 1 << 20])
+def test_records_are_found_however_the_file_is_cut(size: int) -> None:
+    lines = [encode(record) for record in busy_day(5).journal]
+    data = b"".join(lines)
+    assert list(split(data[at : at + size] for at in range(0, len(data), size))) == lines
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 0, -1, -33, 127, 128, 1 << 16, 1 << 40, -(1 << 40), 1.5, "", "x" * 31, "x" * 300, "x" * 70_000]
+    + [
+        b"",
+        b"x" * 300,
+        b"x" * 70_000,
+        [],
+        [1] * 16,
+        [[1]] * 70_000,
+        {},
+        {"a": [1, {"b": "c"}]},
+        {n: n for n in range(70_000)},
+    ],
+    ids=lambda value: f"{type(value).__name__}{len(value) if hasattr(value, '__len__') else value}",
+)
+def test_the_end_of_every_kind_of_object_is_found(value: object) -> None:
+    data = msgspec.msgpack.encode(value)
+    assert end_of(data + b"\xc0", 0) == len(data)
+    assert end_of(data[:-1], 0) == -1
+
+
+def test_what_is_no_journal_is_told(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="byte 0: 0xc1 begins nothing"):
+        end_of(b"\xc1", 0)
+    for content in (b"\xc1rubbish", b"\x01\x02", msgspec.msgpack.encode({"id": 1})):
+        (tmp_path / "rubbish").write_bytes(content)
+        with pytest.raises(StoreError, match=r"journal .*rubbish: "):
+            list(read_journal(tmp_path / "rubbish"))
+    with pytest.raises(StoreError, match="No such file"):
+        list(read_journal(tmp_path / "nothing"))
+    sqlite3.connect(tmp_path / "empty.db").executescript("CREATE TABLE x (y)").connection.close()
+    with pytest.raises(StoreError, match="no such table: acd_journal"):
+        list(read_journal(tmp_path / "empty.db"))
+
+
+async def test_a_database_that_can_not_be_opened_is_told(tmp_path: Path) -> None:
+    journal = AcdJournal(url(tmp_path / "no" / "directory" / "db"))
+    with pytest.raises(StoreError, match="unable to open"):
+        await journal.start()

@@ -1,0 +1,152 @@
+"""A report: rows by interval of queues, agents or teams, under a policy.
+
+tally = Tally()
+for record in records: tally.add(record)
+rows = report(tally, "queue", "30m", Policy(), now)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Literal, assert_never
+
+import msgspec
+
+from acd import facts as f
+from acd.kpi.agent_kpis import AgentKpis, agent_kpis
+from acd.kpi.cells import AgentCell, Cell, Cells, HandleCell, QueueCell
+from acd.kpi.fold import Fold, QueueRules
+from acd.kpi.handle_kpis import HandleKpis, handle_kpis
+from acd.kpi.intervals import SLOT, IntervalName, Offset, interval_of, utc
+from acd.kpi.queue_kpis import USUAL, Policy, QueueKpis, queue_kpis
+
+By = Literal["queue", "agent", "team"]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One queue, agent or team in one interval, Unix seconds. `team`: whose it is. `threshold`: that of the service
+    level; None: there is none, or queues differ. KPIs that it does not have are None."""
+
+    start: float
+    end: float
+    team: str
+    name: str
+    threshold: float | None = None
+    contacts: QueueKpis | None = None
+    handles: HandleKpis | None = None
+    time: AgentKpis | None = None
+
+
+class Tally(msgspec.Struct):
+    """A fold and the counters of its pieces."""
+
+    fold: Fold = msgspec.field(default_factory=Fold)
+    cells: Cells = msgspec.field(default_factory=lambda: Cells(SLOT))
+
+    def add(self, record: f.Record) -> None:
+        for piece in self.fold.apply(record):
+            self.cells.add(piece)
+        self.cells.pass_time(self.fold.now)
+
+    def so_far(self, now: float) -> Cells:
+        """The counters, and in them what is not over yet as it is at `now`."""
+        found = Cells(self.cells.width)
+        for slot, cell in self.cells.slots.items():
+            found.slots[slot] = Cell()
+            found.slots[slot].merge(cell)
+        with_open(found, self.fold, now)
+        return found
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def restore(cls, snapshot: bytes) -> Tally:
+        """Raises `msgspec.ValidationError` where that is no snapshot of this version."""
+        return msgspec.msgpack.decode(snapshot, type=cls)
+
+
+def with_open(cells: Cells, fold: Fold, now: float) -> None:
+    """Adds what is not over yet: what agents are doing, and who waits, by when they came."""
+    now = max(now, fold.now)
+    for spell in fold.open_spells(now):
+        cells.add(spell)
+    for team, queue, entered, since in fold.open_stays():
+        cells.at(entered).queue(team, queue).waiting.add(entered, since, now)
+
+
+def report(
+    tally: Tally,
+    by: By,
+    interval: IntervalName,
+    policy: Policy = USUAL,
+    now: float = 0.0,
+    start: float = 0.0,
+    end: float = float("inf"),
+    offset: Offset = utc,
+) -> list[Row]:
+    """Rows in the order of time and names, of intervals and names of which there is anything to tell.
+
+    `now`: up to when what is not over counts, at least the time of the latest record; `start`, `end`: slots of 15
+    minutes that begin in between count.
+    """
+    grouped: dict[tuple[float, float], Cell] = {}
+    for slot, cell in sorted(tally.so_far(now).slots.items()):
+        at = slot * SLOT
+        if start <= at < end:
+            grouped.setdefault(interval_of(at, interval, offset), Cell()).merge(cell)
+    return [
+        row
+        for (first, last), cell in sorted(grouped.items())
+        for row in rows(cell, by, first, last, tally.fold.queues, policy)
+    ]
+
+
+Key = tuple[str, str]
+"""Team, and name within it."""
+
+
+def rows(
+    cell: Cell, by: By, start: float, end: float, rules: Mapping[str, QueueRules], policy: Policy
+) -> Iterator[Row]:
+    """Of one interval, by team and name."""
+    queues: defaultdict[Key, list[tuple[str, QueueCell]]] = defaultdict(list)
+    handles: defaultdict[Key, list[HandleCell]] = defaultdict(list)
+    agents: defaultdict[Key, list[AgentCell]] = defaultdict(list)
+    if by != "agent":
+        for (team, queue), queue_cell in cell.queues.items():
+            queues[team, team if by == "team" else queue].append((queue, queue_cell))
+    if by != "queue":
+        for (team, agent), agent_cell in cell.agents.items():
+            agents[team, team if by == "team" else agent].append(agent_cell)
+    for (team, agent, queue), handle_cell in cell.handles.items():
+        handles[team, _name(by, team, agent, queue)].append(handle_cell)
+    for key in sorted({*queues, *handles, *agents}):
+        yield Row(
+            start=start,
+            end=end,
+            team=key[0],
+            name=key[1],
+            threshold=_threshold({policy.threshold_of(rules.get(name, QueueRules())) for name, _ in queues[key]}),
+            contacts=None if by == "agent" else queue_kpis(queues[key], rules, policy),
+            handles=handle_kpis(handles[key]),
+            time=None if by == "queue" else agent_kpis(agents[key]),
+        )
+
+
+def _name(by: By, team: str, agent: str, queue: str) -> str:
+    match by:
+        case "queue":
+            return queue
+        case "agent":
+            return agent
+        case "team":
+            return team
+        case _:
+            assert_never(by)
+
+
+def _threshold(held: set[float]) -> float | None:
+    """The one that all queues have."""
+    return held.pop() if len(held) == 1 else None

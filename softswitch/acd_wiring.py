@@ -121,7 +121,7 @@ def _way_out(written: queue_models.WayOut) -> c.WayOut:
 
 
 def _announcement(written: queue_models.Announcement) -> c.Announcement:
-    return c.Announcement(what=written.what, sound=written.sound, first=written.first, every=written.every or 0.0)
+    return c.Announcement(what=written.what, sound=written.sound or "", first=written.first, every=written.every or 0.0)
 
 
 def _callback(written: queue_models.CallbackRules) -> c.CallbackRules:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from media.sound_settings import SoundSettings
 from softswitch.settings.acd_references import check_acd_references
+from softswitch.settings.acd_teams import team_errors
 from softswitch.settings.consistency import check_ports, warnings_of
 from softswitch.settings.models import Settings
 from softswitch.settings.references import check_references
@@ -65,6 +66,7 @@ def load(directory: Path) -> Loaded:
     if settings is not None and not problems:
         settings = _with_paths(settings, directory)
         problems += check_ports(settings, tree)
+        problems += team_errors(settings, tree)
         problems += sound_errors(settings, tree)
     if settings is None or problems:
         # A file of the wrong name may be what is missing.

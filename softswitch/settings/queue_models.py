@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from acd.config import LimitName, StrategyName, WayOutKind
+from softswitch.dialplan.announcement import SourceName
 from softswitch.settings.acd_models import DAY, DEFAULT_TEAM, GroupNames, Needs, WrapUp
 from softswitch.settings.fields import (
     Duration,
@@ -156,7 +157,7 @@ class Announcement(Section):
 
     what: Literal["welcome", "position", "expected_wait", "message"]
     """`position`: how many are before; `expected_wait`; `welcome` and `message`: the `sound`."""
-    sound: str = Field("", max_length=255)
+    sound: SourceName | None = None
     """A sound file below the prompt directories."""
     first: Duration = Field(0.0, ge=0, le=DAY)
     """After how long it is said for the first time."""
@@ -165,7 +166,7 @@ class Announcement(Section):
 
     @model_validator(mode="after")
     def _sound(self) -> Announcement:
-        if (self.what in ("welcome", "message")) != bool(self.sound):
+        if (self.what in ("welcome", "message")) != (self.sound is not None):
             raise at_value("'welcome' and 'message' need a 'sound', and they alone have one", "what")
         return self
 

@@ -299,3 +299,18 @@ def place_of_key(root: Mapping, path: tuple[str | int, ...]) -> tuple[Mark, str]
     if isinstance(owner, Mapping) and last in owner.entries:
         mark = owner.entries[last].mark
     return mark, node.key
+
+
+class Told:
+    """What was told already: through an anchor, a range or `defaults` one thing stands at several paths."""
+
+    def __init__(self, root: Mapping) -> None:
+        self._root = root
+        self._told: set[tuple[Mark, str]] = set()
+
+    def once(self, path: tuple[str | int, ...], message: str) -> Iterator[Problem]:
+        """Nothing where `message` is empty."""
+        mark, node = place(self._root, path)
+        if message and (mark, message) not in self._told:
+            self._told.add((mark, message))
+            yield Problem(mark, node.key, message)

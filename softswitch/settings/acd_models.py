@@ -56,7 +56,8 @@ def _read_needs(value: Any) -> Any:
         try:
             parse(value)
         except ExpressionError as error:
-            raise at_column(f"{error}, as in 'lang.es>=60 and billing'", error.column) from None
+            example = ", as in 'lang.es>=60 and billing'" if "expected" in str(error) else ""
+            raise at_column(f"{error}{example}", error.column) from None
     return value
 
 
@@ -192,7 +193,7 @@ def _span(text: Any) -> tuple[float, float]:
     match = _SPAN.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         shown = f"bad hours {text!r}: " if isinstance(text, str) and len(text) <= 40 else ""
-        raise ValueError(f'{shown}expected HH:MM-HH:MM in quotes, such as "08:00-17:30"')
+        raise ValueError(f"{shown}expected HH:MM-HH:MM, such as 08:00-17:30")
     start = int(match[1]) * 3600.0 + int(match[2]) * 60.0
     end = int(match[3]) * 3600.0 + int(match[4]) * 60.0
     if start >= DAY or end > DAY or start == end:

@@ -57,8 +57,8 @@ def check_acd_references(root: Mapping, unread: Collection[str] = ()) -> list[Pr
 
 
 def _left_out(reference: _Reference, known: dict[str, list[str]]) -> str:
-    there = ", ".join(known[reference.kind][:10])
-    return f"no {reference.kind} {reference.name!r}, where it names none: expected '{reference.kind}', one of {there}"
+    kind, there = reference.kind, ", ".join(known[reference.kind][:10])
+    return f"no {kind} {reference.name!r}, where it names none: expected '{kind}: NAME', one of {there}"
 
 
 def _references(root: Mapping) -> Iterator[_Reference]:

@@ -50,7 +50,7 @@ class WayOut(Section):
             return self
         chosen = [kind for kind in ("queue", "number", "voicemail", "ivr") if getattr(self, kind) is not None]
         if len(chosen) != 1:
-            raise ValueError(f"expected one of queue, number, voicemail and ivr{' only' if chosen else ''}")
+            raise ValueError(f"expected {'only ' if chosen else ''}one of queue, number, voicemail and ivr")
         if "keep_wait" in self.model_fields_set and self.queue is None:
             raise at_value("'keep_wait' goes with 'queue' only", "keep_wait")
         return self
@@ -201,12 +201,14 @@ class CallbackRules(Section):
 
 
 def _read_share(value: Any) -> Any:
-    if isinstance(value, str) and value.strip().endswith("%"):
-        try:
-            return float(value.strip()[:-1]) / 100.0
-        except ValueError:
-            raise ValueError(f"bad share {value[:40]!r}: expected one such as 80%") from None
-    return value
+    text = str(value).strip()
+    try:
+        share = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"bad share {text[:40]!r}: expected one from 0% to 100%, such as 80%")
+    return share
 
 
 Share = Annotated[
@@ -220,7 +222,7 @@ Share = Annotated[
 class ServiceLevel(Section):
     """What is aimed at: reports hold against it."""
 
-    share: Share = Field(0.8, ge=0, le=1)
+    share: Share = 0.8
     """How many contacts are to be answered in time: `80%`."""
     within: Duration = Field(20.0, gt=0, le=DAY)
     """The time."""

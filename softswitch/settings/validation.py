@@ -99,6 +99,9 @@ def _problem_of(detail: Any, model: type[BaseModel], root: Mapping) -> Problem:
         mark, node = place(root, path)
         return Problem(within(node, context["column"], mark), node.key, context["message"])
     mark, node = place(root, path)
+    if path and path[-1] == "[key]":  # of a mapping whose keys are the operator's own
+        mark, key = place_of_key(root, path[:-1])
+        node = Scalar(mark, key, str(path[-2]))
     secret = any(part in _SECRET_KEYS for part in path)
     if isinstance(node, Mapping) and (variable := _unquoted_variable(node)):
         return Problem(mark, node.key, f'expected quotes: "{{{variable}}}"')
@@ -137,6 +140,7 @@ _PATTERN_WORDS = {
     "[0-9]{0,6}$": "a country code such as +49",
     "{1,32}$": "letters, digits and * # + _ . -, at most 32",
     "{0,32}$": "letters, digits and * # + _ . -, at most 32",
+    "^[0-9*#]$": "a key of a telephone, 0 to 9, * or #",
     "._-]{0,63}$": "a letter, and behind it letters, digits and . _ -, at most 64 characters",
     "_.-]{0,63}$": "letters, digits and . _ -, at most 64, a letter or digit first",
     "{0,63}$": "a name of letters, digits, _ and -, at most 64",

@@ -61,6 +61,8 @@ def summary(config: Path, settings: Settings) -> list[str]:
         f"{_count(len(settings.dialplan), 'context')} with {_count(routes, 'route')}",
         f"  SIP on {listening}; RTP on UDP ports {settings.media.rtp_ports.low}-{settings.media.rtp_ports.high}",
     ]
+    if settings.agents or settings.queues:
+        lines.insert(2, f"  {_count(len(settings.agents), 'agent')}, {_count(len(settings.queues), 'queue')}")
     lacking = sum(extension.password is None for extension in settings.extensions.values())
     if lacking:
         lines.append(f"  {_count(lacking, 'extension')} without a password: the next start or reload makes them")

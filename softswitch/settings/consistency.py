@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from softswitch.barring import Barring
 from softswitch.dialplan.models import Action
 from softswitch.dialplan.routing import Dialplan, shadowed
+from softswitch.settings.acd_checks import acd_warnings
 from softswitch.settings.barring_models import INTERNATIONAL
 from softswitch.settings.code_checks import code_warnings
 from softswitch.settings.models import Extension, Settings
@@ -45,6 +46,7 @@ def warnings_of(settings: Settings, root: Mapping) -> Iterator[Problem]:
     yield from _keys_in_the_clear(settings, root)
     yield from code_warnings(settings, root)
     yield from service_warnings(settings, root)
+    yield from acd_warnings(settings, root, dialplan)
 
 
 def _unreachable_routes(settings: Settings, dialplan: Dialplan, root: Mapping) -> Iterator[Problem]:

@@ -16,6 +16,8 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from media.sound_settings import SoundSettings
+from softswitch.settings.acd_references import check_acd_references
+from softswitch.settings.acd_teams import team_errors
 from softswitch.settings.consistency import check_ports, warnings_of
 from softswitch.settings.models import Settings
 from softswitch.settings.references import check_references
@@ -59,10 +61,12 @@ def load(directory: Path) -> Loaded:
     settings = _validate(tree, problems, unread)
     # What is malformed is no name that could be known.
     malformed = {problem.mark for problem in problems}
-    problems += [problem for problem in check_references(tree, unread) if problem.mark not in malformed]
+    unknown = check_references(tree, unread) + check_acd_references(tree, unread)
+    problems += [problem for problem in unknown if problem.mark not in malformed]
     if settings is not None and not problems:
         settings = _with_paths(settings, directory)
         problems += check_ports(settings, tree)
+        problems += team_errors(settings, tree)
         problems += sound_errors(settings, tree)
     if settings is None or problems:
         # A file of the wrong name may be what is missing.

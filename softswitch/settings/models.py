@@ -16,6 +16,8 @@ from softswitch.conference.settings import ConferenceRooms
 from softswitch.dialplan.group_models import PagingGroup, RingGroup
 from softswitch.dialplan.models import Context
 from softswitch.feature_codes import ALL
+from softswitch.settings.acd_models import AgentGroups, Hours, Skills, Teams
+from softswitch.settings.agent_models import Agent
 from softswitch.settings.barring_models import Barring, ClassNames
 from softswitch.settings.call_models import ParkingLot, PickUpRule, Transfers
 from softswitch.settings.code_models import AllowedCodes, FeatureCodes, Pin
@@ -42,6 +44,8 @@ from softswitch.settings.fields import (
 )
 from softswitch.settings.find_me_models import FindMe, FindMeList
 from softswitch.settings.media_models import MediaSettings
+from softswitch.settings.queue_models import Queue
+from softswitch.settings.ranges import MAX_EXPANDED
 from softswitch.settings.trunk_models import Trunk
 from softswitch.settings.watch_models import SubscriptionBounds, WatchList
 
@@ -397,3 +401,15 @@ class Settings(Section):
     transfers: Transfers = Transfers()
     dialplan: dict[str, Context] = {}
     """Contexts by name."""
+    skills: Skills = {}
+    """Skills of agents by name."""
+    teams: Teams = {}
+    """Teams by name; where none is written, there is `default`."""
+    agent_groups: AgentGroups = {}
+    """Groups of agents by name."""
+    agents: Annotated[dict[str, Agent], Field(max_length=MAX_EXPANDED)] = {}
+    """By id, in the order of the files, which is that of `fixed_order`."""
+    queues: Annotated[dict[str, Queue], Field(max_length=5000)] = {}
+    """By name."""
+    hours: Hours = {}
+    """Opening hours by name."""

@@ -13,12 +13,15 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from softswitch.conference.settings import ConferenceRoom
+from softswitch.settings.acd_models import AgentGroup, OpeningHours, Skill, Team
+from softswitch.settings.agent_models import Agent
 from softswitch.settings.barring_models import Barring
 from softswitch.settings.call_models import ParkingLot, Transfers
 from softswitch.settings.code_models import FeatureCodes
 from softswitch.settings.fields import Section
 from softswitch.settings.media_models import MediaSettings
 from softswitch.settings.models import ClassOfService, Extension, ServerSettings, Settings, SipSettings
+from softswitch.settings.queue_models import Queue
 from softswitch.settings.trunk_models import Trunk
 
 SCHEMA_FILE = "schema/softswitch.json"  # below the configuration directory
@@ -26,12 +29,16 @@ MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 
 
 class Defaults(Section):
-    """What extensions and trunks have where they do not say otherwise."""
+    """What extensions, trunks, agents and queues have where they do not say otherwise."""
 
     extension: Extension | None = None
     """For every extension."""
     trunk: Trunk | None = None
     """For every trunk."""
+    agent: Agent | None = None
+    """For every agent."""
+    queue: Queue | None = None
+    """For every queue."""
 
 
 class TrunkSecret(Section):
@@ -93,6 +100,18 @@ class ConfigFile(Section):
     transfers: Transfers | None = None
     dialplan: dict[str, Any] | None = Field(None)
     """Contexts by name."""
+    skills: dict[str, Skill | str | None] | None = None
+    """Skills of agents by name, with what they are, for people."""
+    teams: dict[str, Team | None] | None = None
+    """Teams by name: agents and queues of different ones never meet."""
+    agent_groups: dict[str, AgentGroup | None] | None = None
+    """Groups of agents by name."""
+    agents: dict[str, Agent | None] | None = None
+    """By name or number, or by a range of numbers such as 201-240."""
+    queues: dict[str, Queue | None] | None = None
+    """By name."""
+    hours: dict[str, OpeningHours] | None = None
+    """Opening hours by name."""
     secrets: Secrets | None = None
 
 
@@ -115,7 +134,7 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"] |= whole["$defs"]
     for name in ("ring_groups", "paging", "dialplan"):
         schema["properties"][name] = whole["properties"][name]
-    for name, own in (("Extension", "number"), ("Trunk", "name")):
+    for name, own in (("Extension", "number"), ("Trunk", "name"), ("Agent", "id"), ("Queue", "name")):
         # The number and the name are the keys themselves; and what `defaults` gives need not be written
         # again.
         definition = schema["$defs"][name]

@@ -8,10 +8,9 @@ such a section lacks, because it may well be there.
 
 from __future__ import annotations
 
-import re
-
+from softswitch.settings.ranges import EMPTY, body_of, expand, filled, overlay, section
 from softswitch.settings.validation import WANTED_MAPPING, instead, unknown_key
-from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar, Sequence
+from softswitch.settings.yaml_tree import Entry, Mapping, Mark, Node, Problem, Scalar
 from softswitch.spelling import meant
 
 SECTIONS = (
@@ -29,11 +28,15 @@ SECTIONS = (
     "parking",
     "transfers",
     "dialplan",
+    "skills",
+    "teams",
+    "agent_groups",
+    "agents",
+    "queues",
+    "hours",
     "defaults",
     "secrets",
 )
-MAX_EXTENSIONS = 20_000  # also the bound of what a single range may mean
-
 CLASS_KEYS = (
     "context",
     "call_limit",
@@ -53,8 +56,8 @@ CLASS_KEYS = (
 )
 """What a class of service gives its extensions."""
 
-_RANGE = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
 _NUMBER_PLACEHOLDER = "{number}"
+_AGENT_PLACEHOLDER = "{agent}"
 
 
 def merge_files(roots: list[Mapping], problems: list[Problem], unread: set[str]) -> Mapping:
@@ -111,47 +114,46 @@ def fill_in(root: Mapping, problems: list[Problem], unread: set[str]) -> Mapping
     """Expand ranges, apply `defaults` and `secrets`; the result has only the sections that `Settings`
     knows."""
     sections = dict(root.entries)
-    defaults = _section(sections.pop("defaults", None))
-    secrets = _section(sections.pop("secrets", None))
+    defaults = section(sections.pop("defaults", None))
+    secrets = section(sections.pop("secrets", None))
     told = len(problems)
-    _check_keys(defaults, ("extension", "trunk"), problems)
+    _check_keys(defaults, ("extension", "trunk", "agent", "queue"), problems)
     if len(problems) > told:
         unread.add("defaults")
     _check_keys(secrets, ("extensions", "trunks", "pins", "conferences"), problems)
     if "extensions" in sections:
         entry = sections["extensions"]
-        base = _section(defaults.entries.get("extension"))
+        base = section(defaults.entries.get("extension"))
         told = len(problems)
-        extensions = _expand(_section(entry), base, _classes(sections.get("classes")), problems)
+        extensions = _expand(section(entry), base, _classes(sections.get("classes")), problems)
         if len(problems) > told:
             unread.add("extensions")
-        _give_secrets("password", extensions, _section(secrets.entries.get("extensions")), problems)
-        _give_secrets("pin", extensions, _section(secrets.entries.get("pins")), problems)
+        _give_secrets("password", extensions, section(secrets.entries.get("extensions")), problems)
+        _give_secrets("pin", extensions, section(secrets.entries.get("pins")), problems)
         sections["extensions"] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, extensions))
     if "conferences" in sections:
         entry = sections["conferences"]
-        rooms = dict(_section(entry).entries)
+        rooms = dict(section(entry).entries)
         if isinstance(entry.node, Mapping):
-            _give_conference_pins(rooms, _section(secrets.entries.get("conferences")), problems)
+            _give_conference_pins(rooms, section(secrets.entries.get("conferences")), problems)
             sections["conferences"] = Entry(entry.mark, Mapping(entry.node.mark, entry.node.key, rooms))
     if "trunks" in sections:
         entry = sections["trunks"]
         told = len(problems)
-        trunks = _trunks(_section(entry), _section(defaults.entries.get("trunk")), problems)
+        trunks = _named(section(entry), section(defaults.entries.get("trunk")), problems)
         if len(problems) > told:
             unread.add("trunks")
-        _give_trunk_passwords(trunks, _section(secrets.entries.get("trunks")), problems, "defaults" in unread)
+        _give_trunk_passwords(trunks, section(secrets.entries.get("trunks")), problems, "defaults" in unread)
         sections["trunks"] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, trunks))
+    for name, kind, fill in (("agents", "agent", _agents), ("queues", "queue", _named)):
+        if name in sections:
+            entry = sections[name]
+            told = len(problems)
+            filled_in = fill(section(entry), section(defaults.entries.get(kind)), problems)
+            if len(problems) > told:
+                unread.add(name)
+            sections[name] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, filled_in))
     return Mapping(root.mark, "", sections)
-
-
-_EMPTY = Mapping(Mark("", 1, 1), "", {})
-
-
-def _section(entry: Entry | None) -> Mapping:
-    if entry is None or not isinstance(entry.node, Mapping):
-        return _EMPTY
-    return entry.node
 
 
 def _check_keys(mapping: Mapping, known: tuple[str, ...], problems: list[Problem]) -> None:
@@ -162,124 +164,62 @@ def _check_keys(mapping: Mapping, known: tuple[str, ...], problems: list[Problem
             problems.append(Problem(entry.node.mark, entry.node.key, f"{WANTED_MAPPING}{instead(entry.node)}"))
 
 
-def _body(key: str, entry: Entry, own: str, problems: list[Problem]) -> Mapping | None:
-    """The mapping under a number or name; an empty value stands for an empty mapping."""
-    if isinstance(entry.node, Scalar) and entry.node.null:
-        return Mapping(entry.mark, entry.node.key, {})
-    if not isinstance(entry.node, Mapping):
-        problems.append(Problem(entry.node.mark, entry.node.key, f"{WANTED_MAPPING}{instead(entry.node)}"))
-        return None
-    if own in entry.node.entries:
-        written = entry.node.entries[own]
-        problems.append(Problem(written.mark, written.node.key, f"the {own} is the key {key!r} itself"))
-        return None
-    return entry.node
-
-
-def _overlay(*layers: Mapping) -> dict[str, Entry]:
-    """Later layers win; mappings inside (forward, caller_id...) are overlaid key by key too."""
-    entries: dict[str, Entry] = {}
-    for layer in layers:
-        for name, entry in layer.entries.items():
-            known = entries.get(name)
-            if known is not None and isinstance(known.node, Mapping) and isinstance(entry.node, Mapping):
-                entry = Entry(entry.mark, Mapping(entry.node.mark, entry.node.key, _overlay(known.node, entry.node)))
-            entries[name] = entry
-    return entries
-
-
-def _classes(section: Entry | None) -> dict[str, Mapping]:
+def _classes(written: Entry | None) -> dict[str, Mapping]:
     """Classes of service, with what is known in them; the model of the section tells what is not."""
     return {
         name: Mapping(
             entry.mark,
             entry.node.key,
-            {key: each for key, each in _section(entry).entries.items() if key in CLASS_KEYS},
+            {key: each for key, each in section(entry).entries.items() if key in CLASS_KEYS},
         )
-        for name, entry in _section(section).entries.items()
+        for name, entry in section(written).entries.items()
     }
 
 
 def _expand(written: Mapping, base: Mapping, classes: dict[str, Mapping], problems: list[Problem]) -> dict[str, Entry]:
     """Extensions by number. A single number may repeat one of a range: what it says wins over the range."""
-    ranges: dict[str, tuple[str, Entry]] = {}  # number -> the range it stands in
-    singles: dict[str, Entry] = {}
-    for key, entry in written.entries.items():
-        numbers = _numbers(key, entry, problems)
-        if numbers is None:
-            singles[key] = entry
-        elif _body(key, entry, "number", problems) is not None:
-            taken = next((number for number in numbers if number in ranges), None)
-            if taken is not None:
-                message = f"overlaps the range {ranges[taken][0]!r}: expected each number in one range only"
-                problems.append(Problem(entry.mark, entry.node.key, message))
-            elif len(ranges) + len(numbers) > MAX_EXTENSIONS:
-                message = f"more than {MAX_EXTENSIONS} extensions"
-                problems.append(Problem(entry.mark, entry.node.key, message))
-            else:
-                ranges.update((number, (key, entry)) for number in numbers)
-    expanded: dict[str, Entry] = {}
-    for number, (_, entry) in ranges.items():
-        if number not in singles:
-            expanded[number] = _extension(number, entry, base, classes, _section(entry))
-    for number, entry in singles.items():
-        body = _body(number, entry, "number", problems)
-        if body is not None:
-            ranged = _section(ranges[number][1]) if number in ranges else _EMPTY
-            expanded[number] = _extension(number, entry, base, classes, ranged, body)
-    return expanded
-
-
-def _numbers(key: str, entry: Entry, problems: list[Problem]) -> list[str] | None:
-    """The numbers of a range such as `101-110` (leading zeros are kept); None where `key` is no range."""
-    match = _RANGE.fullmatch(key)
-    if match is None:
-        return None
-    low, high = int(match[1]), int(match[2])
-    if len(match[1]) != len(match[2]) or high < low or high - low >= MAX_EXTENSIONS:
-        message = f"bad range: expected 'FIRST-LAST' with as many digits each, rising, at most {MAX_EXTENSIONS} numbers"
-        problems.append(Problem(entry.mark, entry.node.key, message))
-        return []
-    return [str(number).zfill(len(match[1])) for number in range(low, high + 1)]
+    return {
+        number: _extension(number, each.written, base, classes, *each.layers)
+        for number, each in expand(written, "number", "extensions", problems).items()
+    }
 
 
 def _extension(number: str, written: Entry, base: Mapping, classes: dict[str, Mapping], *layers: Mapping) -> Entry:
-    named = _overlay(base, *layers).get("class")
+    named = overlay(base, *layers).get("class")
     chosen = named.node.text if named is not None and isinstance(named.node, Scalar) else ""
-    layered = _overlay(base, classes.get(chosen, _EMPTY), *layers)
-    entries = {name: Entry(entry.mark, _numbered(entry.node, number)) for name, entry in layered.items()}
+    layered = overlay(base, classes.get(chosen, EMPTY), *layers)
+    entries = {
+        name: Entry(entry.mark, filled(entry.node, _NUMBER_PLACEHOLDER, number)) for name, entry in layered.items()
+    }
     mark, key = written.mark, written.node.key
     entries["number"] = Entry(mark, Scalar(mark, key, number))
     return Entry(mark, Mapping(mark, key, entries))
 
 
-def _numbered(node: Node, number: str) -> Node:
-    """`node` with the extension's number for `{number}`; the same node where there is none in it."""
-    if isinstance(node, Scalar):
-        if _NUMBER_PLACEHOLDER not in node.text:
-            return node
-        return Scalar(node.mark, node.key, node.text.replace(_NUMBER_PLACEHOLDER, number))
-    if isinstance(node, Sequence):
-        items = [_numbered(item, number) for item in node.items]
-        return (
-            node
-            if all(new is old for new, old in zip(items, node.items, strict=True))
-            else Sequence(node.mark, node.key, items)
-        )
-    entries = {name: Entry(entry.mark, _numbered(entry.node, number)) for name, entry in node.entries.items()}
-    same = all(entries[name].node is entry.node for name, entry in node.entries.items())
-    return node if same else Mapping(node.mark, node.key, entries)
+def _agents(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[str, Entry]:
+    """By id, in the order in which they are written."""
+    agents: dict[str, Entry] = {}
+    for agent, each in expand(written, "id", "agents", problems).items():
+        mark, key = each.written.mark, each.written.node.key
+        entries = {
+            name: Entry(entry.mark, filled(entry.node, _AGENT_PLACEHOLDER, agent))
+            for name, entry in overlay(base, *each.layers).items()
+        }
+        entries["id"] = Entry(mark, Scalar(mark, key, agent))
+        agents[agent] = Entry(mark, Mapping(mark, key, entries))
+    return agents
 
 
-def _trunks(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[str, Entry]:
-    trunks: dict[str, Entry] = {}
+def _named(written: Mapping, base: Mapping, problems: list[Problem]) -> dict[str, Entry]:
+    """Trunks, or queues, by name."""
+    found: dict[str, Entry] = {}
     for name, entry in written.entries.items():
-        body = _body(name, entry, "name", problems)
+        body = body_of(name, entry, "name", problems)
         if body is not None:
-            entries = _overlay(base, body)
+            entries = overlay(base, body)
             entries["name"] = Entry(entry.mark, Scalar(entry.mark, entry.node.key, name))
-            trunks[name] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, entries))
-    return trunks
+            found[name] = Entry(entry.mark, Mapping(entry.mark, entry.node.key, entries))
+    return found
 
 
 def _give_secrets(key: str, extensions: dict[str, Entry], secrets: Mapping, problems: list[Problem]) -> None:

@@ -20,7 +20,7 @@ from media.speech import engine, not_installed
 from softswitch.dialplan.announcement import SourceModel
 from softswitch.dialplan.models import Action
 from softswitch.settings.models import Settings
-from softswitch.settings.yaml_tree import Mapping, Problem, place
+from softswitch.settings.yaml_tree import Mapping, Problem, Told
 
 _FALLBACKS = ("on_busy", "on_no_answer", "on_unavailable")
 _Path = tuple[str | int, ...]
@@ -38,7 +38,7 @@ def sound_errors(settings: Settings, root: Mapping) -> Iterator[Problem]:
     """`settings` with absolute paths, as in the warnings below."""
     sounds = settings.media.sounds
     roots = prompt_roots(sounds)
-    told = _Told(root)
+    told = Told(root)
     here = settings.media.carried_here
     for path, source, _ in _sources(settings):
         if source.file is not None and Path(source.file).is_absolute():
@@ -47,9 +47,12 @@ def sound_errors(settings: Settings, root: Mapping) -> Iterator[Problem]:
             yield from told.once((*path, "say"), why)
         if source.speech is not None and (here or sounds.speech.engine == "none"):
             yield from _spoken(sounds, path, source, told)
+    for path, name in _in_queues(settings):
+        if Path(name).is_absolute():
+            yield from told.once(path, _refused_file(name, sounds, roots))
 
 
-def _spoken(sounds: SoundSettings, path: _Path, source: SourceModel, told: _Told) -> Iterator[Problem]:
+def _spoken(sounds: SoundSettings, path: _Path, source: SourceModel, told: Told) -> Iterator[Problem]:
     if sounds.speech.engine == "none":
         message = "never spoken: expected an engine at media.sounds.speech.engine, which is 'none'"
         yield from told.once((*path, "speech"), message)
@@ -79,13 +82,13 @@ def _probe(speech: SpeechSettings, language: str, voice: str) -> None:
 
 def sound_warnings(settings: Settings, root: Mapping) -> Iterator[Problem]:
     """Sounds that are not there, or never heard; directories that are not there, or can't be written to."""
-    told = _Told(root)
+    told = Told(root)
     if settings.media.carried_here:
         yield from _directories(settings, root, told)
     yield from _unheard(settings, told)
 
 
-def _directories(settings: Settings, root: Mapping, told: _Told) -> Iterator[Problem]:
+def _directories(settings: Settings, root: Mapping, told: Told) -> Iterator[Problem]:
     sounds = settings.media.sounds
     for index, directory in enumerate(sounds.prompt_directories):
         path: _Path = ("media", "sounds", "prompt_directories", index)
@@ -102,7 +105,7 @@ def _directories(settings: Settings, root: Mapping, told: _Told) -> Iterator[Pro
         yield from told.once(("media", "recordings", "directory"), f"nothing can be recorded: {why}")
 
 
-def _unheard(settings: Settings, told: _Told) -> Iterator[Problem]:
+def _unheard(settings: Settings, told: Told) -> Iterator[Problem]:
     here = settings.media.carried_here
     sounds = settings.media.sounds
     roots = prompt_roots(sounds)
@@ -115,6 +118,8 @@ def _unheard(settings: Settings, told: _Told) -> Iterator[Problem]:
             yield from told.once((*path, "file"), _missing(source.file, sounds, roots))
         if source.speech is not None and here and (why := not_installed(sounds.speech.engine)):
             yield from told.once((*path, "speech"), why)
+    for path, name in _in_queues(settings) if here else ():
+        yield from told.once(path, _missing(name, sounds, roots))
 
 
 def _refused_file(name: str, sounds: SoundSettings, roots: list[Path]) -> str:
@@ -138,21 +143,6 @@ def _missing(name: str, sounds: SoundSettings, roots: list[Path]) -> str:
     )
 
 
-class _Told:
-    """What was told already: through an anchor one thing stands at several paths."""
-
-    def __init__(self, root: Mapping) -> None:
-        self._root = root
-        self._told: set[tuple[object, str]] = set()
-
-    def once(self, path: _Path, message: str) -> Iterator[Problem]:
-        """Nothing where `message` is empty."""
-        mark, node = place(self._root, path)
-        if message and (mark, message) not in self._told:
-            self._told.add((mark, message))
-            yield Problem(mark, node.key, message)
-
-
 def _is_written(root: Mapping, path: _Path) -> bool:
     node: object = root
     for part in path:
@@ -166,6 +156,14 @@ def _sources(settings: Settings) -> Iterator[_Written]:
             yield from _in_action(route, ("dialplan", name, "routes", index))
     for name, group in settings.ring_groups.items():
         yield from _in_fallbacks(group.fallbacks, ("ring_groups", name))
+
+
+def _in_queues(settings: Settings) -> Iterator[tuple[_Path, str]]:
+    """Sound files that are played to who waits, and where they are named."""
+    for name, queue in settings.queues.items():
+        for index, each in enumerate(queue.announcements):
+            if each.sound is not None:
+                yield ("queues", name, "announcements", index, "sound"), each.sound
 
 
 def _in_action(action: Action, path: _Path) -> Iterator[_Written]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ruamel.yaml.error import MarkedYAMLError
 
-_LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # YAML 1.1 5.4, as the parser counts
+LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # YAML 1.1 5.4, as the parser counts
 _HAS_VALUE = re.compile(r":\s+[^\s#]")
 _ENTRY = re.compile(r"\s*(?:-\s+)*")
 
@@ -27,7 +27,7 @@ def slip_of(error: MarkedYAMLError, text: str) -> Slip:
     line, column = (1, 1) if at is None else (at.line + 1, at.column + 1)
     what = error.problem or ""
     # A place beyond the last line is the end of the file.
-    lines = [*_LINE_END.split(text), "", ""]
+    lines = [*LINE_END.split(text), "", ""]
     if "'\\t'" in what:
         return Slip(line, column, "a tab: expected spaces, YAML takes no tabs here")
     if "cannot start any token" in what:

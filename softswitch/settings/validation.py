@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from softswitch.dialplan.patterns import VARIABLES
+from softswitch.settings.columns import within
 from softswitch.settings.yaml_tree import Mapping, Node, Problem, Scalar, Sequence, place, place_of_key
 from softswitch.spelling import meant, suggestion
 
@@ -43,13 +44,13 @@ def _long_enough(detail: Any, root: Mapping) -> bool:
 
 def _may_be_unread(detail: Any, root: Mapping, unread: Collection[str]) -> bool:
     """Whether a mapping lacks something that may stand where we could not read: in another file's part of the section,
-    or, for extensions and trunks, in `defaults`."""
+    or, for extensions, trunks, agents and queues, in `defaults`."""
     path: tuple[str | int, ...] = detail["loc"]
     if detail["type"] == "missing":
         path = path[:-1]
     elif detail["type"] not in ("value_error", "at_value") or not isinstance(place(root, path)[1], Mapping):
         return False
-    if path and path[0] in ("extensions", "trunks"):
+    if path and path[0] in ("extensions", "trunks", "agents", "queues"):
         # Mappings are overlaid by those of `defaults` key by key, lists are not.
         return "defaults" in unread and not any(isinstance(part, int) for part in path)
     return len(path) == 1 and path[0] in unread
@@ -63,6 +64,11 @@ def unknown_key(key: str, known: list[str]) -> str:
 def at_value(message: str, *path: str | int) -> PydanticCustomError:
     """The error of a model whose values don't go together, told at the one of them that `path` leads to."""
     return PydanticCustomError("at_value", "{message}", {"message": message, "path": path})
+
+
+def at_column(message: str, column: int) -> PydanticCustomError:
+    """The error of a text that has a grammar of its own: where in it the slip is, counted from 1."""
+    return PydanticCustomError("at_column", "{message}", {"message": message, "column": column})
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> str:
@@ -89,7 +95,13 @@ def _problem_of(detail: Any, model: type[BaseModel], root: Mapping) -> Problem:
     if kind == "at_value":
         mark, node = place(root, (*path, *context["path"]))
         return Problem(mark, node.key, context["message"])
+    if kind == "at_column":
+        mark, node = place(root, path)
+        return Problem(within(node, context["column"], mark), node.key, context["message"])
     mark, node = place(root, path)
+    if path and path[-1] == "[key]":  # of a mapping whose keys are the operator's own
+        mark, key = place_of_key(root, path[:-1])
+        node = Scalar(mark, key, str(path[-2]))
     secret = any(part in _SECRET_KEYS for part in path)
     if isinstance(node, Mapping) and (variable := _unquoted_variable(node)):
         return Problem(mark, node.key, f'expected quotes: "{{{variable}}}"')
@@ -128,6 +140,9 @@ _PATTERN_WORDS = {
     "[0-9]{0,6}$": "a country code such as +49",
     "{1,32}$": "letters, digits and * # + _ . -, at most 32",
     "{0,32}$": "letters, digits and * # + _ . -, at most 32",
+    "^[0-9*#]$": "a key of a telephone, 0 to 9, * or #",
+    "._-]{0,63}$": "a letter, and behind it letters, digits and . _ -, at most 64 characters",
+    "_.-]{0,63}$": "letters, digits and . _ -, at most 64, a letter or digit first",
     "{0,63}$": "a name of letters, digits, _ and -, at most 64",
 }
 

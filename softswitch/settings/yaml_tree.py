@@ -57,15 +57,16 @@ class Problem(NamedTuple):
 
 class Scalar:
     """Text as written; `null` for a plain empty value, `~` or `null`. `key` is the path of keys it is
-    written under."""
+    written under; `source` what stands in the file, with quotes and line breaks, where that differs from the text."""
 
-    __slots__ = ("key", "mark", "null", "text", "weight")
+    __slots__ = ("key", "mark", "null", "source", "text", "weight")
 
-    def __init__(self, mark: Mark, key: str, text: str, null: bool = False) -> None:
+    def __init__(self, mark: Mark, key: str, text: str, null: bool = False, source: str = "") -> None:
         self.mark = mark
         self.key = key
         self.text = text
         self.null = null
+        self.source = source
         self.weight: int = 1
 
 
@@ -157,8 +158,10 @@ class _Reader:
         self._anchors: dict[str, Node] = {}
         self._events: Iterator[Any] = iter(())
         self._nodes = 0
+        self._text = ""
 
     def read(self, text: str) -> Mapping:
+        self._text = text
         self._events = iter(YAML(typ="safe", pure=True).parse(text))
         root: Node | None = None
         documents = 0
@@ -190,7 +193,9 @@ class _Reader:
             raise _Refused(mark, f"tag {event.tag!s}: expected none, tags are not allowed")
         node: Node
         if isinstance(event, ScalarEvent):
-            node = Scalar(mark, key, event.value, event.style is None and event.value in _NULLS)
+            written = self._text[event.start_mark.index : event.end_mark.index]
+            source = "" if written == event.value else written
+            node = Scalar(mark, key, event.value, event.style is None and event.value in _NULLS, source)
         elif isinstance(event, SequenceStartEvent):
             items: list[Node] = []
             while not isinstance(inner := next(self._events), SequenceEndEvent):
@@ -294,3 +299,18 @@ def place_of_key(root: Mapping, path: tuple[str | int, ...]) -> tuple[Mark, str]
     if isinstance(owner, Mapping) and last in owner.entries:
         mark = owner.entries[last].mark
     return mark, node.key
+
+
+class Told:
+    """What was told already: through an anchor, a range or `defaults` one thing stands at several paths."""
+
+    def __init__(self, root: Mapping) -> None:
+        self._root = root
+        self._told: set[tuple[Mark, str]] = set()
+
+    def once(self, path: tuple[str | int, ...], message: str) -> Iterator[Problem]:
+        """Nothing where `message` is empty."""
+        mark, node = place(self._root, path)
+        if message and (mark, message) not in self._told:
+            self._told.add((mark, message))
+            yield Problem(mark, node.key, message)

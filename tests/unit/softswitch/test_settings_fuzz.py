@@ -24,12 +24,24 @@ trunks:
 secrets: {extensions: {'101': abcdefg}, trunks: {t: {account: pw}}}
 sip: {listen: ['udp:[::]:5060'], timers: {t1: 500ms}}
 media: {rtp_ports: 10000-10127}
-"""
+""",
+    """
+skills: {es: Spanish, billing: }
+teams: {t: {ageing: strict}}
+agent_groups: {own: {team: t, administrators: anna}}
+hours: {h: {zone: Europe/Berlin, open: {mon-fri: '08:00-18:00'}}}
+defaults: {agent: {team: t}, queue: {team: t}}
+agents: {anna: {skills: {es: 80}}, 101-103: {telephone: '{agent}', groups: own, wrap_up: {time: 5s}}}
+queues:
+  q: {needs: "es>=60 and (billing or not es)", relax: [{after: 5s, needs: >-}], exits: {'1': callback}}
+  r: {hours: h, limits: [{when: length, reaches: 3, to: {queue: q}}], widen: [{after: 5s, groups: own}], groups: own}
+""".replace(">-}", "'es\n    or billing'}"),
 ]
 _KEYS = """
     sip media server extensions trunks dialplan defaults secrets x-a extension trunk 101 101-105 t internal routes
     include to from did dial goto reject on_busy number context inbound addresses gateways account register username
     password listen codecs forward busy replace regex with strip << name answer_and_echo rewrite dialled_in match
+    skills agents queues hours teams agent_groups agent queue needs relax after limits when to telephone groups
 """
 KEYS = st.sampled_from(_KEYS.split())
 SCALARS = st.one_of(

@@ -19,6 +19,8 @@ from softswitch.settings.sections import SECTIONS
 from tests import shipped
 
 ROOT = Path(__file__).parents[3]
+FILES = ["agents", "dialplan", "extensions", "queues", "skills", "softswitch", "trunks"]
+"""Of the default configuration."""
 
 
 def test_the_committed_schema_is_current() -> None:
@@ -27,8 +29,8 @@ def test_the_committed_schema_is_current() -> None:
 
 
 def test_every_file_of_the_default_configuration_points_to_it() -> None:
-    files = list(shipped.CONFIG.glob("*.yaml"))
-    assert {path.name for path in files} == {"softswitch.yaml", "extensions.yaml", "trunks.yaml", "dialplan.yaml"}
+    files = sorted(shipped.CONFIG.glob("*.yaml"))
+    assert [path.stem for path in files] == FILES
     for path in files:
         assert path.read_text("utf-8").startswith(MODELINE)
 
@@ -46,6 +48,8 @@ def test_numbers_and_names_are_keys_not_fields() -> None:
     definitions = json_schema()["$defs"]
     assert "number" not in definitions["Extension"]["properties"]
     assert "name" not in definitions["Trunk"]["properties"]
+    assert "id" not in definitions["Agent"]["properties"]
+    assert "name" not in definitions["Queue"]["properties"]
     assert "required" not in definitions["Extension"]
 
 
@@ -125,12 +129,12 @@ def test_the_examples_of_the_manual_are_one_valid_configuration(tmp_path: Path) 
 
 def test_the_commented_examples_of_the_default_configuration_are_valid(tmp_path: Path) -> None:
     """Taking away `# ` in front of an example, as the files say, gives a working configuration."""
-    for name in ("softswitch.yaml", "extensions.yaml", "trunks.yaml", "dialplan.yaml"):
-        lines = (shipped.CONFIG / name).read_text("utf-8").splitlines()
+    for name in FILES:
+        lines = (shipped.CONFIG / f"{name}.yaml").read_text("utf-8").splitlines()
         # Examples are indented, or are whole sections; remarks on the files themselves are neither.
         opened = [re.sub(r"^( +)# (?=[ \-a-z\"#])|^# (?=[a-z_]+:$|  [a-z]+: \{)", r"\1", line) for line in lines]
         kept = [line for line in opened if not re.match(r" +[A-Z]", line) and not re.match(r" +#", line)]
-        (tmp_path / name).write_text("\n".join(kept) + "\n")
+        (tmp_path / f"{name}.yaml").write_text("\n".join(kept) + "\n")
     loaded = load(tmp_path)
     assert list(loaded.settings.trunks) == ["provider"]
     assert loaded.settings.extensions["101"].name == "Reception"
@@ -141,3 +145,6 @@ def test_the_commented_examples_of_the_default_configuration_are_valid(tmp_path:
         "main",
         "board",
     ]
+    assert list(loaded.settings.agents) == ["anna", "ben", "102", "103", "104"]
+    support = loaded.settings.queues["support"]
+    assert (len(support.relax), len(support.widen), len(support.limits), support.hours) == (2, 1, 3, "office")

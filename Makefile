@@ -22,7 +22,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n auto tests/unit tests/property tests/fuzz
+	$(BIN)/python -m pytest -q -n auto tests/unit tests/property tests/fuzz tests/theory
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -q tests/unit

@@ -1,1 +1,1 @@
-"""The simulator: the engine itself on a virtual clock, with people played by seeded generators. `docs/simulation.md`."""
+"""The simulator: the engine on a virtual clock, with people played by seeded generators: `docs/simulation.md`."""

@@ -74,8 +74,8 @@ AT_ONCE = Times(kind="constant", mean=0.0)
 
 class Habits(msgspec.Struct, frozen=True):
     """How people are. `talk`: from answer to hang-up; `wrap_up`: after-call work until the agent says ready, None: as
-    the rules of the configuration end it; `patience`: until a caller hangs up who waits; `ring`: until an agent answers;
-    `back`: until an agent who missed an offer says that it is there again."""
+    the rules of the configuration end it; `patience`: until a caller hangs up who waits; `ring`: until an agent
+    answers; `back`: until an agent who missed an offer says that it is there again."""
 
     talk: Times
     wrap_up: Times | None = None

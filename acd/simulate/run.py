@@ -48,8 +48,8 @@ def run(
     watch: Watch | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
-    """Simulates `seconds` from `start` on. `staff`: how many of the agents, in the order of the configuration, are there
-    in each interval, from the beginning again at its end; None: all. `warm_up`: seconds at the beginning that are not
+    """Simulates `seconds` from `start` on. `staff`: how many of the agents, in the order of the configuration, are
+    there in each interval, from the beginning again at its end; None: all. `warm_up`: seconds at the beginning that are not
     counted. `back`: seconds until an agent who missed an offer is there again. `watch` is given all records,
     `progress` contacts that have come since it was called last."""
     end = start + seconds

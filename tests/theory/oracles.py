@@ -1,6 +1,7 @@
 """What theory says, computed without the engine or anything of ours: M/M/N and its relatives.
 
-`rate` is arrivals per second, `service` the mean handling time in seconds, `agents` their number; all waits are seconds.
+`rate` is arrivals per second, `service` the mean handling time in seconds, `agents` their number; waits are
+seconds.
 """
 
 from __future__ import annotations
@@ -67,9 +68,7 @@ def erlang_c(rate: float, service: float, agents: int, threshold: float) -> Wait
     if theirs is None:
         return ours
     model = theirs(transactions=rate * 3600.0, aht=service / 60.0, asa=threshold / 60.0, interval=60)
-    found = Waits(
-        model.service_level(agents), model.waiting_probability(agents) * service / (agents - model.intensity)
-    )
+    found = Waits(model.service_level(agents), model.waiting_probability(agents) * service / (agents - model.intensity))
     assert np.allclose(ours, found, rtol=1e-9)
     return found
 
@@ -110,7 +109,9 @@ def transient(rate: float, service: float, agents: int, threshold: float, until:
     ahead = np.maximum(state - agents + 1, 0)
     # Erlang(k): the chance that fewer than k services end within the threshold
     busy = agents / service
-    poisson = np.exp(-busy * threshold + state * math.log(busy * threshold) - np.array([math.lgamma(s + 1) for s in state]))
+    poisson = np.exp(
+        -busy * threshold + state * math.log(busy * threshold) - np.array([math.lgamma(s + 1) for s in state])
+    )
     late = np.concatenate([[0.0], np.cumsum(poisson)])[ahead]
     return Waits(float(mean @ (1.0 - late)), float(mean @ ahead) / busy)
 

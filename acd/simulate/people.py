@@ -46,6 +46,7 @@ class People:
         "_heap",
         "_instant",
         "_offers",
+        "_order",
         "_ring",
         "_rows",
         "_seq",
@@ -64,10 +65,17 @@ class People:
     )
 
     def __init__(
-        self, engine: Engine, contacts: Contacts, tally: Tally, back: float, watch: Watch | None = None
+        self,
+        engine: Engine,
+        contacts: Contacts,
+        tally: Tally,
+        order: tuple[str, ...],
+        back: float,
+        watch: Watch | None = None,
     ) -> None:
         count = len(contacts.id)
         self.engine, self.contacts, self.tally, self.watch = engine, contacts, tally, watch
+        self._order = order
         self.waiting = bytearray(count)
         self.queue = [""] * count
         self.entered = [0.0] * count
@@ -94,7 +102,7 @@ class People:
         return self._heap[0].at if self._heap else math.inf
 
     def shift(self, at: float, staff: int) -> None:
-        """From then on the first so many agents are there."""
+        """From then on the first so many agents in order are there."""
         self._push(at, SHIFT, staff)
 
     def come(self, row: int) -> None:
@@ -273,10 +281,9 @@ class People:
     def _shift(self, staff: int, now: float) -> None:
         """Who is to be there comes, the others go, after their work."""
         engine = self.engine
-        names = list(engine.state.config.agents)
-        wanted = set(names[:staff])
+        wanted = set(self._order[:staff])
         left, self._working = self._working - wanted, wanted
-        for name in names[:staff]:
+        for name in self._order[:staff]:
             agent = engine.state.agents[name]
             if not agent.signed_in:
                 address = engine.state.config.agents[name].address or f"sim:{name}"

@@ -42,22 +42,24 @@ def run(
     *,
     interval: float = INTERVAL,
     staff: Sequence[int] | None = None,
+    order: Sequence[str] | None = None,
     back: float = 60.0,
     warm_up: float = 0.0,
     start: float = MONDAY,
     watch: Watch | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
-    """Simulates `seconds` from `start` on. `staff`: how many of the agents, in the order of the configuration, are
-    there in each interval, from the beginning again at its end; None: all. `warm_up`: seconds at the beginning that are not
-    counted. `back`: seconds until an agent who missed an offer is there again. `watch` is given all records,
-    `progress` contacts that have come since it was called last."""
+    """Simulates `seconds` from `start` on. `staff`: how many of the agents, those first in `order`, are there in each
+    interval, from the beginning again at its end; None: all. `order` None: that of the configuration. `warm_up`:
+    seconds at the beginning that are not counted. `back`: seconds until an agent who missed an offer is there again.
+    `watch` is given all records, `progress` contacts that have come since it was called last."""
     end = start + seconds
     engine = Engine()
-    people = People(engine, contacts, Tally(start + warm_up, end, interval), back, watch)
+    names = tuple(config.agents) if order is None else tuple(order)
+    people = People(engine, contacts, Tally(start + warm_up, end, interval), names, back, watch)
     people.tell(i.Configure(config), start)
     if staff is None:
-        people.shift(start, len(config.agents))
+        people.shift(start, len(names))
     else:
         before = -1
         for at in range(math.ceil(seconds / interval)):

@@ -183,7 +183,10 @@ def _guess(study: Study, share: float, threshold: float) -> list[int]:
         for event in study.events:
             expected[int(event.at / study.interval) % intervals] += 1.0 / max(study.days, 1.0)
     else:
-        means, width = study.plan.expected(math.ceil(intervals * study.interval / study.plan.interval)), study.plan.interval
+        means, width = (
+            study.plan.expected(math.ceil(intervals * study.interval / study.plan.interval)),
+            study.plan.interval,
+        )
         for at in range(intervals):  # the part of each interval of the plan that lies in this one
             low, high = at * study.interval, (at + 1) * study.interval
             for n in range(int(low / width), min(math.ceil(high / width), len(means))):

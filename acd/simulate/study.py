@@ -61,7 +61,9 @@ class Found(NamedTuple):
 
     def by_interval(self, kpi: Kpi, queue: str = ALL) -> list[tuple[list[float], list[float]]]:
         """Numerators and denominators by run, for each interval of the day."""
-        above, below = (np.array(each) for each in zip(*(self._parts(run, kpi, queue) for run in self.runs), strict=True))
+        above, below = (
+            np.array(each) for each in zip(*(self._parts(run, kpi, queue) for run in self.runs), strict=True)
+        )
         return [(above[:, at].tolist(), below[:, at].tolist()) for at in range(above.shape[1])]
 
     def in_all(self, kpi: Kpi, queue: str = ALL) -> tuple[list[float], list[float]]:

@@ -18,10 +18,27 @@ import softswitch.cli.record as record
 import softswitch.cli.reload as reload
 import softswitch.cli.schema as schema
 import softswitch.cli.serve as serve
+import softswitch.cli.simulate as simulate
 import softswitch.cli.status as status
 
 # In the order of `--help`.
-COMMANDS = (serve, check, init, schema, reload, status, record, feature, mwi, call, conference, load, cdr, media_worker)
+COMMANDS = (
+    serve,
+    check,
+    init,
+    schema,
+    reload,
+    status,
+    record,
+    feature,
+    mwi,
+    call,
+    conference,
+    simulate,
+    load,
+    cdr,
+    media_worker,
+)
 
 
 def make_app() -> typer.Typer:

@@ -92,22 +92,15 @@ def target(text: str) -> tuple[float, float]:
     return share / 100.0, threshold
 
 
-def plain_config(agents: int, queue: str = "queue") -> Config:
-    """One queue, whose agents wrap up until they say that they are ready."""
+def plain_config(agents: int, wraps_up: bool) -> Config:
+    """One queue, whose agents wrap up for as long as they do, or not at all."""
+    rule = WrapUp(ends="manual") if wraps_up else WrapUp(after="never")
     return Config(
         version="plain",
         teams={"team": Team(name="team")},
         agents={f"agent{n}": Agent(id=f"agent{n}", team="team") for n in range(1, agents + 1)},
-        queues={queue: Queue(name=queue, team="team", wrap_up=WrapUp(ends="manual", seconds=0.001))},
+        queues={"queue": Queue(name="queue", team="team", wrap_up=rule)},
     )
-
-
-def without_wrap_up(config: Config) -> Config:
-    """Nobody wraps up."""
-    queues = {
-        name: msgspec.structs.replace(each, wrap_up=WrapUp(after="never")) for name, each in config.queues.items()
-    }
-    return msgspec.structs.replace(config, queues=queues)
 
 
 # ---- files

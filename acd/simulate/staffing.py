@@ -168,7 +168,7 @@ def find_staff(
         for name, each in config.queues.items()
     }
     config = msgspec.structs.replace(config, queues=queues)
-    guess = _guess(study, share, threshold)
+    guess = _guess(config, study, share, threshold)
     search = _Search(config, study, share, progress, told)
     staff = search.raised(list(guess))
     staff, met = search.lowered(staff)
@@ -176,7 +176,7 @@ def find_staff(
     return Staffing(staff, guess, _levels(found), found, search.rounds, met)
 
 
-def _guess(study: Study, share: float, threshold: float) -> list[int]:
+def _guess(config: Config, study: Study, share: float, threshold: float) -> list[int]:
     intervals = min(round(86_400.0 / study.interval), math.ceil(study.seconds / study.interval))
     expected = [0.0] * intervals
     if study.plan is None:
@@ -192,7 +192,14 @@ def _guess(study: Study, share: float, threshold: float) -> list[int]:
             for n in range(int(low / width), min(math.ceil(high / width), len(means))):
                 expected[at] += means[n] * (min(high, (n + 1) * width) - max(low, n * width)) / width
     habits = study.habits
-    return [needed(mean / study.interval, habits.handling, habits.patience, share, threshold) for mean in expected]
+    handling = habits.handling + (_wrap_up(config) if habits.wrap_up is None else 0.0)
+    return [needed(mean / study.interval, handling, habits.patience, share, threshold) for mean in expected]
+
+
+def _wrap_up(config: Config) -> float:
+    """Mean seconds by the rules of the queues."""
+    rules = [queue.wrap_up for queue in config.queues.values()]
+    return sum(rule.seconds for rule in rules if rule.after != "never") / max(len(rules), 1)
 
 
 def _levels(found: Found) -> list[Estimate]:

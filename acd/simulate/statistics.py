@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple, assert_never
 
 import numpy as np
@@ -120,6 +121,7 @@ def student(t: float, freedom: int) -> float:
     return 1.0 - tail if t >= 0.0 else tail
 
 
+@lru_cache(maxsize=1000)
 def student_quantile(chance: float, freedom: int) -> float:
     """The t that is not exceeded with that chance, 0.5 to 1."""
     low, high = 0.0, 1.0

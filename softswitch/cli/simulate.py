@@ -326,6 +326,7 @@ def _show_staffing(console: Console, found: dict[str, Any]) -> None:
             cell(shown("service_level", row["service_level"])),
         ]
         for row in found["intervals"]
+        if row["agents"] or row["by_theory"]
     ]
     target = f"{found['target_share']:.0%} within {found['target_seconds']:g} s"
     more = f"{found['agent_hours']:g} agent hours a day; {found['rounds']} rounds of simulation"

@@ -13,16 +13,17 @@ run: $(STAMP)
 
 test: setup tools $(MEASURES)
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -q -n auto tests/virtual
+	$(BIN)/python -m pytest -q -n auto tests/property tests/fuzz tests/theory tests/virtual
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m alongside tests/interop
 	$(BIN)/python -m pytest -m "not alongside" tests/interop
 
+# Fast checks.
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n auto tests/unit tests/property tests/fuzz
+	$(BIN)/python -m pytest -q -n auto tests/unit
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -q tests/unit

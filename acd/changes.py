@@ -15,7 +15,7 @@ import msgspec
 from acd.agent import WORK
 from acd.config import Agent, Config, Queue, Value, WayOut
 from acd.contact import ContactState
-from acd.expression import parse
+from acd.expression import parse, reread
 from acd.roster import Roster
 from acd.state import State, asks
 
@@ -181,8 +181,8 @@ def _asking(contact: ContactState) -> _Asking:
 
 def _able(roster: Roster, queue: Queue, needs: str, key: _Asking) -> set[str]:
     """Agents who may have such a contact, were they free."""
-    mask = roster.eligible(queue, parse(needs), min(key.widened, len(queue.widen)), key.only)
-    return {roster.ids[row] for row in mask.nonzero()[0]}
+    mask = roster.eligible(queue, reread(needs), min(key.widened, len(queue.widen)))
+    return {name for name in (roster.ids[row] for row in mask.nonzero()[0]) if key.only in ("", name)}
 
 
 # ---- the rest

@@ -19,6 +19,7 @@ import softswitch.cli.record as record
 import softswitch.cli.reload as reload
 import softswitch.cli.schema as schema
 import softswitch.cli.serve as serve
+import softswitch.cli.simulate as simulate
 import softswitch.cli.status as status
 
 # In the order of `--help`.
@@ -34,6 +35,7 @@ COMMANDS = (
     mwi,
     call,
     conference,
+    simulate,
     load,
     cdr,
     explain,

@@ -1,0 +1,301 @@
+"""Those who are on the telephones: the double that plays agents and callers against the engine.
+
+A caller comes, waits as long as it has patience for, and hangs up; an agent's telephone rings, is answered after a
+while, they talk, the agent wraps up and says that it is ready. What the engine asks for (`acd.effects`) is done, what
+happens is told to it (`acd.inputs`), as the switch does with real telephones. All of it is on one heap of moments.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from acd import effects as e
+from acd import facts as f
+from acd import inputs as i
+from acd.engine import Engine, Outcome
+from acd.simulate.arrivals import Contacts
+from acd.simulate.tally import ALL, OFFERED, OUT, Tally
+
+GIVES_UP, ANSWERS, FINISHES, READY_AGAIN, SHIFT = range(5)
+
+
+class Moment(NamedTuple):
+    """What happens next: `kind` to `what`, a contact's row or an offer's number; `who`: an agent; `since`: of the state
+    that it is about, 0.0: whichever. `seq` puts those of one time in order."""
+
+    at: float
+    seq: int
+    kind: int
+    what: int
+    who: str = ""
+    since: float = 0.0
+
+
+Watch = Callable[[list[f.Record]], None]
+
+
+class People:
+    """Everybody, and what becomes of them. `contacts` are rows; `entered`, `queue`: when and where each came in last;
+    `waits`: seconds that it waited before the answer, negative less 1 where it gave up, NaN where neither was."""
+
+    __slots__ = (
+        "_back",
+        "_heap",
+        "_instant",
+        "_offers",
+        "_order",
+        "_ring",
+        "_rows",
+        "_seq",
+        "_strict",
+        "_working",
+        "active",
+        "contacts",
+        "engine",
+        "entered",
+        "queue",
+        "refused",
+        "tally",
+        "waiting",
+        "waits",
+        "watch",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        contacts: Contacts,
+        tally: Tally,
+        order: tuple[str, ...],
+        back: float,
+        watch: Watch | None = None,
+    ) -> None:
+        count = len(contacts.id)
+        self.engine, self.contacts, self.tally, self.watch = engine, contacts, tally, watch
+        self._order = order
+        self.waiting = bytearray(count)
+        self.queue = [""] * count
+        self.entered = [0.0] * count
+        self.waits = [math.nan] * count
+        self.active = 0
+        """Contacts that wait or talk."""
+        self.refused: list[str] = []
+        """What the engine did not take, by reason; the first hundred."""
+        self._rows = {name: row for row, name in enumerate(contacts.id)}
+        self._heap: list[Moment] = []
+        self._seq = 0
+        self._back = back
+        self._ring = contacts.ring
+        self._offers: dict[int, int] = {}  # those that ring: the row of the contact
+        self._instant: list[int] = []
+        self._working: set[str] = set()  # agents who are to be there
+        self._strict: dict[tuple[str, str], bool] = {}
+
+    # ---- what happens
+
+    @property
+    def next(self) -> float:
+        """When the next thing happens that people do; infinite: nothing does."""
+        return self._heap[0].at if self._heap else math.inf
+
+    def shift(self, at: float, staff: int) -> None:
+        """From then on the first so many agents in order are there."""
+        self._push(at, SHIFT, staff)
+
+    def come(self, row: int) -> None:
+        """A caller comes."""
+        contacts = self.contacts
+        now, patience = contacts.time[row], contacts.patience[row]
+        self.active += 1
+        self.waiting[row] = 1
+        if patience < math.inf:
+            self._push(now + patience, GIVES_UP, row)
+        self.tell(
+            i.Enqueue(
+                contact=contacts.id[row],
+                queue=contacts.queue[row],
+                number=contacts.number[row],
+                needs=contacts.needs[row],
+                priority=contacts.priority[row],
+                last_agent=contacts.last_agent[row],
+            ),
+            now,
+        )
+
+    def act(self) -> None:
+        """The next of the moments."""
+        at, _, kind, what, who, since = heapq.heappop(self._heap)
+        if kind == FINISHES:
+            self.active -= 1
+            self.tell(i.Finish(self.contacts.id[what], who), at)
+        elif kind == GIVES_UP:
+            if self.waiting[what]:
+                self.tell(i.HangUp(self.contacts.id[what]), at)
+        elif kind == ANSWERS:
+            if what in self._offers:
+                self.tell(i.Accept(what), at)
+        elif kind == READY_AGAIN:
+            state, began = self.tally.state(who)
+            if began == since and state in ("wrap_up", "not_responding"):
+                self.tell(i.Ready(who), at)
+        elif kind == SHIFT:
+            self._shift(what, at)
+
+    def tick(self, now: float) -> None:
+        """Something is due in the engine."""
+        self._done(self.engine.tick(now), now)
+        self._answer_at_once(now)
+
+    def tell(self, what: i.AnyInput, now: float) -> None:
+        """The engine hears of it, and is obeyed."""
+        self._done(self.engine.handle(what, now), now)
+        if self._instant:
+            self._answer_at_once(now)
+
+    # ---- what the engine makes of it
+
+    def _answer_at_once(self, now: float) -> None:
+        while self._instant:
+            offer = self._instant.pop()
+            if offer in self._offers:
+                self._done(self.engine.handle(i.Accept(offer), now), now)
+
+    def _done(self, outcome: Outcome, now: float) -> None:
+        for record in outcome.records:
+            what = record.what
+            kind = type(what)
+            if kind is f.AgentChanged:
+                self._agent(what, record.time)  # type: ignore[arg-type]
+            elif kind is f.Queued:
+                self._queued(what)  # type: ignore[arg-type]
+            elif kind is f.Connected:
+                self._connected(what, record.time)  # type: ignore[arg-type]
+            elif kind is f.LeftQueue:
+                self._left(what, record.time)  # type: ignore[arg-type]
+            elif kind is f.Refused:
+                self._refused(what, outcome.records)  # type: ignore[arg-type]
+        for effect in outcome.effects:
+            sort = type(effect)
+            if sort is e.Offer:
+                self._rings(effect, now)  # type: ignore[arg-type]
+            elif sort is e.Withdraw:
+                self._offers.pop(effect.offer, None)  # type: ignore[union-attr]
+        if self.watch is not None:
+            self.watch(outcome.records)
+
+    def _rings(self, offer: e.Offer, now: float) -> None:
+        """The telephone of an agent."""
+        row = self._rows[offer.contact]
+        self._offers[offer.offer] = row
+        seconds = self._ring[(row + 7919 * offer.offer) % len(self._ring)]
+        if seconds <= 0.0:
+            self._instant.append(offer.offer)
+        elif now + seconds < offer.deadline:
+            self._push(now + seconds, ANSWERS, offer.offer)
+
+    def _queued(self, fact: f.Queued) -> None:
+        row, at = self._rows[fact.contact], self.tally.at(fact.entered)
+        self.queue[row], self.entered[row] = fact.queue, fact.entered
+        self.tally.queue(fact.queue)[OFFERED][at] += 1.0
+        if not fact.moves:
+            self.tally.queue(ALL)[OFFERED][at] += 1.0
+
+    def _connected(self, fact: f.Connected, now: float) -> None:
+        row, tally = self._rows[fact.contact], self.tally
+        self._offers.pop(fact.offer, None)
+        self.waiting[row] = 0
+        name = self.queue[row]
+        target = self.engine.state.config.queues[name].target_seconds
+        came = self.contacts.time[row]
+        self.waits[row] = waited = now - came
+        tally.answered(name, tally.at(self.entered[row]), fact.waited, target)
+        tally.answered(ALL, tally.at(came), waited, target)
+        self._push(now + self.contacts.talk[row], FINISHES, row, fact.agent)
+
+    def _left(self, fact: f.LeftQueue, now: float) -> None:
+        row, tally = self._rows[fact.contact], self.tally
+        came, at = self.contacts.time[row], tally.at(self.entered[row])
+        if fact.how == "abandoned":
+            short = self.engine.state.config.queues[fact.queue].short_abandon
+            tally.abandoned(fact.queue, at, fact.waited, short)
+            tally.abandoned(ALL, tally.at(came), now - came, short)
+            self.waits[row] = -1.0 - (now - came)
+        else:
+            tally.queue(fact.queue)[OUT][at] += 1.0
+            if fact.to == "queue":
+                return  # the engine says where it goes on, or that it does not
+            tally.queue(ALL)[OUT][tally.at(came)] += 1.0
+        self._over(row)
+
+    def _over(self, row: int) -> None:
+        self.waiting[row] = 0
+        self.active -= 1
+
+    def _refused(self, fact: f.Refused, records: Iterable[f.Record]) -> None:
+        """A contact that the engine does not take is gone."""
+        if len(self.refused) < 100:
+            self.refused.append(fact.why)
+        for record in records:
+            if isinstance(record.what, i.Enqueue):
+                row = self._rows[record.what.contact]
+                self._over(row)
+                self.tally.queue(ALL)[OFFERED][self.tally.at(record.time)] += 1.0
+                self.tally.queue(ALL)[OUT][self.tally.at(record.time)] += 1.0
+
+    # ---- agents
+
+    def _agent(self, fact: f.AgentChanged, now: float) -> None:
+        self.tally.agent(fact.agent, fact.state, now)
+        if fact.state == "wrap_up":
+            self._wraps_up(fact, now)
+        elif fact.state == "not_responding":
+            self._push(now + self._back, READY_AGAIN, 0, fact.agent, now)
+        elif fact.state == "signed_out" and fact.agent in self._working:
+            self._push(now, SHIFT, len(self._working))
+
+    def _wraps_up(self, fact: f.AgentChanged, now: float) -> None:
+        """The agent says when it is through, where the rule lets it, or wants it to."""
+        row = self._rows[fact.contact]
+        queue = self.queue[row]
+        drawn = self.contacts.wrap_up
+        if drawn is None:
+            if fact.until:
+                return
+            config = self.engine.state.config
+            rule = config.agents[fact.agent].wrap_up or config.queues[queue].wrap_up
+            self._push(now + rule.seconds, READY_AGAIN, 0, fact.agent, now)
+        elif not self._is_strict(fact.agent, queue):
+            self._push(now + drawn[row], READY_AGAIN, 0, fact.agent, now)
+
+    def _is_strict(self, agent: str, queue: str) -> bool:
+        found = self._strict.get((agent, queue))
+        if found is None:
+            config = self.engine.state.config
+            rule = config.agents[agent].wrap_up or config.queues[queue].wrap_up
+            found = self._strict[agent, queue] = rule.ends == "timeboxed_strict"
+        return found
+
+    def _shift(self, staff: int, now: float) -> None:
+        """Who is to be there comes, the others go, after their work."""
+        engine = self.engine
+        wanted = set(self._order[:staff])
+        left, self._working = self._working - wanted, wanted
+        for name in self._order[:staff]:
+            agent = engine.state.agents[name]
+            if not agent.signed_in:
+                address = engine.state.config.agents[name].address or f"sim:{name}"
+                self.tell(i.SignIn(name, address), now)
+                if engine.state.agents[name].state == "paused":
+                    self.tell(i.Ready(name), now)
+            elif agent.after == "signed_out" and agent.state != "wrap_up":
+                self.tell(i.Ready(name), now)
+        for name in sorted(left):
+            if engine.state.agents[name].signed_in:
+                self.tell(i.SignOut(name), now)
+
+    def _push(self, at: float, kind: int, what: int, who: str = "", since: float = 0.0) -> None:
+        self._seq += 1
+        heapq.heappush(self._heap, Moment(at, self._seq, kind, what, who, since))

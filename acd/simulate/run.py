@@ -1,0 +1,98 @@
+"""One run: the engine on a virtual clock, from the first caller until the last one has gone.
+
+Three clocks say what comes next: contacts in the order of their coming, the people's heap of moments, and the engine's
+next deadline. The earliest has its turn; at the same time the engine first, then people, then who comes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from acd import inputs as i
+from acd.config import Config
+from acd.engine import Engine
+from acd.simulate.arrivals import DAY, MONDAY, Contacts
+from acd.simulate.people import People, Watch
+from acd.simulate.tally import Measures, Tally
+
+INTERVAL = 1800.0
+PATIENT = DAY
+"""Seconds after the end for which those who still wait are served."""
+STEP = 2000
+"""Contacts between two words about how far it is."""
+
+
+class Result(NamedTuple):
+    """What came of a run. `queues`: counts by queue, "" is all; `waits`: of each contact, seconds before the answer,
+    -1 less the seconds where it gave up, NaN where neither was; `left`: contacts that nobody had taken at the end;
+    `refused`: inputs that the engine did not take, the first reasons."""
+
+    queues: dict[str, Measures]
+    waits: list[float]
+    left: int
+    refused: list[str]
+
+
+def run(
+    config: Config,
+    contacts: Contacts,
+    seconds: float,
+    *,
+    interval: float = INTERVAL,
+    staff: Sequence[int] | None = None,
+    order: Sequence[str] | None = None,
+    back: float = 60.0,
+    warm_up: float = 0.0,
+    start: float = MONDAY,
+    watch: Watch | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Result:
+    """Simulates `seconds` from `start` on. `staff`: how many of the agents, those first in `order`, are there in each
+    interval, from the beginning again at its end; None: all. `order` None: that of the configuration. `warm_up`:
+    seconds at the beginning that are not counted. `back`: seconds until an agent who missed an offer is there again.
+    `watch` is given all records, `progress` contacts that have come since it was called last."""
+    end = start + seconds
+    engine = Engine()
+    names = tuple(config.agents) if order is None else tuple(order)
+    people = People(engine, contacts, Tally(start + warm_up, end, interval), names, back, watch)
+    people.tell(i.Configure(config), start)
+    if staff is None:
+        people.shift(start, len(names))
+    else:
+        before = -1
+        for at in range(math.ceil(seconds / interval)):
+            if staff[at % len(staff)] != before:
+                before = staff[at % len(staff)]
+                people.shift(start + at * interval, before)
+    _drive(engine, people, contacts, end, progress)
+    return Result(people.tally.close(), people.waits, people.active, people.refused)
+
+
+def _drive(
+    engine: Engine, people: People, contacts: Contacts, end: float, progress: Callable[[int], None] | None
+) -> None:
+    times = contacts.time
+    count, row, last = len(times), 0, end + PATIENT
+    deadlines = engine.state.deadlines
+    while True:
+        comes = times[row] if row < count else math.inf
+        acts = people.next
+        due = deadlines.next
+        if due is not None and due <= comes and due <= acts:
+            now = due
+        else:
+            now = min(comes, acts)
+        if now > last or (row == count and not people.active and now > end):
+            return
+        if due is not None and due <= now:
+            people.tick(due)
+            deadlines = engine.state.deadlines
+        elif acts <= comes:
+            people.act()
+        else:
+            people.come(row)
+            row += 1
+            if progress is not None and (row % STEP == 0 or row == count):
+                progress(STEP if row % STEP == 0 else row % STEP)

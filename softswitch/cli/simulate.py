@@ -1,0 +1,334 @@
+"""`softswitch simulate`: the ACD engine on a virtual clock, before anybody has to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from softswitch.cli.numbers import real, whole
+from softswitch.cli.tables import Column
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from acd.config import Config
+    from acd.simulate.study import Progress, Study
+
+LEAST_INTERVAL, MOST_INTERVAL = 1, 1440
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("simulate")(simulate)
+
+
+def simulate(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG]", help="Queues and agents; absent, one plain queue of --agents.")
+    ] = None,
+    arrivals: Annotated[
+        Path | None, typer.Option("--arrivals", help="CSV: contacts expected by interval, or those that came.")
+    ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option("--rate", metavar="N/h[:QUEUE][:SKILL=SHARE]", help="Poisson arrivals; may be repeated."),
+    ] = None,
+    aht: Annotated[
+        str,
+        typer.Option(
+            metavar="SECONDS", help="Talk: 240 (exponential), constant:240, lognormal:240:0.8 or empirical:FILE."
+        ),
+    ] = "240",
+    acw: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="Wrap-up, likewise; absent, as the configuration ends it.")
+    ] = None,
+    patience: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="Until a caller gives up, likewise; absent, never.")
+    ] = None,
+    ring: Annotated[str, typer.Option(metavar="SECONDS", help="Until an agent answers, likewise.")] = "0",
+    agents: Annotated[
+        int | None, typer.Option(parser=whole("--agents", 1, 20_000), metavar="N", help="Agents who are there.")
+    ] = None,
+    days: Annotated[float, typer.Option(parser=real("--days", 0.01, 366), metavar="N", help="Length of a run.")] = 1.0,
+    runs: Annotated[int, typer.Option(parser=whole("--runs", 1, 10_000), metavar="N", help="Runs.")] = 10,
+    seed: Annotated[int, typer.Option(parser=whole("--seed", 0), metavar="N", help="Of all chance.")] = 1,
+    interval: Annotated[
+        int,
+        typer.Option(
+            parser=whole("--interval", LEAST_INTERVAL, MOST_INTERVAL),
+            metavar="MINUTES",
+            help="Length of an interval; a day has to be a multiple of it.",
+        ),
+    ] = 30,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="Another configuration, which meets the same contacts.")
+    ] = None,
+    staff: Annotated[
+        str | None, typer.Option("--staff", metavar="80/20", help="Find the agents that each interval needs.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="DIR", help="Write pictures (PNG) and one page (index.html).")
+    ] = None,
+) -> None:
+    """Simulate queues and agents: service level, waits, abandons and occupancy by time of day.
+
+    The engine that routes real calls runs on a virtual clock. Figures are means over the runs with 95 % confidence
+    intervals. Exit code 2 when what was given can't be used.
+    """
+    from rich.console import Console
+
+    from softswitch.simulation.given import GivenError
+
+    if staff is not None and compare is not None:
+        raise typer.BadParameter("either --staff or --compare")
+    if staff is not None and agents is not None and config is not None:
+        raise typer.BadParameter("either --staff or --agents: it finds them")
+    if 1440 % interval:
+        raise typer.BadParameter("--interval: expected minutes that a day is a multiple of, such as 15, 30 or 60")
+    try:
+        base = _config(config, agents, acw is not None, staff is not None)
+        study = _study(base, arrivals, rate or [], (aht, acw, patience, ring), days, runs, seed, interval * 60.0)
+        name = "plain queue" if config is None else config.name
+        document = _run(base, name, study, agents, compare, staff, Console(stderr=True))
+    except GivenError as error:
+        raise _fail(str(error)) from None
+    except OSError as error:
+        raise _fail(f"{error.filename}: {error.strerror}") from None
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        show(document)
+    if plot is not None:
+        _plot(plot, document)
+
+
+def load(path: Path) -> Config:
+    """The configuration of an ACD: a JSON file of `acd.config.Config`. Raises `GivenError`, `OSError`."""
+    import msgspec
+
+    from acd.config import Config
+    from softswitch.simulation.given import GivenError
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Config)
+    except msgspec.DecodeError as error:
+        raise GivenError(f"{path}: {error}") from None
+
+
+def _config(path: Path | None, agents: int | None, wraps_up: bool, staffed: bool) -> Config:
+    from softswitch.simulation.given import GivenError, plain_config
+
+    if path is not None:
+        return load(path)
+    if agents is None and not staffed:
+        raise GivenError("expected CONFIG, or --agents for one plain queue")
+    return plain_config(agents or 1, wraps_up)
+
+
+def _study(
+    config: Config,
+    file: Path | None,
+    rates: list[str],
+    given: tuple[str, str | None, str | None, str],
+    days: float,
+    runs: int,
+    seed: int,
+    interval: float,
+) -> Study:
+    """Raises `GivenError`, `OSError`."""
+    from acd.simulate.arrivals import NEVER, Habits, Plan
+    from acd.simulate.study import Study
+    from softswitch.simulation.given import Arrivals, GivenError, arrivals, times
+    from softswitch.simulation.given import rate as read_rate
+
+    aht, acw, patience, ring = given
+    habits = Habits(
+        talk=times("--aht", aht),
+        wrap_up=None if acw is None else times("--acw", acw),
+        patience=NEVER if patience is None else times("--patience", patience),
+        ring=times("--ring", ring),
+    )
+    if (file is None) == (not rates):
+        raise GivenError("expected either --arrivals FILE or --rate N/h")
+    queues = list(config.queues)
+    if file is not None:
+        found = arrivals(file, interval, queues, habits)
+    else:
+        streams = [stream for each in rates for stream in read_rate(each, interval, queues)]
+        found = Arrivals(Plan(interval, tuple(streams)))
+    return Study(habits, found.plan, found.events, found.days or days, runs, seed, interval)
+
+
+def _run(
+    config: Config,
+    name: str,
+    study: Study,
+    agents: int | None,
+    other: Path | None,
+    staff: str | None,
+    console: Console,
+) -> dict[str, Any]:
+    """Everything that was asked for. Raises `GivenError`, `OSError`."""
+    from acd.simulate.staffing import Unreachable, enlarged, find_staff
+    from acd.simulate.study import simulate as simulated
+    from softswitch.simulation import results
+    from softswitch.simulation.given import GivenError, target
+
+    def run(which: Config, progress: Progress) -> Any:
+        if agents is None:
+            return simulated(which, study, progress=progress)
+        more, order = enlarged(which, agents)
+        return simulated(more, study, [agents], order, progress)
+
+    try:
+        if staff is not None:
+            share, seconds = target(staff)
+            with _bar(console, None) as (progress, say):
+
+                def told(number: int, numbers: Sequence[int]) -> None:
+                    say(f"round {number}: {sum(numbers) * study.interval / 3600:.0f} agent hours a day")
+
+                staffed = find_staff(config, study, share, seconds, progress, told)
+            document = results.results(name, study, staffed.found)
+            return document | {"staffing": results.staffing(staffed, study, share, seconds)}
+        second = None if other is None else load(other)
+        with _bar(console, study.expected * (1 if second is None else 2)) as (progress, _):
+            found = run(config, progress)
+            document = results.results(name, study, found)
+            if second is not None and other is not None:
+                document["compare"] = results.comparison(other.name, study, found, run(second, progress))
+        return document
+    except (ValueError, Unreachable) as error:
+        raise GivenError(str(error)) from None
+
+
+@contextmanager
+def _bar(console: Console, total: float | None) -> Iterator[tuple[Progress, Any]]:
+    """How far it is: contacts that have come, of how many; None: nobody knows."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task("contacts", total=total and round(total))
+        yield lambda more: shown.advance(task, more), lambda text: shown.update(task, description=text)
+
+
+def _plot(directory: Path, document: dict[str, Any]) -> None:
+    from softswitch.simulation.page import plot
+
+    try:
+        written = plot(directory, document)
+    except OSError as error:
+        raise _fail(f"{error.filename}: {error.strerror}", 1) from None
+    typer.echo(f"{written[-1]} and {len(written) - 1} pictures beside it", err=True)
+
+
+def _fail(line: str, code: int = 2) -> typer.Exit:
+    from softswitch.cli.printable import printable
+
+    typer.echo(printable(line, 1000), err=True)
+    return typer.Exit(code)
+
+
+# ---- tables
+
+
+def show(document: dict[str, Any]) -> None:
+    """Prints what was found."""
+    from softswitch.cli.tables import terminal
+
+    console = terminal()
+    _show_intervals(console, document)
+    if "compare" in document:
+        _show_difference(console, document)
+    if "staffing" in document:
+        _show_staffing(console, document["staffing"])
+    for each in (document, document.get("compare")):
+        if each and each["not_taken"]:
+            console.print(
+                f"{each['config']}: {each['not_taken']} contacts had no agent a day after the end", style="yellow"
+            )
+        if each and each["refused"]:
+            console.print(f"{each['config']}: contacts were refused: {each['refused'][0]}", style="bold red")
+
+
+def _show_intervals(console: Console, document: dict[str, Any]) -> None:
+    from softswitch.cli.printable import cell
+    from softswitch.cli.tables import table
+    from softswitch.simulation.results import TITLES, shown
+
+    kpis = ("offered", "service_level", "asa", "abandoned", "occupancy")
+    columns = [Column("", 1), *(Column(TITLES[kpi], n + 2, right=True) for n, kpi in enumerate(kpis))]
+    rows = [
+        [cell(row["start"]), *(cell(shown(kpi, row[kpi])) for kpi in kpis)]
+        for row in document["intervals"]
+        if row["offered"]["value"]
+    ]
+    if len(document["queues"]) > 1:
+        for queue, found in document["queues"].items():
+            rows.append([cell(queue, "bold"), *(cell(shown(kpi, found[kpi]) if kpi in found else "") for kpi in kpis)])
+    rows.append([cell("all", "bold"), *(cell(shown(kpi, document["total"][kpi]), "bold") for kpi in kpis)])
+    title = f"{document['config']}: {document['runs']} runs of {document['days']:g} days"
+    console.print(table(title, columns, rows, console.width, "contacts: by time of day of one day, below of a run"))
+
+
+def _show_difference(console: Console, document: dict[str, Any]) -> None:
+    from softswitch.cli.printable import cell
+    from softswitch.cli.tables import table
+    from softswitch.simulation.results import TITLES, shown
+
+    other = document["compare"]
+    columns = (
+        Column("", 1),
+        Column(document["config"], 4, right=True),
+        Column(other["config"], 5, right=True),
+        Column("difference", 2, right=True),
+        Column("p", 6, right=True),
+        Column("significant", 3),
+    )
+    rows = [
+        [
+            cell(TITLES[kpi]),
+            cell(shown(kpi, document["total"][kpi])),
+            cell(shown(kpi, other["total"][kpi])),
+            cell(shown(kpi, found, "+")),
+            cell("" if found["p"] is None else f"{found['p']:.3f}"),
+            cell("yes", "bold green") if found["significant"] else cell("no"),
+        ]
+        for kpi, found in other["difference"].items()
+    ]
+    console.print(table("difference, over the same contacts", columns, rows, console.width))
+
+
+def _show_staffing(console: Console, found: dict[str, Any]) -> None:
+    from softswitch.cli.printable import cell
+    from softswitch.cli.tables import table
+    from softswitch.simulation.results import shown
+
+    columns = (
+        Column("from", 1),
+        Column("agents", 2, right=True),
+        Column("by theory", 4, right=True),
+        Column("service level", 3, right=True),
+    )
+    rows = [
+        [
+            cell(row["start"]),
+            cell(str(row["agents"]), "bold"),
+            cell(str(row["by_theory"])),
+            cell(shown("service_level", row["service_level"])),
+        ]
+        for row in found["intervals"]
+        if row["agents"] or row["by_theory"]
+    ]
+    target = f"{found['target_share']:.0%} within {found['target_seconds']:g} s"
+    more = f"{found['agent_hours']:g} agent hours a day; {found['rounds']} rounds of simulation"
+    more += "" if found["met"] else "; the target was not reached everywhere"
+    console.print(table(f"agents needed for {target}", columns, rows, console.width, more))

@@ -1,0 +1,187 @@
+"""`softswitch simulate` from what is given to what is shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from acd.config import Agent, Config, Queue, Team, WrapUp
+from acd.simulate.arrivals import Habits, Times
+from softswitch.cli import simulate
+from softswitch.simulation.given import GivenError, arrivals, rate, target, times
+
+app = typer.Typer()
+simulate.register(app)
+
+HABITS = Habits(Times(mean=60.0))
+SMALL = ("--aht", "60", "--runs", "3", "--days", "0.25", "--interval", "120")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments])
+
+
+def written(path: Path, agents: int) -> str:
+    config = Config(
+        version=path.stem,
+        teams={"t": Team(name="t")},
+        agents={f"a{n}": Agent(id=f"a{n}", team="t", skills={"es": 80} if n % 2 else {}) for n in range(agents)},
+        queues={name: Queue(name=name, team="t", wrap_up=WrapUp(after="never")) for name in ("sales", "support")},
+    )
+    path.write_bytes(msgspec.json.encode(config))
+    return str(path)
+
+
+def parsed(*arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_plain_queue_is_told_by_time_of_day_and_in_all() -> None:
+    result = run("--agents", "2", "--rate", "60/h", *SMALL)
+    assert result.exit_code == 0, result.output
+    for part in ("00:00", "02:00", "04:00", "all", "service level", "\N{PLUS-MINUS SIGN}"):
+        assert part in result.output
+    assert "06:00" not in result.output
+
+
+def test_json_has_what_the_table_has() -> None:
+    found = parsed("--agents", "2", "--rate", "60/h", *SMALL)
+    assert found["total"]["offered"]["value"] == pytest.approx(360, abs=60)
+    level = found["total"]["service_level"]
+    assert 0.0 < level["low"] < level["value"] < level["high"] <= 1.1
+    assert [row["start"] for row in found["intervals"]] == ["00:00", "02:00", "04:00"]
+    assert found == parsed("--agents", "2", "--rate", "60/h", *SMALL)
+
+
+def test_queues_and_shares_of_skills_come_from_the_configuration(tmp_path: Path) -> None:
+    found = parsed(
+        written(tmp_path / "one.json", 4), "--rate", "60/h:sales:es>=50=0.5", "--rate", "30/h:support", *SMALL
+    )
+    assert found["queues"]["sales"]["offered"]["value"] == pytest.approx(360, abs=60)
+    assert found["queues"]["support"]["offered"]["value"] == pytest.approx(180, abs=45)
+
+
+def test_a_comparison_says_what_is_significant(tmp_path: Path) -> None:
+    one, two = written(tmp_path / "one.json", 2), written(tmp_path / "two.json", 4)
+    found = parsed(one, "--rate", "90/h:sales", "--compare", two, *SMALL)
+    assert found["compare"]["difference"]["service_level"]["significant"]
+    assert found["compare"]["difference"]["service_level"]["value"] > 0.0
+    assert found["total"]["offered"]["value"] == found["compare"]["total"]["offered"]["value"]
+    same = parsed(one, "--rate", "90/h:sales", "--compare", one, *SMALL)
+    assert not same["compare"]["difference"]["service_level"]["significant"]
+    assert "significant" in run(one, "--rate", "90/h:sales", "--compare", two, *SMALL).output
+
+
+def test_staffing_names_the_agents_of_each_interval() -> None:
+    found = parsed("--rate", "60/h", "--staff", "80/20", *SMALL)["staffing"]
+    assert found["met"]
+    assert [row["start"] for row in found["intervals"]] == ["00:00", "02:00", "04:00"]
+    assert all(row["agents"] >= 2 and row["service_level"]["value"] >= 0.8 for row in found["intervals"])
+
+
+def test_pictures_and_a_page_that_has_them_within_itself(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    config = written(tmp_path / "<b>.json", 2)
+    result = run(config, "--rate", "60/h:sales", "--compare", config, "--plot", str(out), *SMALL)
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in out.iterdir()} == {
+        "service_level.png", "asa.png", "abandoned.png", "occupancy.png", "index.html"
+    }  # fmt: skip
+    assert (out / "asa.png").read_bytes().startswith(b"\x89PNG")
+    page = (out / "index.html").read_text("utf-8")
+    assert page.count("data:image/png;base64,") == 4
+    assert "&lt;b&gt;.json" in page
+    assert "<b>" not in page
+    assert "http" not in page
+
+
+def test_arrivals_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "arrivals.csv"
+    file.write_text("start,queue,contacts,needs\n02:00,sales,50,es\n02:00,support,10,\n")
+    found = parsed(written(tmp_path / "one.json", 4), "--arrivals", str(file), *SMALL)
+    assert [row["offered"]["value"] > 0 for row in found["intervals"]] == [False, True, False]
+    file.write_text("time,queue,talk\n2026-01-31T10:00:00,sales,30\n2026-02-01T10:00:01,support,\n")
+    found = parsed(written(tmp_path / "one.json", 4), "--arrivals", str(file), *SMALL)
+    assert found["days"] == 2
+    assert found["total"]["offered"]["value"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("start,queue,contacts\n08:00,sales,many\n", "a.csv: row 2, column contacts: expected a number"),
+        ("start,queue,contacts\n08:00,sales,1\n08:10,sales,1\n", "row 3, column start: expected HH:MM at a multiple"),
+        ("start,queue,contacts\n25:00,sales,1\n", "row 2, column start"),
+        ("start,queue,contacts\n08:00,sails,1\n", "row 2, column queue: expected one of sales, support"),
+        ("start,queue,contacts,needs\n08:00,sales,1,es>=\n", "row 2, column needs: expected a skill expression"),
+        ("start,queue,contacts,day\n08:00,sales,1,0\n", "row 2, column day"),
+        ("start,queue,contacts\n08:00,sales,-1\n", "row 2, column contacts"),
+        ("start,queue,contacts\n08:00,sales,1,2,3\n", "row 2: has more cells"),
+        ("start,queue,calls\n", "row 1, column 'calls': expected start, queue, contacts"),
+        ("queue,needs\n", "row 1: there is no column start"),
+        ("start,queue,contacts\n", "no rows below the header"),
+        ("", "row 1: there is no column"),
+        ("time,queue\nlater,sales\n", "row 2, column time"),
+        ("time,queue,talk\n10:00,sales,nan\n", "row 2, column talk"),
+    ],
+)
+def test_a_bad_cell_is_named_by_row_and_column(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(text)
+    with pytest.raises(GivenError) as error:
+        arrivals(file, 1800.0, ["sales", "support"], HABITS)
+    assert said in str(error.value)
+    result = run(written(tmp_path / "one.json", 1), "--arrivals", str(file))
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--agents", "2"),
+        ("--rate", "10/h"),
+        ("--agents", "2", "--rate", "ten/h"),
+        ("--agents", "2", "--rate", "10/h:nowhere"),
+        ("--agents", "2", "--rate", "10/h", "--aht", "soon"),
+        ("--agents", "2", "--rate", "10/h", "--interval", "7"),
+        ("--agents", "2", "--rate", "10/h", "--compare", "no-such-file"),
+        ("--rate", "10/h", "--staff", "80"),
+        ("no-such-file", "--rate", "10/h"),
+        ("--agents", "2", "--rate", "100000000/h"),
+    ],
+)
+def test_what_can_not_be_used_is_told_in_a_line(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    assert result.output.strip()
+
+
+def test_a_configuration_that_is_none_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text('{"queues": 1}')
+    result = run(str(file), "--rate", "10/h")
+    assert result.exit_code == 2
+    assert "bad.json: Expected `object`" in result.output
+
+
+def test_times_and_targets_are_read_as_written(tmp_path: Path) -> None:
+    assert times("--aht", "lognormal:240:0.8") == Times(kind="lognormal", mean=240.0, spread=0.8)
+    assert times("--aht", "0").kind == "constant"
+    file = tmp_path / "times.txt"
+    file.write_text("10\n\n20.5\n")
+    assert times("--aht", f"empirical:{file}").values == (10.0, 20.5)
+    file.write_text("10\nx\n")
+    with pytest.raises(GivenError, match=r"times.txt: row 2: expected a number of seconds instead of 'x'"):
+        times("--aht", f"empirical:{file}")
+    assert target("80/20") == (0.8, 20.0)
+    assert [stream.means[0] for stream in rate("2/min:q:es=0.25", 3600.0, ["q"])] == [30.0, 90.0]

@@ -16,12 +16,29 @@ import softswitch.cli.media_worker as media_worker
 import softswitch.cli.mwi as mwi
 import softswitch.cli.record as record
 import softswitch.cli.reload as reload
+import softswitch.cli.report as report
 import softswitch.cli.schema as schema
 import softswitch.cli.serve as serve
 import softswitch.cli.status as status
 
 # In the order of `--help`.
-COMMANDS = (serve, check, init, schema, reload, status, record, feature, mwi, call, conference, load, cdr, media_worker)
+COMMANDS = (
+    serve,
+    check,
+    init,
+    schema,
+    reload,
+    status,
+    record,
+    feature,
+    mwi,
+    call,
+    conference,
+    load,
+    cdr,
+    report,
+    media_worker,
+)
 
 
 def make_app() -> typer.Typer:

@@ -82,7 +82,7 @@ STEPS: list[st.SearchStrategy[Any]] = [
 
 
 def happen(afternoon: Afternoon, step: tuple[Any, ...], number: int) -> None:
-    waiting = [each.id for each in afternoon.engine.state.contacts.values() if each.queue]
+    waiting = [each.id for each in afternoon.engine.state.contacts.values() if each.queue and each.kind == "call"]
     match step:
         case ("wait", seconds):
             afternoon.wait(seconds)

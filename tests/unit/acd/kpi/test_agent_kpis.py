@@ -281,6 +281,19 @@ def test_a_transferred_contact_is_one_contact_of_who_had_it_last() -> None:
     assert (bob.fcr_contacts, bob.fcr) == (1, 0)
 
 
+def test_who_had_a_contact_last_had_it_in_the_queue_that_brought_it() -> None:
+    """ann has c1 of help and puts it into second, where the customer hangs up: one contact of help, none of second."""
+    floor = Floor(help={}, second={})
+    floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help", "555"))
+    floor.answer(10, "ann")
+    floor.at(30, i.Finish("c1", "ann", "queue_transfer"), i.Enqueue("c1", "second"))
+    floor.at(40, i.HangUp("c1"), i.Ready("ann"))
+    assert (queue(floor, "help").fcr_contacts, queue(floor, "second").fcr_contacts) == (1, 0)
+    contacts = floor.row("queue", "help").contacts
+    assert contacts is not None
+    assert (contacts.calls, contacts.connected) == (1, 1)
+
+
 def test_teams_see_nothing_of_each_other() -> None:
     """
     care: c1 of 555, ann, wait 10; shop: c2 of 555 later, cid, wait 20: for shop the first contact, for care no further

@@ -33,7 +33,7 @@ NOTES = (
 
 
 class Figure(NamedTuple):
-    """A column of the table: of which part of a row, and how it is written."""
+    """A column of the table: of which part of a row, "" of itself, and how it is written."""
 
     title: str
     part: str
@@ -66,6 +66,7 @@ HANDLES = (
     Figure("FCR proxy", "handles", "fcr", "share", 20),
 )
 TIME = (
+    Figure("score", "", "score", "points", 4),
     Figure("occupancy", "time", "occupancy", "share", 2),
     Figure("utilisation", "time", "utilisation", "share", 6),
     Figure("signed in", "time", "signed_in", "clock", 5),
@@ -74,8 +75,9 @@ TIME = (
     Figure("answers", "handles", "handled_answers", "count", 12),
     Figure("talk", "handles", "talk", "seconds", 13),
     Figure("hold", "handles", "hold", "seconds", 14),
+    Figure("pauses", "time", "pauses", "reasons", 16),
 )
-SHOWN = {"queue": (*CONTACTS, *HANDLES), "agent": (*TIME, *HANDLES), "team": (*CONTACTS, *HANDLES, *TIME[:4])}
+SHOWN = {"queue": (*CONTACTS, *HANDLES), "agent": (*TIME, *HANDLES), "team": (*CONTACTS, *HANDLES, *TIME[1:5])}
 
 
 def register(app: typer.Typer) -> None:
@@ -233,7 +235,9 @@ def flat(row: Row, counted: Policy, place: tzinfo | None) -> dict[str, Any]:
         "name": row.name,
         "policy": counted.service_level,
         "threshold": row.threshold,
+        "target": row.target,
         "wait_from": counted.wait_from,
+        "score": row.score,
     }
     for part in (row.contacts, row.handles, row.time):
         for name, value in ({} if part is None else msgspec.structs.asdict(part)).items():
@@ -331,15 +335,23 @@ def _row(row: Row, figures: Sequence[Figure], place: tzinfo | None, by: str) -> 
     if by != "team":
         yield cell(row.team)
     for figure in figures:
-        yield cell(_written(getattr(getattr(row, figure.part), figure.field), figure.form))
+        value = getattr(getattr(row, figure.part) if figure.part else row, figure.field)
+        style = ""
+        if figure.field == "service_level" and value is not None and row.target is not None:
+            style = "green" if value >= row.target else "red"
+        yield cell(_written(value, figure.form), style)
 
 
-def _written(value: float | int | None, form: str) -> str:
+def _written(value: Any, form: str) -> str:
     from softswitch.cli.status import duration
 
     if value is None:
         return "-"
     match form:
+        case "reasons":
+            return ", ".join(f"{reason or 'no reason'} {duration(seconds)}" for reason, seconds in value.items())
+        case "points":
+            return f"{value:.0f}"
         case "share":
             return f"{100 * value:.1f} %"
         case "seconds":

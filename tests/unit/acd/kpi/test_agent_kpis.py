@@ -328,6 +328,24 @@ def test_a_score_of_100_is_the_mean_of_the_group() -> None:
     assert found == {"ann": 100 * (1.5 + 2) / 2, "bob": pytest.approx(100 * (0.5 + 2 / 3) / 2)}
 
 
+def test_scores_are_of_one_team_in_one_interval() -> None:
+    """
+    care: ann handles 2, bob none, both with what offers they had taken. Mean of handled 1: ann 2, bob 0
+    ann's aht is the mean: 1; nobody missed any: 1; bob had no offer. cid is alone in shop: the mean of itself.
+    ann: (2 + 1 + 1) / 3, bob: 0, cid: handled 0 of a mean of 0: 1
+    """
+    floor = Floor(help={}, buy={"team": "shop"})
+    floor.at(0, i.SignIn("ann"), i.SignIn("cid"))
+    for start in (10, 50):
+        floor.at(start, i.Enqueue(f"c{start}", "help"))
+        floor.answer(start, "ann")
+        floor.at(start + 20, i.Finish(f"c{start}", "ann"), i.Ready("ann"))
+    floor.at(80, i.SignIn("bob"))
+    rows = floor.rows("agent", until=100)
+    assert [(row.name, row.score) for row in rows] == [("ann", 100 * (2 + 1 + 1) / 3), ("bob", 0), ("cid", 100)]
+    assert all(row.score is None for row in floor.rows("team"))
+
+
 def test_a_score_leaves_out_what_an_agent_has_no_figure_for_and_caps_the_rest() -> None:
     """missed 0 of a mean of 5: the cap; aht None: left out. All alike: 100."""
     weights = {"missed": Weight(3.0, lower=True), "aht": Weight(1.0, lower=True)}
@@ -343,7 +361,7 @@ def test_a_score_leaves_out_what_an_agent_has_no_figure_for_and_caps_the_rest() 
 
 
 def test_a_picked_up_call_is_a_handle_of_no_queue() -> None:
-    """ann takes c1 at 10, which no queue has brought, talks until 40, wraps up 30 s: the rule where there is no queue."""
+    """ann takes c1 at 10, which no queue has brought, talks until 40, wraps up 30 s, as is usual."""
     floor = Floor()
     floor.at(0, i.SignIn("ann"))
     floor.at(10, i.Take("c1", "ann"))

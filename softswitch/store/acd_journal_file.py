@@ -69,7 +69,7 @@ def read_journal(path: Path) -> Iterator[Record]:
                 count += 1
                 try:
                     record = decode(message)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise JournalError(f"{_where(path, count, start)}: no record of the journal: {error}") from None
                 if record.id <= latest:
                     raise JournalError(

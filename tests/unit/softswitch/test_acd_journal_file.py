@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,26 @@ def test_a_text_file(tmp_path: Path) -> None:
     path = tmp_path / "j"
     path.write_text("id,time\n1,2\n")
     assert "record 1, at octet 0: no record of the journal" in problem(path)
+
+
+def test_a_record_of_endless_depth(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_bytes(b"\x94\x01\xcb" + bytes(8) + b"\x00" + b"\x82\xa4type\xa5Ended\xa1x" + b"\x91" * 100_000 + b"\x00")
+    assert "record 1, at octet 0: no record of the journal" in problem(path)
+
+
+@given(st.data())
+def test_a_journal_with_wrong_octets_is_read_or_refused(data: st.DataObject) -> None:
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help", "555"))
+    octets = bytearray(b"".join(map(encode, floor.records)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(octets)
+        file.flush()
+        with suppress(JournalError):
+            assert len(list(read_journal(Path(file.name)))) <= len(octets)
 
 
 def test_records_out_of_order(tmp_path: Path, floor: Floor) -> None:

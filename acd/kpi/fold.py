@@ -67,7 +67,9 @@ class Contact(msgspec.Struct):
     connected: bool = False
     answered_by: str = ""
     had_by: str = ""
-    """The agent who had it last; "": none yet."""
+    """The agent who had it last; "": none yet. Of which team, and by which queue it came to it."""
+    had_team: str = ""
+    had_in: str = ""
     had_until: float = 0.0
 
 
@@ -281,7 +283,8 @@ class Fold(msgspec.Struct):
             return
         agent.handle.how = fact.how
         if contact is not None and agent.handle.reached:
-            contact.had_by, contact.had_until = fact.agent, self.now
+            contact.had_by, contact.had_team, contact.had_in = fact.agent, agent.handle.team, agent.handle.queue
+            contact.had_until = self.now
 
     def _offer_ended(self, fact: f.OfferEnded) -> Iterator[AnyPiece]:
         offer = self.offers.pop(fact.offer, None)
@@ -317,8 +320,14 @@ class Fold(msgspec.Struct):
             return
         yield from self._out(name, contact, "answered")
         contact.answered_by = agent
-        if contact.kind != "callback":
+        if contact.kind != "callback" and not contact.connected:
             contact.connected = True
+            yield from self._journey(contact, connected=True)
+
+    def _journey(self, contact: Contact, connected: bool) -> Iterator[Journey]:
+        """What came of a call is known."""
+        if contact.inbound and contact.first_queue:
+            yield Journey(self._team(contact.first_queue), contact.first_queue, contact.came, connected)
 
     def _left(self, fact: f.LeftQueue) -> Iterator[AnyPiece]:
         contact = self.contacts.get(fact.contact)
@@ -341,8 +350,8 @@ class Fold(msgspec.Struct):
         if contact is None:
             self.unknown += 1
             return
-        if contact.inbound and contact.first_queue:
-            yield Journey(self._team(contact.first_queue), contact.first_queue, contact.came, contact.connected)
+        if not contact.connected:
+            yield from self._journey(contact, connected=False)
         if contact.had_by and contact.number:
             yield from self._watch(contact)
 
@@ -351,11 +360,10 @@ class Fold(msgspec.Struct):
     def _watch(self, contact: Contact) -> Iterator[AnyPiece]:
         """A contact that agents had is over."""
         self._forget()
-        team = self.agents.get(contact.had_by, Agent()).team
-        seen = Watched(team, contact.number, contact.had_by, contact.served_in, contact.had_until)
+        seen = Watched(contact.had_team, contact.number, contact.had_by, contact.had_in, contact.had_until)
         self.watched[self.last_id] = seen
-        self.customers.setdefault((team, contact.number), []).append(self.last_id)
-        yield Solved(team, seen.agent, seen.queue, seen.at)
+        self.customers.setdefault((seen.team, seen.number), []).append(self.last_id)
+        yield Solved(seen.team, seen.agent, seen.queue, seen.at)
 
     def _forget(self) -> None:
         """Those whose window is over, and the oldest where there are too many."""

@@ -37,7 +37,8 @@ class Stay(Piece, frozen=True, gc=False):
 
 
 class Journey(Piece, frozen=True, gc=False):
-    """A call that came into at least one queue: the first, when, and whether any agent answered it."""
+    """A call that came into at least one queue: the first, when, and whether any agent answered it. Made when that is
+    known: at the first answer, or at the end."""
 
     team: str
     queue: str

@@ -8,13 +8,14 @@ rows = report(tally, "queue", "30m", Policy(), now)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Literal, assert_never
 
 import msgspec
 
 from acd import facts as f
-from acd.kpi.agent_kpis import AgentKpis, agent_kpis
+from acd.kpi.agent_kpis import AgentKpis, agent_kpis, scores
 from acd.kpi.cells import AgentCell, Cell, Cells, HandleCell, QueueCell
 from acd.kpi.fold import Fold, QueueRules
 from acd.kpi.handle_kpis import HandleKpis, handle_kpis
@@ -25,14 +26,17 @@ By = Literal["queue", "agent", "team"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One queue, agent or team in one interval, Unix seconds. `team`: whose it is. `threshold`: that of the service
-    level; None: there is none, or queues differ. KPIs that it does not have are None."""
+    """One queue, agent or team in one interval, Unix seconds. `team`: whose it is. `threshold`, `target`: those of the
+    service level; None: there is none, or queues differ. `score`: of an agent against its team in this interval, see
+    `acd.kpi.agent_kpis.scores`. KPIs that it does not have are None."""
 
     start: float
     end: float
     team: str
     name: str
     threshold: float | None = None
+    target: float | None = None
+    score: float | None = None
     contacts: QueueKpis | None = None
     handles: HandleKpis | None = None
     time: AgentKpis | None = None
@@ -122,17 +126,41 @@ def rows(
             agents[team, team if by == "team" else agent].append(agent_cell)
     for (team, agent, queue), handle_cell in cell.handles.items():
         handles[team, _name(by, team, agent, queue)].append(handle_cell)
-    for key in sorted({*queues, *handles, *agents}):
-        yield Row(
+    found = [
+        Row(
             start=start,
             end=end,
             team=key[0],
             name=key[1],
-            threshold=_threshold({policy.threshold_of(rules.get(name, QueueRules())) for name, _ in queues[key]}),
+            threshold=_only({policy.threshold_of(rules.get(name, QueueRules())) for name, _ in queues[key]}),
+            target=_only({rules.get(name, QueueRules()).target for name, _ in queues[key]}),
             contacts=None if by == "agent" else queue_kpis(queues[key], rules, policy),
             handles=handle_kpis(handles[key]),
             time=None if by == "queue" else agent_kpis(agents[key]),
         )
+        for key in sorted({*queues, *handles, *agents})
+    ]
+    yield from with_scores(found) if by == "agent" else found
+
+
+def with_scores(agents: Iterable[Row]) -> Iterator[Row]:
+    """Rows of agents, by team, with their scores among those of their team."""
+    for _, team in groupby(agents, key=lambda row: row.team):
+        members = list(team)
+        found = scores({row.name: _figures(row) for row in members})
+        for row in members:
+            yield msgspec.structs.replace(row, score=found[row.name])
+
+
+def _figures(row: Row) -> dict[str, float | None]:
+    """What an agent's score is made of. An agent who has had no offer has missed none, which is no merit."""
+    handles, time = row.handles, row.time
+    return {
+        "handled": None if handles is None else handles.handled,
+        "aht": None if handles is None else handles.aht,
+        "missed": None if time is None or not time.offers else time.missed,
+        "fcr": None if handles is None else handles.fcr,
+    }
 
 
 def _name(by: By, team: str, agent: str, queue: str) -> str:
@@ -147,6 +175,6 @@ def _name(by: By, team: str, agent: str, queue: str) -> str:
             assert_never(by)
 
 
-def _threshold(held: set[float]) -> float | None:
+def _only(values: set[float]) -> float | None:
     """The one that all queues have."""
-    return held.pop() if len(held) == 1 else None
+    return values.pop() if len(values) == 1 else None

@@ -17,6 +17,7 @@ import softswitch.cli.media_worker as media_worker
 import softswitch.cli.mwi as mwi
 import softswitch.cli.record as record
 import softswitch.cli.reload as reload
+import softswitch.cli.report as report
 import softswitch.cli.schema as schema
 import softswitch.cli.serve as serve
 import softswitch.cli.simulate as simulate
@@ -39,6 +40,7 @@ COMMANDS = (
     load,
     cdr,
     explain,
+    report,
     media_worker,
 )
 

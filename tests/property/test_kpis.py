@@ -82,7 +82,8 @@ STEPS: list[st.SearchStrategy[Any]] = [
 
 
 def happen(afternoon: Afternoon, step: tuple[Any, ...], number: int) -> None:
-    waiting = [each.id for each in afternoon.engine.state.contacts.values() if each.queue]
+    there = afternoon.engine.state.contacts.values()
+    waiting = [each.id for each in there if each.queue and each.kind == "call" and not each.callback]
     match step:
         case ("wait", seconds):
             afternoon.wait(seconds)
@@ -92,8 +93,8 @@ def happen(afternoon: Afternoon, step: tuple[Any, ...], number: int) -> None:
             offer = afternoon.offers.pop()
             afternoon.tell(i.Accept(offer) if how == "answer" else i.Reject(offer))
         case ("leave", which) if afternoon.engine.state.contacts:
-            there = list(afternoon.engine.state.contacts)
-            afternoon.tell(i.HangUp(there[which % len(there)]))
+            names = list(afternoon.engine.state.contacts)
+            afternoon.tell(i.HangUp(names[which % len(names)]))
         case ("finish", how) if afternoon.talking():
             contact, agent = afternoon.talking()[0]
             afternoon.tell(i.Finish(contact, agent, how))

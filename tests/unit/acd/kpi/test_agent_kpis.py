@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from acd import inputs as i
 from acd.kpi.agent_kpis import CAP, AgentKpis, Weight, scores
 from acd.kpi.fold import Fold
 from acd.kpi.handle_kpis import HandleKpis
-from tests.unit.acd.kpi.floor import CallbackRules, Floor, WrapUp
+from tests.unit.acd.kpi.floor import NINE, CallbackRules, Floor, WrapUp, config
 
 
 class Figures(NamedTuple):
@@ -281,6 +282,19 @@ def test_a_transferred_contact_is_one_contact_of_who_had_it_last() -> None:
     assert (bob.fcr_contacts, bob.fcr) == (1, 0)
 
 
+def test_who_had_a_contact_last_had_it_in_the_queue_that_brought_it() -> None:
+    """ann has c1 of help and puts it into second, where the customer hangs up: one contact of help, none of second."""
+    floor = Floor(help={}, second={})
+    floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help", "555"))
+    floor.answer(10, "ann")
+    floor.at(30, i.Finish("c1", "ann", "queue_transfer"), i.Enqueue("c1", "second"))
+    floor.at(40, i.HangUp("c1"), i.Ready("ann"))
+    assert (queue(floor, "help").fcr_contacts, queue(floor, "second").fcr_contacts) == (1, 0)
+    contacts = floor.row("queue", "help").contacts
+    assert contacts is not None
+    assert (contacts.calls, contacts.connected) == (1, 1)
+
+
 def test_teams_see_nothing_of_each_other() -> None:
     """
     care: c1 of 555, ann, wait 10; shop: c2 of 555 later, cid, wait 20: for shop the first contact, for care no further
@@ -314,6 +328,24 @@ def test_a_score_of_100_is_the_mean_of_the_group() -> None:
     assert found == {"ann": 100 * (1.5 + 2) / 2, "bob": pytest.approx(100 * (0.5 + 2 / 3) / 2)}
 
 
+def test_scores_are_of_one_team_in_one_interval() -> None:
+    """
+    care: ann handles 2, bob none, both with what offers they had taken. Mean of handled 1: ann 2, bob 0
+    ann's aht is the mean: 1; nobody missed any: 1; bob had no offer. cid is alone in shop: the mean of itself.
+    ann: (2 + 1 + 1) / 3, bob: 0, cid: handled 0 of a mean of 0: 1
+    """
+    floor = Floor(help={}, buy={"team": "shop"})
+    floor.at(0, i.SignIn("ann"), i.SignIn("cid"))
+    for start in (10, 50):
+        floor.at(start, i.Enqueue(f"c{start}", "help"))
+        floor.answer(start, "ann")
+        floor.at(start + 20, i.Finish(f"c{start}", "ann"), i.Ready("ann"))
+    floor.at(80, i.SignIn("bob"))
+    rows = floor.rows("agent", until=100)
+    assert [(row.name, row.score) for row in rows] == [("ann", 100 * (2 + 1 + 1) / 3), ("bob", 0), ("cid", 100)]
+    assert all(row.score is None for row in floor.rows("team"))
+
+
 def test_a_score_leaves_out_what_an_agent_has_no_figure_for_and_caps_the_rest() -> None:
     """missed 0 of a mean of 5: the cap; aht None: left out. All alike: 100."""
     weights = {"missed": Weight(3.0, lower=True), "aht": Weight(1.0, lower=True)}
@@ -323,3 +355,99 @@ def test_a_score_leaves_out_what_an_agent_has_no_figure_for_and_caps_the_rest() 
     }
     assert scores({"ann": {"missed": 0}, "bob": {"missed": 0}}, weights) == {"ann": 100, "bob": 100}
     assert scores({"ann": {}}, weights) == {"ann": None}
+
+
+# ---- what is rare
+
+
+def test_a_picked_up_call_is_a_handle_of_no_queue() -> None:
+    """ann takes c1 at 10, which no queue has brought, talks until 40, wraps up 30 s, as is usual."""
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"))
+    floor.at(10, i.Take("c1", "ann"))
+    floor.at(40, i.Finish("c1", "ann"))
+    floor.at(70)
+    handles = agent(floor, "ann", until=100).handles
+    assert (handles.handled, handles.handled_answers, handles.talk, handles.acw, handles.unreached) == (1, 0, 30, 30, 0)
+    assert queue(floor, "").handled == 1
+    contacts = floor.row("queue", "").contacts
+    assert contacts is not None
+    assert (contacts.offered, contacts.calls) == (0, 0)
+
+
+def test_a_callback_that_is_transferred_is_a_handle_of_both() -> None:
+    """ann dials 5 to 15, talks 15 to 35, transfers; bob has it 35 to 65, and no dialling: the customer was there."""
+    floor = Floor(help={"callback": CallbackRules()})
+    floor.at(0, i.SignIn("ann"), i.AskCallback("b1", "555", "help"))
+    floor.answer(5, "ann")
+    floor.at(15, i.CustomerCalled("b1", "answered"), i.SignIn("bob"))
+    floor.at(35, i.Finish("b1.1", "ann", "attended_transfer"), i.Ready("ann"), i.Take("b1.1", "bob"))
+    floor.at(65, i.Finish("b1.1", "bob"), i.Ready("bob"))
+    ann, bob = agent(floor, "ann").handles, agent(floor, "bob").handles
+    assert (ann.handled, ann.dialling, ann.talk, ann.consult_rate) == (1, 10, 20, 1)
+    assert (bob.handled, bob.dialling, bob.talk, bob.unreached, bob.handled_answers) == (1, 0, 30, 0, 0)
+
+
+def test_a_reservation_is_outbound_and_offered_to_no_queue() -> None:
+    """ann is kept from 0, has the call from 20 to 50."""
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help", "555", kind="reservation"))
+    floor.answer(20, "ann")
+    floor.at(50, i.Finish("c1", "ann"), i.Ready("ann"))
+    handles = agent(floor, "ann").handles
+    assert (handles.handled, handles.handled_outbound, handles.talk, handles.dialling) == (1, 1, 30, 0)
+    contacts = floor.row("queue", "help").contacts
+    assert contacts is not None
+    assert (contacts.offered, contacts.answered, contacts.calls) == (0, 0, 0)
+
+
+def test_a_contact_taken_in_wrap_up_ends_it() -> None:
+    """ann is taken out of her wrap-up at 50 by a transfer of bob's: c1 has talk 20, ACW 20; c2 has talk 30."""
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"), i.SignIn("bob"), i.Enqueue("c1", "help"), i.Enqueue("c2", "help"))
+    floor.answer(10, "ann")
+    floor.answer(10, "bob")
+    floor.at(30, i.Finish("c1", "ann"))
+    floor.at(50, i.Finish("c2", "bob", "attended_transfer"), i.Take("c2", "ann"))
+    floor.at(80, i.Finish("c2", "ann"), i.Ready("ann"))
+    handles = agent(floor, "ann").handles
+    assert (handles.handled, handles.talk, handles.acw) == (2, (20 + 30) / 2, 20 / 2)
+
+
+def test_an_agent_who_changes_teams_takes_none_of_its_past_along() -> None:
+    """ann is ready 0 to 100 in care, from then until 160 in shop."""
+    floor = Floor(help={}, buy={"team": "shop"})
+    floor.at(0, i.SignIn("ann"))
+    rules = config(help={}, buy={"team": "shop"})
+    moved = msgspec.structs.replace(rules.agents["ann"], team="shop")
+    floor.at(100, i.Configure(msgspec.structs.replace(rules, agents=rules.agents | {"ann": moved})))
+    rows = floor.rows("agent", until=160)
+    assert [(row.team, row.name, row.time.idle) for row in rows if row.time] == [
+        ("care", "ann", 100),
+        ("shop", "ann", 60),
+    ]
+
+
+def test_no_more_customers_are_watched_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for two: with the third contact the first is forgotten, and 555 may come again."""
+    monkeypatch.setattr("acd.kpi.fold.MAX_CUSTOMERS", 2)
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"))
+    for n, number in enumerate(("555", "666", "777", "666", "555")):
+        floor.at(100 * n, i.Enqueue(f"c{n}", "help", number))
+        floor.answer(100 * n, "ann")
+        floor.at(100 * n + 50, i.Finish(f"c{n}", "ann"), i.Ready("ann"))
+    fold = Fold()
+    handles = queue(floor, "help", fold)
+    assert (handles.fcr_contacts, handles.fcr) == (5, 4 / 5)
+    assert len(fold.watched) == len(fold.customers) == 2
+
+
+def test_customers_are_forgotten_when_their_window_is_over() -> None:
+    """On day 2 the window of c2 (666) is over, and c3 (555) is watched instead of c1."""
+    fold = Fold(fcr_window=1.5 * DAY)
+    for record in first_contact_floor().records:
+        if record.time < NINE + 3 * DAY:
+            fold.apply(record)
+    assert [seen.number for seen in fold.watched.values()] == ["555"]
+    assert list(fold.customers) == [("care", "555")]

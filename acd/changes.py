@@ -59,12 +59,17 @@ def _queues(old: Config, new: Config, state: State) -> Iterator[str]:
 
 
 def _emptied(name: str, queue: Queue, new: Config, state: State) -> str:
-    waiting = sum(contact.queue == name for contact in state.contacts.values())
-    callbacks = sum(each.queue == name and not each.contact for each in state.callbacks.values())
-    parts = [f"{_waits(waiting)}{_goes(waiting, queue.emptied_to, new)}"]
-    if callbacks:
-        parts.append(f"{_count(callbacks, 'callback')} of it {'is' if callbacks == 1 else 'are'} given up when due")
-    return "; ".join(parts)
+    """Callbacks go on in another queue only where they wait for an agent, and the queue's way out is one."""
+    way = queue.emptied_to
+    moved = way.kind == "queue" and way.name in new.queues
+    there = [contact for contact in state.contacts.values() if contact.queue == name]
+    waiting = sum(moved or contact.kind != "callback" for contact in there)
+    lost = sum(not moved and contact.kind == "callback" for contact in there)
+    lost += sum(each.queue == name and not each.contact for each in state.callbacks.values())
+    told = f"{_waits(waiting)}{_goes(waiting, way, new)}"
+    if lost:
+        told += f"; {_count(lost, 'callback')} of it {'is' if lost == 1 else 'are'} given up"
+    return told
 
 
 def _waits(waiting: int) -> str:

@@ -22,7 +22,6 @@ MAX_MADE_UP = 1 << 14
 """Imaginary agents by which two expressions are compared; of more combinations of levels so many are drawn."""
 
 _LEVEL = re.compile(r"([A-Za-z_][A-Za-z0-9._-]*)(?:[><=!]+([0-9]+))?")
-_AGENTS_GONE = ("no_agents", "none_ready")
 
 
 def acd_warnings(settings: Settings, root: Mapping, dialplan: Dialplan) -> Iterator[Problem]:

@@ -52,12 +52,19 @@ Level = Annotated[int, Field(ge=0, le=MAX_LEVEL)]
 def _read_needs(value: Any) -> Any:
     if value is None:
         return ""
-    if isinstance(value, str):
-        try:
-            parse(value)
-        except ExpressionError as error:
-            example = ", as in 'lang.es>=60 and billing'" if "expected" in str(error) else ""
-            raise at_column(f"{error}{example}", error.column) from None
+    if not isinstance(value, str):
+        return value
+    try:
+        read = parse(value)
+    except ExpressionError as error:
+        example = ", as in 'lang.es>=60 and billing'" if "expected" in str(error) else ""
+        raise at_column(f"{error}{example}", error.column) from None
+    try:
+        parse(str(read))  # the form in which the engine keeps it
+    except ExpressionError as error:
+        raise at_column(
+            f"{error}, with the brackets and blanks that it stands for: expected a shorter one", 1
+        ) from None
     return value
 
 

@@ -13,7 +13,7 @@ from softswitch.settings.syntax import LINE_END
 from softswitch.settings.yaml_tree import Mark, Node, Scalar
 
 _BEFORE = re.compile(r"(?:&\S+\s+)?(?P<style>[|>][^\n]*\n|['\"]?)")
-_ESCAPE = re.compile(r"\\(?:x..|u....|U........|(?P<one>\r\n|.))", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:x(?P<x>..)|u(?P<u>....)|U(?P<U>........)|(?P<one>\r\n|.))", re.DOTALL)
 _BLANK_ESCAPES = frozenset(" \t\r\nnrtvf_NLP\x85\u2028\u2029")
 
 
@@ -49,7 +49,13 @@ def _spots(source: str, at: int, style: str) -> Iterator[tuple[int, int]]:
         elif style == '"' and source[at] == '"':
             return
         elif style == '"' and (escape := _ESCAPE.match(source, at)) is not None:
-            end, blank = escape.end(), (escape["one"] or "x")[:1] in _BLANK_ESCAPES
+            end, blank = escape.end(), _is_blank(escape)
         if not blank:
             yield at, end
         at = end
+
+
+def _is_blank(escape: re.Match[str]) -> bool:
+    """Whether an escape of a text in double quotes stands for a blank, or for nothing."""
+    number = escape["x"] or escape["u"] or escape["U"]
+    return chr(int(number, 16)).isspace() if number else escape["one"][:1] in _BLANK_ESCAPES

@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from acd.changes import changes
-from acd.config import Agent, CallbackRules, Config, Group, Hours, Queue, Span, Team, WayOut
+from acd.config import Agent, CallbackRules, Config, Group, Hours, Queue, Relax, Span, Team, WayOut
 from acd.engine import Engine
-from acd.inputs import Accept, AskCallback, Configure, Enqueue, SignIn
+from acd.inputs import Accept, AskCallback, Configure, DirectCall, Enqueue, SignIn
 
 OFFICE = Hours(zone="UTC", spans=(Span(days=(0, 1, 2, 3, 4), start=0.0, end=86400.0),))
 
@@ -80,7 +80,7 @@ def test_callbacks_of_a_queue_that_is_gone() -> None:
     engine = running(rules())
     engine.handle(AskCallback("x", "0301234", queue="es", at=5000.0), 1.0)
     assert told(engine, without(rules(), queue="es")) == [
-        "queue es: gone; nobody waits there; 1 callback of it is given up when due"
+        "queue es: gone; nobody waits there; 1 callback of it is given up"
     ]
 
 
@@ -196,3 +196,50 @@ def test_the_engine_leaves_mode_and_telephone_until_the_next_sign_in() -> None:
     engine.handle(SignIn("c"), 1.0)
     engine.handle(Configure(with_agents(rules(), Agent(id="c", team="t", mode="both", address="9"))), 2.0)
     assert (engine.state.agents["c"].mode, engine.state.agents["c"].address) == ("inbound", "3")
+
+
+def test_every_contact_counts_and_who_keeps_some_agents_gains_none() -> None:
+    engine = running(rules(es=replace(rules().queues["es"], needs="es")))
+    for number in range(3):
+        engine.handle(Enqueue(f"k{number}", "es"), 1.0)
+    new = replace(engine.state.config, agents={**rules().agents, "b": Agent(id="b", team="t", address="2")})
+    assert told(engine, new)[-1] == "queue es: of 3 contacts waiting 3 lose agents who may have them"
+
+
+def test_a_contact_that_is_relaxed_already_is_held_against_the_step_it_is_at() -> None:
+    relaxing = replace(rules().queues["es"], relax=(Relax(after=5.0, needs="es>=30"),))
+    engine = running(rules(es=relaxing))
+    engine.handle(Enqueue("k", "es"), 1.0)
+    engine.tick(6.0)
+    stricter = replace(relaxing, relax=(Relax(after=5.0, needs="es>=50"),))
+    assert told(engine, rules(es=stricter)) == [
+        "queue es: relax",
+        "queue es: of 1 contact waiting 1 loses agents who may have them",
+    ], "b, whom the first needs would not have let have it"
+    first_only = replace(relaxing, needs="es>=90")
+    assert told(engine, rules(es=first_only)) == ["queue es: needs es>=60 -> es>=90"], "it waits for less by now"
+
+
+def test_an_agent_that_is_gone_in_a_direct_call_signs_out_at_once() -> None:
+    engine = running(rules())
+    engine.handle(SignIn("a"), 1.0)
+    engine.handle(DirectCall("a", True), 2.0)
+    [line] = told(engine, without(rules(), agent="a"))
+    assert line == "agent a: gone; is talking, and signs out at once"
+    engine.handle(Configure(without(rules(), agent="a")), 3.0)
+    assert "a" not in engine.state.agents
+
+
+def test_a_callback_that_waits_for_an_agent_goes_on_in_another_queue_or_is_given_up() -> None:
+    engine = running(rules(all=replace(rules().queues["all"], callback=CallbackRules())))
+    engine.handle(AskCallback("x", "0301234", queue="es"), 1.0)
+    engine.handle(AskCallback("y", "0301234", queue="all"), 1.0)
+    assert told(engine, replace(engine.state.config, queues={"es": rules().queues["es"]})) == [
+        "queue all: gone; 1 contact waits there and goes to queue es"
+    ]
+    new = replace(engine.state.config, queues={"all": engine.state.config.queues["all"]})
+    assert told(engine, new) == ["queue es: gone; nobody waits there; 1 callback of it is given up"]
+    engine.handle(Configure(new), 2.0)
+    while engine.next_deadline is not None:
+        engine.tick(engine.next_deadline)
+    assert list(engine.state.callbacks) == ["y"]

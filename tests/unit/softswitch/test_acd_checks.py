@@ -250,3 +250,17 @@ def test_expressions_of_many_skills_are_compared_by_lot() -> None:
     many = " and ".join(f"s{number}>=50" for number in range(20))
     assert who_loses("", many) is not None
     assert who_loses(many, "s1>=50") is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        ("es>50 and es<52", "es=100", {"es": 51}),
+        ("es<50", "es=0", {"es": 1}),
+        ("es", "es>=2", {"es": 1}),
+        ("", "not es", {"es": 1}),
+        ("", "es", {}),
+    ],
+)
+def test_levels_between_those_that_are_named_count(before: str, after: str, lost: dict[str, int]) -> None:
+    assert who_loses(before, after) == lost

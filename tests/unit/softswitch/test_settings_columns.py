@@ -16,6 +16,7 @@ WRITTEN = [
     "a: {b: [es and !x]}\n",
     "a: &anchor 'es and !x'\n",
     'a: "\\x65s\\tand !x"\n',
+    'a: "es\\x20and\\u0020 \\U00000020!x"\n',
     'a: "es \\\n  and !x"\n',
     "a: es\n  and\n\n  !x\n",
     "a: 'es and\n  !x'\r\n",

@@ -112,8 +112,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Contacts(NamedTuple):
-    """The contacts of a run by columns, in the order of their coming. Times are Unix seconds. `wrap_up` None: as the
-    configuration ends it. `ring`: drawn from in turn by the offers of a contact."""
+    """The contacts of a run by columns, in the order of their coming. Times are Unix seconds. `wrap_up` None, or
+    less than 0: as the configuration ends it. `ring`: of the first offer of each contact; those of further ones stand
+    elsewhere in it. `rings`: by row, where the first offers of a contact have times of their own."""
 
     id: list[str]
     time: list[float]
@@ -126,6 +127,7 @@ class Contacts(NamedTuple):
     wrap_up: list[float] | None
     patience: list[float]
     ring: list[float]
+    rings: dict[int, tuple[float, ...]] = {}
 
 
 class Recorded(NamedTuple):

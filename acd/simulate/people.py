@@ -19,12 +19,15 @@ from acd.engine import Engine, Outcome
 from acd.simulate.arrivals import Contacts
 from acd.simulate.tally import ALL, OFFERED, OUT, Tally
 
-GIVES_UP, ANSWERS, FINISHES, READY_AGAIN, SHIFT = range(5)
+GIVES_UP, ANSWERS, FINISHES, READY_AGAIN, SHIFT, ORDER = range(6)
+
+NEXT_RING = 7919
+"""So far on in the times of ringing stands that of a contact's next offer; a prime."""
 
 
 class Moment(NamedTuple):
-    """What happens next: `kind` to `what`, a contact's row or an offer's number; `who`: an agent; `since`: of the state
-    that it is about, 0.0: whichever. `seq` puts those of one time in order."""
+    """What happens next: `kind` to `what`, a contact's row, an offer's or an order's number; `who`: an agent; `since`:
+    of the state that it is about, 0.0: whichever. `seq` puts those of one time in order."""
 
     at: float
     seq: int
@@ -45,9 +48,12 @@ class People:
         "_back",
         "_heap",
         "_instant",
+        "_offered",
         "_offers",
         "_order",
+        "_orders",
         "_ring",
+        "_rings",
         "_rows",
         "_seq",
         "_strict",
@@ -88,7 +94,9 @@ class People:
         self._heap: list[Moment] = []
         self._seq = 0
         self._back = back
-        self._ring = contacts.ring
+        self._ring, self._rings = contacts.ring, contacts.rings
+        self._offered = bytearray(count)  # how often each contact was
+        self._orders: list[i.AnyInput] = []
         self._offers: dict[int, int] = {}  # those that ring: the row of the contact
         self._instant: list[int] = []
         self._working: set[str] = set()  # agents who are to be there
@@ -104,6 +112,11 @@ class People:
     def shift(self, at: float, staff: int) -> None:
         """From then on the first so many agents in order are there."""
         self._push(at, SHIFT, staff)
+
+    def order(self, at: float, what: i.AnyInput) -> None:
+        """At that time the engine is told so, whatever becomes of it; a key counts where the contact still waits."""
+        self._orders.append(what)
+        self._push(at, ORDER, len(self._orders) - 1)
 
     def come(self, row: int) -> None:
         """A caller comes."""
@@ -143,6 +156,10 @@ class People:
                 self.tell(i.Ready(who), at)
         elif kind == SHIFT:
             self._shift(what, at)
+        elif kind == ORDER:
+            order = self._orders[what]
+            if not isinstance(order, i.PressKey) or self.waiting[self._rows[order.contact]]:
+                self.tell(order, at)
 
     def tick(self, now: float) -> None:
         """Something is due in the engine."""
@@ -180,17 +197,20 @@ class People:
         for effect in outcome.effects:
             sort = type(effect)
             if sort is e.Offer:
-                self._rings(effect, now)  # type: ignore[arg-type]
+                self._ring_for(effect, now)  # type: ignore[arg-type]
             elif sort is e.Withdraw:
                 self._offers.pop(effect.offer, None)  # type: ignore[union-attr]
         if self.watch is not None:
             self.watch(outcome.records)
 
-    def _rings(self, offer: e.Offer, now: float) -> None:
+    def _ring_for(self, offer: e.Offer, now: float) -> None:
         """The telephone of an agent."""
         row = self._rows[offer.contact]
         self._offers[offer.offer] = row
-        seconds = self._ring[(row + 7919 * offer.offer) % len(self._ring)]
+        turn = self._offered[row]
+        self._offered[row] = min(turn + 1, 255)
+        own = self._rings.get(row, ())
+        seconds = own[turn] if turn < len(own) else self._ring[(row + turn * NEXT_RING) % len(self._ring)]
         if seconds <= 0.0:
             self._instant.append(offer.offer)
         elif now + seconds < offer.deadline:
@@ -261,7 +281,7 @@ class People:
         row = self._rows[fact.contact]
         queue = self.queue[row]
         drawn = self.contacts.wrap_up
-        if drawn is None:
+        if drawn is None or drawn[row] < 0.0:
             if fact.until:
                 return
             config = self.engine.state.config

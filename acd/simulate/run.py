@@ -43,6 +43,7 @@ def run(
     interval: float = INTERVAL,
     staff: Sequence[int] | None = None,
     order: Sequence[str] | None = None,
+    orders: Sequence[tuple[float, i.AnyInput]] | None = None,
     back: float = 60.0,
     warm_up: float = 0.0,
     start: float = MONDAY,
@@ -52,13 +53,17 @@ def run(
     """Simulates `seconds` from `start` on. `staff`: how many of the agents, those first in `order`, are there in each
     interval, from the beginning again at its end; None: all. `order` None: that of the configuration. `warm_up`:
     seconds at the beginning that are not counted. `back`: seconds until an agent who missed an offer is there again.
-    `watch` is given all records, `progress` contacts that have come since it was called last."""
+    `orders`: what is told at which time, instead of `staff`. `watch` is given all records, `progress` contacts that
+    have come since it was called last."""
     end = start + seconds
     engine = Engine()
     names = tuple(config.agents) if order is None else tuple(order)
     people = People(engine, contacts, Tally(start + warm_up, end, interval), names, back, watch)
     people.tell(i.Configure(config), start)
-    if staff is None:
+    if orders is not None:
+        for at, what in orders:
+            people.order(at, what)
+    elif staff is None:
         people.shift(start, len(names))
     else:
         before = -1

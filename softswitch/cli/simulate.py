@@ -70,6 +70,13 @@ def simulate(
     staff: Annotated[
         str | None, typer.Option("--staff", metavar="80/20", help="Find the agents that each interval needs.")
     ] = None,
+    journal: Annotated[
+        Path | None, typer.Option("--journal", help="A recorded day, under CONFIG instead of its own rules.")
+    ] = None,
+    explain: Annotated[
+        int,
+        typer.Option(parser=whole("--explain", 0), metavar="N", help="With --journal: contacts that fared otherwise."),
+    ] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="DIR", help="Write pictures (PNG) and one page (index.html).")
@@ -84,6 +91,11 @@ def simulate(
 
     from softswitch.simulation.given import GivenError
 
+    if journal is not None:
+        if arrivals or rate or staff or compare or agents or plot:
+            raise typer.BadParameter("--journal goes with CONFIG, --patience, --seed, --explain and --json alone")
+        _replay(journal, config, patience, seed, explain, as_json)
+        return
     if staff is not None and compare is not None:
         raise typer.BadParameter("either --staff or --compare")
     if staff is not None and agents is not None and config is not None:
@@ -209,6 +221,31 @@ def _run(
         raise GivenError(str(error)) from None
 
 
+def _replay(journal: Path, config: Path | None, patience: str | None, seed: int, explain: int, as_json: bool) -> None:
+    """A recorded day under other rules."""
+    from rich.console import Console
+
+    from softswitch.simulation.given import GivenError, times
+    from softswitch.simulation.replay import document, replay
+
+    try:
+        rules = None if config is None else load(config)
+        mean = None if patience is None else times("--patience", patience).average
+        with _bar(Console(stderr=True), None) as (progress, _):
+            found = replay(journal, rules, seed, mean, progress)
+    except GivenError as error:
+        raise _fail(str(error)) from None
+    except OSError as error:
+        raise _fail(f"{error.filename}: {error.strerror}") from None
+    told = document("its own rules" if config is None else config.name, found, explain)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        show_replay(told)
+
+
 @contextmanager
 def _bar(console: Console, total: float | None) -> Iterator[tuple[Progress, Any]]:
     """How far it is: contacts that have come, of how many; None: nobody knows."""
@@ -332,3 +369,37 @@ def _show_staffing(console: Console, found: dict[str, Any]) -> None:
     more = f"{found['agent_hours']:g} agent hours a day; {found['rounds']} rounds of simulation"
     more += "" if found["met"] else "; the target was not reached everywhere"
     console.print(table(f"agents needed for {target}", columns, rows, console.width, more))
+
+
+def show_replay(document: dict[str, Any]) -> None:
+    """Prints what would have been otherwise."""
+    from softswitch.cli.printable import cell, printable
+    from softswitch.cli.tables import table, terminal
+    from softswitch.simulation.results import TITLES
+
+    def said(kpi: str, number: float | None) -> str:
+        if number is None:
+            return ""
+        return f"{number:.0f}" if kpi == "contacts" else f"{number:.1f}" if kpi == "asa" else f"{number:.1%}"
+
+    console = terminal()
+    columns = (
+        Column("", 1),
+        Column("journal", 2, right=True),
+        Column(document["config"], 3, right=True),
+    )
+    now = document["under_these_rules"]
+    rows = [
+        [cell(TITLES.get(kpi, kpi)), cell(said(kpi, number)), cell(said(kpi, now[kpi]))]
+        for kpi, number in document["journal"].items()
+    ]
+    more = (
+        f"{document['changed']} contacts fare otherwise: {document['answered_sooner']} are answered sooner, "
+        f"{document['answered_later']} later, {document['answered_now']} who were not, and "
+        f"{document['answered_no_more']} who were are not"
+    )
+    console.print(table(f"{document['from']} to {document['until']}", columns, rows, console.width, more))
+    for note in document["notes"]:
+        console.print(note, style="yellow", markup=False)
+    for change in document["changes"]:
+        console.print(printable(change["why"], 1000), markup=False, highlight=False)

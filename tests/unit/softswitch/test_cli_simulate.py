@@ -12,7 +12,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from acd.config import Agent, Config, Queue, Team, WrapUp
-from acd.simulate.arrivals import Habits, Times
+from acd.facts import Record
+from acd.journal import encode
+from acd.simulate.arrivals import Habits, Plan, Times, constant, draw
+from acd.simulate.run import run as simulated
 from softswitch.cli import simulate
 from softswitch.simulation.given import GivenError, arrivals, rate, target, times
 
@@ -185,3 +188,47 @@ def test_times_and_targets_are_read_as_written(tmp_path: Path) -> None:
         times("--aht", f"empirical:{file}")
     assert target("80/20") == (0.8, 20.0)
     assert [stream.means[0] for stream in rate("2/min:q:es=0.25", 3600.0, ["q"])] == [30.0, 90.0]
+
+
+# ---- a recorded day
+
+
+def recorded_day(tmp_path: Path) -> str:
+    """A journal of two hours under the rules of two agents."""
+    config = msgspec.json.decode(Path(written(tmp_path / "was.json", 2)).read_bytes(), type=Config)
+    records: list[Record] = []
+    plan = Plan(3600.0, (constant(60.0, 3600.0, "sales"),))
+    contacts = draw(plan, Habits(Times(mean=100.0), patience=Times(mean=60.0)), 2.0 / 24.0, 1, 0)
+    simulated(config, contacts, 7200.0, watch=records.extend)
+    path = tmp_path / "journal"
+    path.write_bytes(b"".join(map(encode, records)))
+    return str(path)
+
+
+def test_a_recorded_day_under_its_own_rules_is_the_same(tmp_path: Path) -> None:
+    found = parsed("--journal", recorded_day(tmp_path))
+    assert found["changed"] == 0
+    assert found["journal"] == pytest.approx(found["under_these_rules"], rel=1e-6)
+    assert found["journal"]["contacts"] > 80
+
+
+def test_a_recorded_day_under_other_rules_is_explained_contact_by_contact(tmp_path: Path) -> None:
+    journal, more = recorded_day(tmp_path), written(tmp_path / "more.json", 4)
+    found = parsed(more, "--journal", journal, "--explain", "5")
+    assert found["under_these_rules"]["service_level"] > found["journal"]["service_level"]
+    assert len(found["changes"]) == 5
+    assert "instead of giving up after" in found["changes"][0]["why"]
+    result = run(more, "--journal", journal, "--explain", "5")
+    assert result.exit_code == 0, result.output
+    assert found["changes"][0]["why"] in result.output
+    assert f"{found['changed']} contacts fare otherwise" in result.output
+
+
+def test_what_is_no_journal_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "journal"
+    file.write_bytes(b"\xc1nonsense")
+    result = run("--journal", str(file))
+    assert result.exit_code == 2
+    assert "byte 0" in result.output
+    assert run("--journal", str(tmp_path / "none")).exit_code == 2
+    assert run("--journal", str(file), "--rate", "10/h").exit_code == 2

@@ -1,0 +1,237 @@
+"""A recorded day under other rules: the same contacts and agents, and what differs, contact by contact.
+
+Of the journal are taken: when contacts come, into which queue and with which needs; how long an agent talked to each
+and wrapped up; when agents came, went and paused; keys that were pressed. What is not known is drawn, by seed: the talk
+of contacts that nobody answered, from those that were answered in the same queue; and how long a caller would have
+waited who was answered. Of that it is known only that it is longer than the caller did wait: patience is taken as
+exponential with the mean that makes the journal most likely, all seconds waited by the number who gave up, and as it
+has no memory, what is drawn comes on top of the wait.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, assert_never
+
+import numpy as np
+
+from acd import inputs as i
+from acd.agent import HANDLING
+from acd.config import Config
+from acd.facts import OfferEnd, Record
+from acd.simulate.arrivals import Contacts
+from acd.simulate.course import Course, Part
+from acd.simulate.run import Result, run
+
+SAME = 0.5
+"""Seconds by which a wait may differ and is still the same."""
+
+GIVE_UP = frozenset(("abandoned", "callback", "exit"))
+"""Ways out of a queue that the caller chose. Whose key is known presses it again; the others hang up."""
+
+
+class Change(NamedTuple):
+    """A contact that fared otherwise: in the journal, and under the other rules."""
+
+    was: Part
+    now: Part
+
+    @property
+    def seconds(self) -> float:
+        """By how much longer it waited."""
+        return self.now.waited - self.was.waited
+
+
+class WhatIf(NamedTuple):
+    """`was`: the journal, `now`: the same day under other rules; `changes`: the gravest first."""
+
+    was: Course
+    now: Course
+    changes: list[Change]
+    result: Result
+
+
+def read(records: Iterable[Record]) -> Course:
+    """The journal."""
+    course = Course()
+    for record in records:
+        course.add(record)
+    return course
+
+
+def what_if(
+    was: Course,
+    config: Config,
+    seed: int = 1,
+    progress: Callable[[int], None] | None = None,
+    patience: float | None = None,
+) -> WhatIf:
+    """The day of a journal under another configuration. `patience`: mean seconds, instead of what the journal tells.
+    Raises `ValueError` where no calls came."""
+    if not was.parts:
+        raise ValueError("no calls came into a queue in this journal")
+    contacts = contacts_of(was, seed, patience)
+    now = Course()
+
+    def watch(records: list[Record]) -> None:
+        for record in records:
+            now.add(record)
+
+    result = run(
+        config,
+        contacts,
+        max(was.ended - was.began, 1.0),
+        interval=max(was.ended - was.began, 1.0),
+        orders=_orders(was, config),
+        start=was.began,
+        watch=watch,
+        progress=progress,
+    )
+    changes = [Change(part, now.parts.get(name) or _unknown(part)) for name, part in was.parts.items()]
+    changes = [each for each in changes if is_change(each)]
+    changes.sort(key=lambda each: (each.was.fate == each.now.fate, -abs(_finite(each.seconds))))
+    return WhatIf(was, now, changes, result)
+
+
+def _unknown(part: Part) -> Part:
+    """A contact that the engine did not take: there is no such queue any more."""
+    return Part(part.id, part.came, part.entered, part.queue, left="unknown", left_at=part.came)
+
+
+def is_change(change: Change) -> bool:
+    """It was another fate, or another wait. Of those who still waited when the journal ended nobody knows."""
+    if change.was.fate == "waiting":
+        return False
+    if change.was.fate != change.now.fate:
+        return True
+    return abs(_finite(change.seconds)) > SAME
+
+
+def _finite(seconds: float) -> float:
+    return seconds if math.isfinite(seconds) else 0.0
+
+
+# ---- what is taken of the journal
+
+
+def contacts_of(was: Course, seed: int, patience: float | None = None) -> Contacts:
+    """The contacts of a journal, and what is drawn of them."""
+    parts = sorted(was.parts.values(), key=lambda part: part.came)
+    draw = np.random.default_rng((seed, 0))
+    mean = mean_patience(was) if patience is None else patience
+    known: dict[str, list[tuple[float, float, float]]] = {}
+    for part in parts:
+        if part.agent and not math.isnan(part.talk):
+            known.setdefault(part.queue, []).append(_handled(part))
+    every = [each for queue in known.values() for each in queue] or [(0.0, -1.0, 0.0)]
+    handled, waits, rings = [], [], {}
+    for row, part in enumerate(parts):
+        more = float(draw.exponential(mean)) if mean < math.inf else math.inf
+        others = known.get(part.queue, every)
+        drawn = others[int(draw.random() * len(others))]
+        if part.agent and not math.isnan(part.talk):
+            handled.append(_handled(part))
+        else:
+            handled.append(drawn)
+        rings[row] = tuple(_ring(seconds, how, drawn[2]) for seconds, how in part.rings)
+        gave_up = part.fate in GIVE_UP and not part.key
+        waits.append(part.waited if gave_up else _finite(part.waited) + more)
+    return Contacts(
+        id=[part.id for part in parts],
+        time=[part.came for part in parts],
+        queue=[part.entered.queue for part in parts],
+        needs=[part.entered.needs for part in parts],
+        priority=[part.entered.priority for part in parts],
+        number=[part.entered.number for part in parts],
+        last_agent=[part.entered.last_agent for part in parts],
+        talk=[each[0] for each in handled],
+        wrap_up=[each[1] for each in handled],
+        patience=waits,
+        ring=[each[2] for each in handled],
+        rings=rings,
+    )
+
+
+def _handled(part: Part) -> tuple[float, float, float]:
+    """Talk, wrap-up and ring of who was answered."""
+    return part.talk, part.wrap_up, part.rings[-1][0] if part.rings else 0.0
+
+
+def _ring(seconds: float, how: OfferEnd, more: float) -> float:
+    """Until an agent answers an offer that was one for so long: it has rung for longer where it was withdrawn, and
+    would have for ever where it was not answered."""
+    match how:
+        case "accepted":
+            return seconds
+        case "withdrawn":
+            return seconds + more
+        case "missed" | "rejected" | "unreachable":
+            return math.inf
+        case _:
+            assert_never(how)
+
+
+def mean_patience(was: Course) -> float:
+    """Seconds, of an exponential distribution seen up to the answer; infinite where nobody gave up."""
+    gave_up = sum(part.fate == "abandoned" for part in was.parts.values())
+    return sum(_finite(part.waited) for part in was.parts.values()) / gave_up if gave_up else math.inf
+
+
+def _orders(was: Course, config: Config) -> list[tuple[float, i.AnyInput]]:
+    """What agents did, and the keys of callers; agents whom the configuration of the journal did not have are there all
+    day."""
+    orders = [each for each in was.orders if _is_known(each[1], config)]
+    for part in was.parts.values():
+        if part.key and part.fate == "exit":
+            orders.append((part.key_at, i.PressKey(part.id, part.key)))
+    for name, agent in config.agents.items():
+        if name not in was.config.agents:
+            orders.append((was.began, i.SignIn(name, agent.address or f"sim:{name}")))
+    return orders
+
+
+def _is_known(what: i.AnyInput, config: Config) -> bool:
+    name = getattr(what, "agent", None)
+    return name is None or name in config.agents
+
+
+# ---- in all
+
+
+class Totals(NamedTuple):
+    """Of a course: contacts (parts, see `Part`), shares by KPI.md's defaults, ASA in seconds; NaN: of nothing."""
+
+    contacts: int
+    service_level: float
+    asa: float
+    abandoned: float
+    occupancy: float
+
+
+def totals(course: Course, end: float) -> Totals:
+    """`end`: agents' time is counted until then."""
+    parts = list(course.parts.values())
+    answered = [part for part in parts if part.agent]
+    queues = course.config.queues
+    within = sum(part.waited <= queues[part.queue].target_seconds for part in answered)
+    gave_up = [part for part in parts if part.fate == "abandoned"]
+    short = sum(part.waited < queues[part.queue].short_abandon for part in gave_up if part.queue in queues)
+    handling = idle = 0.0
+    for stretches in course.agents.values():
+        for at, stretch in enumerate(stretches):
+            until = min(stretches[at + 1].since if at + 1 < len(stretches) else end, end)
+            seconds = max(until - stretch.since, 0.0)
+            handling += seconds if stretch.state in HANDLING else 0.0
+            idle += seconds if stretch.state == "ready" else 0.0
+    return Totals(
+        len(parts),
+        _share(within, len(parts) - short),
+        _share(sum(part.waited for part in answered), len(answered)),
+        _share(len(gave_up), len(parts)),
+        _share(handling, handling + idle),
+    )
+
+
+def _share(above: float, below: float) -> float:
+    return above / below if below else math.nan

@@ -1,0 +1,112 @@
+"""A recorded day under other rules: the journal read, what came of it as one plain value, and as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from acd.config import Config
+from acd.facts import Record
+from acd.journal import decode
+from acd.journal_file import JournalError, split
+from acd.simulate.course import Course, Part
+from acd.simulate.whatif import Change, Totals, WhatIf, read, totals, what_if
+from acd.simulate.why import Words
+from softswitch.simulation.given import GivenError
+
+Json = dict[str, Any]
+
+CHUNK = 1 << 20
+
+
+def records(path: Path) -> Iterator[Record]:
+    """Of a journal that is a file of records. Raises `GivenError`, `OSError`."""
+    with path.open("rb") as file:
+        try:
+            for line in split(iter(lambda: file.read(CHUNK), b"")):
+                yield decode(line)
+        except (JournalError, msgspec.MsgspecError) as error:
+            raise GivenError(f"journal {path}: {error}") from None
+
+
+def replay(
+    journal: Path,
+    config: Config | None,
+    seed: int,
+    patience: float | None,
+    progress: Callable[[int], None] | None = None,
+) -> WhatIf:
+    """`config` None: that of the journal itself. Raises `GivenError`, `OSError`."""
+    was = read(records(journal))
+    try:
+        return what_if(was, was.config if config is None else config, seed, progress, patience)
+    except ValueError as error:
+        raise GivenError(f"journal {journal}: {error}") from None
+
+
+def document(name: str, found: WhatIf, explained: int) -> Json:
+    """Both courses in all, how many contacts fared otherwise, and the gravest changes with their reasons."""
+    words = Words(found, clock)
+    changes = found.changes
+    answered = [each for each in changes if each.was.fate == each.now.fate == "answered"]
+    return {
+        "config": name,
+        "from": moment(found.was.began),
+        "until": moment(found.was.ended),
+        "journal": _totals(totals(found.was, found.was.ended)),
+        "under_these_rules": _totals(totals(found.now, found.was.ended)),
+        "changed": len(changes),
+        "answered_sooner": sum(each.seconds < 0.0 for each in answered),
+        "answered_later": sum(each.seconds > 0.0 for each in answered),
+        "answered_now": sum(each.now.fate == "answered" != each.was.fate for each in changes),
+        "answered_no_more": sum(each.was.fate == "answered" != each.now.fate for each in changes),
+        "notes": notes(found.was),
+        "changes": [_change(each, words) for each in changes[:explained]],
+    }
+
+
+def notes(was: Course) -> list[str]:
+    """What the replay leaves out of the journal."""
+    said = []
+    if was.configs > 1:
+        said.append(f"the journal has {was.configs} configurations: its first is taken for what it was")
+    if was.other:
+        said.append(f"{was.other} callbacks and reservations are left out")
+    if was.taken:
+        said.append(f"{was.taken} contacts that agents took by transfer or pick-up take none of their time")
+    if any(part.fate == "callback" for part in was.parts.values()):
+        said.append("callers who chose a callback hang up when they chose it, if they still wait then")
+    return said
+
+
+def _totals(found: Totals) -> Json:
+    return {name: None if math.isnan(value) else value for name, value in found._asdict().items()}
+
+
+def _change(change: Change, words: Words) -> Json:
+    return {
+        "contact": change.was.id,
+        "queue": change.was.entered.queue,
+        "came": moment(change.was.came),
+        "journal": _part(change.was),
+        "under_these_rules": _part(change.now),
+        "why": words.why(change),
+    }
+
+
+def _part(part: Part) -> Json:
+    return {"fate": part.fate, "waited": None if math.isnan(part.waited) else part.waited, "agent": part.agent}
+
+
+def clock(time: float) -> str:
+    """HH:MM:SS here."""
+    return datetime.fromtimestamp(time).strftime("%H:%M:%S")
+
+
+def moment(time: float) -> str:
+    return datetime.fromtimestamp(time).isoformat(" ", "seconds")

@@ -1,0 +1,247 @@
+"""A recorded day under other rules: what is taken of the journal, what differs, and why."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import pytest
+
+from acd import inputs as i
+from acd.config import Agent, Config, Group, Queue, Relax, Team, WayOut, WrapUp
+from acd.engine import Engine
+from acd.facts import Record
+from acd.simulate.arrivals import Habits, Plan, Times, constant, draw
+from acd.simulate.run import run
+from acd.simulate.whatif import WhatIf, contacts_of, mean_patience, read, totals, what_if
+from acd.simulate.why import Words
+
+WORK = {"a0": ("g",), "a1": ("g", "h"), "a2": ("h",)}
+
+
+def config(groups: tuple[str, ...] = ("g",), team: dict[str, Any] | None = None, **of_queue: Any) -> Config:
+    names = ("sales", "support")
+    return Config(
+        teams={"t": Team(name="t", **(team or {}))},
+        groups={name: Group(name=name, team="t") for name in "gh"},
+        agents={
+            name: Agent(id=name, team="t", groups=of, skills={"es": 80} if name == "a0" else {})
+            for name, of in WORK.items()
+        },
+        queues={
+            name: Queue(
+                **{
+                    "name": name,
+                    "team": "t",
+                    "groups": groups if name == "sales" else ("h",),
+                    "wrap_up": WrapUp(ends="manual"),
+                    **of_queue,
+                }
+            )
+            for name in names
+        },
+    )
+
+
+def simulated_day(rules: Config) -> list[Record]:
+    records: list[Record] = []
+    plan = Plan(3600.0, (constant(25.0, 3600.0, "sales"), constant(20.0, 3600.0, "support")))
+    who = Habits(
+        Times(mean=150.0), Times(mean=30.0), Times(mean=80.0), Times(kind="lognormal", mean=6.0, spread=1.0)
+    )  # fmt: skip
+    run(rules, draw(plan, who, 0.5, 1, 0), 43_200.0, watch=records.extend)
+    return records
+
+
+def told(rules: Config, *steps: tuple[float, i.AnyInput]) -> list[Record]:
+    """A journal of what is told at these times, offers being accepted at once."""
+    engine, records = Engine(), []
+    for at, what in [(0.0, i.Configure(rules)), *steps]:
+        outcome = engine.handle(what, 1e9 + at)
+        records += outcome.records
+        for effect in outcome.effects:
+            if type(effect).__name__ == "Offer":
+                records += engine.handle(i.Accept(effect.offer), 1e9 + at).records  # type: ignore[union-attr]
+    return records
+
+
+def words(found: WhatIf) -> list[str]:
+    explain = Words(found, lambda time: f"{time - 1e9:.0f}")
+    return [explain.why(each) for each in found.changes]
+
+
+@pytest.mark.parametrize("team", [{"misses": 0}, {"misses": 2}])
+def test_a_day_under_its_own_rules_is_the_same_day(team: dict[str, Any]) -> None:
+    rules = config(team=team, skip=5.0)
+    was = read(simulated_day(rules))
+    found = what_if(was, rules)
+    assert len(was.parts) > 400
+    assert sum(part.fate == "abandoned" for part in was.parts.values()) > 30
+    assert found.changes == []
+    assert totals(found.was, was.ended) == pytest.approx(totals(found.now, was.ended), rel=1e-6)
+
+
+def test_other_rules_change_the_fate_of_contacts() -> None:
+    was = read(simulated_day(config()))
+    found = what_if(was, config(groups=("g", "h")))
+    before, after = totals(found.was, was.ended), totals(found.now, was.ended)
+    assert after.contacts == before.contacts
+    assert after.service_level > before.service_level
+    fates = [each.was.fate == each.now.fate for each in found.changes]
+    assert fates == sorted(fates), "another fate is graver than another wait"
+    assert len(words(found)) == len(found.changes)
+
+
+def busy(*steps: tuple[float, i.AnyInput], rules: Config | None = None) -> list[Record]:
+    """Agent a0 talks to c1 from 10 on, c2 comes at 20 and is served at 55, all others being away."""
+    return told(
+        rules or config(),
+        (0.0, i.SignIn("a0", "x0")),
+        *steps,
+        (10.0, i.Enqueue("c1", "sales")),
+        (20.0, i.Enqueue("c2", "sales")),
+        (50.0, i.Finish("c1", "a0")),
+        (55.0, i.Ready("a0")),
+        (100.0, i.Finish("c2", "a0")),
+        (103.0, i.Ready("a0")),
+    )
+
+
+def test_what_agents_did_and_how_long_it_took_is_taken_of_the_journal() -> None:
+    contacts = contacts_of(read(busy()), seed=1)
+    assert contacts.id == ["c1", "c2"]
+    assert contacts.talk == [40.0, 45.0]
+    assert contacts.wrap_up == [5.0, 3.0]
+    assert contacts.patience == [math.inf, math.inf]
+    found = what_if(read(busy()), config())
+    assert [part.waited for part in found.now.parts.values()] == pytest.approx([0.0, 35.0])
+
+
+def test_an_agent_who_serves_the_queue_by_other_rules_shortens_a_wait_and_it_is_told_why() -> None:
+    found = what_if(read(busy((0.0, i.SignIn("a2", "x2")))), config(groups=("g", "h"), strategy="fixed_order"))
+    assert words(found) == [
+        "contact c2 (sales, 20) waited 0 s instead of 35 s: agent a2, to whom it was offered at 20 under these rules, "
+        "was ready, but did not serve sales in the journal, where a0 answered at 55."
+    ]
+
+
+def test_skills_that_are_wanting_are_named() -> None:
+    rules = config(groups=("g", "h"), relax=(Relax(after=300.0, needs=""),), needs="es>=50")
+    found = what_if(read(busy((0.0, i.SignIn("a2", "x2")), rules=rules)), config(groups=("g", "h")))
+    assert "agent a2" in words(found)[0]
+    assert "was ready, but lacked the skills: es>=50 in the journal" in words(found)[0]
+
+
+def test_who_is_busy_by_other_rules_lengthens_a_wait() -> None:
+    journal = told(
+        config(),
+        (0.0, i.SignIn("a1", "x1")),
+        (10.0, i.Enqueue("c1", "support")),
+        (12.0, i.Enqueue("c2", "sales")),
+        (30.0, i.Finish("c1", "a1")),
+        (31.0, i.Ready("a1")),
+        (90.0, i.Finish("c2", "a1")),
+        (91.0, i.Enqueue("c3", "sales")),
+        (92.0, i.Ready("a1")),
+        (95.0, i.Finish("c3", "a1")),
+        (96.0, i.Ready("a1")),
+    )
+    slow = config(wrap_up=WrapUp(ends="timeboxed_strict", seconds=20.0))
+    found = what_if(read(journal), slow)
+    late, later = words(found)
+    assert late == (
+        "contact c3 (sales, 91) waited 38 s instead of 1 s: agent a1, to whom it was offered at 92 in the journal, "
+        "was talking to contact c2 (sales) from 50 on under these rules."
+    )
+    assert later == (
+        "contact c2 (sales, 12) waited 38 s instead of 19 s: agent a1, to whom it was offered at 31 in the journal, "
+        "was wrapping up contact c1 (support) from 30 on under these rules."
+    )
+
+
+def test_pauses_are_taken_of_the_journal() -> None:
+    found = what_if(
+        read(busy((1.0, i.SignIn("a1", "x1")), (2.0, i.Pause("a1", "lunch")), (30.0, i.Ready("a1")))), config()
+    )
+    assert found.changes == []
+    assert [each.state for each in found.now.agents["a1"]][:3] == ["ready", "paused", "ready"]
+
+
+def test_an_agent_of_the_new_rules_alone_is_there_all_day() -> None:
+    rules = config()
+    more = msgspec.structs.replace(rules, agents=rules.agents | {"new": Agent(id="new", team="t", groups=("g",))})
+    found = what_if(read(busy()), more)
+    assert (
+        "agent new, to whom it was offered at 20 under these rules, was not signed in in the journal" in words(found)[0]
+    )
+
+
+def test_a_queue_that_is_not_there_takes_nobody() -> None:
+    rules = config()
+    less = msgspec.structs.replace(rules, queues={"support": rules.queues["support"]})
+    found = what_if(read(busy()), less)
+    assert words(found) == [
+        "contact c2 (sales, 20) came into a queue that is not there instead of an answer after 35 s.",
+        "contact c1 (sales, 10) came into a queue that is not there instead of an answer after 0 s.",
+    ]
+
+
+def test_patience_is_estimated_from_those_who_were_answered_too() -> None:
+    journal = told(
+        config(),
+        (0.0, i.Enqueue("c1", "sales")),
+        (10.0, i.Enqueue("c2", "sales")),
+        (30.0, i.HangUp("c1")),
+        (40.0, i.SignIn("a0", "x0")),
+        (50.0, i.Finish("c2", "a0")),
+    )
+    assert mean_patience(read(journal)) == 60.0
+    contacts = contacts_of(read(journal), seed=1)
+    assert contacts.patience[0] == 30.0
+    assert contacts.patience[1] > 30.0
+
+
+def test_what_was_refused_is_not_taken_for_a_contact_or_an_order() -> None:
+    was = read(busy((1.0, i.SignIn("a0", "x0")), (11.0, i.Enqueue("c1", "sales")), (12.0, i.Enqueue("c9", "nowhere"))))
+    assert list(was.parts) == ["c1", "c2"]
+    assert len(was.orders) == 1
+
+
+def test_a_key_is_pressed_again_where_the_caller_still_waits() -> None:
+    rules = config(exits={"1": WayOut(kind="voicemail", name="box")})
+    journal = told(
+        rules,
+        (0.0, i.SignIn("a0", "x0")),
+        (10.0, i.Enqueue("c1", "sales")),
+        (20.0, i.Enqueue("c2", "sales")),
+        (40.0, i.PressKey("c2", "1")),
+        (50.0, i.Finish("c1", "a0")),
+    )
+    assert what_if(read(journal), rules).changes == []
+    more = msgspec.structs.replace(rules, agents=rules.agents | {"new": Agent(id="new", team="t", groups=("g",))})
+    found = what_if(read(journal), more)
+    assert [(each.was.fate, each.now.fate) for each in found.changes] == [("exit", "answered")]
+
+
+def test_a_contact_that_comes_into_a_queue_again_is_two_parts() -> None:
+    was = read(
+        told(
+            config(),
+            (0.0, i.SignIn("a0", "x0")),
+            (10.0, i.Enqueue("c1", "sales")),
+            (20.0, i.Finish("c1", "a0", "queue_transfer")),
+            (20.0, i.Enqueue("c1", "support")),
+            (30.0, i.SignIn("a2", "x2")),
+            (40.0, i.Finish("c1", "a2")),
+        )
+    )
+    assert [(part.id, part.queue, part.agent, part.talk) for part in was.parts.values()] == [
+        ("c1", "sales", "a0", 10.0),
+        ("c1#2", "support", "a2", 10.0),
+    ]
+
+
+def test_a_journal_without_calls_can_not_be_replayed() -> None:
+    with pytest.raises(ValueError, match="no calls"):
+        what_if(read(told(config())), config())

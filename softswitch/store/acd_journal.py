@@ -104,6 +104,7 @@ class AcdJournal:
             await self._engine.dispose()
             raise error if isinstance(error, StoreError) else self._unreadable(error) from None
         self._writer = asyncio.create_task(self._run(), name="acd journal")
+        self._writer.add_done_callback(_tell_death)
 
     async def close(self) -> None:
         """Write what waits, for CLOSE_SECONDS at most, and close. What could not be written is logged and lost."""
@@ -262,6 +263,12 @@ class AcdJournal:
 _OLDER_SNAPSHOTS = ACD_SNAPSHOT.delete().where(
     ACD_SNAPSHOT.c.id.not_in(select(ACD_SNAPSHOT.c.id).order_by(ACD_SNAPSHOT.c.id.desc()).limit(KEPT_SNAPSHOTS))
 )
+
+
+def _tell_death(writer: asyncio.Task[None]) -> None:
+    """A mistake of ours has ended the writer: say so at once, not at close()."""
+    if not writer.cancelled() and (error := writer.exception()) is not None:
+        log.critical("the ACD journal's writer has died: records pile up unwritten", why=repr(error))
 
 
 async def _pause(until: asyncio.Event, seconds: float) -> None:

@@ -128,8 +128,8 @@ class AcdJournal:
     # ---- hand over: never blocks
 
     def append(self, records: Iterable[Record]) -> None:
-        """What has happened, in order: all that came of an input, or of several. Raises `ValueError` where a record does
-        not follow the one before."""
+        """What has happened, in order: all that came of an input, or of several. Raises `ValueError` where a record
+        does not follow the one before."""
         for record in records:
             if record.id != self.last_id + 1:
                 raise ValueError(f"record {record.id} after {self.last_id}: expected {self.last_id + 1}")

@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from acd_world import World, agent, queue
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgresql_dialect
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 import softswitch.store.acd_journal as journal_module
 from acd import inputs as i
@@ -20,6 +22,7 @@ from acd.journal_file import JournalError, end_of, split
 from acd.state import State
 from softswitch.store.acd_journal import AcdJournal, read_journal
 from softswitch.store.database import StoreError
+from softswitch.store.statements import journal_statements
 
 
 def url(path: Path) -> str:
@@ -234,6 +237,15 @@ async def test_a_journal_that_has_lost_records_ends_and_begins_anew_with_a_snaps
     assert recovered.last_id == world.state.last_id
     assert set(recovered.contacts) == set(world.state.contacts)
     await journal.close()
+
+
+def test_both_databases_are_spoken_to_in_their_ways() -> None:
+    on_sqlite, on_postgresql = journal_statements(sqlite_dialect()), journal_statements(postgresql_dialect())
+    assert on_sqlite.record == (
+        "INSERT INTO acd_journal (id, time, cause, kind, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    )
+    assert "VALUES ($1::BIGINT, $2::" in on_postgresql.record
+    assert on_postgresql.snapshot.endswith("ON CONFLICT DO NOTHING")
 
 
 # ---- a killed process

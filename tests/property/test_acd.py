@@ -34,7 +34,9 @@ from acd.config import (
     WrapUp,
 )
 from acd.engine import Engine
+from acd.explain import explain
 from acd.journal import decode, encode, fold, replay
+from acd.state import State
 
 AGENTS = [f"a{n}" for n in range(6)]
 QUEUES = ["sales", "support", "night", "out"]
@@ -215,6 +217,12 @@ class Acd(RuleBasedStateMachine):
     @rule()
     def clock_jumps_back(self) -> None:
         self.now -= 7.0
+
+    @rule()
+    def the_engine_dies_and_another_goes_on(self) -> None:
+        refused = self.engine.refused
+        self.engine = Engine(State.restore(self.engine.state.snapshot()))
+        self.engine.refused = refused
 
     @rule(
         agent=st.sampled_from([*AGENTS, "nobody"]),
@@ -416,6 +424,9 @@ class Acd(RuleBasedStateMachine):
         records = [decode(line) for line in self.journal]
         assert fold(records).snapshot() == self.engine.state.snapshot()
         assert [encode(record) for record in replay(records)] == self.journal
+        queued = [record.what.contact for record in records if isinstance(record.what, f.Queued)]
+        if queued:
+            assert list(explain(records, queued[len(queued) // 2], str))
         assert sum(isinstance(record.what, f.Refused) for record in records) == self.engine.refused.total()
 
 

@@ -7,7 +7,7 @@ from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
 from acd.classes import Waiter
-from acd.config import Announcement, Config, Limit, Relax, Team, WayOut, Widen, WrapUp
+from acd.config import Announcement, Config, Hours, Limit, Relax, Span, Team, WayOut, Widen, WrapUp
 from acd.contact import ContactState
 from acd.reconfigure import GONE
 
@@ -237,3 +237,16 @@ def test_a_swap_costs_a_look_at_each_who_waits_and_no_more(monkeypatch: pytest.M
     monkeypatch.setattr(ContactState, "waiter", property(counted))
     swap(world)
     assert looks < 5 * 100
+
+
+def test_other_hours_hold_for_those_who_wait_already() -> None:
+    def until(hour: float) -> dict[str, Hours]:
+        return {"office": Hours(spans=(Span(days=(0,), start=9 * 3600.0, end=hour * 3600.0),))}
+
+    sales = queue("sales", hours="office", limits=(Limit(of="closed", to=MAILBOX, waiting=True),))
+    world = World([sales], [agent("ann")], hours=until(18.0))
+    world.call("c1", "sales")
+    swap(world, hours=until(11.0))
+    world.wait(3_600.0)
+    assert [each.to for each in world.of(e.SendTo)] == [MAILBOX]
+    world.check()

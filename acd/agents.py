@@ -56,10 +56,12 @@ def ready(turn: Turn, order: i.Ready) -> None:
     if agent.state in ("paused", "not_responding"):
         turn.rest(agent, "ready")
     elif agent.state == "wrap_up":
-        rule = turn.wrap_up(agent.id, agent.queue)
-        if rule.ends == "timeboxed_strict":
+        if not _is_strict(turn, agent):
+            turn.rest(agent, "ready")
+        elif agent.after:
+            turn.fact(f.AfterWork(agent.id, ""))
+        else:
             raise Refusal(f"the wrap-up of agent {agent.id} ends by time: expected nothing before that")
-        turn.rest(agent, "ready")
     elif agent.state in ("offered", *WORK) and agent.after:
         turn.fact(f.AfterWork(agent.id, ""))
     else:
@@ -67,17 +69,22 @@ def ready(turn: Turn, order: i.Ready) -> None:
 
 
 def pause(turn: Turn, order: i.Pause) -> None:
-    """At once, but after an offer or contact that it has. Raises `Refusal`."""
+    """At once, but after an offer or contact that it has, and a wrap-up that ends by time alone. Raises `Refusal`."""
     agent = turn.ordered(order.agent, order.by)
     reasons = turn.state.team(agent.id).pause_reasons
     if len(order.reason) > MAX_REASON or (reasons and order.reason not in reasons):
         expected = f"one of {', '.join(reasons)}" if reasons else f"at most {MAX_REASON} characters"
         raise Refusal(f"bad reason {order.reason[:MAX_REASON]!r}: expected {expected}")
     planned = seconds(order.planned)
-    if agent.state == "offered" or agent.state in WORK:
+    if agent.state == "offered" or agent.state in WORK or (agent.state == "wrap_up" and _is_strict(turn, agent)):
         turn.fact(f.AfterWork(agent.id, "paused", order.reason, planned))
     else:
         turn.change(agent, "paused", "pause", order.reason, turn.now + planned if planned else 0.0)
+
+
+def _is_strict(turn: Turn, agent: AgentState) -> bool:
+    """Whether its wrap-up ends by time alone."""
+    return turn.wrap_up(agent.id, agent.queue).ends == "timeboxed_strict"
 
 
 def set_mode(turn: Turn, order: i.SetMode) -> None:

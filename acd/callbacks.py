@@ -100,6 +100,12 @@ def _reached_first(turn: Turn, contact: ContactState) -> None:
     turn.do(e.Connect(offer.id, contact.id, offer.agent))
 
 
+def is_calling(turn: Turn, contact: ContactState) -> bool:
+    """Whether its customer is being called, and nobody talks yet."""
+    callback = turn.state.callbacks.get(contact.callback)
+    return callback is not None and callback.contact == contact.id and callback.calling > 0.0
+
+
 def not_reached(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> None:
     """Agents are free again, and the next attempt has its time."""
     contact = turn.state.contacts[callback.contact]

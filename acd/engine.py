@@ -35,7 +35,10 @@ class Engine:
     __slots__ = ("refused", "state")
 
     def __init__(self, state: State | None = None) -> None:
+        """`state`: as it was after an input or a tick, from a snapshot or a journal; nobody can be matched then."""
         self.state = State() if state is None else state
+        self.state.opened.clear()
+        self.state.freed.clear()
         self.refused: Counter[str] = Counter()
         """Inputs that made no sense, by their kind."""
 

@@ -37,8 +37,9 @@ def match(turn: Turn) -> None:
     while state.freed or state.opened:
         if state.freed:
             _match_agent(turn, next(iter(state.freed)))
-        else:
-            _match_contact(turn, min(state.opened, key=lambda name: state.contacts[name].waiter))
+            continue
+        for contact in sorted(state.opened, key=lambda name: state.contacts[name].waiter):
+            _match_contact(turn, contact)
 
 
 def _match_agent(turn: Turn, name: str) -> None:

@@ -9,7 +9,7 @@ from acd import facts as f
 from acd import inputs as i
 from acd import limits
 from acd.agent import AT_WORK
-from acd.callbacks import lost
+from acd.callbacks import is_calling, lost
 from acd.config import Limit, Queue, WayOut
 from acd.contact import ContactState
 from acd.expression import ExpressionError, parse
@@ -227,7 +227,8 @@ def hang_up(turn: Turn, event: i.HangUp) -> None:
         turn.do(e.StopAnnouncing(contact.id))
     for name in list(contact.agents):
         turn.fact(f.HandleEnded(contact.id, name, "hangup"))
-        turn.leave_contact(turn.state.agents[name], contact.served_in, contact.id, "customer_left", answered=True)
+        answered = not is_calling(turn, contact)
+        turn.leave_contact(turn.state.agents[name], contact.served_in, contact.id, "customer_left", answered)
     end(turn, contact)
 
 
@@ -259,10 +260,9 @@ def consult(turn: Turn, event: i.Consult) -> None:
 def finish(turn: Turn, event: i.Finish) -> None:
     """Raises `Refusal`."""
     agent = turn.held_by(event.contact, event.agent)
-    queue = turn.state.contacts[event.contact].served_in
-    turn.fact(f.HandleEnded(event.contact, agent.id, event.how))
-    turn.leave_contact(agent, queue, event.contact, "finished", answered=True)
     contact = turn.state.contacts[event.contact]
+    turn.fact(f.HandleEnded(event.contact, agent.id, event.how))
+    turn.leave_contact(agent, contact.served_in, contact.id, "finished", answered=not is_calling(turn, contact))
     if event.how == "hangup" and not contact.agents:
         end(turn, contact)
 

@@ -38,6 +38,8 @@ def configure(turn: Turn, config: Config) -> None:
         step(turn, contact.id)
     for contact, way in homeless:
         go(turn, contact, way, GONE)
+    # All who wait are looked at anew, and choose by their strategies: nobody is left for whom agents had to look.
+    state.freed.clear()
 
 
 def _changed(before: Config, after: Config) -> set[str]:

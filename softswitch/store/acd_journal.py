@@ -3,9 +3,10 @@
     append, snapshot ---> rows that wait ---every GROUP_SECONDS or GROUP_RECORDS---> one transaction, in order
 
 What a crash may take: the records of the last GROUP_SECONDS and of the commit under way (a few ms), and those that wait
-while the database is away. Records are written in the order of their ids and a transaction is taken whole or not at
-all, so that what is there is always a beginning of the journal, without gaps; written again after a commit that was
-not confirmed they are stored once. A power failure may take more: see PRAGMAS in `softswitch.store.database`.
+while the database is away. Records are written in the order of their ids, what came of an input in one transaction with
+it, and a transaction is taken whole or not at all: what is there is always a beginning of the journal, without gaps,
+that ends with an input dealt with. Written again after a commit that was not confirmed they are stored once. A power
+failure may take more: see PRAGMAS in `softswitch.store.database`.
 
 Recovery is the latest snapshot and the records after it.
 """
@@ -105,6 +106,7 @@ class AcdJournal:
             await self._engine.dispose()
             raise error if isinstance(error, StoreError) else self._unreadable(error) from None
         self._writer = asyncio.create_task(self._run(), name="acd journal")
+        self._writer.add_done_callback(_tell_death)
 
     async def close(self) -> None:
         """Write what waits, for CLOSE_SECONDS at most, and close. What could not be written is logged and lost."""
@@ -127,13 +129,14 @@ class AcdJournal:
     # ---- hand over: never blocks
 
     def append(self, records: Iterable[Record]) -> None:
-        """What has happened, in order. Raises `ValueError` where a record does not follow the one before."""
+        """What has happened, in order: all that came of an input, or of several. Raises `ValueError` where a record
+        does not follow the one before."""
         for record in records:
             if record.id != self.last_id + 1:
                 raise ValueError(f"record {record.id} after {self.last_id}: expected {self.last_id + 1}")
             self.last_id = record.id
             if self._ended or len(self._waiting) >= MAX_WAITING:
-                self._lose()
+                self._lose(record)
                 continue
             what = record.what
             self._waiting.append((record.id, record.time, record.cause, type(what).__name__, _encode(what)))
@@ -148,9 +151,12 @@ class AcdJournal:
         self._ended = False
         self._told()
 
-    def _lose(self) -> None:
+    def _lose(self, record: Record) -> None:
         if not self._ended:
             log.error("journal ends: the database is away for too long", waiting=len(self._waiting))
+            while record.cause and self._waiting and self._waiting[-1][0] >= record.cause:
+                self._waiting.pop()  # the beginning of what came of an input
+                self.counters["lost"] += 1
         self._ended = True
         self.counters["lost"] += 1
 
@@ -237,7 +243,7 @@ class AcdJournal:
 
     async def _write(self) -> None:
         """The next group, and the snapshot where all before it is written by then. Raises UNAVAILABLE."""
-        group = list(islice(self._waiting, GROUP_RECORDS))
+        group = list(islice(self._waiting, _whole(self._waiting, GROUP_RECORDS)))
         snapshot = self._snapshot if self._covers(len(group)) else None
         async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
             if group:
@@ -263,6 +269,19 @@ class AcdJournal:
 _OLDER_SNAPSHOTS = ACD_SNAPSHOT.delete().where(
     ACD_SNAPSHOT.c.id.not_in(select(ACD_SNAPSHOT.c.id).order_by(ACD_SNAPSHOT.c.id.desc()).limit(KEPT_SNAPSHOTS))
 )
+
+
+def _whole(rows: deque[RecordRow], count: int) -> int:
+    """How many of the first rows are about `count`, and end with all that came of an input."""
+    while count < len(rows) and rows[count][2]:
+        count += 1
+    return min(count, len(rows))
+
+
+def _tell_death(writer: asyncio.Task[None]) -> None:
+    """A mistake of ours has ended the writer: say so at once, not at close()."""
+    if not writer.cancelled() and (error := writer.exception()) is not None:
+        log.critical("the ACD journal's writer has died: records pile up unwritten", why=repr(error))
 
 
 async def _pause(until: asyncio.Event, seconds: float) -> None:

@@ -36,6 +36,7 @@ from acd.config import (
     WrapUp,
 )
 from acd.engine import Engine
+from acd.explain import explain
 from acd.expression import parse
 from acd.fold import apply
 from acd.journal import decode, encode, fold, replay
@@ -261,6 +262,12 @@ class Acd(RuleBasedStateMachine):
     def time_passes_unnoticed(self, by: float) -> None:
         """What is due is done with the next input."""
         self.now += by
+
+    @rule()
+    def the_engine_dies_and_another_goes_on(self) -> None:
+        refused = self.engine.refused
+        self.engine = Engine(State.restore(self.engine.state.snapshot()))
+        self.engine.refused = refused
 
     @rule()
     def clock_jumps_back(self) -> None:
@@ -549,4 +556,7 @@ class Acd(RuleBasedStateMachine):
         half = fold(records[: len(records) // 2]).snapshot()
         assert fold(records, State.restore(half)).snapshot() == self.engine.state.snapshot()
         assert [encode(record) for record in replay(records)] == self.journal
+        queued = [record.what.contact for record in records if isinstance(record.what, f.Queued)]
+        if queued:
+            assert list(explain(records, queued[len(queued) // 2], str))
         assert sum(isinstance(record.what, f.Refused) for record in records) == self.engine.refused.total()

@@ -40,6 +40,7 @@ WEIGHTS = {
     "time_passes": 8.0,
     "time_passes_unnoticed": 1.0,
     "clock_jumps_back": 1.0,
+    "the_engine_dies_and_another_goes_on": 0.3,
     "sign_in": 4.0,
     "sign_out": 2.0,
     "ready": 8.0,
@@ -104,6 +105,7 @@ def arguments(lot: Random, pool: list[Config], name: str) -> tuple[Any, ...]:
         "nonsense": (lot.choice(NONSENSE),),
         "reload": (lot.choice(pool),),
         "clock_jumps_back": (),
+        "the_engine_dies_and_another_goes_on": (),
     }
     return of.get(name, (which,))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,10 @@ IMPURE = {
     "media/workers.py",
 }
 
+# What reckons with days of a calendar, of times that it is given.
+CALENDARS = {"acd/hours.py"}
+READS_THE_CLOCK = re.compile(r"\.(now|today|utcnow)\(")
+
 
 def pure_files() -> list[str]:
     found = {str(path.relative_to(ROOT)) for pattern in PURE for path in ROOT.glob(pattern)}
@@ -125,7 +130,12 @@ def test_there_is_something_to_look_at() -> None:
 
 @pytest.mark.parametrize("path", pure_files())
 def test_pure_modules_import_no_loop_socket_or_clock(path: str) -> None:
-    assert offences((ROOT / path).read_text(encoding="utf-8")) == []
+    source = (ROOT / path).read_text(encoding="utf-8")
+    found = offences(source)
+    if path in CALENDARS:
+        assert not READS_THE_CLOCK.search(source)
+        found = [each for each in found if not each.endswith(": datetime")]
+    assert found == []
 
 
 @pytest.mark.parametrize(

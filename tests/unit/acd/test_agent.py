@@ -206,6 +206,10 @@ def rest_is_left(seen: Seen) -> None:
                 for each in meanwhile:
                     each(world)
                 end(world)
+    world = to_talking(seen, wrap_up=WrapUp(ends="timeboxed_strict", seconds=30.0))
+    world.finish("ann")
+    pause(world)
+    world.wait(30.0)
     for meanwhile in ([], [direct]):
         world = to_offline(seen)
         for each in meanwhile:
@@ -284,7 +288,6 @@ NEVER: set[Change] = {
         for state, why in (
             ("paused", "ready"),
             ("wrap_up", "ready"),
-            ("wrap_up", "wrap_up_over"),
             ("not_responding", "ready"),
             ("offline", "phone_back"),
         )

@@ -145,6 +145,18 @@ def test_an_agent_wraps_up_no_callback_that_reached_nobody() -> None:
     assert here.at("ann") == "ready"
 
 
+def test_nor_one_that_it_has_hung_up_itself_nor_one_whose_contact_is_ended() -> None:
+    for end in (i.Finish("b1.1", "ann"), i.HangUp("b1.1")):
+        here = world(queue("sales", wrap_up=WrapUp(), callback=CallbackRules()))
+        here.sign_in("ann")
+        here.tell(ask())
+        here.answer("ann")
+        here.tell(end)
+        assert here.at("ann") == "ready"
+        assert [each.outcome for each in here.of(f.CallbackTried)] == ["failed"]
+        here.check()
+
+
 # ---- customer first
 
 

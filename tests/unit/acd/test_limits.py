@@ -274,6 +274,28 @@ def test_overflow_into_another_queue_may_lose_the_wait() -> None:
     assert world.contact("c1").since == world.now
 
 
+def test_in_the_next_queue_a_contact_is_what_it_was_when_it_came() -> None:
+    way = WayOut(kind="queue", name="all")
+    sales = queue(
+        "sales",
+        skip=500.0,
+        affinity=500.0,
+        relax=(Relax(after=10.0, needs=""),),
+        limits=(Limit(of="waited", value=60.0, to=way),),
+    )
+    world = World(
+        [sales, queue("all", needs="es", relax=(Relax(after=900.0, needs=""),))], [agent("ann", skills={"es": 1})]
+    )
+    world.sign_in("ann")
+    world.call("c1", "sales", last_agent="ann")
+    world.reject("ann")
+    world.wait(60.0)
+    found = world.contact("c1")
+    assert (found.queue, found.only, found.skipped, found.relaxed, found.asks) == ("all", "", {}, 0, "es")
+    assert world.rings() == {"ann": "c1"}
+    world.check()
+
+
 def test_overflow_is_no_effect_and_the_limits_of_the_other_queue_hold() -> None:
     way = WayOut(kind="queue", name="all")
     queues = [

@@ -1,11 +1,14 @@
 """New rules while callers wait and agents talk."""
 
+import pytest
 from acd_world import World, agent, config, queue
 
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.config import Announcement, Config, Limit, Relax, Team, WayOut, Widen, WrapUp
+from acd.classes import Waiter
+from acd.config import Announcement, Config, Hours, Limit, Relax, Span, Team, WayOut, Widen, WrapUp
+from acd.contact import ContactState
 from acd.reconfigure import GONE
 
 MAILBOX = WayOut(kind="voicemail", name="100")
@@ -205,3 +208,45 @@ def test_the_same_configuration_again_changes_nothing() -> None:
     swap(world)
     assert (world.contact("c1").place, world.rings()) == before
     assert config([], []) != world.state.config
+
+
+def test_who_may_have_contacts_now_is_chosen_by_the_strategy_of_their_queue() -> None:
+    world = World([queue("sales", needs="es")], [agent("ann"), agent("bob"), agent("cid")])
+    for name in ("bob", "cid", "ann"):
+        world.sign_in(name)
+        world.wait(1.0)
+    world.call("c1", "sales")
+    world.call("c2", "sales")
+    swap(world, queues=queues(queue("sales")))
+    assert world.rings() == {"bob": "c1", "cid": "c2"}
+    assert {each.by for each in world.of(f.Offered)} == {"contact"}
+    world.check()
+
+
+def test_a_swap_costs_a_look_at_each_who_waits_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World([queue("sales")], [agent("ann")])
+    for number in range(100):
+        world.call(f"c{number}", "sales")
+    looks = 0
+
+    def counted(contact: ContactState) -> Waiter:
+        nonlocal looks
+        looks += 1
+        return Waiter(contact.place, contact.seq, contact.id)
+
+    monkeypatch.setattr(ContactState, "waiter", property(counted))
+    swap(world)
+    assert looks < 5 * 100
+
+
+def test_other_hours_hold_for_those_who_wait_already() -> None:
+    def until(hour: float) -> dict[str, Hours]:
+        return {"office": Hours(spans=(Span(days=(0,), start=9 * 3600.0, end=hour * 3600.0),))}
+
+    sales = queue("sales", hours="office", limits=(Limit(of="closed", to=MAILBOX, waiting=True),))
+    world = World([sales], [agent("ann")], hours=until(18.0))
+    world.call("c1", "sales")
+    swap(world, hours=until(11.0))
+    world.wait(3_600.0)
+    assert [each.to for each in world.of(e.SendTo)] == [MAILBOX]
+    world.check()

@@ -57,6 +57,28 @@ def test_strict_wrap_up_ends_by_time_alone() -> None:
     assert world.at("ann") == "ready"
 
 
+def test_a_pause_in_strict_wrap_up_begins_after_it_and_is_no_way_around() -> None:
+    world = after_call(STRICT)
+    world.tell(i.Pause("ann", "lunch", 60.0))
+    assert world.at("ann") == "wrap_up"
+    world.wait(30.0)
+    assert (world.at("ann"), world.agent("ann").until) == ("paused", world.now + 60.0)
+    other = after_call(STRICT)
+    other.tell(i.Pause("ann"))
+    other.tell(i.Ready("ann"))
+    assert other.at("ann") == "wrap_up"
+    other.wait(30.0)
+    assert other.at("ann") == "ready"
+    other.check()
+
+
+@pytest.mark.parametrize("rule", [MANUAL, TIMEBOXED])
+def test_a_pause_ends_any_other_wrap_up(rule: WrapUp) -> None:
+    world = after_call(rule)
+    world.tell(i.Pause("ann"))
+    assert world.at("ann") == "paused"
+
+
 def test_who_wraps_up_is_offered_nothing_and_gets_what_waits_afterwards() -> None:
     world = after_call(TIMEBOXED)
     world.call("c2", "sales")

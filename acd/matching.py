@@ -96,16 +96,16 @@ def _places(state: State, row: int, rows: Rows) -> Floats:
 
 
 def _heads(state: State, agent: str, rows: Rows, places: Floats) -> list[Rival]:
-    """The first contact that an agent may have, of the classes whose heads have the least places."""
-    if len(rows) <= CANDIDATES:
-        return list(_first_of(state, agent, rows, places))
-    order = np.argpartition(places, CANDIDATES)
-    chosen, bound = order[:CANDIDATES], float(places[order[CANDIDATES]])
-    rivals = list(_first_of(state, agent, rows[chosen], places[chosen]))
-    if not rivals or min(rivals).place >= bound:
-        # It has missed those, or the next class has an equal: all have to be looked at.
-        return list(_first_of(state, agent, rows, places))
-    return rivals
+    """The first contact that an agent may have, of the classes whose heads have the least places: of as many as are
+    named, and of those that equal the last of them, as rows have no order of their own."""
+    if len(rows) > CANDIDATES:
+        last = float(np.partition(places, CANDIDATES - 1)[CANDIDATES - 1])
+        least = places <= last
+        rivals = list(_first_of(state, agent, rows[least], places[least]))
+        if len(rivals) >= CANDIDATES and max(rivals).place <= last:
+            return rivals
+        # It has missed some of them: others may come sooner than what stands behind those.
+    return list(_first_of(state, agent, rows, places))
 
 
 def _first_of(state: State, agent: str, rows: Rows, places: Floats) -> Iterable[Rival]:

@@ -58,17 +58,18 @@ def test_contacts_of_other_queues_count_as_far_as_the_same_agents_may_have_them(
         made.call(f"h{number}", "help", needs="es" if number < 4 else "")
         made.wait(1.0)
     made.call("c1", "sales", needs="es")
-    row = made.contact("c1").row
-    assert ahead(made.state, made.contact("c1"), row) == pytest.approx(4 * 1.0 + 6 * 0.5), "two of four agents"
+    assert ahead(made.state, made.contact("c1"), made.state.row_of(made.contact("c1"))) == pytest.approx(
+        4 * 1.0 + 6 * 0.5
+    ), "two of four agents"
     made.call("c2", "sales")
-    assert ahead(made.state, made.contact("c2"), made.contact("c2").row) == pytest.approx(10.0 + 1.0)
+    assert ahead(made.state, made.contact("c2"), made.state.row_of(made.contact("c2"))) == pytest.approx(10.0 + 1.0)
 
 
 def test_contacts_of_other_queues_with_later_places_do_not_count() -> None:
     made = world()
     made.call("c1", "sales", priority=5.0)
     made.call("h1", "help")
-    assert ahead(made.state, made.contact("c1"), made.contact("c1").row) == 0.0
+    assert ahead(made.state, made.contact("c1"), made.state.row_of(made.contact("c1"))) == 0.0
 
 
 def test_wrap_up_belongs_to_the_handling_time() -> None:

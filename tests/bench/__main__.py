@@ -20,6 +20,7 @@ PROGRAMS = [
     ["tests.bench.audio_bench"],
     ["tests.bench.schedule_bench"],
     ["tests.bench.memory"],
+    ["tests.bench.acd_bench"],
     ["tests.bench.transfers"],
     ["tests.bench.signalling", "sustained"],
 ]

@@ -1,19 +1,25 @@
 """The ACD engine's decisions: CPU time of one input, all of its facts, records and effects included.
 
-    python -m tests.bench.acd_bench [decisions|growth|journal|recovery]
+    python -m tests.bench.acd_bench [decisions|growth|day|journal|recovery]
 
 5,000 agents with ten skills each, 500 queues that each want one, 10,000 contacts waiting: every agent who is ready is
 offered a contact at once, accepts it (or lets it ring until the deadline, a tenth of them), and finishes, while
 contacts come as fast as they are served. A decision is an arrival, an agent ready, or a deadline. The reference
 beside it is what the decision can't do without, bare: an AND of two rows of 5,000 booleans, the indices of what is
 left, and a place in a sorted list of all who wait.
+
+`day`: 100,000 contacts and 1,000 agents with skills through a simulated day, by the engine itself. `journal`: records
+appended to a SQLite database in groups of what comes in a tenth of a second, until all are written. `recovery`: a
+snapshot of 10,000 waiting and 5,000 agents, and the 20,000 records after it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -21,14 +27,22 @@ import numpy as np
 from sortedcontainers import SortedList
 
 from acd import effects as e
+from acd import facts as f
 from acd import inputs as i
 from acd.config import Agent, Config, Queue, Team, WrapUp
 from acd.engine import Engine, Outcome
+from acd.journal import decode, encode, fold
+from acd.simulate.arrivals import DAY, Habits, Plan, Times, constant, draw
+from acd.simulate.run import run
+from acd.state import State
+from softswitch.store.acd_journal import AcdJournal
 from tests.bench.rig import line
 
 AGENTS, QUEUES, SKILLS_EACH, WAITING = 5_000, 500, 10, 10_000
 DECISIONS = 30_000
 RUNS = 3
+TAIL = 20_000
+"""Records after which there is another snapshot."""
 MISSED = 0.1
 """Offers that nobody answers."""
 
@@ -65,7 +79,7 @@ class Floor:
         self.waiting = waiting
         self.took: dict[str, list[float]] = {"arrival": [], "ready": [], "deadline": []}
         self.ringing: list[e.Offer] = []
-        self.ignored: set[int] = set()
+        self.kept: list[f.Record] | None = None
         self.tell(i.Configure(config()))
         for agent in list(self.engine.state.agents):
             self.tell(i.SignIn(agent))
@@ -84,6 +98,8 @@ class Floor:
         return took
 
     def note(self, outcome: Outcome) -> None:
+        if self.kept is not None:
+            self.kept += outcome.records
         self.ringing += [effect for effect in outcome.effects if isinstance(effect, e.Offer)]
 
     def arrive(self) -> float:
@@ -94,7 +110,9 @@ class Floor:
     def answer_all(self, ignore: float = 0.0) -> None:
         for offer in self.ringing:
             if self.lot.random() >= ignore:
-                self.engine.handle(i.Accept(offer.offer), self.now)
+                outcome = self.engine.handle(i.Accept(offer.offer), self.now)
+                if self.kept is not None:
+                    self.kept += outcome.records
         self.ringing.clear()
 
     def work(self, decisions: int) -> None:
@@ -164,7 +182,90 @@ def growth() -> None:
         line(f"acd_waiting_{waiting}", middle, "us (median)", "logarithmic", f"{middle / first:.2f} of the first")
 
 
-PARTS: dict[str, Callable[[], None]] = {"decisions": decisions, "growth": growth}
+def day() -> None:
+    queues, agents, each = 50, 1_000, 10
+    lot = random.Random(4)
+    rules = Config(
+        version="bench",
+        teams={"t": Team(name="t")},
+        queues={f"q{n}": Queue(name=f"q{n}", team="t", needs=f"s{n}", ring_seconds=30.0) for n in range(queues)},
+        agents={
+            f"a{n}": Agent(
+                id=f"a{n}",
+                team="t",
+                address=f"ext:{n}",
+                skills={f"s{skill}": 50 for skill in lot.sample(range(queues), each)},
+            )
+            for n in range(agents)
+        },
+    )
+    rate = 100_000 / 24 / queues
+    plan = Plan(3600.0, tuple(constant(rate, 3600.0, f"q{n}") for n in range(queues)))
+    who = Habits(talk=Times(mean=600.0), wrap_up=Times(mean=120.0), patience=Times(mean=300.0), ring=Times(mean=5.0))
+    spent = []
+    for each_run in range(RUNS):
+        contacts = draw(plan, who, 1.0, 1, each_run)
+        start = time.process_time()
+        run(rules, contacts, DAY)
+        spent.append((time.process_time() - start) * 100_000 / len(contacts.id))
+    line("acd_day", float(np.median(spent)), "s", "<=30", "100,000 contacts, 1,000 agents, 50 skills")
+
+
+def journal() -> None:
+    records = busy_minute(60.0, WAITING)[1]
+    spent, took = asyncio.run(written(records))
+    rate = len(records) / spent
+    line("acd_journal", rate, "records/s", ">=20000", f"of CPU time; {len(records) / took:.0f} by the clock")
+
+
+async def written(records: list[f.Record]) -> tuple[float, float]:
+    """CPU seconds and seconds until all of them are in a database."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = AcdJournal(f"sqlite:///{folder}/acd.db")
+        await store.start()
+        first = records[0].id
+        store.last_id = first - 1
+        began, start = time.perf_counter(), time.process_time()
+        for at in range(0, len(records), 2_000):
+            store.append(records[at : at + 2_000])
+            await asyncio.sleep(0)
+        await store.flush()
+        spent, took = time.process_time() - start, time.perf_counter() - began
+        await store.close()
+    return spent, took
+
+
+def busy_minute(seconds: float, waiting: int) -> tuple[bytes, list[f.Record]]:
+    """A snapshot, and the records of what comes after it."""
+    floor = Floor(waiting)
+    snapshot = floor.engine.state.snapshot()
+    records: list[f.Record] = []
+    floor.kept = records
+    end = floor.now + seconds
+    while floor.now < end:
+        floor.took = {"arrival": [], "ready": [], "deadline": []}
+        floor.work(100)
+    return snapshot, records
+
+
+def recovery() -> None:
+    snapshot, tail = busy_minute(20.0, WAITING)
+    lines = [encode(record) for record in tail[:TAIL]]
+    spent = []
+    for _ in range(RUNS):
+        start = time.process_time()
+        fold((decode(each) for each in lines), State.restore(snapshot))
+        spent.append(time.process_time() - start)
+    line("acd_recovery", float(np.median(spent)), "s", "<1", f"{len(snapshot)} bytes and {len(lines)} records")
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "decisions": decisions,
+    "growth": growth,
+    "day": day,
+    "journal": journal,
+    "recovery": recovery,
+}
 
 
 def main() -> None:

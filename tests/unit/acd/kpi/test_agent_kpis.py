@@ -369,7 +369,9 @@ def test_a_picked_up_call_is_a_handle_of_no_queue() -> None:
     floor.at(70)
     handles = agent(floor, "ann", until=100).handles
     assert (handles.handled, handles.handled_answers, handles.talk, handles.acw, handles.unreached) == (1, 0, 30, 30, 0)
-    assert queue(floor, "").handled == 1
+    fold = Fold()
+    assert queue(floor, "", fold).handled == 1
+    assert fold.unknown == 0
     contacts = floor.row("queue", "").contacts
     assert contacts is not None
     assert (contacts.offered, contacts.calls) == (0, 0)

@@ -369,7 +369,9 @@ def test_a_picked_up_call_is_a_handle_of_no_queue() -> None:
     floor.at(70)
     handles = agent(floor, "ann", until=100).handles
     assert (handles.handled, handles.handled_answers, handles.talk, handles.acw, handles.unreached) == (1, 0, 30, 30, 0)
-    assert queue(floor, "").handled == 1
+    fold = Fold()
+    assert queue(floor, "", fold).handled == 1
+    assert fold.unknown == 0
     contacts = floor.row("queue", "").contacts
     assert contacts is not None
     assert (contacts.offered, contacts.calls) == (0, 0)
@@ -386,6 +388,35 @@ def test_a_callback_that_is_transferred_is_a_handle_of_both() -> None:
     ann, bob = agent(floor, "ann").handles, agent(floor, "bob").handles
     assert (ann.handled, ann.dialling, ann.talk, ann.consult_rate) == (1, 10, 20, 1)
     assert (bob.handled, bob.dialling, bob.talk, bob.unreached, bob.handled_answers) == (1, 0, 30, 0, 0)
+
+
+def test_holding_and_consulting_before_the_customer_answers_is_dialling() -> None:
+    """ann dials 0 to 20, on hold 5 to 10 and consulting 10 to 17 of it, talks 20 to 50."""
+    floor = Floor(help={"callback": CallbackRules()})
+    floor.at(0, i.SignIn("ann"), i.AskCallback("b1", "555", "help"))
+    floor.answer(0, "ann")
+    floor.at(5, i.Hold("b1.1", "ann", True))
+    floor.at(10, i.Consult("b1.1", "ann", True))
+    floor.at(17, i.Consult("b1.1", "ann", False))
+    floor.at(20, i.CustomerCalled("b1", "answered"))
+    floor.at(50, i.Finish("b1.1", "ann"), i.Ready("ann"))
+    handles = agent(floor, "ann").handles
+    assert (handles.dialling, handles.talk, handles.hold, handles.consult, handles.aht) == (20, 30, 0, 0, 50)
+
+
+def test_a_contact_that_comes_back_is_another_handle() -> None:
+    """c1 goes from ann (talk 10 to 30) to bob (30 to 40) and back to ann, in her wrap-up (10 s), until 70."""
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help"))
+    floor.answer(10, "ann")
+    floor.at(15, i.SignIn("bob"))
+    floor.at(30, i.Finish("c1", "ann", "blind_transfer"), i.Take("c1", "bob"))
+    floor.at(40, i.Finish("c1", "bob", "blind_transfer"), i.Take("c1", "ann"))
+    floor.at(70, i.Finish("c1", "ann"), i.Ready("ann"), i.Ready("bob"))
+    ann = agent(floor, "ann").handles
+    assert (ann.handled, ann.handled_answers, ann.talk, ann.acw) == (2, 1, (20 + 30) / 2, 10 / 2)
+    assert (ann.transferred, agent(floor, "bob").handles.transferred) == (1, 1)
+    assert agent(floor, "ann").time.accepted == 1
 
 
 def test_a_reservation_is_outbound_and_offered_to_no_queue() -> None:

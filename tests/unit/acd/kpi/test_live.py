@@ -52,6 +52,14 @@ def test_who_waits_and_what_agents_do_now() -> None:
     assert live.agent("nobody", NINE + 60) is None
 
 
+def test_the_longest_wait_now_is_that_in_this_queue() -> None:
+    floor = Floor()
+    floor.at(0, i.Enqueue("c1", "help", waited=100.0))
+    found = live_of(floor).queue("help", NINE + 30)
+    assert found is not None
+    assert found.longest_wait == 30
+
+
 def test_a_queue_counts_the_agents_that_its_needs_and_groups_reach() -> None:
     floor = Floor(help={"needs": "billing"})
     floor.at(0, i.SignIn("ann"))

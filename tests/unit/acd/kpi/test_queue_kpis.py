@@ -256,6 +256,29 @@ def test_who_still_waits_is_in_no_count_but_in_the_waits() -> None:
     assert (kpis.asa, kpis.awt, kpis.longest_wait) == (10, (10 + 60) / 2, 60)
 
 
+def test_what_a_contact_has_waited_elsewhere_counts_in_the_total_alone() -> None:
+    """
+    All come at 09:15:00 and bring 100 s along: c1 hangs up after 4 s, c2 presses 1 after 10, c3 waits still after 20
+
+    of the interval at 09:15, not of that in which the wait began; entry 4, 10, 20; total 104, 110, 120
+    c1 is short by its wait in this queue, not by the total
+    """
+    floor = Floor(help={"exits": {"1": WayOut(kind="number", name="100")}})
+    floor.at(900, *(i.Enqueue(f"c{n}", "help", waited=100.0) for n in (1, 2, 3)))
+    floor.at(904, i.HangUp("c1"))
+    floor.at(910, i.PressKey("c2", "1"))
+    (row,) = floor.rows("queue", "15m", until=920)
+    assert row.start == NINE + 900
+    kpis = row.contacts
+    assert kpis is not None
+    assert (kpis.awt, kpis.longest_wait, kpis.short_abandoned, kpis.abandoned_within) == (34 / 3, 20, 1, 1)
+    (row,) = floor.rows("queue", "15m", Policy(wait_from="total"), until=920)
+    kpis = row.contacts
+    assert kpis is not None
+    assert (kpis.awt, kpis.longest_wait, kpis.short_abandoned, kpis.abandoned_within) == (334 / 3, 120, 0, 0)
+    assert kpis.calls == 2
+
+
 def test_contacts_count_in_the_interval_in_which_they_came() -> None:
     """
     c1 comes at 09:14:50, is answered at 09:15:20: wait 30, of the interval at 09:00

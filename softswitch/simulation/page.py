@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -58,7 +59,7 @@ def pictures_of(document: Json) -> dict[str, bytes]:
     several = [document, *([document["compare"]] if "compare" in document else [])]
     found = {kpi: _kpi(kpi, several, document) for kpi in PLOTTED}
     if "staffing" in document:
-        found["staffing"] = _staffing(document["staffing"])
+        found["staffing"] = _staffing(document)
     return found
 
 
@@ -75,7 +76,9 @@ def _kpi(kpi: str, several: Sequence[Json], document: Json) -> bytes:
         values = [found["value"] * scale for _, found in points]
         axes.plot(hours, values, color=colour, marker=".", label=each["config"])
         if all(found["low"] is not None for _, found in points) and points:
-            low, high = ([found[bound] * scale for _, found in points] for bound in ("low", "high"))
+            most = 100.0 if kpi in SHARES else math.inf
+            low = [max(found["low"] * scale, 0.0) for _, found in points]
+            high = [min(found["high"] * scale, most) for _, found in points]
             axes.fill_between(hours, low, high, color=colour, alpha=0.2, linewidth=0)
     if kpi == "service_level" and "staffing" in document:
         axes.axhline(document["staffing"]["target_share"] * 100.0, color="#57606a", linestyle=":")
@@ -84,15 +87,17 @@ def _kpi(kpi: str, several: Sequence[Json], document: Json) -> bytes:
     return _png(figure)
 
 
-def _staffing(found: Json) -> bytes:
+def _staffing(document: Json) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.subplots()
-    rows = found["intervals"]
-    hours = [at * 24.0 / len(rows) if len(rows) else 0.0 for at in range(len(rows))]
+    rows = document["staffing"]["intervals"]
+    minutes = document["interval_minutes"]
+    hours = [at * minutes / 60.0 for at in range(len(rows) + 1)]
     for name, label, colour in (("agents", "by simulation", COLOURS[0]), ("by_theory", "by theory", COLOURS[1])):
-        axes.step(hours, [row[name] for row in rows], where="post", color=colour, label=label)
+        agents = [row[name] for row in rows]
+        axes.step(hours, [*agents, *agents[-1:]], where="post", color=colour, label=label)
     axes.set_title("agents", loc="left")
     _over_the_day(axes, legend=True)
     return _png(figure)

@@ -197,6 +197,13 @@ def test_agents_come_and_go_by_interval_and_finish_what_they_have() -> None:
     assert found.idle.tolist() == [110.0, 0.0, 60.0]
 
 
+def test_an_agent_who_is_to_go_while_it_wraps_up_comes_back_when_it_is_to() -> None:
+    rules, who = config(wrap_up=WrapUp(ends="manual")), habits(talk=20.0, wrap_up=100.0)
+    result = play(rules, who, *come(90.0, 250.0), seconds=300.0, interval=100.0, staff=[1, 0, 1])
+    assert result.waits == [0.0, 0.0]
+    assert result.queues[ALL].idle.tolist() == [90.0, 0.0, 40.0]
+
+
 def test_the_beginning_is_not_counted_where_it_is_left_out() -> None:
     result = play(config(), habits(talk=10.0), *come(0.0, 40.0, 60.0), seconds=100.0, interval=50.0, warm_up=50.0)
     found = result.queues[ALL]

@@ -10,7 +10,8 @@ import pytest
 
 from acd import inputs as i
 from acd.config import Agent, Config, Group, Queue, Relax, Team, WayOut, WrapUp
-from acd.engine import Engine
+from acd.effects import Offer
+from acd.engine import Engine, Outcome
 from acd.facts import Record
 from acd.simulate.arrivals import Habits, Plan, Times, constant, draw
 from acd.simulate.run import run
@@ -56,13 +57,19 @@ def simulated_day(rules: Config) -> list[Record]:
 
 def told(rules: Config, *steps: tuple[float, i.AnyInput]) -> list[Record]:
     """A journal of what is told at these times, offers being accepted at once."""
-    engine, records = Engine(), []
-    for at, what in [(0.0, i.Configure(rules)), *steps]:
-        outcome = engine.handle(what, 1e9 + at)
-        records += outcome.records
+    engine = Engine()
+    records: list[Record] = []
+
+    def accept(outcome: Outcome, at: float) -> None:
+        records.extend(outcome.records)
         for effect in outcome.effects:
-            if type(effect).__name__ == "Offer":
-                records += engine.handle(i.Accept(effect.offer), 1e9 + at).records  # type: ignore[union-attr]
+            if isinstance(effect, Offer):
+                records.extend(engine.handle(i.Accept(effect.offer), at).records)
+
+    for at, what in [(0.0, i.Configure(rules)), *steps]:
+        while (due := engine.next_deadline) is not None and due < 1e9 + at:
+            accept(engine.tick(due), due)
+        accept(engine.handle(what, 1e9 + at), 1e9 + at)
     return records
 
 
@@ -158,6 +165,19 @@ def test_who_is_busy_by_other_rules_lengthens_a_wait() -> None:
         "contact c2 (sales, 12) waited 38 s instead of 19 s: agent a1, to whom it was offered at 31 in the journal, "
         "was wrapping up contact c1 (support) from 30 on under these rules."
     )
+
+
+def test_a_wrap_up_that_ended_by_time_ends_by_the_time_of_the_other_rules() -> None:
+    journal = told(
+        config(wrap_up=WrapUp(seconds=20.0)),
+        (0.0, i.SignIn("a0", "x0")),
+        (10.0, i.Enqueue("c1", "sales")),
+        (20.0, i.Enqueue("c2", "sales")),
+        (50.0, i.Finish("c1", "a0")),
+        (80.0, i.Finish("c2", "a0")),
+    )
+    found = what_if(read(journal), config(wrap_up=WrapUp(seconds=45.0)))
+    assert [(each.was.waited, each.now.waited) for each in found.changes] == [(50.0, 75.0)]
 
 
 def test_pauses_are_taken_of_the_journal() -> None:

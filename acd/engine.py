@@ -75,12 +75,17 @@ class Engine:
     # ---- inside
 
     def _due(self, turn: Turn) -> None:
-        """All that is due, one after the other; the record of the tick is there where anything comes of it."""
-        while (due := self.state.deadlines.take(turn.now)) is not None:
+        """All that is due, moment by moment; the record of the tick is there where anything comes of it. Who can meet
+        does when everything of one moment is done, so that the first in line goes first."""
+        deadlines = self.state.deadlines
+        while (due := deadlines.take(turn.now)) is not None:
             if not self._counts(due):
                 continue
             turn.begin(i.Tick())
             self._fire(turn, due)
+            while (same := deadlines.take(due.at)) is not None:
+                if self._counts(same):
+                    self._fire(turn, same)
             self._settle(turn)
 
     def _counts(self, due: Due) -> bool:

@@ -25,6 +25,8 @@ Clock = Callable[[float], str]
 
 AHEAD_SHOWN = 20
 """Contacts that agents got before this one are told one by one, up to so many of each wait."""
+DAY = 86_400.0
+"""Who waits for one agent for longer does so until that one comes."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -55,6 +57,8 @@ class Explainer:
         """What a record says of the contact. The records have to be told in order, from the first one."""
         if is_input(record.what):
             self._input = record.what
+        elif isinstance(record.what, f.Queued) and _callback_of(record.what) in self.ids:
+            self.ids.add(record.what.contact)
         yield from self._flush(record)
         found = next((name for name in self.ids if name in self._state.contacts), "")
         self._before = msgspec.structs.replace(self._state.contacts[found]) if found else None
@@ -174,7 +178,9 @@ class Explainer:
             for agent in sorted(set(before.skipped) - set(contact.skipped)):
                 steps.append(f"{agent} is skipped no longer")
         if contact.only and (before is None or before.only != contact.only):
-            steps.append(f"it waits for {contact.only} alone until {self._clock(contact.patience)}")
+            long = contact.patience - record.time > DAY
+            until = "" if long else f" until {self._clock(contact.patience)}"
+            steps.append(f"it waits for {contact.only} alone{until}")
         for agent in sorted(set(contact.skipped) - set(() if before is None else before.skipped)):
             steps.append(f"{agent} is skipped until {self._clock(contact.skipped[agent])}")
         for step_ in steps:
@@ -297,6 +303,11 @@ def explain(records: Iterable[f.Record], contact: str, clock: Clock) -> Iterator
             raise JournalError(f"record {record.id} where {expected} was expected: what was before it is not known")
         yield from explainer.read(record)
     yield from explainer.end()
+
+
+def _callback_of(what: f.Queued) -> str:
+    """Its callback, after which such contacts are named."""
+    return what.contact.rpartition(".")[0] if what.kind == "callback" else ""
 
 
 def _left(what: f.LeftQueue) -> str:

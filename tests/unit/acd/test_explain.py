@@ -298,7 +298,12 @@ GOLDEN_CALLBACK = """
 10:00:10 a callback, b1, is asked for at +491 through queue sales
 10:00:10 the caller wants to be called back after 10 s
 10:00:10 it is over
+10:00:10 comes into queue sales from +491
+    no contacts of the queue are before it
+    10 s that it has waited before count
 10:00:10 its time has come: it waits as b1.1 in queue sales, as number 1
+10:00:10 nobody who may have it is ready: it waits
+    signed out: 1
 10:00:20 ann is ready, and is kept for it until 10:01:20
     nothing else waits that ann may have before it
 10:00:20 the customer is called until 10:00:50, attempt 1
@@ -306,6 +311,9 @@ GOLDEN_CALLBACK = """
 10:00:20 it is taken out of queue sales after 20 s: busy
 10:00:20 the offer to ann is taken back: caller left
 10:00:20 it is over
+10:05:20 comes into queue sales from +491
+    no contacts of the queue are before it
+    320 s that it has waited before count
 10:05:20 its time has come: it waits as b1.2 in queue sales, as number 1
 10:05:20 ann is kept for it until 10:06:20, by longest_idle
     of 1 agent signed in who may have it 1 is ready:
@@ -317,6 +325,79 @@ GOLDEN_CALLBACK = """
 10:05:20 ann is through with it: hangup
 10:05:20 it is over
 """
+
+
+def test_when_several_are_rung_who_the_others_are_is_told_once() -> None:
+    world = World([queue("sales", strategy="ring_all")], [agent(name) for name in ("ann", "bob", "cid")])
+    world.sign_in("ann", "bob", "cid")
+    world.tell(i.Pause("cid", "lunch"))
+    world.call("c1", "sales")
+    world.answer("bob")
+    assert told(world, "c1") == story("""
+10:00:00 comes into queue sales
+    no contacts of the queue are before it
+10:00:00 ann is offered it until 10:00:20, by ring_all
+    of 3 agents signed in who may have it 2 are ready:
+    1. ann: ready for 0 s
+    2. bob: ready for 0 s
+    paused: cid (lunch)
+10:00:00 bob is offered it until 10:00:20, by ring_all
+10:00:00 bob takes the offer
+10:00:00 bob answers: it has waited 0 s
+10:00:00 the offer to ann is taken back: answered elsewhere
+""")
+
+
+def test_what_it_is_told_of_its_wait_is_told() -> None:
+    said = Announcement(what="expected_wait", first=10.0, every=100.0)
+    hello = Announcement(what="welcome", first=5.0)
+    world = World([queue("sales", announcements=(hello, said))], [agent("ann")])
+    world.sign_in("ann")
+    world.busy("ann")
+    world.call("c1", "sales")
+    world.wait(10.0)
+    assert told(world, "c1").splitlines()[-2:] == [
+        "10:00:05 it is told: welcome",
+        "10:00:10 it is told nothing of its wait: nothing is known",
+    ]
+    world.tell(i.HangUp("c1"))
+    world.free("ann")
+    for number in range(5):
+        world.call(f"s{number}", "sales")
+        world.serve("ann", 100.0)
+    world.busy("ann")
+    world.call("c2", "sales")
+    world.wait(10.0)
+    assert told(world, "c2").splitlines()[-1] == "10:08:40 it is told: 0 s to 228 s of waiting"
+
+
+def test_agents_who_may_not_have_it_are_not_told_of_when_they_take_others() -> None:
+    agents = [agent("ann", skills={"es": 1}), agent("bob"), agent("out", mode="outbound", skills={"es": 1})]
+    world = World([queue("sales"), queue("campaign", direction="outbound")], agents)
+    world.call("c1", "sales", needs="es", priority=-9.0)
+    world.call("c2", "sales")
+    world.call("o1", "campaign", kind="reservation")
+    world.sign_in("bob", "out")
+    assert world.rings() == {"bob": "c2", "out": "o1"}
+    assert "gets" not in told(world, "c1")
+    assert "offered" not in told(world, "c1")
+
+
+def test_one_callback_is_not_another() -> None:
+    world = World([queue("sales", callback=CallbackRules())], [agent("ann")])
+    for number in (1, 2):
+        world.tell(i.AskCallback(f"b{number}", f"+49{number}", "sales", agent="ann", at=world.now + 60.0 * number))
+    world.wait(120.0)
+    assert told(world, "b2") == story("""
+10:00:00 a callback, b2, is asked for by ann at +492 through queue sales, not before 10:02:00
+10:02:00 comes into queue sales from +492
+    1 contact of the queue is before it
+    120 s that it has waited before count
+10:02:00 its time has come: it waits as b2.1 in queue sales, as number 2
+10:02:00 it waits for ann alone
+10:02:00 nobody who may have it is ready: it waits
+    signed out: 1
+""")
 
 
 def test_of_many_who_were_served_before_the_first_are_told_and_the_others_counted() -> None:

@@ -178,3 +178,19 @@ def test_a_decision_names_its_candidates_the_best_first_and_the_version_of_the_r
     assert (made.agent, made.by, made.version) == ("a6", "contact", "v7")
     assert (made.eligible, made.ready) == (8, 7)
     assert [each.agent for each in made.candidates] == ["a6", "a5", "a4", "a3", "a2"]
+
+
+def test_of_many_lines_with_equal_places_the_one_that_came_first_goes_first() -> None:
+    names = [f"q{n}" for n in range(3 * CANDIDATES)]
+    world = World([queue(name) for name in names], [agent("ann")])
+    for name in names:
+        world.call(f"early-{name}", name)
+        world.tell(i.HangUp(f"early-{name}"))
+    for name in reversed(names):
+        world.call(name, name)
+    world.sign_in("ann")
+    served = []
+    for _ in names:
+        served.append(world.rings()["ann"])
+        world.serve("ann", 0.0)
+    assert served == names[::-1]

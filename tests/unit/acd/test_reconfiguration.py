@@ -7,7 +7,7 @@ from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
 from acd.classes import Waiter
-from acd.config import Announcement, Config, Hours, Limit, Relax, Span, Team, WayOut, Widen, WrapUp
+from acd.config import Announcement, CallbackRules, Config, Hours, Limit, Relax, Span, Team, WayOut, Widen, WrapUp
 from acd.contact import ContactState
 from acd.reconfigure import GONE
 
@@ -249,4 +249,36 @@ def test_other_hours_hold_for_those_who_wait_already() -> None:
     swap(world, hours=until(11.0))
     world.wait(3_600.0)
     assert [each.to for each in world.of(e.SendTo)] == [MAILBOX]
+    world.check()
+
+
+def test_what_is_due_is_still_due_after_a_swap() -> None:
+    sales = queue(
+        "sales",
+        needs="es",
+        ring_seconds=20.0,
+        relax=(Relax(after=30.0, needs=""),),
+        wrap_up=WrapUp(seconds=40.0),
+        announcements=(Announcement(what="position", first=10.0),),
+        callback=CallbackRules(),
+    )
+    world = World([sales], [agent("ann"), agent("bob", skills={"es": 1})])
+    world.sign_in("bob")
+    world.call("c0", "sales")
+    world.serve("bob", 1.0)
+    world.sign_in("ann")
+    world.call("c1", "sales")
+    world.tell(i.AskCallback("b1", "+491", "sales", at=world.now + 25.0))
+    swap(world, version="2")
+    world.wait(10.0)
+    assert [each.contact for each in world.of(e.Announce)] == ["c1"]
+    world.wait(15.0)
+    assert [each.callback for each in world.of(f.CallbackQueued)] == ["b1"]
+    world.wait(5.0)
+    assert world.rings() == {"ann": "c1"}
+    swap(world, version="3")
+    world.wait(10.0)
+    assert world.at("bob") == "offered", "its wrap-up is over"
+    world.wait(10.0)
+    assert world.at("ann") == "not_responding"
     world.check()

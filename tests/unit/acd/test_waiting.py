@@ -1,7 +1,9 @@
 """Who waits how: priority, important callers, places kept, steps of relaxation and widening, the last agent."""
 
+import pytest
 from acd_world import MONDAY, World, agent, queue
 
+import acd.state
 from acd import facts as f
 from acd import inputs as i
 from acd.config import STRICT, Announcement, Relax, Team, Widen
@@ -77,6 +79,19 @@ def test_who_calls_again_too_late_or_without_a_number_or_elsewhere_does_not() ->
     world.call("c6", "sales", number="+491")
     assert not [each for each in world.all(f.Queued) if each.back]
     assert order(world, "sales") == ["c3", "c5", "c6"]
+
+
+def test_of_too_many_places_that_are_kept_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acd.state, "MAX_RETURNING", 2)
+    world = World([queue("sales", return_within=60.0)], [agent("ann")])
+    for number in range(3):
+        world.call(f"c{number}", "sales", number=f"+49{number}")
+        world.wait(1.0)
+        world.tell(i.HangUp(f"c{number}"))
+    for number in range(3):
+        world.call(f"d{number}", "sales", number=f"+49{number}")
+    assert [each.back for each in world.all(f.Queued)[3:]] == [False, True, True]
+    world.check()
 
 
 def test_who_was_served_has_no_place_to_come_back_to() -> None:
@@ -265,4 +280,14 @@ def test_a_snapshot_hangs_on_what_has_happened_alone_and_on_nothing_that_was_loo
     world.call("c1", "sales", last_agent="ann")
     world.wait(1.0)
     world.call("c2", "sales", needs="es")
+    world.check()
+
+
+def test_of_those_whose_step_comes_at_one_moment_the_first_in_line_goes_first() -> None:
+    world = World([queue("sales", needs="es", relax=(Relax(after=10.0, needs=""),))], [agent("ann")])
+    world.sign_in("ann")
+    world.call("a-plain", "sales")
+    world.call("b-important", "sales", priority=1.0)
+    world.wait(10.0)
+    assert world.rings() == {"ann": "b-important"}
     world.check()

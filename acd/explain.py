@@ -14,8 +14,7 @@ from acd import facts as f
 from acd.contact import ContactState
 from acd.explain_words import RANKS, REACHED, clipped, plural, seconds, standing
 from acd.fold import apply
-from acd.journal import is_input
-from acd.journal_file import JournalError
+from acd.journal import JournalError, is_input
 from acd.matching import able
 from acd.offering import offered_kind
 from acd.state import APART, State

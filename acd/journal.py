@@ -16,6 +16,11 @@ from acd.engine import Engine
 from acd.fold import apply
 from acd.state import State
 
+
+class JournalError(Exception):
+    """What is wrong with a journal, and at which record: one line."""
+
+
 INPUTS: tuple[type, ...] = get_args(i.AnyInput)
 
 _encoder = msgspec.msgpack.Encoder()

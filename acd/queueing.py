@@ -261,10 +261,19 @@ def finish(turn: Turn, event: i.Finish) -> None:
     """Raises `Refusal`."""
     agent = turn.held_by(event.contact, event.agent)
     contact = turn.state.contacts[event.contact]
+    if event.how != "hangup" and is_calling(turn, contact):
+        raise Refusal(f"the customer of callback {contact.callback} is being called: expected no transfer before that")
     turn.fact(f.HandleEnded(event.contact, agent.id, event.how))
     turn.leave_contact(agent, contact.served_in, contact.id, "finished", answered=not is_calling(turn, contact))
     if event.how == "hangup" and not contact.agents:
         end(turn, contact)
+
+
+def _check_team(turn: Turn, contact: ContactState, agent: str) -> None:
+    """Raises `Refusal` where a contact has come by a queue of another team: teams never see each other."""
+    queue = turn.state.config.queues.get(contact.served_in)
+    if queue is not None and queue.team != turn.settings(agent).team:
+        raise Refusal(f"contact {contact.id} is of team {queue.team}, and agent {agent} is not")
 
 
 def take(turn: Turn, event: i.Take) -> None:
@@ -277,6 +286,8 @@ def take(turn: Turn, event: i.Take) -> None:
         raise Refusal(f"agent {agent.id} has contact {agent.contact}, or is being offered it")
     if contact is not None and contact.queue:
         raise Refusal(f"contact {event.contact} waits in queue {contact.queue}: expected it to leave that first")
+    if contact is not None:
+        _check_team(turn, contact, agent.id)
     if agent.state == "paused":
         turn.fact(f.AfterWork(agent.id, "paused", agent.reason))
     turn.fact(f.Taken(event.contact, agent.id))

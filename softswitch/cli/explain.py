@@ -24,10 +24,9 @@ def explain(
 ) -> None:
     """Say in plain words what became of a contact that waited for an agent, and why."""
     from acd.explain import explain as explained
-    from acd.journal_file import JournalError
+    from acd.journal import JournalError
     from softswitch.cli.printable import printable
     from softswitch.store.acd_journal import read_journal
-    from softswitch.store.database import StoreError
 
     day = ""
     try:
@@ -38,8 +37,8 @@ def explain(
             typer.echo(f"{clock(line.time)}  {printable(line.text, LONGEST)}")
             for each in line.more:
                 typer.echo(f"{'':10}{printable(each, LONGEST)}")
-    except (StoreError, JournalError) as error:
-        raise _fail(str(error.strerror) if isinstance(error, StoreError) else f"journal {journal}: {error}") from None
+    except JournalError as error:
+        raise _fail(f"journal {journal}: {error}") from None
     if not day:
         raise _fail(f"journal {journal}: there is no contact {contact!r}")
 

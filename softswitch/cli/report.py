@@ -111,12 +111,13 @@ def report(
     form: Annotated[str, typer.Option("--format", help=f"As {', '.join(FORMATS)}.")] = "table",
 ) -> None:
     """KPIs of queues, agents and teams by interval, out of a journal of the ACD."""
+    from acd.journal import JournalError
     from acd.kpi import report as kpis
     from acd.kpi.fold import Fold
     from acd.kpi.policy import read
     from acd.kpi.queue_kpis import Policy
     from softswitch.cli.cdr import moment
-    from softswitch.store.acd_journal_file import JournalError, read_journal
+    from softswitch.store.acd_journal import read_journal
 
     for option, word, known in (
         ("--by", by, BY),
@@ -137,7 +138,7 @@ def report(
         for record in read_journal(journal):
             tally.add(record)
     except JournalError as error:
-        raise _fail(str(error)) from None
+        raise _fail(f"journal {journal}: {error}") from None
     rows = kpis.report(
         tally,
         by,  # type: ignore[arg-type]

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from acd.config import Config
-from acd.facts import Record
-from acd.journal import decode
-from acd.journal_file import JournalError, split
+from acd.journal import JournalError
 from acd.simulate.course import Course, Part
 from acd.simulate.whatif import Change, Totals, WhatIf, read, totals, what_if
 from acd.simulate.why import Words
 from softswitch.simulation.given import GivenError
+from softswitch.store.acd_journal import read_journal
 
 Json = dict[str, Any]
-
-CHUNK = 1 << 20
-
-
-def records(path: Path) -> Iterator[Record]:
-    """Of a journal that is a file of records. Raises `GivenError`, `OSError`."""
-    with path.open("rb") as file:
-        try:
-            for line in split(iter(lambda: file.read(CHUNK), b"")):
-                yield decode(line)
-        except (JournalError, msgspec.MsgspecError) as error:
-            raise GivenError(f"journal {path}: {error}") from None
 
 
 def replay(
@@ -41,11 +26,11 @@ def replay(
     patience: float | None,
     progress: Callable[[int], None] | None = None,
 ) -> WhatIf:
-    """`config` None: that of the journal itself. Raises `GivenError`, `OSError`."""
-    was = read(records(journal))
+    """`config` None: that of the journal itself. Raises `GivenError`."""
     try:
+        was = read(read_journal(journal))
         return what_if(was, was.config if config is None else config, seed, progress, patience)
-    except ValueError as error:
+    except (JournalError, ValueError) as error:
         raise GivenError(f"journal {journal}: {error}") from None
 
 

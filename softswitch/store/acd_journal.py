@@ -29,9 +29,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from acd.facts import AnyFact, Record
 from acd.fold import apply
 from acd.inputs import AnyInput
-from acd.journal import decode
-from acd.journal_file import JournalError, split
+from acd.journal import JournalError
 from acd.state import State
+from softswitch.store.acd_journal_file import read_file
 from softswitch.store.database import UNAVAILABLE, StoreError, open_engine, reason, shown
 from softswitch.store.migrate import upgrade
 from softswitch.store.schema import ACD_JOURNAL, ACD_SNAPSHOT
@@ -56,7 +56,6 @@ KEPT_SNAPSHOTS = 2
 PAGE = 10_000
 """Records read at once."""
 
-CHUNK = 1 << 20
 SQLITE = b"SQLite format 3\0"
 
 RecordRow = tuple[int, float, int, str, bytes]
@@ -303,13 +302,13 @@ def _record(number: int, time: float, cause: int, _kind: str, body: bytes) -> Re
 
 def read_journal(path: Path) -> Iterator[Record]:
     """The records of a database of the switch (SQLite), or of a file of them one after the other, in order. Raises
-    `StoreError`."""
+    `JournalError`."""
     try:
         with path.open("rb") as file:
             is_database = file.read(len(SQLITE)) == SQLITE
     except OSError as error:
-        raise StoreError(f"journal {path}: {error.strerror}") from None
-    yield from _read_database(path) if is_database else _read_file(path)
+        raise JournalError(str(error.strerror)) from None
+    yield from _read_database(path) if is_database else read_file(path)
 
 
 def _read_database(path: Path) -> Iterator[Record]:
@@ -317,14 +316,5 @@ def _read_database(path: Path) -> Iterator[Record]:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             for row in connection.execute("SELECT id, time, cause, kind, body FROM acd_journal ORDER BY id"):
                 yield _record(*row)
-    except sqlite3.Error as error:
-        raise StoreError(f"journal {path}: {error}") from None
-
-
-def _read_file(path: Path) -> Iterator[Record]:
-    with path.open("rb") as file:
-        try:
-            for line in split(iter(lambda: file.read(CHUNK), b"")):
-                yield decode(line)
-        except (JournalError, msgspec.MsgspecError) as error:
-            raise StoreError(f"journal {path}: {error}") from None
+    except (sqlite3.Error, StoreError) as error:
+        raise JournalError(str(error)) from None

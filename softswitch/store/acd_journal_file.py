@@ -13,7 +13,7 @@ from typing import BinaryIO
 import msgspec
 
 from acd.facts import Record
-from acd.journal import decode
+from acd.journal import JournalError, decode
 
 CHUNK = 1 << 20
 MAX_RECORD = 64 << 20
@@ -56,36 +56,33 @@ _SIZED: dict[int, tuple[int, int]] = {
 _COUNTED: dict[int, tuple[int, int]] = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 
 
-class JournalError(Exception):
-    """What is wrong with a journal, in which file and at which record: one line."""
-
-
-def read_journal(path: Path) -> Iterator[Record]:
-    """The records of a journal, in their order. Raises `JournalError`."""
+def read_file(path: Path) -> Iterator[Record]:
+    """The records of a journal, in their order; an incomplete last one, as a crash leaves it, is left out. Raises
+    `JournalError`."""
     count = latest = 0
     try:
         with path.open("rb") as file:
-            for start, message in _messages(path, file):
+            for start, message in _messages(file):
                 count += 1
                 try:
                     record = decode(message)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    raise JournalError(f"{_where(path, count, start)}: no record of the journal: {error}") from None
+                    raise JournalError(f"{_where(count, start)}: no record of the journal: {error}") from None
                 if record.id <= latest:
                     raise JournalError(
-                        f"{_where(path, count, start)}: id {record.id} after {latest}: expected ids that count up"
+                        f"{_where(count, start)}: id {record.id} after {latest}: expected ids that count up"
                     )
                 latest = record.id
                 yield record
     except OSError as error:
-        raise JournalError(f"{path}: {error.strerror}") from None
+        raise JournalError(str(error.strerror)) from None
 
 
-def _where(path: Path, count: int, start: int) -> str:
-    return f"{path}: record {count}, at octet {start}"
+def _where(count: int, start: int) -> str:
+    return f"record {count}, at octet {start}"
 
 
-def _messages(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _messages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Each message, and at which octet of the file it begins. Raises `JournalError`."""
     buffer = b""
     base = count = 0
@@ -96,16 +93,14 @@ def _messages(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             try:
                 end = message_end(buffer, at)
             except ValueError as error:
-                raise JournalError(f"{_where(path, count + 1, base + at)}: {error}: expected msgpack") from None
+                raise JournalError(f"{_where(count + 1, base + at)}: {error}: expected msgpack") from None
             if end < 0:
                 break
             yield base + at, buffer[at:end]
             at, count = end, count + 1
         buffer, base = buffer[at:], base + at
         if len(buffer) > MAX_RECORD:
-            raise JournalError(f"{_where(path, count + 1, base)}: longer than {MAX_RECORD} octets: expected a record")
-    if buffer:
-        raise JournalError(f"{_where(path, count + 1, base)}: the file ends within it: expected the rest of the record")
+            raise JournalError(f"{_where(count + 1, base)}: longer than {MAX_RECORD} octets: expected a record")
 
 
 def message_end(data: bytes, at: int) -> int:

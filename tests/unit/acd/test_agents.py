@@ -323,3 +323,12 @@ def test_administrators_give_orders_for_the_agents_of_their_groups() -> None:
         assert world.refused(order) == f"'bob' {expected.format('ann')}"
     world.tell(i.SignIn("bob"))
     assert [each.agent for each in world.of(f.SignedIn)] == ["bob"]
+
+
+def test_nobody_takes_a_contact_of_another_team() -> None:
+    world = World([queue("sales")], [agent("ann"), agent("eve", team="u")], teams=[Team(name="u")])
+    world.sign_in("ann", "eve")
+    world.call("c1", "sales")
+    world.answer("ann")
+    world.finish("ann", "blind_transfer")
+    assert world.refused(i.Take("c1", "eve")) == "contact c1 is of team t, and agent eve is not"

@@ -64,6 +64,17 @@ def test_who_does_not_wait_has_the_place_of_that_moment_and_its_priority() -> No
 # ---- agent first
 
 
+def test_nobody_transfers_a_callback_before_the_customer_is_there() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    why = here.refused(i.Finish("b1.1", "ann", "queue_transfer"))
+    assert why == "the customer of callback b1 is being called: expected no transfer before that"
+    here.tell(i.CustomerCalled("b1", "answered"))
+    here.finish("ann", "queue_transfer")
+
+
 def test_agent_first_the_customer_is_called_when_an_agent_is_on_the_line() -> None:
     here = world()
     here.sign_in("ann")

@@ -7,7 +7,7 @@ from acd import inputs as i
 from acd.config import Announcement, CallbackRules, Limit, Relax, Team, WayOut, Widen
 from acd.explain import AHEAD_SHOWN, explain
 from acd.explain_words import NAMES, names, plural, seconds
-from acd.journal_file import JournalError
+from acd.journal import JournalError
 
 
 def clock(at: float) -> str:

@@ -159,4 +159,4 @@ def test_a_broken_journal_is_told_by_file_and_record(tmp_path: Path) -> None:
     path.write_bytes(b"\xc1")
     result = run(str(path))
     assert result.exit_code == 1
-    assert result.output == f"{path}: record 1, at octet 0: octet 0xc1 begins nothing: expected msgpack\n"
+    assert result.output == f"journal {path}: record 1, at octet 0: octet 0xc1 begins nothing: expected msgpack\n"

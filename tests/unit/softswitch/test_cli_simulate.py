@@ -229,6 +229,6 @@ def test_what_is_no_journal_is_told(tmp_path: Path) -> None:
     file.write_bytes(b"\xc1nonsense")
     result = run("--journal", str(file))
     assert result.exit_code == 2
-    assert "byte 0" in result.output
+    assert "record 1, at octet 0" in result.output
     assert run("--journal", str(tmp_path / "none")).exit_code == 2
     assert run("--journal", str(file), "--rate", "10/h").exit_code == 2

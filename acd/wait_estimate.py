@@ -59,4 +59,6 @@ def ahead(state: State, contact: ContactState, row: int) -> float:
     others = there[classes.queue[there] != classes.queue[row]]
     span = np.maximum(tail[others] - head[others], 1e-9)
     part = np.minimum((contact.place - head[others]) / span, 1.0)
-    return float((part * count[others] * overlap[others]).sum()) + classes.ahead(contact.queue, contact.waiter)
+    # Rows have no order of their own: a sum whose result hangs on none.
+    counted = math.fsum((part * count[others] * overlap[others]).tolist())
+    return counted + classes.ahead(contact.queue, contact.waiter)

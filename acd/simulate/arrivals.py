@@ -179,7 +179,8 @@ def draw(plan: Plan, habits: Habits, days: float, seed: int, run: int, start: fl
         means = np.resize(np.array(stream.means), intervals)
         counts = arrive.poisson(means)
         begins = np.repeat(np.arange(intervals) * plan.interval, counts)
-        times = np.sort(begins + arrive.random(len(begins)) * plan.interval) + start
+        times = np.sort(begins + arrive.random(len(begins)) * plan.interval)
+        times = times[times < days * DAY] + start
         count = len(times)
         wrap_up = AT_ONCE if habits.wrap_up is None else habits.wrap_up
         columns = (

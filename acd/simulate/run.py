@@ -15,7 +15,7 @@ from acd.config import Config
 from acd.engine import Engine
 from acd.simulate.arrivals import DAY, MONDAY, Contacts
 from acd.simulate.people import People, Watch
-from acd.simulate.tally import Measures, Tally
+from acd.simulate.tally import Measures, Tally, intervals
 
 INTERVAL = 1800.0
 PATIENT = DAY
@@ -67,7 +67,7 @@ def run(
         people.shift(start, len(names))
     else:
         before = -1
-        for at in range(math.ceil(seconds / interval)):
+        for at in range(intervals(seconds, interval)):
             if staff[at % len(staff)] != before:
                 before = staff[at % len(staff)]
                 people.shift(start + at * interval, before)

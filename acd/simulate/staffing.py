@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 
 from acd.config import Agent, Config
-from acd.simulate.arrivals import Times
+from acd.simulate.arrivals import DAY, Times
 from acd.simulate.statistics import Estimate, ratio
 from acd.simulate.study import Found, Progress, Study, simulate
-from acd.simulate.tally import Counts
+from acd.simulate.tally import Counts, intervals
 
 GRID = 4000
 """Points of the integral over waits."""
@@ -177,17 +177,17 @@ def find_staff(
 
 
 def _guess(config: Config, study: Study, share: float, threshold: float) -> list[int]:
-    intervals = min(round(86_400.0 / study.interval), math.ceil(study.seconds / study.interval))
-    expected = [0.0] * intervals
+    count = min(intervals(DAY, study.interval), intervals(study.seconds, study.interval))
+    expected = [0.0] * count
     if study.plan is None:
         for event in study.events:
-            expected[int(event.at / study.interval) % intervals] += 1.0 / max(study.days, 1.0)
+            expected[int(event.at / study.interval) % count] += 1.0 / max(study.days, 1.0)
     else:
         means, width = (
-            study.plan.expected(math.ceil(intervals * study.interval / study.plan.interval)),
+            study.plan.expected(intervals(count * study.interval, study.plan.interval)),
             study.plan.interval,
         )
-        for at in range(intervals):  # the part of each interval of the plan that lies in this one
+        for at in range(count):  # the part of each interval of the plan that lies in this one
             low, high = at * study.interval, (at + 1) * study.interval
             for n in range(int(low / width), min(math.ceil(high / width), len(means))):
                 expected[at] += means[n] * (min(high, (n + 1) * width) - max(low, n * width)) / width

@@ -12,7 +12,7 @@ from acd.config import Config
 from acd.simulate.arrivals import DAY, Contacts, Habits, Plan, Recorded, draw, recorded
 from acd.simulate.run import INTERVAL, run
 from acd.simulate.statistics import CONFIDENCE, Difference, Estimate, Kpi, difference, parts, ratio
-from acd.simulate.tally import ALL, Counts, Measures
+from acd.simulate.tally import ALL, Counts, Measures, intervals
 
 Progress = Callable[[int], None]
 """So many more contacts have come."""
@@ -44,7 +44,7 @@ class Study(msgspec.Struct, frozen=True):
         """Contacts in all runs."""
         if self.plan is None:
             return float(len(self.events) * self.runs)
-        return sum(self.plan.expected(round(self.seconds / self.plan.interval))) * self.runs
+        return sum(self.plan.expected(intervals(self.seconds, self.plan.interval))) * self.runs
 
 
 class Found(NamedTuple):

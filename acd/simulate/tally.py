@@ -4,6 +4,7 @@ in which it passed. The meanings are those of the KPIs; they are few here, and c
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,11 @@ MEASURES = len(Measures._fields)
 OFFERED, ANSWERED, WITHIN, ABANDONED, SHORT, OUT, WAITS, HANDLED, IDLE = range(MEASURES)
 
 
+def intervals(seconds: float, width: float) -> int:
+    """How many there are, the last one perhaps shorter."""
+    return max(math.ceil(seconds / width - 1e-9), 1)
+
+
 class Tally:
     """`begin`, `end`: Unix seconds; what comes before or after is not counted. `width`: seconds of an interval."""
 
@@ -45,7 +51,7 @@ class Tally:
 
     def __init__(self, begin: float, end: float, width: float) -> None:
         self.begin, self.end, self.width = begin, end, width
-        self.count = max(round((end - begin) / width), 1)
+        self.count = intervals(end - begin, width)
         self.queues: dict[str, list[list[float]]] = {}
         self._states: dict[str, AgentStateName] = {}
         self._since: dict[str, float] = {}

@@ -122,6 +122,13 @@ def test_staffing_reaches_the_target_with_no_agent_too_many() -> None:
         assert any(level.value < 0.8 for level in levels), at
 
 
+def test_a_time_that_is_no_multiple_of_the_interval_has_a_shorter_last_one() -> None:
+    found = find_staff(team([{}]), study([20.0] * 24, runs=2, days=0.15), 0.8, 20.0)
+    assert len(found.staff) == len(found.guess) == len(found.levels) == 4
+    counts = found.found.runs[0][""].offered
+    assert 0 < counts[3] < counts[:3].mean()
+
+
 def test_nobody_at_all_can_not_be_staffed() -> None:
     with pytest.raises(Unreachable, match="no agents"):
         find_staff(team([]), study([10.0]), 0.8, 20.0)

@@ -22,7 +22,8 @@ from softswitch.call_commands import (
     Transfer,
 )
 from softswitch.call_transfer import TransferRefused
-from tests.virtual.network import EVENTS, PCMA, PCMU, Phone, World, settings
+from softswitch.report import call_row
+from tests.virtual.network import EVENTS, PCMA, PCMU, WALL, Phone, World, settings
 
 
 class Desk:
@@ -448,3 +449,29 @@ def test_what_is_refused_during_a_consultation() -> None:
     desk.hang_up(desk.ann)
     desk.hang_up(desk.ben)
     desk.over(["consult", "talk"])
+
+
+@pytest.mark.parametrize("leaves", ["waiting", "consulting"])
+def test_a_contact_whose_caller_has_left_others_who_talk_lasts_until_they_have_gone(leaves: str) -> None:
+    """Its own end is in its leg; who is there now is in the status, which goes on naming it as who called."""
+    desk = Desk()
+    desk.consult(by="102" if leaves == "waiting" else "101")
+    if leaves == "waiting":
+        desk.hang_up(desk.ann)
+    else:
+        desk.do(Complete(desk.contact, "101"))
+    left = desk.world.now
+    desk.world.run(30.0)
+    [active] = desk.world.runtime.calls.values()
+    row = call_row(active, desk.world.now)
+    assert (row.state, row.caller) == ("talking", "101")
+    assert sorted(f"{each.end} {each.does}" for each in row.parties) == ["extension 102 talks", "extension 103 talks"]
+    desk.hang_up(desk.cyd)
+    [record] = desk.world.assert_over()
+    caller, *others = record.legs
+    assert caller.ended is not None
+    assert caller.ended - WALL <= left
+    assert record.answered is not None
+    assert record.ended == max(each.ended or 0.0 for each in others) > caller.ended + 29.0
+    assert record.billsec == pytest.approx(record.ended - record.answered)
+    assert (record.ended_by, record.cause) == ("callee", 16)

@@ -475,3 +475,56 @@ def test_a_contact_whose_caller_has_left_others_who_talk_lasts_until_they_have_g
     assert record.ended == max(each.ended or 0.0 for each in others) > caller.ended + 29.0
     assert record.billsec == pytest.approx(record.ended - record.answered)
     assert (record.ended_by, record.cause) == ("callee", 16)
+
+
+def three_with_two_on_a_trunk() -> tuple[World, Phone, Phone, str]:
+    """Ann, 30123 and 30124, both of them by the trunk north, talk: the world, Ann, the gateway, the call."""
+    world = World()
+    ann, gateway = world.phone("101"), world.gateway("192.0.2.51")
+    world.establish(ann, gateway, "030123")
+    [contact] = world.runtime.calls
+    world.runtime.command(Consult(contact, "101", "030124"), world.now)
+    world.run(0.3)
+    gateway.answer()
+    world.run(0.5)
+    world.runtime.command(Conference(contact, "101"), world.now)
+    world.run(0.3)
+    return world, ann, gateway, contact
+
+
+def parties(world: World) -> list[tuple[str, str]]:
+    [active] = world.runtime.calls.values()
+    return sorted((each.end, each.number) for each in call_row(active, world.now).parties)
+
+
+@pytest.mark.parametrize("number", ["30123", "30124"])
+@pytest.mark.parametrize("by", ["", "101", "30123"])
+def test_one_of_two_on_the_same_trunk_is_dropped_by_the_number_that_status_shows(number: str, by: str) -> None:
+    world, ann, _, contact = three_with_two_on_a_trunk()
+    stays = ({"30123", "30124"} - {number}).pop()
+    assert parties(world) == [("extension 101", "101"), ("trunk north", "30123"), ("trunk north", "30124")]
+    world.runtime.command(Drop(contact, by, number), world.now)
+    world.run(0.5)
+    assert parties(world) == [("extension 101", "101"), ("trunk north", stays)]
+    world.runtime.command(Drop("101", "", "north"), world.now)
+    world.run(0.5)
+    assert ended(ann)
+    world.assert_over()
+
+
+def test_whoever_names_a_trunk_that_two_are_on_is_told_their_numbers() -> None:
+    world, ann, _, contact = three_with_two_on_a_trunk()
+    expected = "expected one of 101, 30123, 30124"
+    for command, why in (
+        (Drop(contact, "", "north"), f"'north' is in that call more than once: {expected}"),
+        (Drop(contact, "north", "101"), f"'north' is in that call more than once: {expected}"),
+        (Drop(contact, "", "30125"), f"'30125' is not in that call: {expected}"),
+        (Hold(contact), f"which extension does it? expected 'by' (--by) to be one of {expected.split(' of ')[1]}"),
+    ):
+        with pytest.raises(TransferRefused) as refused:
+            world.runtime.command(command, world.now)
+        assert str(refused.value) == why
+    ann.do(ann.called_session().hangup)
+    world.run(0.5)
+    world.runtime.command(Drop(contact, "", "30123"), world.now)
+    world.assert_over()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from media.audio_commands import SetRoom
 from media.commands import Quiet
 from media.quiet import MAX_TOLD, QUIET_SECONDS
 from tests.unit.media.test_engine import PCMA, A, B, Rig
@@ -61,6 +62,52 @@ def test_nothing_is_expected_of_who_holds_and_from_the_moment_it_is_it_counts() 
     rig.engine.configure(1, msgspec.structs.replace(settings, receive=True, formats=(PCMA,)), rig.now)
     rig.now += 2.0
     assert quiet(rig) == {1: (8, 0)}, "what else is changed begins nothing anew"
+
+
+def test_what_was_on_hold_is_not_told_of_when_it_is_over() -> None:
+    """Nor before the engine has looked again."""
+    rig = Rig()
+    settings = rig.stream(1, A, 4000, send=False)
+    rig.now += 10.0
+    assert quiet(rig) == {1: (10, 0)}
+    rig.engine.configure(1, msgspec.structs.replace(settings, send=True), rig.now)
+    assert rig.engine.quiet.found == ()
+    rig.now += 4.0
+    assert quiet(rig) == {}
+    rig.now += 2.0
+    assert quiet(rig) == {1: (6, 6)}
+
+
+def test_whoever_is_brought_together_again_is_expected_to_be_heard_from_then_on() -> None:
+    """After a hold by command, a consultation or a parking slot."""
+    rig = Rig()
+    rig.pair()
+    talk(rig, 2.0, A, B)
+    rig.engine.unbridge(1)
+    talk(rig, 10.0)
+    assert quiet(rig).keys() == {1, 2}
+    rig.engine.bridge(1, 2)
+    assert rig.engine.quiet.found == ()
+    talk(rig, 4.0, A)
+    assert quiet(rig) == {}
+    talk(rig, 3.0, A)
+    assert quiet(rig) == {1: (0, 7), 2: (7, 0)}
+    rig.engine.bridge(1, 2)
+    assert quiet(rig) == {1: (0, 7), 2: (7, 0)}, "they are together already"
+
+
+def test_whoever_comes_into_a_room_is_expected_to_be_heard_from_then_on() -> None:
+    rig = Rig()
+    for stream, host, port in ((1, A, 4000), (2, B, 5000), (3, "10.0.0.3", 6000)):
+        rig.stream(stream, host, port)
+    talk(rig, 10.0)
+    assert quiet(rig).keys() == {1, 2, 3}
+    rig.engine.audio(SetRoom(9, (1, 2), 1.0, ((1, 2, 0.5),)), rig.now)
+    assert quiet(rig).keys() == {3}
+    talk(rig, 4.0)
+    rig.engine.audio(SetRoom(9, (1, 2, 3), 1.0, ((1, 2, 0.5),)), rig.now)
+    talk(rig, 3.0)
+    assert {stream: unheard for stream, (unheard, _) in quiet(rig).items()} == {1: 7, 2: 7}
 
 
 def test_video_may_pause() -> None:

@@ -213,6 +213,10 @@ class MediaEngine:
 
     def bridge(self, a: int, b: int) -> None:
         """Pass packets between two streams, in both directions as far as their settings let them."""
+        self._expect(self._apart((a, b)))
+        self._bridge(a, b)
+
+    def _bridge(self, a: int, b: int) -> None:
         for stream in (a, b):
             self._drop_pair(stream)
         first, second = self._streams.get(a), self._streams.get(b)
@@ -587,6 +591,7 @@ class MediaEngine:
         return found
 
     def _set_room(self, command: SetRoom) -> None:
+        self._expect(self._apart(command.members))
         plain = command.gain == 1.0 and not command.gains and not command.talkers
         if plain and len(set(command.members)) == 2 and self._can_pair(command.room, command.members):
             self._pair(command.room, *command.members)
@@ -602,6 +607,15 @@ class MediaEngine:
         self.mixer.set_room(command)
         for stream in left:
             self._needs_changed(stream)
+
+    def _apart(self, streams: Iterable[int]) -> list[_Stream]:
+        """Those that were with nobody: who waited, or held by command."""
+        found = [state for stream in streams if (state := self._streams.get(stream)) is not None]
+        return [state for state in found if state.partner is None and not self.mixer.in_room(state.peer.stream)]
+
+    def _expect(self, states: list[_Stream]) -> None:
+        for state in states:
+            self.quiet.begin(state.peer.row)
 
     def _can_pair(self, room: int, members: tuple[int, ...]) -> bool:
         """Whether a room of two is a bridge: unless it is mixed already, and has to be."""
@@ -620,7 +634,7 @@ class MediaEngine:
             self._close_room(room)
             for stream in (a, b):
                 self._drop_pair(stream)
-        self.bridge(a, b)
+        self._bridge(a, b)
         self._pairs[room] = (a, b)
         self._paired[a] = self._paired[b] = room
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from softswitch.causes import Cause
 from softswitch.conference import vocabulary as v
 from softswitch.dialplan.decision import Confer
+from softswitch.holding import HOLDS
 from softswitch.originate import OriginateRefused, Origination
 from softswitch.rooms import Occupant
 
@@ -46,7 +47,8 @@ class RuntimeRoomCalls:
             return None
         digits, agreed = sip.media.policy.digits, sip.media.agreed
         tones = digits == "inband" or (digits == "auto" and agreed is not None and not agreed.dtmf)
-        return Occupant(active.call.contact, active.call.party(leg), sip.kind, sip.endpoint, tones)
+        holds = agreed is not None and agreed.peer_direction in HOLDS
+        return Occupant(active.call.contact, active.call.party(leg), sip.kind, sip.endpoint, tones, holds)
 
     def stands(self, leg: int, stand: v.Stand, now: float) -> None:
         sip = self._runtime.legs.get(leg)

@@ -59,13 +59,14 @@ class ConferenceRefused(ValueError):
 
 
 class Occupant(msgspec.Struct):
-    """Who is on a leg. `tones`: its digits come as tones in the audio."""
+    """Who is on a leg. `tones`: its digits come as tones in the audio; `holds`: its telephone holds."""
 
     contact: Contact
     party: Party
     kind: str
     endpoint: str
     tones: bool = False
+    holds: bool = False
 
 
 class RoomCalls(Protocol):
@@ -204,7 +205,9 @@ class Rooms:
         else:
             self._listen(leg, occupant, now)
             party = _shown(occupant.party)
-            self._handled(self._conferences.arrived(name, v.Join(leg, party.name, party.number), now), now)
+            self._handled(
+                self._conferences.arrived(name, v.Join(leg, party.name, party.number, occupant.holds), now), now
+            )
 
     def add(self, leg: int, name: str, role: v.Role, now: float) -> None:
         """Somebody is put into a room by a command or by a transfer: nothing is asked, and neither lock nor limit keeps
@@ -219,7 +222,9 @@ class Rooms:
             return False
         party = _shown(occupant.party)
         self._listen(new, occupant, now)
-        self._handled(self._conferences.member(v.Replaced(old, new, party.name, party.number), now), now)
+        self._handled(
+            self._conferences.member(v.Replaced(old, new, party.name, party.number, occupant.holds), now), now
+        )
         self._unlisten(old, now)
         return True
 
@@ -251,6 +256,10 @@ class Rooms:
 
     def talking(self, leg: int, talking: bool, now: float) -> None:
         self._handled(self._conferences.member(v.Talking(leg, talking), now), now)
+
+    def holds(self, leg: int, holds: bool, now: float) -> None:
+        """The telephone of a leg has put its room on hold, or is back; of others this means nothing."""
+        self._handled(self._conferences.member(v.Holds(leg, holds), now), now)
 
     # ---- calls that rooms make
 
@@ -353,7 +362,8 @@ class Rooms:
             return
         self._listen(leg, occupant, now)
         party = _shown(occupant.party)
-        self._handled(self._conferences.arrived(name, v.Place(leg, role, party.name, party.number, dial), now), now)
+        place = v.Place(leg, role, party.name, party.number, dial, occupant.holds)
+        self._handled(self._conferences.arrived(name, place, now), now)
 
     def _listen(self, leg: int, occupant: Occupant | None, now: float) -> None:
         if occupant is not None and occupant.tones:

@@ -44,6 +44,7 @@ class Member:
         "digits",
         "heard",
         "hears",
+        "holding",
         "level",
         "lost",
         "menu",
@@ -81,6 +82,7 @@ class Member:
         self.muted = False  # by itself
         self.silenced = False  # by a host
         self.deaf = False
+        self.holding = False  # its telephone has put the room on hold
         self.heard = 0  # steps
         self.hears = 0
         self.talking = False
@@ -92,11 +94,16 @@ class Member:
     def is_host(self) -> bool:
         return self.role == "host"
 
+    @property
+    def unheard(self) -> bool:
+        """Nobody on the floor hears it, whoever wants it so."""
+        return self.muted or self.silenced or self.holding
+
     def level_in(self, room: int) -> Level:
         """How it shall be heard and hear."""
         if self.state is not State.IN:
             return Level(room, self.stream)
-        return Level(room, self.stream, _gain(self.heard), _gain(self.hears), self.muted or self.silenced, self.deaf)
+        return Level(room, self.stream, _gain(self.heard), _gain(self.hears), self.unheard, self.deaf)
 
     def view(self) -> MemberView:
         return MemberView(
@@ -110,6 +117,7 @@ class Member:
             self.talking,
             self.heard,
             self.hears,
+            self.holding,
         )
 
 

@@ -54,6 +54,7 @@ class Reception(Floor):
         if event.member in self._members:
             return
         member = self._members[event.member] = Member(event.member, event.name, event.number)
+        member.holding = event.holds
         self._tell("arrived", member.stream)
         if self.settings.pin is None and self.settings.host_pin is None:
             self._seek_place(member, now)
@@ -68,6 +69,7 @@ class Reception(Floor):
         member = self._members[event.member] = Member(event.member, event.name, event.number)
         member.role = event.role
         member.placed = True
+        member.holding = event.holds
         self._tell("arrived", member.stream)
         self._enter(member, now)
 
@@ -321,6 +323,7 @@ class Reception(Floor):
         self._tell("left", member.stream)
         member.stream, member.name, member.number = event.stream, event.name, event.number
         member.muted = member.talking = member.menu = member.lost = False
+        member.holding = event.holds
         member.hears = 0
         self._members = {each.stream: each for each in self._members.values()}
         self._dials = {dial: event.stream if by == event.member else by for dial, by in self._dials.items()}

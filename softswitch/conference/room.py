@@ -23,6 +23,7 @@ from softswitch.conference.vocabulary import (
     DialFailed,
     Digit,
     End,
+    Holds,
     Join,
     Kick,
     Leave,
@@ -71,6 +72,8 @@ class Conference(Chair):
                 self._digit(event, now)
             case Talking():
                 self._talking(event)
+            case Holds():
+                self._holds(event)
             case Lost(member=stream):
                 if stream in self._members:
                     self._members[stream].lost = True
@@ -137,10 +140,16 @@ class Conference(Chair):
         member = self._members.get(event.member)
         if member is None or member.talking == event.talking or not self.settings.talkers:
             return
-        if event.talking and (member.state is not State.IN or member.muted or member.silenced):
+        if event.talking and (member.state is not State.IN or member.unheard):
             return
         member.talking = event.talking
         self._tell("talking" if event.talking else "quiet", member.stream)
+
+    def _holds(self, event: Holds) -> None:
+        member = self._members.get(event.member)
+        if member is not None and member.holding != event.holds:
+            member.holding = event.holds
+            self._tell("holds" if event.holds else "is back", member.stream)
 
     def _tick(self, now: float) -> None:
         for member in list(self._members.values()):

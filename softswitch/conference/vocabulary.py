@@ -14,7 +14,7 @@ import msgspec
 from media.audio_commands import Source
 
 Role = Literal["guest", "host"]
-Why = Literal["pin", "full", "locked", "refused", "kicked", "ended", "left"]
+Why = Literal["pin", "no-pin", "full", "locked", "refused", "kicked", "ended", "left"]
 Stand = Literal["pin", "name", "lobby", "waiting", "in", "leaving"]
 """What a member is kicked for; left: it chose to leave by the menu."""
 
@@ -44,6 +44,13 @@ class Place(MemberEvent, frozen=True, gc=False, tag=True):
     name: str = ""
     number: str = ""
     dial: int = 0
+
+
+class Barred(MemberEvent, frozen=True, gc=False, tag=True):
+    """A caller who comes or is there, and is not to guess at PINs any more: it is turned away as after its last try."""
+
+    name: str = ""
+    number: str = ""
 
 
 class Leave(MemberEvent, frozen=True, gc=False, tag=True):
@@ -80,7 +87,7 @@ class Replaced(MemberEvent, frozen=True, gc=False, tag=True):
     number: str = ""
 
 
-AnyMemberEvent = Join | Place | Leave | Digit | Talking | Lost | Reopened | Replaced
+AnyMemberEvent = Join | Place | Barred | Leave | Digit | Talking | Lost | Reopened | Replaced
 
 
 # ---- events: what came of effects
@@ -334,6 +341,7 @@ class Kick(Effect, frozen=True, gc=False, tag=True):
 What = Literal[
     "arrived",
     "pin-failed",
+    "no-pin",
     "full",
     "shut-out",
     "lobby",

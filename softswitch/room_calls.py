@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KICKED_FOR: dict[v.Why, tuple[Cause, str]] = {
     "pin": (Cause.CALL_REJECTED, "wrong conference PIN"),
+    "no-pin": (Cause.CALL_REJECTED, "no conference PIN was entered"),
     "full": (Cause.USER_BUSY, "conference full"),
     "locked": (Cause.CALL_REJECTED, "conference locked"),
     "refused": (Cause.CALL_REJECTED, "not admitted to the conference"),

@@ -61,6 +61,7 @@ class Member:
         "stream",
         "talking",
         "tries",
+        "unanswered",
         "why",
     )
 
@@ -75,6 +76,7 @@ class Member:
         self.deadline: float | None = None  # monotonic: of what is asked, of the menu, of the last words
         self.digits = ""  # entered so far, while it is asked for the PIN
         self.tries = 0
+        self.unanswered = 0  # times that nothing was entered
         self.menu = False  # `*` was pressed
         self.recording = 0  # of its name, while that is under way
         self.name_path = ""  # where its name is

@@ -19,6 +19,7 @@ from softswitch.conference.vocabulary import (
     AnyCommand,
     AnyEffect,
     AnyEvent,
+    Barred,
     Command,
     DialFailed,
     Digit,
@@ -60,12 +61,14 @@ class Conference(Chair):
     def handle(self, event: AnyEvent, now: float) -> list[AnyEffect]:
         """What an event means. Events about members and ids that are gone mean nothing."""
         match event:
-            case Join() | Place() if self.ended:
+            case Join() | Place() | Barred() if self.ended and event.member not in self._members:
                 self._effects.append(Kick(self.id, event.member, "ended"))
             case Join():
                 self._joined(event, now)
             case Place():
                 self._placed(event, now)
+            case Barred():
+                self._barred(event, now)
             case Leave():
                 self._left(event, now)
             case Digit():
@@ -159,7 +162,7 @@ class Conference(Chair):
     def _overdue(self, member: Member, now: float) -> None:
         match member.state:
             case State.PIN:
-                self._pin_entered(member, now)
+                self._pin_overdue(member, now)
             case State.NAME:
                 self._name_overdue(member, now)
             case State.IN | State.LOBBY | State.WAITING:

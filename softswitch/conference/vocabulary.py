@@ -14,7 +14,7 @@ import msgspec
 from media.audio_commands import Source
 
 Role = Literal["guest", "host"]
-Why = Literal["pin", "full", "locked", "refused", "kicked", "ended", "left"]
+Why = Literal["pin", "no-pin", "full", "locked", "refused", "kicked", "ended", "left"]
 Stand = Literal["pin", "name", "lobby", "waiting", "in", "leaving"]
 """What a member is kicked for; left: it chose to leave by the menu."""
 
@@ -47,6 +47,13 @@ class Place(MemberEvent, frozen=True, gc=False, tag=True):
     number: str = ""
     dial: int = 0
     holds: bool = False
+
+
+class Barred(MemberEvent, frozen=True, gc=False, tag=True):
+    """A caller who comes or is there, and is not to guess at PINs any more: it is turned away as after its last try."""
+
+    name: str = ""
+    number: str = ""
 
 
 class Leave(MemberEvent, frozen=True, gc=False, tag=True):
@@ -90,7 +97,7 @@ class Replaced(MemberEvent, frozen=True, gc=False, tag=True):
     holds: bool = False
 
 
-AnyMemberEvent = Join | Place | Leave | Digit | Talking | Holds | Lost | Reopened | Replaced
+AnyMemberEvent = Join | Place | Barred | Leave | Digit | Talking | Holds | Lost | Reopened | Replaced
 
 
 # ---- events: what came of effects
@@ -344,6 +351,7 @@ class Kick(Effect, frozen=True, gc=False, tag=True):
 What = Literal[
     "arrived",
     "pin-failed",
+    "no-pin",
     "full",
     "shut-out",
     "lobby",

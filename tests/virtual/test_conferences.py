@@ -200,7 +200,26 @@ def test_nothing_pressed_ends_the_call_by_time() -> None:
     office.call("101")
     office.world.run(90.0)
     assert office.ended("101")
-    office.over(1)
+    assert not office.rooms.counters
+    [record] = office.over(1)
+    assert record.cause == Cause.CALL_REJECTED
+
+
+def test_who_may_guess_no_more_is_told_so_in_the_lobby() -> None:
+    office = Office(pin=PIN)
+    for _ in range(10):
+        office.call("102", "1#2#3#")
+        office.played("102")
+        office.world.run(0.3)
+    office.call("102")
+    assert office.heard("102")[-2:] == ["wrong-pin", "goodbye"]
+    assert len(office.phone("102").of(SessionEnded)) == 10
+    office.played("102")
+    office.world.run(0.3)
+    assert len(office.phone("102").of(SessionEnded)) == 11
+    record = office.world.assert_over(11, 70.0)[-1]  # the log tells of what it has left out after a minute
+    assert record.cause == Cause.CALL_REJECTED
+    assert segments(record) == "route lobby"
 
 
 def test_guests_wait_for_the_host_and_all_end_with_the_last() -> None:

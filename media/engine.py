@@ -213,6 +213,10 @@ class MediaEngine:
 
     def bridge(self, a: int, b: int) -> None:
         """Pass packets between two streams, in both directions as far as their settings let them."""
+        self._expect(self._apart((a, b)))
+        self._bridge(a, b)
+
+    def _bridge(self, a: int, b: int) -> None:
         for stream in (a, b):
             self._drop_pair(stream)
         first, second = self._streams.get(a), self._streams.get(b)
@@ -487,19 +491,25 @@ class MediaEngine:
         other = self._streams[state.partner]
         mixed = other is not state and self._mixes(stream, state, other)
         room = _pair_room(stream, state.partner)
+        sides = ((stream, state, other), (state.partner, other, state))
+        ways = [(side.peer.row, to.peer.row, self.mixer.latest_event(side.peer.row)) for _, side, to in sides]
         if mixed:
-            for one, side in ((stream, state), (state.partner, other)):
+            shifts = [self.relay.event_shift(*way) for way in ways]
+            for one, side, _ in sides:
                 self.relay.direct(side.peer, NOBODY)
                 self._map(side, side)
                 assert side.settings is not None
                 self.mixer.voice(one, side.peer, side.settings)
             self.mixer.set_room(SetRoom(room, (stream, state.partner)))
+            for (_, row, event), shift in zip(ways, shifts, strict=True):
+                self.mixer.event_goes_on(event, row, shift)
             return
+        shifts = [self.mixer.event_shift(event, row) for _, row, event in ways]
         self.mixer.close_room(room)
-        for one, side, to in ((stream, state, other), (state.partner, other, state)):
+        for (one, side, to), (_, _, event), shift in zip(sides, ways, shifts, strict=True):
             self.mixer.let_go(one)
             self._map(side, to)
-            self._direct(side, to)
+            self._direct(side, to, event, shift)
 
     def _mixes(self, stream: int, state: _Stream, other: _Stream) -> bool:
         """Whether a bridge needs more than a relay."""
@@ -512,8 +522,9 @@ class MediaEngine:
             return True
         return not _understand(state.settings, other.settings)
 
-    def _direct(self, state: _Stream, other: _Stream) -> None:
-        """Relay packets of one to another, as far as their settings let them."""
+    def _direct(self, state: _Stream, other: _Stream, event: int, shift: int) -> None:
+        """Relay packets of one to another, as far as their settings let them; `event` is its latest, see
+        `Relay.direct`."""
         target = NOBODY
         settings = state.settings
         if settings is not None and settings.receive and not state.problem:
@@ -521,7 +532,7 @@ class MediaEngine:
             sends = other.settings is not None and other.settings.send and not other.problem
             if sends and self.table.address_length[row]:
                 target = row
-        self.relay.direct(state.peer, target)
+        self.relay.direct(state.peer, target, event, shift)
 
     def _map(self, state: _Stream, other: _Stream) -> None:
         """Which payload types of one are taken, and what they are called at the other."""
@@ -550,6 +561,8 @@ class MediaEngine:
             if is_table(known) or is_framed(known) or passed:
                 state.decoded = True
                 self._arrange(state.peer.stream, state)
+                if events:
+                    self.mixer.event_begins(self.mixer.latest_event(row), other.peer.row)
 
     def _inband(self, stream: int, digit: str) -> None:
         """A digit was heard as a tone: a partner that takes events gets one."""
@@ -587,6 +600,7 @@ class MediaEngine:
         return found
 
     def _set_room(self, command: SetRoom) -> None:
+        self._expect(self._apart(command.members))
         plain = command.gain == 1.0 and not command.gains and not command.talkers
         if plain and len(set(command.members)) == 2 and self._can_pair(command.room, command.members):
             self._pair(command.room, *command.members)
@@ -602,6 +616,15 @@ class MediaEngine:
         self.mixer.set_room(command)
         for stream in left:
             self._needs_changed(stream)
+
+    def _apart(self, streams: Iterable[int]) -> list[_Stream]:
+        """Those that were with nobody: who waited, or held by command."""
+        found = [state for stream in streams if (state := self._streams.get(stream)) is not None]
+        return [state for state in found if state.partner is None and not self.mixer.in_room(state.peer.stream)]
+
+    def _expect(self, states: list[_Stream]) -> None:
+        for state in states:
+            self.quiet.begin(state.peer.row)
 
     def _can_pair(self, room: int, members: tuple[int, ...]) -> bool:
         """Whether a room of two is a bridge: unless it is mixed already, and has to be."""
@@ -620,7 +643,7 @@ class MediaEngine:
             self._close_room(room)
             for stream in (a, b):
                 self._drop_pair(stream)
-        self.bridge(a, b)
+        self._bridge(a, b)
         self._pairs[room] = (a, b)
         self._paired[a] = self._paired[b] = room
 

@@ -43,7 +43,7 @@ from media.voice import Voice, bus_rate
 from rtp.columns import Slots
 from rtp.latch import Peer
 from rtp.relay import Heard
-from rtp.table import EARS_AUDIO, StreamTable
+from rtp.table import EARS_AUDIO, NOT_PASSED, StreamTable
 from rtp.telephone_event import EventReceiver, EventSender
 
 PHASES = 8
@@ -54,6 +54,7 @@ MIN_TONE_MS = 80  # an in-band digit that stands for an event lasts so long at l
 PHASE_FILL = 320
 """Voices in a phase before the next one is begun: a phase costs the process a wake-up, for one or for many. So many are
 2 ms of work; one whose codec is dear counts for several (`Voice.weight`)."""
+_NOT_BEGUN = -1  # in place of our timestamp of an event whose first packet is still to be passed on
 FILL_ORDER = (0, 4, 2, 6, 1, 5, 3, 7)  # as far apart as can be
 
 F32 = npt.NDArray[np.float32]
@@ -104,6 +105,26 @@ class Mixer:
         self._passing: dict[int, tuple[int, int]] = {}  # voice that is passed an event: its stamp there, and ours
 
     # -- what the engine asks and tells
+
+    def latest_event(self, row: int) -> int:
+        """Timestamp of the telephone-event that a row has begun last, NO_EVENT: none."""
+        return self._received.latest(row)
+
+    def event_shift(self, event: int, to: int) -> int:
+        """What is added to this timestamp where that event is passed on to a row here; NOT_PASSED: it is not."""
+        known = self._passing.get(to)
+        if known is None or known[0] != event or known[1] == _NOT_BEGUN:
+            return NOT_PASSED
+        return known[1] - event & 0xFFFFFFFF
+
+    def event_goes_on(self, event: int, to: int, shift: int) -> None:
+        """An event that was relayed to a row so far, with that shift, is passed on here."""
+        if shift != NOT_PASSED:
+            self._passing[to] = (event, event + shift & 0xFFFFFFFF)
+
+    def event_begins(self, event: int, to: int) -> None:
+        """An event whose packets could not be relayed to a row is passed on here from the next one on."""
+        self._passing[to] = (event, _NOT_BEGUN)
 
     def __len__(self) -> int:
         return len(self.voices)
@@ -444,6 +465,7 @@ class Mixer:
         """A packet of a telephone-event, of any stream."""
         stream, clock = self._streams[row]
         voice = self.voices.get(stream)
+        fresh = not self._received.knows(row, stamp)
         for digit, duration, over in self._received.receive(
             row, head & 0xFFFF, stamp, head & 0x800000 != 0, payload, now
         ):
@@ -451,7 +473,7 @@ class Mixer:
                 self._digit_over(stream, digit, duration * 1000 // clock)
         partner = None if voice is None else self._partner(voice)
         if voice is not None and partner is not None and len(payload) >= 4:
-            self._pass_on(voice, partner, payload[:4], stamp, clock)
+            self._pass_on(partner, payload[:4], stamp, clock, fresh)
 
     def _digit_over(self, stream: int, digit: str, duration_ms: int) -> None:
         self.events.append(Digit(stream, digit, duration_ms, "rfc4733"))
@@ -462,15 +484,20 @@ class Mixer:
         if partner is not None and partner.event_format is None:
             self._tones(partner, digit, max(duration_ms, MIN_TONE_MS), 0)
 
-    def _pass_on(self, voice: Voice, partner: Voice, payload: bytes, stamp: int, clock: int) -> None:
-        """A digit goes through a mix of two as the packets it came in, on the other side's clock."""
+    def _pass_on(self, partner: Voice, payload: bytes, stamp: int, clock: int, fresh: bool) -> None:
+        """A digit goes through a mix of two as the packets it came in, on the other side's clock. `fresh`: this is the
+        first one of it; one that had begun before the partner was there to listen is none for it."""
         events = partner.event_format
         if events is None:
             return
         row = partner.number
         known = self._passing.get(row)
-        begins = known is None or known[0] != stamp
-        if begins or known is None:
+        if known is None or known[0] != stamp:
+            if not fresh:
+                return
+            known = (stamp, _NOT_BEGUN)
+        begins = known[1] == _NOT_BEGUN
+        if begins:
             # It begins with the frame that is sent next.
             step = int(self.table.clock[row] * FRAME_SECONDS)
             known = self._passing[row] = (stamp, int(self.table.own_stamp[row]) + step & 0xFFFFFFFF)

@@ -48,7 +48,7 @@ from rtp.relay_loop import (
     take,
 )
 from rtp.secure import SecureRows, hosts_of
-from rtp.table import NEVER, NOBODY, StreamTable
+from rtp.table import NEVER, NO_EVENT, NOBODY, NOT_PASSED, UNTIMED, StreamTable
 
 # Seconds the locked SSRC must be quiet (two packets missing) before another may follow it.
 SSRC_SILENCE = 0.06
@@ -114,9 +114,10 @@ class Relay:
 
     # -- commands
 
-    def direct(self, source: Peer, target: int) -> None:
+    def direct(self, source: Peer, target: int, event: int = NO_EVENT, shift: int = NOT_PASSED) -> None:
         """Packets from `source` go to row `target` from now on, NOBODY: to nobody. Nobody else feeds
-        `target`."""
+        `target`. `event`: timestamp of the telephone-event that the source has begun last; `shift`: what is to be added
+        to it, where the target was passed that event otherwise."""
         table = self._table
         old = int(table.target[source.row])
         if old == target:
@@ -124,9 +125,18 @@ class Relay:
         if old:
             self._detach(old)
         table.target[source.row] = target
+        table.event[source.row], table.event_shift[source.row] = event, shift
         self.relayed += (target != NOBODY) - (old != NOBODY)
         # Whatever comes next is admitted, which fits the target's sequence and timestamp to it.
         table.expect[source.row] = -1
+
+    def event_shift(self, row: int, to: int, event: int) -> int:
+        """What is added to the timestamp of an event on its way from one row to another; NOT_PASSED: nothing of it goes
+        there."""
+        table = self._table
+        if table.target[row] != to:
+            return NOT_PASSED
+        return int(table.event_shift[row] if event == table.event[row] else table.time_shift[to])
 
     def unlock_ssrc(self, peer: Peer) -> None:
         """The next packet of the row's source may have any SSRC: its signalling announced a change."""
@@ -338,7 +348,7 @@ class Relay:
             if locked >= 0 and now - table.heard[row] < SSRC_SILENCE:
                 table.foreign[row] += 1
                 return False
-            self._sync(slots, slot, peer, seq, stamp, ssrc, now)
+            synced = self._sync(slots, slot, peer, seq, stamp, ssrc, now)
             self._begin(peer, seq, stamp, ssrc, now)
         elif not -MAX_MISORDER < (seq - int(table.top[row]) + 0x8000 & 0xFFFF) - 0x8000 <= MAX_DROPOUT:
             # RFC 3550 A.1: "Two sequential packets -- assume that the other side restarted without telling
@@ -347,11 +357,11 @@ class Relay:
                 peer.leap = seq + 1 & 0xFFFF
                 table.bad[row] += 1
                 return False
-            self._sync(slots, slot, peer, seq, stamp, ssrc, now)
+            synced = self._sync(slots, slot, peer, seq, stamp, ssrc, now)
             self._begin(peer, seq, stamp, ssrc, now)
-        elif table.expect[row] < 0:
-            self._sync(slots, slot, peer, seq, stamp, ssrc, now)
-        table.expect[row] = ssrc
+        else:
+            synced = table.expect[row] >= 0 or self._sync(slots, slot, peer, seq, stamp, ssrc, now)
+        table.expect[row] = ssrc if synced else -1
         table.heard[row] = now
         return True
 
@@ -372,13 +382,19 @@ class Relay:
         table.transit[row] = int(now * float(table.clock[row])) - stamp
         table.jitter[row] = 0.0
 
-    def _sync(self, slots: Slots, slot: int, peer: Peer, seq: int, stamp: int, ssrc: int, now: float) -> None:
+    def _sync(self, slots: Slots, slot: int, peer: Peer, seq: int, stamp: int, ssrc: int, now: float) -> bool:
         """Fit the target's shifts to this packet: its sequence goes on by one, its timestamp by the time
-        gone. A target that is fed as it comes takes the source's own."""
+        gone. A target that is fed as it comes takes the source's own. False, and nothing done: the target is not to
+        have this packet."""
         table = self._table
         to = int(table.target[peer.row])
         if not to:
-            return
+            return True
+        kind = int(slots.data[slot, 1]) & 0x7F
+        goes_on = stamp == table.event[peer.row] and bool(table.payload[peer.row, kind] >= UNTIMED)
+        shift = int(table.event_shift[peer.row])
+        if goes_on and shift == NOT_PASSED:
+            return False
         if table.as_is[to]:
             # What reports say of lost packets and of sources (RFC 4585) holds on the other side, too; the marker is the
             # end of a picture there (RFC 6184 5.1), and nobody's to set.
@@ -386,7 +402,7 @@ class Relay:
             table.own_ssrc[to] = ssrc
             table.fed_by[to] = peer.row
             self.secure.srtp.seals_for(to, ssrc)
-            return
+            return True
         self._detach(to)
         own_at = float(table.own_at[to])
         gone = 0
@@ -395,9 +411,14 @@ class Relay:
         table.own_at[to] = now
         table.fed_by[to] = peer.row
         table.seq_shift[to] = int(table.own_top[to]) + 1 - seq & 0xFFFF
+        if goes_on:
+            # Its timestamp is when it began: nothing that the time gone could be added to.
+            table.time_shift[to] = shift
+            return True
         table.time_shift[to] = int(table.own_stamp[to]) + gone - stamp & 0xFFFFFFFF
         # RFC 3551 4.1: the marker tells the receiver that a talkspurt begins, and to place its playout anew.
         slots.data[slot, 1] |= 0x80
+        return True
 
     def _detach(self, to: int) -> None:
         """Note where a row's own sequence and timestamp stand, before its feeder's columns change."""

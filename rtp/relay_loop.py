@@ -52,6 +52,7 @@ _LATE, _UNKNOWN, _TRANSIT, _EARS, _TARGET = (
     WHOLE["target"],
 )
 _SEQ_SHIFT, _TIME_SHIFT, _OWN_SSRC = WHOLE["seq_shift"], WHOLE["time_shift"], WHOLE["own_ssrc"]
+_EVENT, _EVENT_SHIFT = WHOLE["event"], WHOLE["event_shift"]
 _SENT, _SENT_OCTETS = WHOLE["sent"], WHOLE["sent_octets"]
 _HEARD, _CLOCK, _JITTER = REAL["heard"], REAL["clock"], REAL["jitter"]
 
@@ -168,8 +169,15 @@ def _relay(
     to = whole[_TARGET, row]
     if to == NOBODY:
         return
+    shift = whole[_TIME_SHIFT, to]
+    if not timed and stamp == whole[_EVENT, row]:
+        # RFC 4733 2.5.1.2: all packets of an event bear one timestamp. With another it would be one more digit, and so
+        # would its end alone be for whoever did not hear it begin.
+        shift = whole[_EVENT_SHIFT, row]
+        if shift < 0:
+            return
     put_word(words, slot, 0, first & 0xFF800000 | (mapped & 0x7F) << 16 | (first + whole[_SEQ_SHIFT, to]) & 0xFFFF)
-    put_word(words, slot, 1, stamp + whole[_TIME_SHIFT, to])
+    put_word(words, slot, 1, stamp + shift)
     put_word(words, slot, 2, whole[_OWN_SSRC, to])
     whole[_SENT, to] += 1
     whole[_SENT_OCTETS, to] += octets

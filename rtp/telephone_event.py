@@ -141,6 +141,18 @@ class EventReceiver:
         silent = [row for row, stream in self._open.items() if now - stream.heard >= SILENCE]
         return [(row, *self._open.pop(row).end()) for row in silent]
 
+    # -- what was heard
+
+    def latest(self, row: int) -> int:
+        """Timestamp of the event, or the segment of one, that a row has begun last; -1: none."""
+        stream = self._streams.get(row)
+        return stream.stamp if stream is not None and stream.last >= 0 else -1
+
+    def knows(self, row: int, stamp: int) -> bool:
+        """Whether a packet of the event of this timestamp has been heard before."""
+        stream = self._streams.get(row)
+        return stream is not None and any(stamp == known for known, _ in stream.known)
+
     def reset(self, row: int) -> None:
         """The row's source is another from now on (new SSRC, new call). An open event is dropped."""
         self._streams.pop(row, None)

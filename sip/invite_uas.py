@@ -149,7 +149,8 @@ class UasSession(InviteSession):
         if not 300 <= status <= 699:
             raise ValueError(f"reject({status})")
         self._refuse(status, now, headers, reason)
-        self.ua.events.append(SessionEnded(self, "rejected", status, ""))
+        why = next((value for name, value in headers if name == "Reason"), "")
+        self.ua.events.append(SessionEnded(self, "rejected", status, why))
 
     def hangup(self, now: float, reason: str | None = None, status: int = 487) -> None:
         if self.over:

@@ -186,7 +186,7 @@ class InfoReceived(msgspec.Struct, gc=False):
 
 class SessionEnded(msgspec.Struct, gc=False):
     """The session is over. `status`: of the response that ended it, or that we sent (0 for BYE). `reason`: the
-    Reason header's value, "" without.
+    value of the Reason header that came with the end or that we sent with it, "" without.
     """
 
     session: InviteSession

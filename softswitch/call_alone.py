@@ -24,7 +24,8 @@ from softswitch.call_lost_media import MovedMedia
 from softswitch.causes import Cause
 from softswitch.conference.vocabulary import Stand
 from softswitch.dialplan.decision import Announce, Confer
-from softswitch.vocabulary import Accept, Answer, AnyEffect, Audio, EnterRoom, RefuseOffer
+from softswitch.holding import HOLDS
+from softswitch.vocabulary import Accept, Answer, AnyEffect, Audio, EnterRoom, HoldRoom, RefuseOffer
 from softswitch.vocabulary import Echo as EchoMedia
 
 LAST_HEARD = Silence(0.2)
@@ -139,6 +140,12 @@ class LoneCaller(MovedMedia):
             self._effects.append(RefuseOffer(self.a, 488))
             return
         self._effects.append(Answer(self.a, codecs, "sendrecv"))
+        if offer is not None:
+            self._note_room_hold(offer.direction)
+
+    def _note_room_hold(self, asked: str) -> None:
+        if self.state is State.CONFERRING:
+            self._effects.append(HoldRoom(self.a, asked in HOLDS))
 
     def _own_codecs(self, offer: AudioOffer | None, heard: bool) -> tuple[PayloadType, ...]:
         """What to answer, or to offer where there is no offer. Raises `NoCommonCodec`."""

@@ -122,7 +122,8 @@ class CodedCall(VideoCall):
             case "return":
                 return self.back(leg, now)
             case "park":
-                return self.park(leg, "", "", now)
+                reader = self._readers[leg]
+                return self.park(leg, reader.park_lot if reader is not None else "", "", now)
             case "record":
                 self._beep(leg, RECORDING_ON if self._toggle_recording() else RECORDING_OFF)
                 return []

@@ -35,27 +35,41 @@ class Code(msgspec.Struct, frozen=True, gc=False):
 
 
 class CallCodes(msgspec.Struct, frozen=True):
-    """The codes that there are, by action, and seconds of pause after which a code, or a number, is whole."""
+    """The codes that there are, by action, and seconds of pause after which a code, or a number, is whole. `park_lot`:
+    where `park` parks, "" for the only lot."""
 
     codes: Mapping[str, str] = {}
     digit_timeout: float = 1.5
     number_timeout: float = 4.0
+    park_lot: str = ""
 
     def reader(self, kind: str, allowed: Collection[str]) -> CodeReader | None:
         """For a leg of this kind that may use these codes; None where it has none: trunks never have."""
         codes = {code: action for action, code in self.codes.items() if may_use(allowed, action)}
         if kind != "extension" or not codes:
             return None
-        return CodeReader(codes, self.digit_timeout, self.number_timeout)
+        return CodeReader(codes, self.digit_timeout, self.number_timeout, self.park_lot)
 
 
 class CodeReader:
     """The digits of one leg."""
 
-    __slots__ = ("_actions", "_collecting", "_deadline", "_digit_timeout", "_entry", "_number_timeout", "_read")
+    __slots__ = (
+        "_actions",
+        "_collecting",
+        "_deadline",
+        "_digit_timeout",
+        "_entry",
+        "_number_timeout",
+        "_read",
+        "park_lot",
+    )
 
-    def __init__(self, actions: Mapping[str, str], digit_timeout: float, number_timeout: float) -> None:
+    def __init__(
+        self, actions: Mapping[str, str], digit_timeout: float, number_timeout: float, park_lot: str = ""
+    ) -> None:
         """`actions`: by code."""
+        self.park_lot = park_lot
         self._actions = actions
         self._digit_timeout = digit_timeout
         self._number_timeout = number_timeout

@@ -55,7 +55,8 @@ class Conference(CallCommand):
 
 
 class Drop(CallCommand):
-    """Have a party leave the call; the others talk on. `party`: its extension or trunk."""
+    """Have a party leave the call; the others talk on. `party`: its extension, its trunk, or its number
+    on a trunk."""
 
     party: Text = ""
 

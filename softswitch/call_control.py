@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import assert_never
 
 from softswitch import call_commands as commands
@@ -103,19 +104,24 @@ class CallControl:
         return self._leg_of(active, by)
 
     def _leg_of(self, active: Active, end: str) -> int:
-        """The leg of an extension or trunk in a call. Raises `TransferRefused`."""
+        """The leg of an extension, a trunk, or whoever has that number on a trunk. Raises `TransferRefused`."""
         leg = active.call.leg_of(end)
         if leg is not None:
             return leg
         ends = self._ends(active)
-        if end in ends:
-            answered = active.call.contact.answered
-            raise TransferRefused(f"{end!r} is in that call more than once" if answered else NOT_ANSWERED)
-        raise TransferRefused(f"{end!r} is not in that call: expected one of {', '.join(ends)}")
+        expected = f"expected one of {', '.join(ends)}"
+        if end not in ends and all(leg.endpoint != end for leg in self._tables.legs_of(active)):
+            raise TransferRefused(f"{end!r} is not in that call: {expected}")
+        if not active.call.contact.answered:
+            raise TransferRefused(NOT_ANSWERED)
+        raise TransferRefused(f"{end!r} is in that call more than once" + ("" if end in ends else f": {expected}"))
 
     def _ends(self, active: Active) -> list[str]:
-        """The extensions and trunks of a call."""
-        return list(dict.fromkeys(leg.endpoint for leg in self._tables.legs_of(active)))
+        """The extensions and trunks of a call; where several are on one trunk, their numbers."""
+        legs = self._tables.legs_of(active)
+        trunks = Counter(leg.endpoint for leg in legs if leg.kind == "trunk")
+        numbers = [active.call.party(leg.id).number if trunks[leg.endpoint] > 1 else "" for leg in legs]
+        return list(dict.fromkeys(number or leg.endpoint for number, leg in zip(numbers, legs, strict=True)))
 
     def _supervise(self, active: Active, by: str, command: commands.Supervise, now: float) -> list[AnyEffect]:
         call = active.call

@@ -104,6 +104,10 @@ class LegMedia(CallFloor):
         """A, whom the switch itself has answered, wants other media."""
         raise NotImplementedError
 
+    def _note_room_hold(self, asked: str) -> None:
+        """Where A is in a conference: the direction that it has asked for says whether it holds."""
+        raise NotImplementedError
+
     def _moved(self, leg: int, session: AudioSession, now: float) -> None:
         """The far end of a leg whose stream was lost sends to the new address."""
         raise NotImplementedError
@@ -256,6 +260,7 @@ class LegMedia(CallFloor):
     def _reanswered(self, event: Reanswered, now: float) -> None:
         """A leg answered what we offered it: answer the leg that asked, in its turn."""
         self._keep_session(event.leg, event.session)
+        self._note_room_hold(event.session.peer_direction)
         if self._moving.get(event.leg):
             self._moved(event.leg, event.session, now)
             return

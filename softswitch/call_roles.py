@@ -96,7 +96,8 @@ class RolesCall(HuntingCall):
         if self.state is State.HUNTING and self._transfer is not None:
             return "talks" if self._others else "waits"
         if self.state is State.CONFERRING:
-            return _IN_ROOM[self._stand]
+            holds = self._stand == "in" and self._holds_others(leg)
+            return "holds" if holds else _IN_ROOM[self._stand]
         others = [other for other in self.talkers if other != leg]
         if self.state is State.TALKING and self._holds_others(leg):
             return "holds"

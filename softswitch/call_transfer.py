@@ -165,10 +165,14 @@ class TransferringCall(LoneCaller):
             raise TransferRefused(f"{endpoint.kind} {endpoint.name} may not transfer: expected an extension")
         return endpoint
 
-    def leg_of(self, endpoint: str) -> int | None:
-        """The leg of an extension or trunk in this call, where it has one and no more."""
+    def leg_of(self, end: str) -> int | None:
+        """The leg of an extension or trunk in this call, or else of whoever has that number on a trunk, where there is
+        one and no more."""
         ends = [(self.a, self._a_endpoint), *((leg, out.endpoint) for leg, out in self._out.items())]
-        found = [leg for leg, end in ends if leg and end.name == endpoint]
+        there = [(leg, endpoint) for leg, endpoint in ends if leg]
+        found = [leg for leg, endpoint in there if endpoint.name == end]
+        if not found and end:
+            found = [leg for leg, endpoint in there if endpoint.kind == "trunk" and self._party(leg).number == end]
         return found[0] if len(found) == 1 else None
 
     @property

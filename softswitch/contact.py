@@ -1,4 +1,4 @@
-"""The contact: one customer's interaction from first ring to last second, and the segments and legs it was made of.
+"""The contact: one customer's interaction from first ring to the end of the last leg, its segments and its legs.
 
 A contact outlives its legs; CDRs hang on it. Durations are monotonic; the wall-clock times that a record shows are the
 wall-clock time of the start plus a monotonic duration, so that a clock that jumps in mid-call bends no record.
@@ -157,7 +157,7 @@ class Contact:
         self.segments.append(Segment(kind, now))
 
     def end(self, cause: int, status: int, by: str, now: float) -> None:
-        """The customer's part is over; the first end counts."""
+        """It is over, for all who were in it; the first end counts."""
         if self.ended:
             return
         self.ended = now

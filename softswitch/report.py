@@ -39,7 +39,7 @@ MAX_ROWS = 10_000
 """Rows of one list in a report where the asker names no number."""
 
 MISSING_SECONDS = 5.0
-"""From the answer until it is told that no audio comes or goes."""
+"""From the answer, or from the end of a hold, until it is told that no audio comes or goes."""
 
 NONE_QUIET: Mapping[int, Quiet] = {}
 
@@ -313,8 +313,10 @@ def _parties(call: Call, now: float, quiet: Mapping[int, Quiet]) -> list[PartyRo
         if found is not None and call.sounds(leg, does):
             # What was before the answer says nothing: early media need not be.
             record = call.contact.leg(leg)
-            answered = now - (record.answered if record is not None and record.answered else call.contact.answered)
-            row.unheard, row.unsent = (_missing(seconds, answered) for seconds in (found.unheard, found.unsent))
+            answered = record.answered if record is not None and record.answered else call.contact.answered
+            # And what was found a second ago may be of a hold, or of a consultation, that is over now.
+            talks = now - max(answered, call.contact.segments[-1].started)
+            row.unheard, row.unsent = (_missing(seconds, talks) for seconds in (found.unheard, found.unsent))
         rows.append(row)
     if any(row.unheard is not None for row in rows):
         for row in rows:
@@ -322,5 +324,5 @@ def _parties(call: Call, now: float, quiet: Mapping[int, Quiet]) -> list[PartyRo
     return rows
 
 
-def _missing(seconds: float, answered: float) -> float | None:
-    return min(seconds, answered) if seconds and answered >= MISSING_SECONDS else None
+def _missing(seconds: float, talks: float) -> float | None:
+    return min(seconds, talks) if seconds and talks >= MISSING_SECONDS else None

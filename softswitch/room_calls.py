@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from softswitch.causes import Cause
 from softswitch.conference import vocabulary as v
 from softswitch.dialplan.decision import Confer
+from softswitch.holding import HOLDS
 from softswitch.originate import OriginateRefused, Origination
 from softswitch.rooms import Occupant
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 KICKED_FOR: dict[v.Why, tuple[Cause, str]] = {
     "pin": (Cause.CALL_REJECTED, "wrong conference PIN"),
+    "no-pin": (Cause.CALL_REJECTED, "no conference PIN was entered"),
     "full": (Cause.USER_BUSY, "conference full"),
     "locked": (Cause.CALL_REJECTED, "conference locked"),
     "refused": (Cause.CALL_REJECTED, "not admitted to the conference"),
@@ -46,7 +48,8 @@ class RuntimeRoomCalls:
             return None
         digits, agreed = sip.media.policy.digits, sip.media.agreed
         tones = digits == "inband" or (digits == "auto" and agreed is not None and not agreed.dtmf)
-        return Occupant(active.call.contact, active.call.party(leg), sip.kind, sip.endpoint, tones)
+        holds = agreed is not None and agreed.peer_direction in HOLDS
+        return Occupant(active.call.contact, active.call.party(leg), sip.kind, sip.endpoint, tones, holds)
 
     def stands(self, leg: int, stand: v.Stand, now: float) -> None:
         sip = self._runtime.legs.get(leg)

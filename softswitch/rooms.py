@@ -50,8 +50,8 @@ QUIET = frozenset(("talking", "quiet", "volume"))
 
 PINS_AT_ONCE = 30.0
 PINS_PER_SECOND = 1 / 60
-"""Wrong PINs for one room from one extension or trunk. Beyond these its callers are hung up until some time has passed:
-a PIN of six digits takes more than a year to be guessed so. Who comes from elsewhere notices nothing."""
+"""Wrong PINs for one room from one extension or trunk. Beyond these its callers are turned away until some time has
+passed: a PIN of six digits takes more than a year to be guessed so. Who comes from elsewhere notices nothing."""
 
 
 class ConferenceRefused(ValueError):
@@ -59,13 +59,14 @@ class ConferenceRefused(ValueError):
 
 
 class Occupant(msgspec.Struct):
-    """Who is on a leg. `tones`: its digits come as tones in the audio."""
+    """Who is on a leg. `tones`: its digits come as tones in the audio; `holds`: its telephone holds."""
 
     contact: Contact
     party: Party
     kind: str
     endpoint: str
     tones: bool = False
+    holds: bool = False
 
 
 class RoomCalls(Protocol):
@@ -198,13 +199,14 @@ class Rooms:
         occupant = self._calls.occupant(leg)
         if occupant is None:
             return
+        party = _shown(occupant.party)
         if self._conferences.asks(name) and self._guesses.wait(_guesser(occupant, name), now):
             self.counters["conference callers turned away: too many wrong PINs"] += 1
-            self._calls.hang_up(leg, "pin", now)
+            self._handled(self._conferences.arrived(name, v.Barred(leg, party.name, party.number), now), now)
         else:
             self._listen(leg, occupant, now)
-            party = _shown(occupant.party)
-            self._handled(self._conferences.arrived(name, v.Join(leg, party.name, party.number), now), now)
+            event = v.Join(leg, party.name, party.number, occupant.holds)
+            self._handled(self._conferences.arrived(name, event, now), now)
 
     def add(self, leg: int, name: str, role: v.Role, now: float) -> None:
         """Somebody is put into a room by a command or by a transfer: nothing is asked, and neither lock nor limit keeps
@@ -219,7 +221,9 @@ class Rooms:
             return False
         party = _shown(occupant.party)
         self._listen(new, occupant, now)
-        self._handled(self._conferences.member(v.Replaced(old, new, party.name, party.number), now), now)
+        self._handled(
+            self._conferences.member(v.Replaced(old, new, party.name, party.number, occupant.holds), now), now
+        )
         self._unlisten(old, now)
         return True
 
@@ -251,6 +255,10 @@ class Rooms:
 
     def talking(self, leg: int, talking: bool, now: float) -> None:
         self._handled(self._conferences.member(v.Talking(leg, talking), now), now)
+
+    def holds(self, leg: int, holds: bool, now: float) -> None:
+        """The telephone of a leg has put its room on hold, or is back; of others this means nothing."""
+        self._handled(self._conferences.member(v.Holds(leg, holds), now), now)
 
     # ---- calls that rooms make
 
@@ -353,7 +361,8 @@ class Rooms:
             return
         self._listen(leg, occupant, now)
         party = _shown(occupant.party)
-        self._handled(self._conferences.arrived(name, v.Place(leg, role, party.name, party.number, dial), now), now)
+        place = v.Place(leg, role, party.name, party.number, dial, occupant.holds)
+        self._handled(self._conferences.arrived(name, place, now), now)
 
     def _listen(self, leg: int, occupant: Occupant | None, now: float) -> None:
         if occupant is not None and occupant.tones:
@@ -490,7 +499,7 @@ class Rooms:
             return
         self.guessed(occupant.kind, occupant.endpoint, name, occupant.contact.id, now)
         if not self._guesses.take(_guesser(occupant, name), now):
-            self._calls.hang_up(leg, "pin", now)
+            self._handled(self._conferences.member(v.Barred(leg), now), now)
 
     def _name(self, room: int) -> str:
         return self._room_names.get(room, "")

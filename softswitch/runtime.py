@@ -75,6 +75,7 @@ from softswitch.vocabulary import (
     Echo,
     EnterRoom,
     Finished,
+    HoldRoom,
     MediaFailed,
     MediaLost,
     MediaSilent,
@@ -165,6 +166,7 @@ class Runtime:
             Echo: self._echo,
             SendDigit: self._send_digit,
             EnterRoom: self._enter_room,
+            HoldRoom: self._hold_room,
             Record: self._record_streams,
             Audio: self._audio,
             SetTimer: self._set_timer,
@@ -341,6 +343,9 @@ class Runtime:
         leg = self.legs.get(effect.leg)
         if leg is not None:
             self.streams.enter_room(active, leg, effect.name, now)
+
+    def _hold_room(self, active: Active, effect: HoldRoom, now: float) -> None:
+        self.rooms.holds(effect.leg, effect.holds, now)
 
     def _record_streams(self, active: Active, effect: Record, now: float) -> None:
         contact = active.call.contact

@@ -338,6 +338,12 @@ class EnterRoom(LegEffect, gc=False):
     name: str
 
 
+class HoldRoom(LegEffect, gc=False):
+    """This leg, which is in a conference, holds, or does so no more."""
+
+    holds: bool
+
+
 class Record(Effect, gc=False):
     """Begin a recording of (leg, channel), in the form that the settings say. `labels`: who the legs are."""
 
@@ -410,6 +416,7 @@ AnyEffect = (
     | Echo
     | SendDigit
     | EnterRoom
+    | HoldRoom
     | Record
     | Audio
     | SetTimer

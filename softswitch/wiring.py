@@ -330,7 +330,7 @@ def _refer_rule(written: TransferByRefer | None) -> ReferRule | None:
 def call_codes(settings: Settings) -> CallCodes:
     """Codes dialled in a call."""
     codes = settings.feature_codes.in_call
-    return CallCodes(codes.codes, codes.digit_timeout, codes.number_timeout)
+    return CallCodes(codes.codes, codes.digit_timeout, codes.number_timeout, codes.park_lot or "")
 
 
 def pins(settings: Settings) -> dict[str, str]:

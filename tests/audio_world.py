@@ -121,6 +121,13 @@ class Phone:
         payload = table.encode(self.format[1], frame[None, :]).tobytes() if self.codec is None else self._encode(frame)
         return self._headed(self.format[0], payload, stamp)
 
+    def audio(self) -> bytes:
+        """A packet of audio, whatever event is on its way."""
+        event, self.event = self.event, []
+        packet = self.packet()
+        self.event = event
+        return packet
+
     def _encode(self, frame: I16) -> bytes:
         assert self.codec is not None
         return self.codec.encode(frame)

@@ -60,7 +60,7 @@ def conference(call: CallArgument, by: ByOption = "", config: ConfigOption = CON
 
 def drop(
     call: CallArgument,
-    party: Annotated[str, typer.Argument(help="The extension or trunk that is to leave.")],
+    party: Annotated[str, typer.Argument(help="Who is to leave: an extension, a trunk, or a number on a trunk.")],
     by: ByOption = "",
     config: ConfigOption = CONFIG,
 ) -> None:

@@ -99,6 +99,6 @@ def lines_of(view: RoomView) -> list[str]:
 
 
 def _line(member: MemberView) -> str:
-    marks = (("muted", member.muted), ("deaf", member.deaf), ("talking", member.talking))
+    marks = (("muted", member.muted), ("deaf", member.deaf), ("on hold", member.holding), ("talking", member.talking))
     shown = [member.role, *([] if member.state == "in" else [member.state]), *[mark for mark, there in marks if there]]
     return f"  {member.number or '-':<16} {', '.join(shown):<24} {member.name}  (id {member.member})"

@@ -13,6 +13,7 @@ from softswitch.conference.vocabulary import (
     AnyEvent,
     AnyMemberEvent,
     AnyOutcome,
+    Barred,
     Dial,
     ForgetName,
     Join,
@@ -52,7 +53,7 @@ class Conferences:
 
     # ---- receive
 
-    def arrived(self, name: str, event: Join | Place, now: float) -> list[AnyEffect]:
+    def arrived(self, name: str, event: Join | Place | Barred, now: float) -> list[AnyEffect]:
         """Somebody comes into the conference of that name. Who is in one already leaves it first by `Leave`. A call
         that no conference waits for any more is kicked."""
         there = self._by_name.get(name)

@@ -44,6 +44,7 @@ class Member:
         "digits",
         "heard",
         "hears",
+        "holding",
         "level",
         "lost",
         "menu",
@@ -60,6 +61,7 @@ class Member:
         "stream",
         "talking",
         "tries",
+        "unanswered",
         "why",
     )
 
@@ -74,6 +76,7 @@ class Member:
         self.deadline: float | None = None  # monotonic: of what is asked, of the menu, of the last words
         self.digits = ""  # entered so far, while it is asked for the PIN
         self.tries = 0
+        self.unanswered = 0  # times that nothing was entered
         self.menu = False  # `*` was pressed
         self.recording = 0  # of its name, while that is under way
         self.name_path = ""  # where its name is
@@ -81,6 +84,7 @@ class Member:
         self.muted = False  # by itself
         self.silenced = False  # by a host
         self.deaf = False
+        self.holding = False  # its telephone has put the room on hold
         self.heard = 0  # steps
         self.hears = 0
         self.talking = False
@@ -92,11 +96,16 @@ class Member:
     def is_host(self) -> bool:
         return self.role == "host"
 
+    @property
+    def unheard(self) -> bool:
+        """Nobody on the floor hears it, whoever wants it so."""
+        return self.muted or self.silenced or self.holding
+
     def level_in(self, room: int) -> Level:
         """How it shall be heard and hear."""
         if self.state is not State.IN:
             return Level(room, self.stream)
-        return Level(room, self.stream, _gain(self.heard), _gain(self.hears), self.muted or self.silenced, self.deaf)
+        return Level(room, self.stream, _gain(self.heard), _gain(self.hears), self.unheard, self.deaf)
 
     def view(self) -> MemberView:
         return MemberView(
@@ -110,6 +119,7 @@ class Member:
             self.talking,
             self.heard,
             self.hears,
+            self.holding,
         )
 
 

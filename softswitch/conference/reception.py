@@ -1,7 +1,8 @@
 """How a member comes onto the floor: PIN, room for one more, name, lobby, waiting for the host; and how it goes.
 
     Join --PIN--> role --locked? full?--> NAME --> LOBBY --> WAITING --> IN
-                   | three tries             (entry: names)  (guests)   (guests)
+                   | three tries,            (entry: names)  (guests)   (guests)
+                   | three times nothing
                    v
                  LEAVING
 
@@ -18,6 +19,7 @@ from softswitch.conference.floor import ENTRY_TONE, EXIT_TONE, Floor
 from softswitch.conference.member import Member, State
 from softswitch.conference.phrases import Line
 from softswitch.conference.vocabulary import (
+    Barred,
     Join,
     Leave,
     NameFailed,
@@ -54,6 +56,7 @@ class Reception(Floor):
         if event.member in self._members:
             return
         member = self._members[event.member] = Member(event.member, event.name, event.number)
+        member.holding = event.holds
         self._tell("arrived", member.stream)
         if self.settings.pin is None and self.settings.host_pin is None:
             self._seek_place(member, now)
@@ -68,6 +71,7 @@ class Reception(Floor):
         member = self._members[event.member] = Member(event.member, event.name, event.number)
         member.role = event.role
         member.placed = True
+        member.holding = event.holds
         self._tell("arrived", member.stream)
         self._enter(member, now)
 
@@ -105,13 +109,38 @@ class Reception(Floor):
         member.deadline = None
         self._seek_place(member, now)
 
+    def _pin_overdue(self, member: Member, now: float) -> None:
+        """Silence is no guess: many a caller does not hear the question, or has no keys. Where guests need no PIN it is
+        their answer."""
+        if member.digits or self.settings.pin is None:
+            self._pin_entered(member, now)
+            return
+        member.unanswered += 1
+        if member.unanswered < PIN_TRIES:
+            self._ask_pin(member, now)
+        else:
+            self._tell("no-pin", member.stream)
+            self._turn_away(member, "no-pin", self._voice.prompt("no-pin", "goodbye"), now)
+
+    def _barred(self, event: Barred, now: float) -> None:
+        member = self._members.get(event.member)
+        if member is None:
+            member = self._members[event.member] = Member(event.member, event.name, event.number)
+            self._tell("arrived", member.stream)
+        elif member.state is not State.PIN:
+            return
+        self._turn_away(member, "pin", self._last_try(), now)
+
+    def _last_try(self) -> Line:
+        return self._voice.prompt("wrong-pin", "goodbye")
+
     def _wrong_pin(self, member: Member, now: float) -> None:
         member.tries += 1
         self._tell("pin-failed", member.stream)
         if member.tries < PIN_TRIES:
             self._ask_pin(member, now, self._voice.prompt("wrong-pin"))
         else:
-            self._turn_away(member, "pin", self._voice.prompt("wrong-pin", "goodbye"), now)
+            self._turn_away(member, "pin", self._last_try(), now)
 
     # ---- a place
 
@@ -321,6 +350,7 @@ class Reception(Floor):
         self._tell("left", member.stream)
         member.stream, member.name, member.number = event.stream, event.name, event.number
         member.muted = member.talking = member.menu = member.lost = False
+        member.holding = event.holds
         member.hears = 0
         self._members = {each.stream: each for each in self._members.values()}
         self._dials = {dial: event.stream if by == event.member else by for dial, by in self._dials.items()}

@@ -19,10 +19,12 @@ from softswitch.conference.vocabulary import (
     AnyCommand,
     AnyEffect,
     AnyEvent,
+    Barred,
     Command,
     DialFailed,
     Digit,
     End,
+    Holds,
     Join,
     Kick,
     Leave,
@@ -59,18 +61,22 @@ class Conference(Chair):
     def handle(self, event: AnyEvent, now: float) -> list[AnyEffect]:
         """What an event means. Events about members and ids that are gone mean nothing."""
         match event:
-            case Join() | Place() if self.ended:
+            case Join() | Place() | Barred() if self.ended and event.member not in self._members:
                 self._effects.append(Kick(self.id, event.member, "ended"))
             case Join():
                 self._joined(event, now)
             case Place():
                 self._placed(event, now)
+            case Barred():
+                self._barred(event, now)
             case Leave():
                 self._left(event, now)
             case Digit():
                 self._digit(event, now)
             case Talking():
                 self._talking(event)
+            case Holds():
+                self._holds(event)
             case Lost(member=stream):
                 if stream in self._members:
                     self._members[stream].lost = True
@@ -137,10 +143,16 @@ class Conference(Chair):
         member = self._members.get(event.member)
         if member is None or member.talking == event.talking or not self.settings.talkers:
             return
-        if event.talking and (member.state is not State.IN or member.muted or member.silenced):
+        if event.talking and (member.state is not State.IN or member.unheard):
             return
         member.talking = event.talking
         self._tell("talking" if event.talking else "quiet", member.stream)
+
+    def _holds(self, event: Holds) -> None:
+        member = self._members.get(event.member)
+        if member is not None and member.holding != event.holds:
+            member.holding = event.holds
+            self._tell("holds" if event.holds else "is back", member.stream)
 
     def _tick(self, now: float) -> None:
         for member in list(self._members.values()):
@@ -150,7 +162,7 @@ class Conference(Chair):
     def _overdue(self, member: Member, now: float) -> None:
         match member.state:
             case State.PIN:
-                self._pin_entered(member, now)
+                self._pin_overdue(member, now)
             case State.NAME:
                 self._name_overdue(member, now)
             case State.IN | State.LOBBY | State.WAITING:

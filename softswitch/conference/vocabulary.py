@@ -14,7 +14,7 @@ import msgspec
 from media.audio_commands import Source
 
 Role = Literal["guest", "host"]
-Why = Literal["pin", "full", "locked", "refused", "kicked", "ended", "left"]
+Why = Literal["pin", "no-pin", "full", "locked", "refused", "kicked", "ended", "left"]
 Stand = Literal["pin", "name", "lobby", "waiting", "in", "leaving"]
 """What a member is kicked for; left: it chose to leave by the menu."""
 
@@ -31,10 +31,12 @@ class MemberEvent(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Join(MemberEvent, frozen=True, gc=False, tag=True):
-    """A caller came by the dialplan; it is answered and can hear. `name`, `number`: who that is, as far as known."""
+    """A caller came by the dialplan; it is answered and can hear. `name`, `number`: who that is, as far as known.
+    `holds`: as `Holds` says."""
 
     name: str = ""
     number: str = ""
+    holds: bool = False
 
 
 class Place(MemberEvent, frozen=True, gc=False, tag=True):
@@ -44,6 +46,14 @@ class Place(MemberEvent, frozen=True, gc=False, tag=True):
     name: str = ""
     number: str = ""
     dial: int = 0
+    holds: bool = False
+
+
+class Barred(MemberEvent, frozen=True, gc=False, tag=True):
+    """A caller who comes or is there, and is not to guess at PINs any more: it is turned away as after its last try."""
+
+    name: str = ""
+    number: str = ""
 
 
 class Leave(MemberEvent, frozen=True, gc=False, tag=True):
@@ -63,6 +73,12 @@ class Talking(MemberEvent, frozen=True, gc=False, tag=True):
     talking: bool
 
 
+class Holds(MemberEvent, frozen=True, gc=False, tag=True):
+    """Its telephone holds, and may send its own music, which nobody is to hear; or is back."""
+
+    holds: bool
+
+
 class Lost(MemberEvent, frozen=True, gc=False, tag=True):
     """Its stream was lost with a media process. `Reopened` or `Leave` follows."""
 
@@ -78,9 +94,10 @@ class Replaced(MemberEvent, frozen=True, gc=False, tag=True):
     stream: int
     name: str = ""
     number: str = ""
+    holds: bool = False
 
 
-AnyMemberEvent = Join | Place | Leave | Digit | Talking | Lost | Reopened | Replaced
+AnyMemberEvent = Join | Place | Barred | Leave | Digit | Talking | Holds | Lost | Reopened | Replaced
 
 
 # ---- events: what came of effects
@@ -334,6 +351,7 @@ class Kick(Effect, frozen=True, gc=False, tag=True):
 What = Literal[
     "arrived",
     "pin-failed",
+    "no-pin",
     "full",
     "shut-out",
     "lobby",
@@ -346,6 +364,8 @@ What = Literal[
     "unmuted",
     "deaf",
     "undeaf",
+    "holds",
+    "is back",
     "guests-muted",
     "guests-unmuted",
     "volume",
@@ -431,6 +451,8 @@ class MemberView(msgspec.Struct, frozen=True, gc=False):
     talking: bool
     heard: int
     hears: int
+    holding: bool = False
+    """Its telephone has put the room on hold: nobody hears it."""
 
 
 class RoomView(msgspec.Struct, frozen=True, gc=False):

@@ -10,11 +10,13 @@ from softswitch.settings.models import Settings
 from softswitch.settings.yaml_tree import Mapping, Mark, Problem, place
 
 _RISING = "01234567890123456789"
+_REFUSED = "so the code is always refused: expected"
 
 
 def code_warnings(settings: Settings, root: Mapping) -> Iterator[Problem]:
-    """Routes behind a code, PINs that are wanted and not there, PINs that everybody would try first."""
+    """Routes behind a code, a code that parks nowhere, PINs that are wanted and lack, or that everybody would try."""
     yield from _hidden_routes(settings, root)
+    yield from _parked_nowhere(settings, root)
     yield from _missing_pins(settings, root)
     yield from _weak_pins(settings, root)
 
@@ -30,6 +32,19 @@ def _hidden_routes(settings: Settings, root: Mapping) -> Iterator[Problem]:
                     yield Problem(
                         mark, node.key, f"extensions never get here: {pattern!r} is the feature code {found.action}"
                     )
+
+
+def _parked_nowhere(settings: Settings, root: Mapping) -> Iterator[Problem]:
+    """Who dials the code hears an error tone, and not why."""
+    codes, lots = settings.feature_codes.in_call, settings.parking
+    if codes.park is None or codes.park_lot is not None or len(lots) == 1:
+        return
+    mark, node = place(root, ("feature_codes", "in_call", "park"))
+    if lots:
+        what = f"there are several parking lots, {_REFUSED} 'park_lot', which is one of {', '.join(sorted(lots))}"
+    else:
+        what = f"no parking lot is set, {_REFUSED} one in 'parking'"
+    yield Problem(mark, node.key, what)
 
 
 def _missing_pins(settings: Settings, root: Mapping) -> Iterator[Problem]:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from softswitch.feature_codes import ALL, DIALLED, NONE, Allowed, swallowed
-from softswitch.settings.fields import Duration, Section, one_or_many
+from softswitch.feature_codes import ALL, DIALLED, IN_CALL, NONE, Allowed, swallowed
+from softswitch.settings.fields import Duration, Name, Section, one_or_many
 from softswitch.settings.validation import at_value
 
 CODE_PATTERN = "[*#][0-9*#]{1,7}"
@@ -73,6 +73,8 @@ class InCallCodes(Section):
     """Talk to the one who waits, the other waits."""
     park: Code = None
     """Park the other one."""
+    park_lot: Name | None = None
+    """Parking lot that `park` parks in; absent, the only one."""
     return_: Code = Field(None, alias="return")
     """Back to the one who waits; whoever is asked is let go."""
     digit_timeout: Duration = Field(1.5, ge=0.2, le=10)
@@ -88,7 +90,7 @@ class InCallCodes(Section):
     @property
     def codes(self) -> dict[str, str]:
         """By action."""
-        found = {name: getattr(self, name) for name in type(self).model_fields if not name.endswith("_timeout")}
+        found = {name: getattr(self, name) for name in type(self).model_fields if name.rstrip("_") in IN_CALL}
         return {name.rstrip("_"): code for name, code in found.items() if code is not None}
 
 

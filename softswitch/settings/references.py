@@ -79,7 +79,11 @@ def check_references(root: Mapping, unread: Collection[str] = ()) -> list[Proble
     told: set[tuple[Mark | None, str]] = set()
     problems = []
     found = chain(
-        _references(contexts, extensions, trunks, groups, services), _in_lots(lots), _in_rooms(rooms), _in_pages(paging)
+        _references(contexts, extensions, trunks, groups, services),
+        _in_lots(lots),
+        _in_rooms(rooms),
+        _in_pages(paging),
+        _in_codes(_entries(root.get("feature_codes"))),
     )
     for kind, name, node in found:
         what = (node.mark if isinstance(node, Scalar) else None, name)
@@ -179,6 +183,12 @@ def _in_pages(paging: dict[str, Entry]) -> Iterator[_Reference]:
         members = _entries(entry.node).get("members")
         if members is not None:
             yield from _named("extension", members.node)
+
+
+def _in_codes(codes: dict[str, Entry]) -> Iterator[_Reference]:
+    in_call = _entries(codes["in_call"].node) if "in_call" in codes else {}
+    if "park_lot" in in_call:
+        yield from _named("parking lot", in_call["park_lot"].node)
 
 
 def _groups_of(extensions: dict[str, Entry]) -> list[str]:

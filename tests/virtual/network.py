@@ -676,7 +676,8 @@ class EngineWorld(World):
 
 
 def assert_in_order(record: CdrRecord) -> None:
-    """Started, rang, answered, ended: each not before the one before, in the contact and in each leg."""
+    """Started, rang, answered, ended: each not before the one before, in the contact and in each leg. A caller that
+    was not answered has in its leg what it was refused with."""
     moments = [record.started, record.answered, record.ended]
     assert moments[-1] is not None
     assert sorted(each for each in moments if each is not None) == [each for each in moments if each is not None]
@@ -684,6 +685,9 @@ def assert_in_order(record: CdrRecord) -> None:
     assert record.cause > 0
     assert record.ended_by
     assert record.legs
+    caller = record.legs[0]
+    if caller.direction == "in" and caller.answered is None and not record.joined:
+        assert (caller.cause, caller.status) == (record.cause, record.status)
     for leg in record.legs:
         moments = [record.started, leg.started, leg.rang, leg.answered, leg.ended]
         assert leg.ended is not None, leg

@@ -27,8 +27,8 @@ WAITING = {"101": Music("default")}
 class Keys(Desk):
     """Ben's keys are codes."""
 
-    def __init__(self, **configured: Any) -> None:
-        super().__init__(feature_codes={"in_call": CODES}, **configured)
+    def __init__(self, in_call: dict[str, Any] | None = None, **configured: Any) -> None:
+        super().__init__(feature_codes={"in_call": CODES | (in_call or {})}, **configured)
 
     def dial(self, digits: str, by: str = "102", source: str = "rfc4733") -> None:
         [leg] = [leg for leg, number in self.numbers().items() if number == by]
@@ -98,6 +98,15 @@ def test_swap_three_way_and_return_by_keys() -> None:
     assert not desk.cyd.ua.sessions
     desk.hang_up(desk.ann)
     desk.over(["hold", "consult", "conference", "talk", "hold", "consult", "talk"])
+
+
+def test_park_by_keys_in_the_lot_that_is_set_where_there_are_several() -> None:
+    lots = {name: {"slots": slot, "announce": False} for name, slot in (("main", "701"), ("side", "702"))}
+    desk = Keys(parking=lots, in_call={"park_lot": "side"})
+    desk.dial("*5")
+    assert desk.world.switch.book.parking.parked() == [("702", desk.contact)]
+    desk.hang_up(desk.ann)
+    desk.over(["park"])
 
 
 def test_park_by_keys() -> None:

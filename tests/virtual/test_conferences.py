@@ -83,6 +83,12 @@ class Office:
         self.media.events.append(event)
         self.world.link.settle()
 
+    def direct(self, number: str, direction: str) -> None:
+        """Its telephone asks for this direction by re-INVITE: it holds, or is back."""
+        phone = self.phones[number]
+        phone.do(self.sessions[number].offer, phone.sdp(direction=direction))
+        self.world.run(0.3)
+
     def hang_up(self, *numbers: str) -> None:
         for number in numbers:
             self.phones[number].do(self.sessions[number].hangup)
@@ -194,7 +200,26 @@ def test_nothing_pressed_ends_the_call_by_time() -> None:
     office.call("101")
     office.world.run(90.0)
     assert office.ended("101")
-    office.over(1)
+    assert not office.rooms.counters
+    [record] = office.over(1)
+    assert record.cause == Cause.CALL_REJECTED
+
+
+def test_who_may_guess_no_more_is_told_so_in_the_lobby() -> None:
+    office = Office(pin=PIN)
+    for _ in range(10):
+        office.call("102", "1#2#3#")
+        office.played("102")
+        office.world.run(0.3)
+    office.call("102")
+    assert office.heard("102")[-2:] == ["wrong-pin", "goodbye"]
+    assert len(office.phone("102").of(SessionEnded)) == 10
+    office.played("102")
+    office.world.run(0.3)
+    assert len(office.phone("102").of(SessionEnded)) == 11
+    record = office.world.assert_over(11, 70.0)[-1]  # the log tells of what it has left out after a minute
+    assert record.cause == Cause.CALL_REJECTED
+    assert segments(record) == "route lobby"
 
 
 def test_guests_wait_for_the_host_and_all_end_with_the_last() -> None:
@@ -572,6 +597,86 @@ def test_a_trunk_has_no_rights_to_have_others_called() -> None:
     assert office.heard("gateway")[-1] == "call-failed"
     gateway.do(session.hangup)
     office.over(1)
+
+
+@pytest.mark.parametrize("way", ["sendonly", "inactive"])
+def test_who_holds_is_not_heard_in_the_room_until_it_is_back(way: str) -> None:
+    """Its telephone may send its own music. What a host has muted, or it has muted itself, stays so."""
+    office = Office(host_pin=HOST_PIN)
+    office.call("101", HOST_PIN + "#")
+    office.call("102", "#")
+
+    def held() -> list[tuple[str, bool, bool]]:
+        [view] = office.do("list").conferences
+        return [(each.number, each.holding, each.muted) for each in view.members]
+
+    office.direct("102", way)
+    assert office.volume("102").muted
+    assert held() == [("101", False, False), ("102", True, False)]
+    office.direct("102", "sendrecv")
+    assert not office.volume("102").muted
+    assert held()[1] == ("102", False, False)
+    office.do("mute", "102")
+    office.direct("102", way)
+    office.direct("102", "sendrecv")
+    assert office.volume("102").muted, "by the host"
+    office.direct("102", way)
+    office.do("unmute", "102")
+    assert office.volume("102").muted, "it holds still"
+    office.direct("102", "sendrecv")
+    assert not office.volume("102").muted
+    office.direct("101", way)
+    office.press("101", "*1")
+    office.direct("101", "sendrecv")
+    assert office.volume("101").muted, "by itself"
+    office.hang_up("101", "102")
+    office.over(2)
+
+
+def test_who_comes_into_a_room_on_hold_is_not_heard_there() -> None:
+    office = Office()
+    office.call("101")
+    office.call("102", offer=office.phone("102").sdp(direction="sendonly"))
+    assert office.volume("102").muted
+    office.direct("102", "sendrecv")
+    assert not office.volume("102").muted
+    assert office.do("list").conferences[0].members[1].holding is False
+    office.hang_up("101", "102")
+    office.over(2)
+
+
+def test_whoever_answers_our_offer_with_a_hold_holds() -> None:
+    """A re-INVITE without an offer: the telephone's direction stands in its ACK."""
+    office = Office()
+    office.call("101")
+    office.call("102")
+    phone, session = office.phone("102"), office.sessions["102"]
+    phone.do(session.offer, None, method="INVITE")
+    office.world.run(0.3)
+    phone.do(session.answer, phone.sdp(direction="sendonly"))
+    office.world.run(0.3)
+    assert office.volume("102").muted
+    office.direct("102", "sendrecv")
+    assert not office.volume("102").muted
+    office.hang_up("101", "102")
+    office.over(2)
+
+
+def test_whoever_takes_the_place_of_one_who_holds_is_heard() -> None:
+    """As after an attended transfer out of the room: the one who transfers holds."""
+    office = Office()
+    a = office.call("101")
+    office.call("102")
+    c = office.call("103")
+    office.rooms.leave(c, office.world.now)
+    office.direct("101", "sendonly")
+    assert office.rooms.replace(a, c, office.world.now)
+    view = office.rooms.view("board")
+    assert view is not None
+    assert [(each.number, each.holding) for each in view.members] == [("103", False), ("102", False)]
+    assert not [each for each in office.media.asked(SetVolume) if each.stream == c and each.muted]
+    office.hang_up("101", "102", "103")
+    office.over(3)
 
 
 def test_another_leg_takes_a_place() -> None:

@@ -22,7 +22,8 @@ from softswitch.call_commands import (
     Transfer,
 )
 from softswitch.call_transfer import TransferRefused
-from tests.virtual.network import EVENTS, PCMA, PCMU, Phone, World, settings
+from softswitch.report import call_row
+from tests.virtual.network import EVENTS, PCMA, PCMU, WALL, Phone, World, settings
 
 
 class Desk:
@@ -448,3 +449,82 @@ def test_what_is_refused_during_a_consultation() -> None:
     desk.hang_up(desk.ann)
     desk.hang_up(desk.ben)
     desk.over(["consult", "talk"])
+
+
+@pytest.mark.parametrize("leaves", ["waiting", "consulting"])
+def test_a_contact_whose_caller_has_left_others_who_talk_lasts_until_they_have_gone(leaves: str) -> None:
+    """Its own end is in its leg; who is there now is in the status, which goes on naming it as who called."""
+    desk = Desk()
+    desk.consult(by="102" if leaves == "waiting" else "101")
+    if leaves == "waiting":
+        desk.hang_up(desk.ann)
+    else:
+        desk.do(Complete(desk.contact, "101"))
+    left = desk.world.now
+    desk.world.run(30.0)
+    [active] = desk.world.runtime.calls.values()
+    row = call_row(active, desk.world.now)
+    assert (row.state, row.caller) == ("talking", "101")
+    assert sorted(f"{each.end} {each.does}" for each in row.parties) == ["extension 102 talks", "extension 103 talks"]
+    desk.hang_up(desk.cyd)
+    [record] = desk.world.assert_over()
+    caller, *others = record.legs
+    assert caller.ended is not None
+    assert caller.ended - WALL <= left
+    assert record.answered is not None
+    assert record.ended == max(each.ended or 0.0 for each in others) > caller.ended + 29.0
+    assert record.billsec == pytest.approx(record.ended - record.answered)
+    assert (record.ended_by, record.cause) == ("callee", 16)
+
+
+def three_with_two_on_a_trunk() -> tuple[World, Phone, Phone, str]:
+    """Ann, 30123 and 30124, both of them by the trunk north, talk: the world, Ann, the gateway, the call."""
+    world = World()
+    ann, gateway = world.phone("101"), world.gateway("192.0.2.51")
+    world.establish(ann, gateway, "030123")
+    [contact] = world.runtime.calls
+    world.runtime.command(Consult(contact, "101", "030124"), world.now)
+    world.run(0.3)
+    gateway.answer()
+    world.run(0.5)
+    world.runtime.command(Conference(contact, "101"), world.now)
+    world.run(0.3)
+    return world, ann, gateway, contact
+
+
+def parties(world: World) -> list[tuple[str, str]]:
+    [active] = world.runtime.calls.values()
+    return sorted((each.end, each.number) for each in call_row(active, world.now).parties)
+
+
+@pytest.mark.parametrize("number", ["30123", "30124"])
+@pytest.mark.parametrize("by", ["", "101", "30123"])
+def test_one_of_two_on_the_same_trunk_is_dropped_by_the_number_that_status_shows(number: str, by: str) -> None:
+    world, ann, _, contact = three_with_two_on_a_trunk()
+    stays = ({"30123", "30124"} - {number}).pop()
+    assert parties(world) == [("extension 101", "101"), ("trunk north", "30123"), ("trunk north", "30124")]
+    world.runtime.command(Drop(contact, by, number), world.now)
+    world.run(0.5)
+    assert parties(world) == [("extension 101", "101"), ("trunk north", stays)]
+    world.runtime.command(Drop("101", "", "north"), world.now)
+    world.run(0.5)
+    assert ended(ann)
+    world.assert_over()
+
+
+def test_whoever_names_a_trunk_that_two_are_on_is_told_their_numbers() -> None:
+    world, ann, _, contact = three_with_two_on_a_trunk()
+    expected = "expected one of 101, 30123, 30124"
+    for command, why in (
+        (Drop(contact, "", "north"), f"'north' is in that call more than once: {expected}"),
+        (Drop(contact, "north", "101"), f"'north' is in that call more than once: {expected}"),
+        (Drop(contact, "", "30125"), f"'30125' is not in that call: {expected}"),
+        (Hold(contact), f"which extension does it? expected 'by' (--by) to be one of {expected.split(' of ')[1]}"),
+    ):
+        with pytest.raises(TransferRefused) as refused:
+            world.runtime.command(command, world.now)
+        assert str(refused.value) == why
+    ann.do(ann.called_session().hangup)
+    world.run(0.5)
+    world.runtime.command(Drop(contact, "", "30123"), world.now)
+    world.assert_over()

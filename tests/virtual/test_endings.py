@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sip.ua_events import Cancelled, SessionEnded, SessionFailed
+from sip.ua_events import Cancelled, SessionArrived, SessionEnded, SessionFailed
 from softswitch.causes import Cause
 from tests.virtual.network import World, settings
 from tests.virtual.test_hunting import ELSEWHERE
@@ -133,6 +133,27 @@ def test_rfc3398_failures_map_to_causes_and_keep_their_status(status: int, cause
     assert (failed.status, dict(failed.headers)["Reason"]) == (status, f"Q.850;cause={cause}")
     [record] = world.assert_over()
     assert (record.cause, record.legs[1].cause) == (cause, cause)
+
+
+@pytest.mark.parametrize(
+    ("dialled", "cause", "status"),
+    [("102", 19, 480), ("103", 17, 486), ("199", 1, 404), ("7", 3, 404), ("900", 21, 403)],
+)
+def test_the_leg_of_a_refused_caller_has_the_cause_that_the_caller_was_told(
+    dialled: str, cause: int, status: int
+) -> None:
+    """Nobody answers, busy, no such extension, no route, not allowed."""
+    routes = [{"to": "102", "dial": "102", "ring_timeout": "5s"}, {"to": "900", "reject": "rejected"}]
+    world = World(settings(routes=routes))
+    ann, _ben, cid = world.phone("101"), world.phone("102"), world.phone("103")
+    cid.on_event = lambda event, now: cid.refuse(486) if isinstance(event, SessionArrived) else None
+    ann.dial(dialled)
+    world.run(10.0)
+    failed = ann.last(SessionFailed)
+    assert (failed.status, dict(failed.headers)["Reason"]) == (status, f"Q.850;cause={cause}")
+    [record] = world.assert_over()
+    assert (record.cause, record.status) == (cause, status)
+    assert (record.legs[0].cause, record.legs[0].status) == (cause, status)
 
 
 def test_rfc6432_the_cause_of_a_reason_beats_the_status() -> None:

@@ -628,6 +628,8 @@ def test_supervision(mode: str) -> None:
     assert floor.world.media.bridges
     floor.hang_up(floor.sessions("101")[0])
     floor.over("caller")
+    [record] = floor.world.records
+    assert [each.kind for each in record.segments] == ["route", "ring", "talk"], "no conference, whatever its mode"
 
 
 @pytest.mark.parametrize("how", ["command", "digits"])

@@ -206,3 +206,17 @@ def test_who_says_its_name_in_a_room() -> None:
     assert told(office.world) == "conference: 101 talks"
     office.hang_up("101")
     office.over(1)
+
+
+def test_who_holds_a_room() -> None:
+    office = Office()
+    office.call("101")
+    for way, does in (("sendonly", "holds"), ("sendrecv", "talks"), ("inactive", "holds"), ("sendrecv", "talks")):
+        office.direct("101", way)
+        assert told(office.world) == f"conference: 101 {does}"
+        [active] = office.world.runtime.calls.values()
+        office.world.run(6.0)
+        quiet = {office.leg["101"]: Quiet(office.leg["101"], 6.0, 0.0)}
+        assert (call_row(active, office.world.now, quiet).parties[0].unheard is None) == (does == "holds")
+    office.hang_up("101")
+    office.over(1)

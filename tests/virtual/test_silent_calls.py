@@ -8,7 +8,7 @@ import pytest
 from media.commands import Quiet
 from media.engine import MediaEngine
 from sip.ua_events import Offered
-from softswitch.call_commands import Hold
+from softswitch.call_commands import Hold, Resume
 from softswitch.report import MISSING_SECONDS, call_row
 from tests.virtual.network import EngineMedia, EngineWorkersMedia, EngineWorld, Phone, settings
 
@@ -42,14 +42,18 @@ class Talk(EngineWorld):
                         engine.table.heard[row] = self.now
                     engine.table.sent[row] += name in self.sent
 
+    def told(self, found: list[Quiet]) -> dict[str, tuple[float | None, float | None]]:
+        """Of each in the call, where the engines have found this."""
+        row = call_row(self.runtime.calls[self.contact], self.now, {each.stream: each for each in found})
+        return {each.end.split()[1]: (each.unheard, each.unsent) for each in row.parties}
+
     def silent(self) -> dict[str, tuple[bool, bool]]:
         """Of whom the report says that it is not heard, or that nothing is sent to it."""
         found: list[Quiet] = []
         for engine in self.engines():
             engine.quiet.look(self.now)
             found += engine.quiet.found
-        row = call_row(self.runtime.calls[self.contact], self.now, {each.stream: each for each in found})
-        told = {each.end.split()[1]: (each.unheard, each.unsent) for each in row.parties}
+        told = self.told(found)
         assert all(seconds is None or seconds >= MISSING_SECONDS for each in told.values() for seconds in each)
         return {name: (each[0] is not None, each[1] is not None) for name, each in told.items() if each != (None, None)}
 
@@ -111,6 +115,33 @@ def test_who_holds_by_command_need_not_be_heard_and_who_is_held_has_music() -> N
     world.sent = set()
     world.talk(7.0)
     assert world.silent() == {"101": (False, True)}
+
+
+@pytest.mark.parametrize("by_command", [True, False])
+def test_the_time_on_hold_is_not_counted_after_it(by_command: bool) -> None:
+    """Also where the engines have not looked since: what is told is the state of a second ago."""
+    world = Talk(music=True)
+    world.heard = world.sent = {"101", "102"}
+    world.talk(2.0)
+    if by_command:
+        world.runtime.command(Hold(world.contact, "102"), world.now)
+    else:
+        world.hold(world.ben, world.ann, True, music=True)
+    world.heard = world.sent = {"101"}
+    world.talk(10.0)
+    found = [each for engine in world.engines() for each in engine.quiet.found]
+    assert found, "as the engine sees it"
+    if by_command:
+        world.runtime.command(Resume(world.contact, "102"), world.now)
+        world.run(0.5)
+    else:
+        world.hold(world.ben, world.ann, False, music=True)
+    assert set(world.told(found).values()) == {(None, None)}
+    assert world.silent() == {}
+    world.talk(4.0)
+    assert world.silent() == {}
+    world.talk(3.0)
+    assert world.silent() == {"102": (True, False)}
 
 
 def test_a_telephone_that_rings_is_not_expected_to_be_heard() -> None:

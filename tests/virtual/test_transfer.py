@@ -132,6 +132,18 @@ def test_whom_nobody_takes_is_back_with_who_sent_it(by: str, number: str, status
     office.over()
 
 
+def test_after_a_transfer_to_a_trunk_the_number_is_in_the_leg() -> None:
+    office = Office()
+    gateway = office.world.gateway("192.0.2.51")
+    office.transfer("102", "030124")
+    gateway.answer()
+    office.world.run(0.5)
+    office.hang_up(office.ann)
+    [record] = office.world.assert_over()
+    assert (record.dialled, record.destination, record.trunk) == ("102", "north", "north")
+    assert [(leg.endpoint, leg.number) for leg in record.legs][2:] == [("north", "30124")]
+
+
 def test_nobody_answers_in_time() -> None:
     office = Office(extensions={"103": {"ring_timeout": 5}})
     office.transfer("102", "103")

@@ -213,3 +213,87 @@ def test_an_event_of_a_new_source_is_none_of_the_old_one() -> None:
     ann.press("0")
     world.run(0.5)
     assert "".join(digit for _, digit, _ in world.digits) == "1234567890"
+
+
+def run_until_told(world: World) -> None:
+    while not world.digits:
+        world.run(TICK)
+
+
+@pytest.mark.parametrize("partner", [PCMU, PCMA], ids=["relayed", "mixed"])
+def test_what_plays_because_of_a_digit_does_not_repeat_it(partner: Format) -> None:
+    """RFC 4733 2.5.1.4: the final packet is repeated, and is the same event still."""
+    world = World(studio())
+    ann, ben = world.phone(PCMU, 500.0), world.phone(partner, 700.0)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("5")
+    run_until_told(world)
+    world.do(Play(1, (Tone("1500", seconds=0.2),), stream=1, over=True))
+    world.run(1.0)
+    assert received(ben) == "5"
+    assert [each.marker for each in ben.packets if each.type == 101].count(True) == 1
+    assert len([each for each in ben.packets if each.type == 101]) == 8
+    assert ben.level(500.0) > 7000
+
+
+@pytest.mark.parametrize("packets", range(1, 9))
+@pytest.mark.parametrize("seconds", [0.02, 0.06, 0.4])
+def test_a_digit_is_one_whenever_something_begins_and_ends_to_play(packets: int, seconds: float) -> None:
+    world = World(studio())
+    ann, ben = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("5")
+    world.run(0.02 * packets)
+    world.do(Play(1, (Tone("1500", seconds=seconds),), stream=1, over=True))
+    world.run(0.5)
+    ann.press("6")
+    world.run(0.5)
+    assert received(ben) == "56"
+    assert codes(ben) == "56"
+    assert [duration for _, _, duration in ben.digits()] == [800, 800]
+    assert max(map(abs, ben.stamp_errors())) <= 0.041
+    assert not world.engine.mixer.voices
+
+
+@pytest.mark.parametrize("third", [PCMU, PCMA], ids=["relayed", "mixed"])
+@pytest.mark.parametrize("audio", [False, True])
+@pytest.mark.parametrize("packets", range(1, 9))
+def test_whom_a_digit_leads_to_is_not_passed_its_end(third: Format, audio: bool, packets: int) -> None:
+    """`audio`: some telephones send their audio besides the event."""
+    world = World(studio())
+    ann, ben = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0)
+    cat = world.phone(third, 900.0)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("4")
+    world.run(0.02 * packets)
+    world.engine.unbridge(1)
+    world.engine.bridge(1, 3)
+    if audio:
+        world.send(ann, ann.audio())
+    world.run(0.5)
+    ann.press("7")
+    world.run(0.5)
+    assert received(cat) == "7"
+    assert codes(ben) == "4"
+    assert cat.packets[0].marker
+    assert cat.level(500.0) > 7000
+    assert world.digits == [(1, "4", "rfc4733"), (1, "7", "rfc4733")]
+
+
+def test_an_end_that_is_overtaken_by_the_next_digit_is_none_of_its_own() -> None:
+    world = World(studio())
+    ann, ben = world.phone(PCMU, 500.0), world.phone(PCMA, 700.0)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("4")
+    world.run(0.14)
+    late = ann.packet()
+    world.run(0.1)
+    ann.press("7")
+    world.run(0.06)
+    world.send(ann, late)
+    world.run(0.5)
+    assert received(ben) == codes(ben) == "47"

@@ -147,12 +147,13 @@ def test_actions_after_cancel_do_nothing() -> None:
 def test_reject() -> None:
     """A final response with the application's headers; `SessionEnded(cause="rejected")`."""
     link, alice, bob, _, callee = ringing()
-    bob.do(callee.reject, 503, "Draining", (("Retry-After", "30"),))
+    bob.do(callee.reject, 503, "Draining", (("Retry-After", "30"), ("Reason", "Q.850;cause=42")))
     link.run(0.1)
     (failed,) = alice.of(SessionFailed)
     assert (failed.status, failed.reason) == (503, "Draining")
     assert ("Retry-After", "30") in failed.headers
-    assert [(event.cause, event.status) for event in bob.of(SessionEnded)] == [("rejected", 503)]
+    [ended] = bob.of(SessionEnded)
+    assert (ended.cause, ended.status, ended.reason) == ("rejected", 503, "Q.850;cause=42")
     assert not bob.ua.sessions
 
 

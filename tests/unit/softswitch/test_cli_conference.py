@@ -23,6 +23,7 @@ BOARD = RoomView(
     (
         MemberView(41, "host", "in", "Ann \x1b[31m", "101", False, False, True, 0, 0),
         MemberView(42, "guest", "waiting", "", "", True, True, False, 0, 0),
+        MemberView(43, "guest", "in", "Cyd", "103", False, False, False, 0, 0, True),
     ),
 )
 
@@ -46,10 +47,11 @@ def run(tmp_path: Path, *words: str) -> tuple[Any, list[dict[str, Any]]]:
 def test_all_are_shown(tmp_path: Path) -> None:
     done, asked = run(tmp_path)
     assert (done.exit_code, asked) == (0, [{}])
-    head, ann, other = done.stdout.splitlines()
-    assert head == "board: 2 there, locked, guests muted, recording paused"
+    head, ann, other, cyd = done.stdout.splitlines()
+    assert head == "board: 3 there, locked, guests muted, recording paused"
     assert ann.split() == ["101", "host,", "talking", "Ann", r"\x1b[31m", "(id", "41)"]
     assert other.split() == ["-", "guest,", "waiting,", "muted,", "deaf", "(id", "42)"]
+    assert cyd.split() == ["103", "guest,", "on", "hold", "Cyd", "(id", "43)"]
 
 
 @pytest.mark.parametrize(

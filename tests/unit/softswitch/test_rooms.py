@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from media.audio_commands import CloseRoom, Detect, Play, PlayEnded, SetRoom, SetVolume, StopPlay
+from media.audio_commands import CloseRoom, Detect, File, Play, PlayEnded, SetRoom, SetVolume, StopPlay
 from sip.timers import TimerHeap
 from softswitch.audio_line import RecordingForm
 from softswitch.conference import vocabulary as v
@@ -153,7 +153,7 @@ def test_time_is_asked_for_only_while_somebody_waits_for_it() -> None:
     for at in (20.0, 40.0, 60.0, 75.0):
         assert house.timers.next_deadline() is not None
         house.timers.fire_due(at)
-    assert house.calls.hung_up == [(1, "pin")]
+    assert house.calls.hung_up == [(1, "no-pin")]
     assert house.timers.next_deadline() is None
     assert len(house.rooms) == 0
 
@@ -171,8 +171,16 @@ def test_guessing_is_bounded_for_each_endpoint_however_often_it_calls() -> None:
         house.rooms.leave(1, now)
     assert len(guesses) == 30
     assert set(guesses) == {("extension", "101", "board")}
-    assert house.calls.hung_up == [(1, "pin")] * 2
-    assert house.rooms.counters["conference callers turned away: too many wrong PINs"] == 2
+    assert house.calls.hung_up == []
+    house.rooms.enter("board", 1, now)
+    assert house.calls.stand[1] == "leaving"
+    assert [each.name for each in house.media.asked(Play)[-1].sources if isinstance(each, File)] == [
+        "conference/wrong-pin",
+        "conference/goodbye",
+    ]
+    house.rooms.heard(PlayEnded(house.media.asked(Play)[-1].play, "finished"), now)
+    assert house.calls.hung_up == [(1, "pin")]
+    assert house.rooms.counters["conference callers turned away: too many wrong PINs"] == 3
     house.rooms.enter("board", 2, now)
     assert house.rooms.members("board") == (2,), "others come in as ever"
     house.rooms.enter("board", 1, 3600.0)
@@ -181,6 +189,8 @@ def test_guessing_is_bounded_for_each_endpoint_however_often_it_calls() -> None:
 
 def test_many_calls_at_once_guess_no_more() -> None:
     house = House(pin="4711")
+    guesses: list[tuple[str, ...]] = []
+    house.rooms.guessed = lambda *about: guesses.append(about[:3])
     for leg in range(1, 10):
         house.calls.contacts[leg] = house.calls.contacts[1]
     one = house.calls.occupant(1)
@@ -191,7 +201,23 @@ def test_many_calls_at_once_guess_no_more() -> None:
     for leg in legs:
         for digit in "1#1#":
             house.rooms.pressed(leg, digit, 0.0)
-    assert house.calls.hung_up == [(leg, "pin") for leg in range(16, 20) for _ in "##"]
+    assert [leg for leg in legs if house.calls.stand[leg] == "leaving"] == list(range(16, 20))
+    assert len(guesses) == 34, "whoever is turned away is not listened to"
+
+
+def test_silence_locks_nobody_out() -> None:
+    house = House(pin="4711")
+    guesses: list[tuple[str, ...]] = []
+    house.rooms.guessed = lambda *about: guesses.append(about[:3])
+    now = 0.0
+    for _ in range(12):
+        house.rooms.enter("board", 1, now)
+        for _ in range(4):
+            now += 0.001
+            house.timers.fire_due(now := now + 20.0)
+    assert not guesses
+    assert house.calls.hung_up == [(1, "no-pin")] * 12
+    assert not house.rooms.counters
 
 
 def test_refused_commands_say_why() -> None:

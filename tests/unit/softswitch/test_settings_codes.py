@@ -31,7 +31,7 @@ def warnings(tmp_path: Path, text: str) -> list[str]:
 
 def test_every_action_can_be_given_a_code() -> None:
     assert set(FeatureCodes.model_fields) == {*DIALLED, "in_call"}
-    own = {name.rstrip("_") for name in InCallCodes.model_fields if not name.endswith("_timeout")}
+    own = {name.rstrip("_") for name in InCallCodes.model_fields if not name.endswith("_timeout")} - {"park_lot"}
     assert own == set(IN_CALL)
 
 
@@ -114,6 +114,35 @@ def test_a_route_behind_a_code_is_warned_of(tmp_path: Path) -> None:
         "dialplan.internal.routes[0].to: extensions never get here: '*78' is the feature code dnd_on",
         "dialplan.internal.routes[0].to: extensions never get here: '*72100' is the feature code forward_always_on",
     ]
+
+
+@pytest.mark.parametrize(
+    ("in_call", "lots", "told"),
+    [
+        ("{park: '*5'}", "{main: {slots: '701'}}", ""),
+        ("{park: '*5', park_lot: main}", "{main: {slots: '701'}, side: {slots: '702'}}", ""),
+        ("{park_lot: main}", "{main: {slots: '701'}, side: {slots: '702'}}", ""),
+        ("{park: none}", "{}", ""),
+        (
+            "{park: '*5'}",
+            "{}",
+            "a.yaml:1:33: feature_codes.in_call.park: no parking lot is set, so the code is always refused: "
+            "expected one in 'parking'",
+        ),
+        (
+            "{park: '*5'}",
+            "{side: {slots: '702'}, main: {slots: '701'}}",
+            "a.yaml:1:33: feature_codes.in_call.park: there are several parking lots, so the code is always refused: "
+            "expected 'park_lot', which is one of main, side",
+        ),
+    ],
+)
+def test_a_park_code_that_can_never_work_is_warned_of(tmp_path: Path, in_call: str, lots: str, told: str) -> None:
+    text = (
+        f"feature_codes: {{in_call: {in_call}}}\nparking: {lots}\nextensions: {{101: {{password: abcd}}}}\n"
+        "dialplan: {internal: {routes: [{to: _7XX, retrieve: '{number}'}]}}\n"
+    )
+    assert [str(each).rpartition("/")[2] for each in loaded(tmp_path, text).warnings] == ([told] if told else [])
 
 
 def test_check_tells_of_codes_and_pins(tmp_path: Path) -> None:

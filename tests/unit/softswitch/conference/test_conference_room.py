@@ -179,16 +179,68 @@ def test_a_pin_that_is_never_ended_counts_when_time_is_up() -> None:
     assert world.state(1) == "in"
 
 
-def test_silence_is_a_wrong_pin() -> None:
+def test_silence_is_no_wrong_pin() -> None:
     world = World(pin=PIN)
     world.join(1)
-    for _ in range(3):
+    for _ in range(2):
         world.wait(20.0)
+        assert world.heard_by(1) == ["enter-pin"]
+        assert world.told() == []
+    world.wait(20.0)
+    assert world.heard_by(1) == ["no-pin", "goodbye"]
+    assert world.told() == ["no-pin"]
     assert world.state(1) == "leaving"
     # Nothing more comes of its play: it is kicked all the same.
     world.wait(15.0)
-    assert world.one(v.Kick).member == 1
+    assert (world.one(v.Kick).member, world.one(v.Kick).why) == (1, "no-pin")
     assert world.conferences.deadline is None
+
+
+def test_what_is_entered_and_not_ended_is_a_try() -> None:
+    world = World(pin=PIN)
+    world.join(1)
+    world.type(1, "111")
+    world.wait(7.0)
+    assert world.told() == ["pin-failed"]
+    assert world.heard_by(1) == ["wrong-pin", "enter-pin"]
+
+
+def test_a_pin_that_is_begun_again_and_left_is_no_try() -> None:
+    world = World(pin=PIN)
+    world.join(1)
+    world.type(1, "111*")
+    world.wait(7.0)
+    assert world.told() == []
+    assert world.heard_by(1) == ["enter-pin"]
+
+
+def test_silence_and_wrong_pins_by_turns_come_to_an_end() -> None:
+    world = World(pin=PIN)
+    world.join(1)
+    for _ in range(2):
+        world.wait(20.0)
+        world.type(1, "1111#")
+    world.wait(20.0)
+    assert world.state(1) == "leaving"
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_who_may_guess_no_more_hears_what_a_wrong_pin_is_told_with(asked: bool) -> None:
+    world = World(pin=PIN)
+    if asked:
+        world.join(1)
+    world.last = world.conferences.arrived("board", v.Barred(1), world.now)
+    if asked:
+        world.last = world.conferences.member(v.Barred(1), world.now)
+    assert world.heard_by(1) == ["wrong-pin", "goodbye"]
+    assert world.one(v.Stands).stand == "leaving"
+    play = world.one(v.PlayTo).play
+    assert world.conferences.member(v.Barred(1), world.now) == []
+    world.type(1, "1234#")
+    assert world.last == []
+    world.ended(play)
+    assert world.one(v.Kick).why == "pin"
+    assert len(world.conferences) == 0
 
 
 def test_no_pin_and_no_digit_is_in_any_text() -> None:

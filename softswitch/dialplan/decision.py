@@ -84,6 +84,8 @@ class Dial(msgspec.Struct, frozen=True, gc=False):
     on_unavailable: Decision | None = None
     route: str = ""  # name of the route that decided, for logs and call records
     record: str = ""
+    asks_recording: bool = False
+    """Whoever calls has asked for the recording, which begins with the talk whatever `record` says."""
     pin: bool = False
     """Only for those who dial their PIN."""
     steps: tuple[Step[AnyTarget], ...] = ()

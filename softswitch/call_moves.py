@@ -22,7 +22,7 @@ from media.negotiate import AudioOffer, AudioPolicy, AudioSession, own_answer, o
 from media.sdp import NO_COMMON_CODEC, NoCommonCodec, PayloadType
 from softswitch.call_consult import MAX_TALKERS, RING_TIMER, ConsultingCall
 from softswitch.call_floor import OutLeg, State, Supervision, SupervisionMode
-from softswitch.call_transfer import NOT_ANSWERED, TransferRefused
+from softswitch.call_transfer import TransferRefused
 from softswitch.causes import Cause
 from softswitch.contact import LegRecord
 from softswitch.dialplan.decision import AnyTarget, Dial
@@ -114,8 +114,7 @@ class MovingCall(ConsultingCall):
             case _:
                 there = place.leg in (*self.talkers, *self._aside)
                 if self.state is not State.TALKING or not there or self._moving:
-                    why = "nobody talks to another in that call" if self.contact.answered else NOT_ANSWERED
-                    raise TransferRefused(why, 480)
+                    raise TransferRefused(self._why_nobody_talks(), 480)
                 if not all(map(self._hears, self.talkers)):
                     raise TransferRefused("a codec of that call can't be mixed", 488)
                 if place.kind == "join" and len(self.talkers) >= MAX_TALKERS:

@@ -8,7 +8,6 @@ from softswitch.call_coded import CodedCall
 from softswitch.call_floor import State
 from softswitch.call_moves import Place
 from softswitch.call_recording import CallRecorder, Channels, RecordingRefused, rule_of
-from softswitch.call_transfer import NOT_ANSWERED
 from softswitch.dialplan.decision import Dial
 from softswitch.recording_labels import leg_label
 from softswitch.vocabulary import AnyEffect
@@ -30,7 +29,7 @@ class RecordedCall(CodedCall):
 
     def _command_recorder(self, action: str) -> None:
         if self.state is not State.TALKING:
-            raise RecordingRefused("nobody talks to another in this call" if self.contact.answered else NOT_ANSWERED)
+            raise RecordingRefused(self._why_nobody_talks())
         self._effects += self._recorder.command(action, *self._recorded())
 
     def _toggle_recording(self) -> bool:

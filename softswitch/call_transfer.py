@@ -31,6 +31,7 @@ from softswitch.vocabulary import (
     Audio,
     Diverted,
     Endpoint,
+    EnterRoom,
     Party,
     Payer,
     RefuseOffer,
@@ -154,10 +155,17 @@ class TransferringCall(LoneCaller):
         """A is to talk to somebody else, as was decided."""
         self._follow(decision, now)
 
+    def _why_nobody_talks(self) -> str:
+        """For whoever wants something of those who talk, where the call is not that far, or the switch has answered."""
+        room = self._service
+        if self.state is State.CONFERRING and isinstance(room, EnterRoom):
+            return f"the call is in conference room {room.name!r}: expected 'softswitch conference'"
+        return "nobody talks to another in this call" if self.contact.answered else NOT_ANSWERED
+
     def _may_send_on(self, leg: int) -> Endpoint:
         """The extension of a talker who may have something done with its call now. Raises `TransferRefused`."""
         if self.state is not State.TALKING or leg not in self.talkers:
-            raise TransferRefused("nobody talks to another in this call" if self.contact.answered else NOT_ANSWERED)
+            raise TransferRefused(self._why_nobody_talks())
         if self._moving or self._carried is not None:
             raise TransferRefused("its media is being changed at this moment: try again", 491)
         endpoint = self._endpoint_of(leg)

@@ -27,8 +27,10 @@ from softswitch.call_recording import RecordingRefused
 from softswitch.call_transfer import TransferRefused
 from softswitch.features import FeatureRefused
 from tests.virtual.network import World, settings
+from tests.virtual.test_conferences import Office
 
 GONE = "01234567890-0123456789abcdef"
+IN_ROOM = "the call is in conference room 'board': expected 'softswitch conference'"
 ANSWERED = "the call is not answered yet"
 
 
@@ -106,6 +108,26 @@ def test_who_does_it_must_be_in_the_call() -> None:
     assert refused(world, Supervise(contact, "103", to="102")).startswith("103 may not supervise '102'")
     ann.do(session.hangup)
     world.assert_over()
+
+
+@pytest.mark.parametrize("pin", ["", "4711"])
+def test_what_is_done_with_the_room_is_not_done_with_a_call_in_it(pin: str) -> None:
+    """Whether it is let in yet or not."""
+    supervisor = {"103": {"groups": ["a"], "supervises": ["a"]}, "101": {"groups": ["a"]}}
+    office = Office({"extensions": supervisor}, **({"pin": pin} if pin else {}))
+    office.call("101")
+    office.phone("103")
+    world = office.world
+    [contact] = world.runtime.calls
+    commands: list[AnyCallCommand] = [Hold("101"), Park("101"), Transfer("101", "101", "102")]
+    commands += [Consult("101", "101", "102"), Supervise(contact, "103", to="101")]
+    for command in commands:
+        assert refused(world, command) == IN_ROOM, command
+    with pytest.raises(RecordingRefused, match=IN_ROOM):
+        world.runtime.record(contact, "start", world.now)
+    world.runtime.command(Drop(contact, "", "101") if pin else HangUp("101"), world.now)
+    world.run(0.5)
+    office.over(1)
 
 
 def test_one_of_a_call_is_dropped_without_saying_who_does_it() -> None:

@@ -174,6 +174,17 @@ def test_a_telephone_that_was_gone_before_the_sign_in_is_gone_at_it() -> None:
     assert world.at("ann") == "offline"
 
 
+def test_a_telephone_that_comes_and_goes_leaves_alone_who_is_paused_or_in_a_call() -> None:
+    for there in (one, talking):
+        world = there()
+        if there is one:
+            world.tell(i.Pause("ann"))
+        before = world.at("ann")
+        for reachable in (False, True):
+            world.tell(i.Reachable("sip:ann", reachable))
+            assert world.at("ann") == before
+
+
 def test_what_is_said_twice_of_a_telephone_changes_nothing() -> None:
     world = one()
     world.tell(i.Reachable("sip:ann", True))

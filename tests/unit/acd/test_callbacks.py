@@ -3,6 +3,7 @@
 import pytest
 from acd_world import MONDAY, World, agent, queue
 
+import acd.asking
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
@@ -33,7 +34,9 @@ def test_who_waits_and_asks_for_it_hangs_up_and_keeps_its_place() -> None:
     here.call("c2", "sales")
     here.wait(60.0)
     here.tell(i.AskCallback("b1", "+491", contact="c1"))
-    assert [(each.contact, each.how, each.name) for each in here.of(f.LeftQueue)] == [("c1", "callback", "b1")]
+    assert [(each.contact, each.how, each.name, each.waited) for each in here.of(f.LeftQueue)] == [
+        ("c1", "callback", "b1", 120.0)
+    ]
     assert here.of(e.StopAnnouncing) == [e.StopAnnouncing("c1")]
     assert "c1" not in here.state.contacts
     assert here.state.position(here.contact("b1.1")) == 1
@@ -194,7 +197,9 @@ def test_customer_first_an_agent_is_kept_while_the_customer_is_called() -> None:
 
 def test_customer_first_an_agent_who_is_kept_in_vain_has_missed_nothing() -> None:
     here = kept()
+    here.wait(7.0)
     here.tell(i.CustomerCalled("b1", "busy"))
+    assert [(each.how, each.waited) for each in here.of(f.LeftQueue)] == [("removed", 7.0)]
     assert (here.at("ann"), here.agent("ann").misses) == ("ready", 0)
     assert here.state.callbacks["b1"].due == here.now + 300.0
     here.check()
@@ -301,6 +306,14 @@ def test_a_number_is_called_back_once_at_a_time() -> None:
     twice.tell(ask("b1"))
     twice.tell(ask("b2"))
     twice.refused(ask("b3"))
+
+
+def test_there_are_only_so_many_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acd.asking, "MAX_CALLBACKS", 2)
+    here = world()
+    here.tell(ask("b1", "+491"))
+    here.tell(ask("b2", "+492"))
+    assert here.refused(ask("b3", "+493")) == "too many callbacks"
 
 
 # ---- no more

@@ -24,6 +24,15 @@ def test_it_opens_with_the_first_second_and_closes_with_the_last() -> None:
     assert not is_open(BERLIN, at("2026-01-03T12:00:00")), "a Saturday"
 
 
+def test_spans_may_end_at_any_second() -> None:
+    hours = Hours(spans=(Span(days=ALL, start=9 * HOUR + 61.0, end=10 * HOUR + 90.5),))
+    assert not is_open(hours, at("2026-01-05T09:01:00", "UTC"))
+    assert is_open(hours, at("2026-01-05T09:01:01", "UTC"))
+    assert is_open(hours, at("2026-01-05T10:01:30", "UTC") + 0.25)
+    assert not is_open(hours, at("2026-01-05T10:01:30", "UTC") + 0.5)
+    assert next_change(hours, at("2026-01-05T10:00:00", "UTC")) == at("2026-01-05T10:01:30", "UTC") + 0.5
+
+
 def test_hours_are_those_of_the_zone() -> None:
     noon = at("2026-01-05T12:00:00", "UTC")
     assert is_open(BERLIN, noon)

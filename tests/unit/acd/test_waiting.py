@@ -3,7 +3,7 @@
 import pytest
 from acd_world import MONDAY, World, agent, queue
 
-import acd.state
+import acd.fold
 from acd import facts as f
 from acd import inputs as i
 from acd.config import STRICT, Announcement, Relax, Team, Widen
@@ -82,7 +82,7 @@ def test_who_calls_again_too_late_or_without_a_number_or_elsewhere_does_not() ->
 
 
 def test_of_too_many_places_that_are_kept_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acd.state, "MAX_RETURNING", 2)
+    monkeypatch.setattr(acd.fold, "MAX_RETURNING", 2)
     world = World([queue("sales", return_within=60.0)], [agent("ann")])
     for number in range(3):
         world.call(f"c{number}", "sales", number=f"+49{number}")

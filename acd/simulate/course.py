@@ -31,7 +31,7 @@ class Part(msgspec.Struct):
     talk: float = math.nan
     wrap_up: float = BY_RULE
     rings: list[tuple[float, OfferEnd]] = []
-    """Of each offer: how long it was one, and how it ended."""
+    """Of each offer, in the order in which they were made: how long it was one, and how it ended."""
     left: Leaving | str = ""
     left_at: float = math.nan
     key: str = ""
@@ -41,6 +41,11 @@ class Part(msgspec.Struct):
     def waited(self) -> float:
         """Seconds until the answer, or until it left; NaN: it still waits."""
         return (self.answered if self.agent else self.left_at) - self.came
+
+    @property
+    def ring(self) -> float:
+        """Seconds until the agent answered who has it; 0.0: nobody has."""
+        return next((seconds for seconds, how in self.rings if how == "accepted"), 0.0)
 
     @property
     def fate(self) -> str:
@@ -73,7 +78,7 @@ class Course:
         self.agents: dict[str, list[Stretch]] = {}
         self._now: dict[str, Part] = {}  # by contact: its latest part
         self._count: dict[str, int] = {}
-        self._offers: dict[int, tuple[str, float]] = {}
+        self._offers: dict[int, tuple[list[tuple[float, OfferEnd]], int, float]] = {}
         self._wraps: dict[str, tuple[Part, float]] = {}
         self._ordered = 0  # the record of the latest order
         self._came: tuple[int, str, Part | None] = (0, "", None)  # of the latest part, and what there was before it
@@ -90,12 +95,13 @@ class Course:
                 self._enqueue(what, record)
             case f.Queued(contact=contact, queue=queue) if contact in self._now:
                 self._now[contact].queue = queue
-            case f.Offered(contact=contact):
-                self._offers[record.id] = (contact, now)
-            case f.OfferEnded(offer=offer, how=how):
-                contact, made = self._offers.pop(offer, ("", now))
-                if contact in self._now:
-                    self._now[contact].rings.append((now - made, how))
+            case f.Offered(contact=contact) if contact in self._now:
+                rings = self._now[contact].rings
+                self._offers[record.id] = (rings, len(rings), now)
+                rings.append((0.0, "withdrawn"))
+            case f.OfferEnded(offer=offer, how=how) if offer in self._offers:
+                rings, at, made = self._offers.pop(offer)
+                rings[at] = (now - made, how)
             case f.Connected(contact=contact, agent=agent) if contact in self._now:
                 part = self._now[contact]
                 part.agent, part.answered = agent, now

@@ -155,7 +155,7 @@ def contacts_of(was: Course, seed: int, patience: float | None = None) -> Contac
 
 def _handled(part: Part) -> tuple[float, float, float]:
     """Talk, wrap-up and ring of who was answered."""
-    return part.talk, part.wrap_up, part.rings[-1][0] if part.rings else 0.0
+    return part.talk, part.wrap_up, part.ring
 
 
 def _ring(seconds: float, how: OfferEnd, more: float) -> float:

@@ -38,7 +38,7 @@ class Words:
         text += f"{_fares(now)} instead of {_instead(change)}"
         if not sooner.agent or slower.fate == "unknown":
             return f"{text}."
-        offered = sooner.answered - (sooner.rings[-1][0] if sooner.rings else 0.0)
+        offered = sooner.answered - sooner.ring
         doing = self._doing(course, sooner.agent, slower, offered)
         text += f": agent {sooner.agent}, to whom it was offered at {self._clock(offered)} {there}, {doing} {here}"
         if slower.agent and slower.agent != sooner.agent:

@@ -265,3 +265,10 @@ def test_a_contact_that_comes_into_a_queue_again_is_two_parts() -> None:
 def test_a_journal_without_calls_can_not_be_replayed() -> None:
     with pytest.raises(ValueError, match="no calls"):
         what_if(read(told(config())), config())
+
+
+def test_whoever_answers_first_of_several_who_are_rung_does_so_again() -> None:
+    rules = config(groups=("g", "h"), strategy="ring_all")
+    was = read(simulated_day(rules))
+    assert max(len(part.rings) for part in was.parts.values()) > 1
+    assert what_if(was, rules).changes == []

@@ -28,7 +28,8 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG]", help="Queues and agents; absent, one plain queue of --agents.")
+        Path | None,
+        typer.Argument(metavar="[CONFIG]", help="Configuration directory; absent, one plain queue of --agents."),
     ] = None,
     arrivals: Annotated[
         Path | None, typer.Option("--arrivals", help="CSV: contacts expected by interval, or those that came.")
@@ -122,16 +123,30 @@ def simulate(
 
 
 def load(path: Path) -> Config:
-    """The configuration of an ACD: a JSON file of `acd.config.Config`. Raises `GivenError`, `OSError`."""
+    """The configuration of an ACD: a directory of YAML, or a JSON file of `acd.config.Config`. Who chooses a telephone
+    at sign-in has one of its own here. Raises `GivenError`, `OSError`."""
     import msgspec
 
     from acd.config import Config
+    from softswitch.acd_wiring import acd_config
+    from softswitch.settings.loader import ConfigError
+    from softswitch.settings.loader import load as load_settings
     from softswitch.simulation.given import GivenError
 
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Config)
+        if path.is_dir():
+            config = acd_config(load_settings(path).settings)
+        else:
+            config = msgspec.json.decode(path.read_bytes(), type=Config)
+    except ConfigError as error:
+        raise GivenError("\n".join(map(str, error.problems))) from None
     except msgspec.DecodeError as error:
         raise GivenError(f"{path}: {error}") from None
+    agents = {
+        name: agent if agent.address else msgspec.structs.replace(agent, address=f"agent:{name}")
+        for name, agent in config.agents.items()
+    }
+    return msgspec.structs.replace(config, agents=agents)
 
 
 def _config(path: Path | None, agents: int | None, wraps_up: bool, staffed: bool) -> Config:

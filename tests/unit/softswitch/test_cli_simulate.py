@@ -72,6 +72,25 @@ def test_queues_and_shares_of_skills_come_from_the_configuration(tmp_path: Path)
     assert found["queues"]["support"]["offered"]["value"] == pytest.approx(180, abs=45)
 
 
+def test_the_configuration_of_the_switch_is_simulated(tmp_path: Path) -> None:
+    """Agents who choose their telephone have one of their own."""
+    (tmp_path / "acd.yaml").write_text(
+        "skills: {es: {}}\nagents: {201-204: {skills: {es: 80}}}\nqueues: {sales: {needs: es, ring_time: 20s}}\n"
+    )
+    found = parsed(str(tmp_path), "--rate", "60/h:sales", *SMALL)
+    assert found["total"]["offered"]["value"] == pytest.approx(360, abs=60)
+    assert found["total"]["service_level"]["value"] > 0.9
+
+
+def test_a_wrong_configuration_is_told_with_all_places(tmp_path: Path) -> None:
+    (tmp_path / "acd.yaml").write_text("skills: {es: {}}\nqueues: {a: {needs: en}, b: {needs: 'es >'}}\n")
+    result = run(str(tmp_path), "--rate", "60/h", *SMALL)
+    assert result.exit_code == 2
+    assert "acd.yaml:2:21: queues.a.needs: unknown skill 'en'" in result.output.replace("\n", " ")
+    assert "acd.yaml:2:" in result.output
+    assert "queues.b.needs" in result.output
+
+
 def test_a_comparison_says_what_is_significant(tmp_path: Path) -> None:
     one, two = written(tmp_path / "one.json", 2), written(tmp_path / "two.json", 4)
     found = parsed(one, "--rate", "90/h:sales", "--compare", two, *SMALL)

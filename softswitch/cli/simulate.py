@@ -123,8 +123,8 @@ def simulate(
 
 
 def load(path: Path) -> Config:
-    """The configuration of an ACD: a directory of YAML, or a JSON file of `acd.config.Config`. Who chooses a telephone
-    at sign-in has one of its own here. Raises `GivenError`, `OSError`."""
+    """The configuration of an ACD: a directory of YAML, or a JSON file of `acd.config.Config`. Raises
+    `GivenError`, `OSError`."""
     import msgspec
 
     from acd.config import Config
@@ -135,18 +135,12 @@ def load(path: Path) -> Config:
 
     try:
         if path.is_dir():
-            config = acd_config(load_settings(path).settings)
-        else:
-            config = msgspec.json.decode(path.read_bytes(), type=Config)
+            return acd_config(load_settings(path).settings)
+        return msgspec.json.decode(path.read_bytes(), type=Config)
     except ConfigError as error:
         raise GivenError("\n".join(map(str, error.problems))) from None
     except msgspec.DecodeError as error:
         raise GivenError(f"{path}: {error}") from None
-    agents = {
-        name: agent if agent.address else msgspec.structs.replace(agent, address=f"agent:{name}")
-        for name, agent in config.agents.items()
-    }
-    return msgspec.structs.replace(config, agents=agents)
 
 
 def _config(path: Path | None, agents: int | None, wraps_up: bool, staffed: bool) -> Config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from audio_world import EVENTS, EVENTS_48, G722, OPUS, PCMA, PCMU, TICK, Phone, World, studio, tone_level, tones_code
 
-from media.audio_commands import Detect, Play, SendDigits, SetRoom, Tone
+from media.audio_commands import Detect, Music, Play, SendDigits, SetRoom, StopPlay, Tone
 from media.commands import Format
 from rtp.telephone_event import EventReceiver
 
@@ -297,3 +297,37 @@ def test_an_end_that_is_overtaken_by_the_next_digit_is_none_of_its_own() -> None
     world.send(ann, late)
     world.run(0.5)
     assert received(ben) == codes(ben) == "47"
+
+
+def test_the_first_digit_that_the_relay_has_no_number_for_is_passed_on() -> None:
+    """The relay learns of it by a packet that it drops, and mixes from then on."""
+    world = World(studio())
+    ann, ben = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0, formats=(PCMU, EVENTS_48))
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    assert not world.engine.mixer.voices
+    for digit in "15":
+        ann.press(digit)
+        world.run(0.5)
+    assert received(ben, EVENTS_48) == codes(ben, EVENTS_48) == "15"
+    assert [each.marker for each in ben.packets if each.type == EVENTS_48[0]].count(True) == 2
+
+
+@pytest.mark.parametrize("packets", range(1, 9))
+def test_whom_a_swap_brings_back_from_music_is_not_passed_the_digit_of_it(packets: int) -> None:
+    world = World(studio())
+    ann, ben, cat = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0), world.phone(PCMU, 900.0)
+    world.engine.bridge(1, 2)
+    world.do(Play(1, (Music("default"),), stream=3))
+    world.run(0.5)
+    ann.press("4")
+    world.run(0.02 * packets)
+    world.do(SetRoom(9, (1, 3)), Play(2, (Music("default"),), stream=2), StopPlay(1))
+    world.run(0.5)
+    ann.press("4")
+    world.run(0.02 * packets)
+    world.do(SetRoom(10, (1, 2)), Play(3, (Music("default"),), stream=3), StopPlay(2))
+    world.run(1.0)
+    assert codes(ben) == codes(cat) == "4"
+    assert world.digits == [(1, "4", "rfc4733")] * 2
+    assert ben.level(500.0) > 7000

@@ -351,7 +351,7 @@ class HuntingCall(RecordedCall):
         self._join(leg)
         self._greet(leg)
         self._mark_answered(now, "talk")
-        self._effects += self._recorder.begin(self._recording_rule(), *self._recorded())
+        self._effects += self._begin_recording()
 
     def _try_on(self, leg: int, out: OutLeg, failure: Failure, now: float, by_peer: bool = True) -> None:
         """A candidate failed: the next gateway (where it was the peer that failed), the next stage, or the end."""

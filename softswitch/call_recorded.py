@@ -7,7 +7,7 @@ from media.negotiate import AudioSession
 from softswitch.call_coded import CodedCall
 from softswitch.call_floor import State
 from softswitch.call_moves import Place
-from softswitch.call_recording import ALWAYS, CallRecorder, Channels, RecordingRefused, rule_of
+from softswitch.call_recording import CallRecorder, Channels, RecordingRefused, rule_of
 from softswitch.call_transfer import NOT_ANSWERED
 from softswitch.dialplan.decision import Dial
 from softswitch.recording_labels import leg_label
@@ -34,8 +34,9 @@ class RecordedCall(CodedCall):
         self._effects += self._recorder.command(action, *self._recorded())
 
     def _toggle_recording(self) -> bool:
-        """See `CodedCall`. What must be recorded, whoever is in the call, nobody in it ends."""
-        if self._recorder.recording and self._recorder.rule == ALWAYS:
+        """See `CodedCall`. What must be recorded, whoever is in the call, nobody in it ends; what somebody has begun by
+        code or by command is ended by code, whatever the rule is."""
+        if self._recorder.recording and self._recorder.by_rule:
             raise RecordingRefused("this call is recorded always: 'softswitch record' may end that")
         self._command_recorder("stop" if self._recorder.recording else "start")
         return bool(self._recorder.recording)
@@ -54,11 +55,13 @@ class RecordedCall(CodedCall):
     def _recording_begins(self, leg: int) -> None:
         """A leg that talks from now on may have to be recorded, or may not be."""
         if self.state is State.TALKING and leg in self.talkers and not self._recorder.recording:
-            self._effects += self._recorder.begin(self._recording_rule(), *self._recorded())
+            self._effects += self._begin_recording()
 
-    def _recording_rule(self) -> str:
+    def _begin_recording(self) -> list[AnyEffect]:
+        plan = self._plan
         ends = [(end.kind, self._directory.record(end.kind, end.name)) for end in map(self._endpoint_of, self.talkers)]
-        return rule_of(self._plan.record if self._plan is not None else "", ends)
+        rule = rule_of(plan.record if plan is not None else "", ends)
+        return self._recorder.begin(rule, *self._recorded(), asked=plan is not None and plan.asks_recording)
 
     def _record_page(self) -> None:
         end = self._a_endpoint

@@ -56,7 +56,7 @@ def rule_of(route: str, ends: Iterable[tuple[str, str]]) -> str:
 class CallRecorder:
     """One call's recordings, one at a time. Methods return what to do. `labels`: who the streams of `channels` are."""
 
-    __slots__ = ("_broken", "_channels", "_contact", "_new_id", "paused", "recording", "rule")
+    __slots__ = ("_broken", "_channels", "_contact", "_new_id", "by_rule", "paused", "recording", "rule")
 
     def __init__(self, contact: Contact, new_id: Callable[[], int]) -> None:
         self._contact = contact
@@ -66,12 +66,22 @@ class CallRecorder:
         self.rule = NEVER
         self.recording = 0
         """The one that runs; 0: none."""
+        self.by_rule = False
+        """The rule has begun it, not somebody's wish."""
         self.paused = False
 
-    def begin(self, rule: str, channels: Channels, labels: StreamLabels = ()) -> list[AnyEffect]:
-        """The call is answered."""
-        self.rule = rule
-        return self._start(channels, labels) if rule == ALWAYS else []
+    def begin(
+        self, rule: str, channels: Channels, labels: StreamLabels = (), *, asked: bool = False
+    ) -> list[AnyEffect]:
+        """The call is answered. `asked`: whoever has called wants it recorded, and may, whatever the rule is."""
+        self.rule = ON_DEMAND if asked and rule == NEVER else rule
+        if rule == ALWAYS:
+            self.by_rule = True
+            return self._start(channels, labels)
+        if asked and not self._contact.recordings:
+            self.by_rule = False
+            return self._start(channels, labels)
+        return []
 
     def follow(self, channels: Channels, labels: StreamLabels = ()) -> list[AnyEffect]:
         """Legs may have changed."""
@@ -107,6 +117,8 @@ class CallRecorder:
         if action == "start":
             if self.recording:
                 raise RecordingRefused("this call is recorded already")
+            # It takes the place of what the rule has begun and a failure has ended.
+            self.by_rule = self.by_rule and self._broken
             return self._start(channels, labels)
         if not self.recording:
             # Should it go on at another media process, then as is wished now.

@@ -309,7 +309,7 @@ class PhoneBook:
                     return called
                 if entry.record not in ("on-demand", "always"):
                     return UseFeature(action, number)
-                return msgspec.structs.replace(called, record="always")
+                return msgspec.structs.replace(called, asks_recording=True)
             case _:
                 return UseFeature(action, number)
 

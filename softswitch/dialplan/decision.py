@@ -89,6 +89,8 @@ class Dial(msgspec.Struct, frozen=True, gc=False):
     steps: tuple[Step[AnyTarget], ...] = ()
     """Who rings when, where that is neither all at once nor one after the other; of `targets`, which then are the
     members in any order. () leaves it to `mode` and `ring_timeout`."""
+    asks_recording: bool = False
+    """Whoever calls has asked for the recording, which begins with the talk whatever `record` says."""
 
 
 class Echo(msgspec.Struct, frozen=True, gc=False):

@@ -142,6 +142,18 @@ def test_what_is_always_recorded_nobody_in_the_call_ends() -> None:
     desk.over([])
 
 
+def test_what_was_begun_by_hand_is_ended_so_also_where_the_rule_is_always() -> None:
+    desk = Keys(extensions={"101": {"record": "always"}})
+    desk.world.runtime.record(desk.contact, "stop", desk.world.now)
+    desk.dial("*1*1")
+    assert desk.beeps() == [("102", RECORDING_ON), ("102", RECORDING_OFF)]
+    always, by_hand = desk.world.media.asked(StartRecording)
+    assert [each.recording for each in desk.world.media.asked(StopRecording)] == [always.recording, by_hand.recording]
+    desk.hang_up(desk.ann)
+    desk.world.run(10.0)
+    desk.over([])
+
+
 @pytest.mark.parametrize(
     "digits", ["*3", "*4", "*0", "*5", "*1", "*2#", "##999#", "*2102#", "##102#"], ids=lambda digits: digits
 )

@@ -41,7 +41,7 @@ CODES = {
 
 
 def coded(**sections: Any) -> World:
-    return World(settings(feature_codes=CODES, **sections))
+    return World(settings(**{"feature_codes": CODES, **sections}))
 
 
 def tell(world: World, event: Any, seconds: float = 0.5) -> None:
@@ -351,6 +351,45 @@ def test_codes_are_for_extensions_that_dial_them_only() -> None:
     assert south.last(SessionFailed).status == 404
     assert not world.switch.book.do_not_disturb("102")
     assert len(world.switch.features) == 0
+
+
+@pytest.mark.parametrize(
+    ("caller", "called", "route", "ends"),
+    [
+        ("on-demand", None, None, True),
+        ("on-demand", "never", "never", True),
+        ("always", None, None, False),
+        ("always", None, "on-demand", True),
+        ("on-demand", "always", None, False),
+        ("on-demand", None, "always", False),
+    ],
+)
+def test_who_has_had_a_call_recorded_may_end_that_where_nothing_else_wants_it(
+    caller: str, called: str | None, route: str | None, ends: bool
+) -> None:
+    codes = CODES | {"in_call": {"record": "*1"}}
+    routes = [{"to": "_1XX", "dial": "{number}"} | ({"record": route} if route else {})]
+    world = coded(
+        feature_codes=codes,
+        extensions={"101": {"record": caller}, "102": {"record": called}},
+        dialplan={"internal": {"routes": routes}},
+    )
+    ann, ben = world.phone("101"), world.phone("102")
+    session = ann.dial("*97102")
+    world.run(0.5)
+    ben.answer()
+    world.run(0.5)
+    [active] = world.runtime.calls.values()
+    assert active.call.recording == "on"
+    for digit in "*1":
+        tell(world, Digit(active.call.a, digit, 100, "rfc4733"), 0.1)
+    assert active.call.recording == ("" if ends else "on")
+    if ends:
+        for digit in "*1":
+            tell(world, Digit(active.call.a, digit, 100, "rfc4733"), 0.1)
+        assert active.call.recording == "on"
+    ann.do(session.hangup)
+    world.run(10.0)
 
 
 @pytest.mark.parametrize("rule", ["always", "on-demand", "never", None])

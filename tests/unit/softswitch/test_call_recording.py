@@ -98,6 +98,27 @@ def test_what_the_engine_says_is_written_down() -> None:
     assert calls.recording == 11, "the end of another does not end this one"
 
 
+def test_what_the_rule_has_begun_is_its_own_until_it_is_stopped() -> None:
+    calls, _ = recorder()
+    calls.begin(ALWAYS, AB)
+    assert calls.by_rule
+    calls.heard(RecordingFailed(10, "", "media worker media-0 lost"), 6.0)
+    calls.command("start", AB)
+    assert calls.by_rule, "it takes the place of what was lost"
+    calls.command("stop", AB)
+    calls.command("start", AB)
+    assert not calls.by_rule
+
+
+def test_what_was_asked_for_with_the_call_is_begun_once() -> None:
+    calls, _ = recorder()
+    assert calls.begin(NEVER, AB, asked=True) == [Record(10, AB)]
+    assert (calls.rule, calls.by_rule) == (ON_DEMAND, False)
+    calls.command("stop", AB)
+    assert calls.begin(NEVER, AC, asked=True) == []
+    assert calls.command("start", AC) == [Record(11, AC)]
+
+
 def test_after_the_end_nothing_can_be_recorded() -> None:
     calls, _ = recorder()
     calls.begin(ON_DEMAND, AB)

@@ -84,13 +84,13 @@ class Dial(msgspec.Struct, frozen=True, gc=False):
     on_unavailable: Decision | None = None
     route: str = ""  # name of the route that decided, for logs and call records
     record: str = ""
-    asks_recording: bool = False
-    """Whoever calls has asked for the recording, which begins with the talk whatever `record` says."""
     pin: bool = False
     """Only for those who dial their PIN."""
     steps: tuple[Step[AnyTarget], ...] = ()
     """Who rings when, where that is neither all at once nor one after the other; of `targets`, which then are the
     members in any order. () leaves it to `mode` and `ring_timeout`."""
+    asks_recording: bool = False
+    """Whoever calls has asked for the recording, which begins with the talk whatever `record` says."""
 
 
 class Echo(msgspec.Struct, frozen=True, gc=False):

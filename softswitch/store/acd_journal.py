@@ -33,6 +33,7 @@ from acd.journal import JournalError
 from acd.state import State
 from softswitch.store.acd_journal_file import read_file
 from softswitch.store.database import UNAVAILABLE, StoreError, open_engine, reason, shown
+from softswitch.store.group_writer import CLOSE_SECONDS, RETRY_SECONDS, WRITE_SECONDS, GroupWriter
 from softswitch.store.migrate import upgrade
 from softswitch.store.schema import ACD_JOURNAL, ACD_SNAPSHOT
 from softswitch.store.statements import journal_statements
@@ -41,11 +42,6 @@ log = structlog.get_logger("softswitch.store.acd_journal")
 
 GROUP_SECONDS = 0.1
 GROUP_RECORDS = 5_000
-
-WRITE_SECONDS = 30.0
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-"""Pauses between tries while the database is away; the last one repeats."""
-CLOSE_SECONDS = 10.0
 
 MAX_WAITING = 2_000_000
 """Records that wait while the database is away, some 300 MB: beyond that the journal ends, as it must have no gaps."""
@@ -84,12 +80,15 @@ class AcdJournal:
         self._waiting: deque[RecordRow] = deque()
         self._snapshot: SnapshotRow | None = None
         self._ended = False
-        self._awake = asyncio.Event()
-        self._full = asyncio.Event()
-        self._closing = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._writer: asyncio.Task[None] | None = None
+        self._writer = GroupWriter(
+            "the ACD journal",
+            self._write,
+            lambda: len(self._waiting) + (self._snapshot is not None),
+            self.counters,
+            seconds=GROUP_SECONDS,
+            records=GROUP_RECORDS,
+            retry=RETRY_SECONDS,
+        )
 
     # ---- life
 
@@ -104,26 +103,19 @@ class AcdJournal:
         except UNAVAILABLE as error:
             await self._engine.dispose()
             raise error if isinstance(error, StoreError) else self._unreadable(error) from None
-        self._writer = asyncio.create_task(self._run(), name="acd journal")
-        self._writer.add_done_callback(_tell_death)
+        self._writer.start()
 
     async def close(self) -> None:
         """Write what waits, for CLOSE_SECONDS at most, and close. What could not be written is logged and lost."""
-        self._closing.set()
-        self._awake.set()
-        self._full.set()
-        writer, self._writer = self._writer, None
         try:
-            if writer is not None:
-                await asyncio.wait_for(writer, CLOSE_SECONDS)
-        except TimeoutError:
-            log.error("journal cut short: the database is away", records=len(self._waiting))
+            if not await self._writer.close(CLOSE_SECONDS):
+                log.error("journal cut short: the database is away", records=len(self._waiting))
         finally:
             await self._engine.dispose()
 
     async def flush(self) -> None:
         """Wait until all that was handed over is written."""
-        await self._idle.wait()
+        await self._writer.flush()
 
     # ---- hand over: never blocks
 
@@ -139,7 +131,7 @@ class AcdJournal:
                 continue
             what = record.what
             self._waiting.append((record.id, record.time, record.cause, type(what).__name__, _encode(what)))
-        self._told()
+        self._writer.told()
 
     def snapshot(self, state: State) -> None:
         """Keep the state as it is after the latest record, from which recovery begins. Where records were lost the
@@ -148,7 +140,7 @@ class AcdJournal:
             raise ValueError(f"a state after record {state.last_id}: expected {self.last_id}")
         self._snapshot = (state.last_id, state.now, state.snapshot())
         self._ended = False
-        self._told()
+        self._writer.told()
 
     def _lose(self, record: Record) -> None:
         if not self._ended:
@@ -204,42 +196,6 @@ class AcdJournal:
 
     # ---- the writer
 
-    def _told(self) -> None:
-        if not self._awake.is_set():
-            self._idle.clear()
-            self._awake.set()
-        elif len(self._waiting) >= GROUP_RECORDS:
-            self._full.set()
-
-    async def _run(self) -> None:
-        failures = 0
-        while True:
-            await self._awake.wait()
-            if failures:
-                await _pause(self._closing, RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1])
-            elif len(self._waiting) < GROUP_RECORDS:
-                await _pause(self._full, GROUP_SECONDS)
-            self._awake.clear()
-            if not self._closing.is_set():
-                self._full.clear()
-            try:
-                await self._write()
-            except UNAVAILABLE as error:
-                failures += 1
-                self.counters["failures"] += 1
-                if failures == 1:
-                    log.error("database away: the journal is kept back", why=reason(error), waiting=self.waiting)
-                if self._closing.is_set():
-                    await asyncio.sleep(RETRY_SECONDS[0])
-            else:
-                failures = 0
-            if self._waiting or self._snapshot is not None:
-                self._awake.set()
-                continue
-            self._idle.set()
-            if self._closing.is_set():
-                return
-
     async def _write(self) -> None:
         """The next group, and the snapshot where all before it is written by then. Raises UNAVAILABLE."""
         group = list(islice(self._waiting, _whole(self._waiting, GROUP_RECORDS)))
@@ -275,18 +231,6 @@ def _whole(rows: deque[RecordRow], count: int) -> int:
     while count < len(rows) and rows[count][2]:
         count += 1
     return min(count, len(rows))
-
-
-def _tell_death(writer: asyncio.Task[None]) -> None:
-    """A mistake of ours has ended the writer: say so at once, not at close()."""
-    if not writer.cancelled() and (error := writer.exception()) is not None:
-        log.critical("the ACD journal's writer has died: records pile up unwritten", why=repr(error))
-
-
-async def _pause(until: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await until.wait()
 
 
 def _record(number: int, time: float, cause: int, _kind: str, body: bytes) -> Record:

@@ -10,7 +10,6 @@ again (its commit was not confirmed) is stored once, since its contact is unique
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sip.binding import BindingStored
 from softswitch.store.database import FAULTY, UNAVAILABLE, StoreError, is_faulty, open_engine, reason, shown
+from softswitch.store.group_writer import CLOSE_SECONDS, RETRY_SECONDS, WRITE_SECONDS, GroupWriter
 from softswitch.store.migrate import upgrade
 from softswitch.store.pending import Group, Pending
 from softswitch.store.records import BindingChange, BindingRecord, CdrFilter, CdrRecord, FeatureChange
@@ -32,15 +32,6 @@ log = structlog.get_logger("softswitch.store")
 
 GROUP_SECONDS = 0.2
 GROUP_RECORDS = 500
-
-WRITE_SECONDS = 30.0
-"""A transaction that takes longer is given up and tried again: the network may have swallowed it."""
-
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-"""Pauses between tries while the database is away; the last one repeats."""
-
-CLOSE_SECONDS = 10.0
-"""How long close() goes on trying."""
 
 PAGE = 500
 """Records read at once; also the most places in one statement."""
@@ -64,12 +55,15 @@ class Store:
         self._engine = open_engine(url)
         self._sql = statements(self._engine.dialect)
         self._pending = pending or Pending()
-        self._awake = asyncio.Event()
-        self._full = asyncio.Event()
-        self._closing = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._writer: asyncio.Task[None] | None = None
+        self._writer = GroupWriter(
+            "records",
+            self._write_group,
+            self._pending.__len__,
+            self.counters,
+            seconds=GROUP_SECONDS,
+            records=GROUP_RECORDS,
+            retry=RETRY_SECONDS,
+        )
 
     # Life
 
@@ -84,43 +78,36 @@ class Store:
         except UNAVAILABLE as error:
             await self._engine.dispose()
             raise StoreError(f"database {shown(self._engine.url)}: {reason(error)}") from None
-        self._writer = asyncio.create_task(self._run(), name="store writer")
-        self._writer.add_done_callback(_tell_death)
+        self._writer.start()
 
     async def close(self) -> None:
         """Write what waits, for CLOSE_SECONDS at most, and close. What could not be written is logged and lost."""
-        self._closing.set()
-        self._awake.set()
-        self._full.set()
-        writer, self._writer = self._writer, None
         try:
-            if writer is not None:
-                await asyncio.wait_for(writer, CLOSE_SECONDS)
-        except TimeoutError:
-            log.error("records lost: the database is away", records=len(self._pending))
+            if not await self._writer.close(CLOSE_SECONDS):
+                log.error("records lost: the database is away", records=len(self._pending))
         finally:
             await self._engine.dispose()
 
     async def flush(self) -> None:
         """Wait until all that was handed over is written, however long the database is away."""
-        await self._idle.wait()
+        await self._writer.flush()
 
     # Hand over: never blocks, never fails
 
     def write_cdr(self, record: CdrRecord) -> None:
         """Have a record written, which the caller will not change any more."""
         self._pending.add_cdr(record)
-        self._told()
+        self._writer.told()
 
     def write_binding(self, record: BindingRecord) -> None:
         """Have a binding written, in the place of what is stored of it."""
         self._pending.add_binding((record.aor, record.contact), record)
-        self._told()
+        self._writer.told()
 
     def forget_binding(self, aor: str, contact: str) -> None:
         """Have a binding taken out."""
         self._pending.add_binding((aor, contact), None)
-        self._told()
+        self._writer.told()
 
     def write_binding_change(self, change: BindingChange) -> None:
         """Follow the registrar."""
@@ -132,7 +119,7 @@ class Store:
     def write_feature(self, change: FeatureChange) -> None:
         """Follow what people set at their phones."""
         self._pending.add_feature((change.extension, change.feature), change.value)
-        self._told()
+        self._writer.told()
 
     # Look
 
@@ -203,50 +190,14 @@ class Store:
 
     # The writer
 
-    def _told(self) -> None:
-        if not self._awake.is_set():
-            self._idle.clear()
-            self._awake.set()
-        elif len(self._pending) >= GROUP_RECORDS:
-            self._full.set()
-
-    async def _run(self) -> None:
-        failures = 0
-        while True:
-            await self._awake.wait()
-            if failures:
-                await _pause(self._closing, RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1])
-            elif len(self._pending) < GROUP_RECORDS:
-                await _pause(self._full, GROUP_SECONDS)
-            self._awake.clear()
-            if not self._closing.is_set():
-                self._full.clear()
-            group = self._pending.take(GROUP_RECORDS)
-            try:
-                await self._write(group)
-            except asyncio.CancelledError:
-                self._pending.put_back(group)
-                raise
-            except UNAVAILABLE as error:
-                failures += 1
-                self.counters["failures"] += 1
-                self._pending.put_back(group)
-                if failures == 1:
-                    log.error("database away: records are kept back", why=reason(error), waiting=len(self._pending))
-                if self._closing.is_set():
-                    await asyncio.sleep(RETRY_SECONDS[0])
-            else:
-                if failures:
-                    log.info("database is back", waiting=len(self._pending))
-                failures = 0
-            # Until the next one comes, which may take hours, it is not to lie about in memory.
-            del group
-            if len(self._pending):
-                self._awake.set()
-                continue
-            self._idle.set()
-            if self._closing.is_set():
-                return
+    async def _write_group(self) -> None:
+        """The next group; what was not written of it waits again. Raises UNAVAILABLE."""
+        group = self._pending.take(GROUP_RECORDS)
+        try:
+            await self._write(group)
+        except (asyncio.CancelledError, *UNAVAILABLE):
+            self._pending.put_back(group)
+            raise
 
     async def _write(self, group: Group) -> None:
         """Write a group in one transaction; where the fault is in a record, one by one, without the faulty ones. Raises
@@ -311,18 +262,6 @@ class Store:
         counters["cdr_written"] += len(cdrs)
         counters["binding_written"] += len(group.bindings)
         counters["feature_written"] += len(group.features)
-
-
-def _tell_death(writer: asyncio.Task[None]) -> None:
-    """A mistake of ours has ended the writer: say so at once, not at close()."""
-    if not writer.cancelled() and (error := writer.exception()) is not None:
-        log.critical("the store's writer has died: records pile up unwritten", why=repr(error))
-
-
-async def _pause(until: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await until.wait()
 
 
 def _query(wanted: CdrFilter) -> Select[tuple[Any, ...]]:

@@ -128,7 +128,7 @@ async def test_what_came_of_an_input_is_stored_with_it_or_not_at_all(
         await write()
         ends.append(journal.status()["written"])
 
-    monkeypatch.setattr(journal, "_write", noted)
+    monkeypatch.setattr(journal._writer, "_write", noted)
     journal.append(world.journal)
     await journal.close()
     assert len(ends) > 20
@@ -202,7 +202,7 @@ async def test_an_outage_is_waited_out_and_nothing_is_lost_or_written_twice(
             raise failure
         await write()
 
-    monkeypatch.setattr(journal, "_write", sometimes)
+    monkeypatch.setattr(journal._writer, "_write", sometimes)
     journal.append(world.journal)
     await journal.flush()
     assert journal.status()["failures"] == 2

@@ -111,13 +111,8 @@ def report(
     form: Annotated[str, typer.Option("--format", help=f"As {', '.join(FORMATS)}.")] = "table",
 ) -> None:
     """KPIs of queues, agents and teams by interval, out of a journal of the ACD."""
-    from acd.journal import JournalError
     from acd.kpi import report as kpis
-    from acd.kpi.fold import Fold
-    from acd.kpi.policy import read
-    from acd.kpi.queue_kpis import Policy
     from softswitch.cli.cdr import moment
-    from softswitch.store.acd_journal import read_journal
 
     for option, word, known in (
         ("--by", by, BY),
@@ -126,19 +121,10 @@ def report(
         ("--wait", wait, WAITS),
     ):
         _one_of(option, word, known)
-    try:
-        level = read(policy)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--policy") from None
-    counted = Policy(level, span(threshold, "--threshold") if threshold else None, wait)  # type: ignore[arg-type]
+    counted = _policy(policy, threshold, wait)
     place, now = _zone(zone), time.time()
     start, end = moment(since, now, "--from"), moment(until, now, "--to")
-    tally = kpis.Tally(Fold(fcr_window=span(fcr_within, "--fcr-within")))
-    try:
-        for record in read_journal(journal):
-            tally.add(record)
-    except JournalError as error:
-        raise _fail(f"journal {journal}: {error}") from None
+    tally = _tally(journal, span(fcr_within, "--fcr-within"))
     rows = kpis.report(
         tally,
         by,  # type: ignore[arg-type]
@@ -160,7 +146,35 @@ def report(
             show(rows, counted, tally, place, by, interval, terminal())
 
 
+def _tally(journal: Path, fcr_within: float) -> Tally:
+    """All that a journal says. Raises Exit."""
+    from acd.journal import JournalError
+    from acd.kpi.fold import Fold
+    from acd.kpi.report import Tally
+    from softswitch.store.acd_journal import read_journal
+
+    tally = Tally(Fold(fcr_window=fcr_within))
+    try:
+        for record in read_journal(journal):
+            tally.add(record)
+    except JournalError as error:
+        raise _fail(f"journal {journal}: {error}") from None
+    return tally
+
+
 # ---- what was asked for
+
+
+def _policy(policy: str, threshold: str, wait: str) -> Policy:
+    """Raises BadParameter."""
+    from acd.kpi.policy import read
+    from acd.kpi.queue_kpis import Policy
+
+    try:
+        level = read(policy)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--policy") from None
+    return Policy(level, span(threshold, "--threshold") if threshold else None, wait)  # type: ignore[arg-type]
 
 
 def _one_of(option: str, word: str, known: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -30,6 +30,7 @@ from acd.config import (
     Limit,
     Queue,
     Relax,
+    StrategyName,
     Team,
     WayOut,
     Widen,
@@ -50,18 +51,7 @@ NEEDS: dict[str, Callable[[dict[str, int]], bool]] = {
     "es>=50 and not sales": lambda has: has.get("es", 0) >= 50 and not has.get("sales", 0),
     "sales or es>=80": lambda has: has.get("sales", 0) >= 1 or has.get("es", 0) >= 80,
 }
-STRATEGIES = [
-    "longest_idle",
-    "round_robin",
-    "least_calls",
-    "least_talk_time",
-    "most_skilled",
-    "least_skilled",
-    "fixed_order",
-    "weighted_random",
-    "ring_all",
-    "ring_some",
-]
+STRATEGIES: tuple[StrategyName, ...] = get_args(StrategyName)
 
 NONSENSE: list[i.AnyInput] = [
     i.SignIn("nobody"),
@@ -123,7 +113,7 @@ def queues(draw: st.DrawFn, name: str) -> Queue:
         else tuple(Relax(after=10.0 * n, needs=draw(needs)) for n in range(1, draw(st.integers(1, 3)))),
         groups=() if plain else draw(st.sampled_from([(), ("g0",), ("g0", "g1")])),
         widen=tuple(Widen(after=15.0 * n, groups=("g1",)) for n in range(1, draw(st.integers(1, 2)) + 1)),
-        strategy=draw(st.sampled_from(STRATEGIES)),  # type: ignore[arg-type]
+        strategy=draw(st.sampled_from(STRATEGIES)),
         ring_count=draw(st.integers(1, 3)),
         ring_seconds=draw(seconds),
         priority=draw(st.sampled_from([0.0, 1.0, 5.0])),

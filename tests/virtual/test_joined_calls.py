@@ -632,6 +632,25 @@ def test_supervision(mode: str) -> None:
     assert [each.kind for each in record.segments] == ["route", "ring", "talk"], "no conference, whatever its mode"
 
 
+def test_a_supervisor_whose_number_is_that_of_the_customer_on_a_trunk() -> None:
+    """Two sites number their extensions alike."""
+    world = World(settings(extensions=TEAM))
+    ben, dan, other_site = world.phone("102"), world.phone("104"), world.gateway("192.0.2.60")
+    session = other_site.dial("102", caller="<sip:104@192.0.2.60>")
+    world.run(0.3)
+    ben.answer()
+    world.run(0.5)
+    [contact] = world.runtime.calls
+    world.runtime.command(Supervise(contact, "104", "listen"), world.now)
+    world.run(0.3)
+    dan.answer()
+    world.run(0.5)
+    [supervisor] = [leg for leg, others in world.media.hearing().items() if len(others) == 2]
+    assert world.runtime.legs[supervisor].endpoint == "104"
+    other_site.do(session.hangup)
+    world.assert_over(1)
+
+
 @pytest.mark.parametrize("how", ["command", "digits"])
 def test_modes_change_live(how: str) -> None:
     from media.audio_commands import Digit

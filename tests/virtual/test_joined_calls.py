@@ -12,6 +12,7 @@ from sip.ua import UaSettings
 from sip.ua_events import Offered, ReferAnswered, ReferProgress, SessionArrived, SessionFailed
 from softswitch.call_commands import Complete, Conference, Consult, HangUp, Park, PickUp, Supervise
 from softswitch.call_transfer import TransferRefused
+from softswitch.report import call_row
 from softswitch.store.records import sides
 from tests.virtual import network
 from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
@@ -298,6 +299,13 @@ def test_a_caller_is_left_to_a_conference() -> None:
     floor.over("transfer", "caller", "caller")
 
 
+LEFT_TO_A_ROOM = [
+    pytest.param({}, "", "conference", "conference: 101 talks", id="talks"),
+    pytest.param({"pin": "4711"}, "", "lobby", "asked: 101 is asked", id="pin"),
+    pytest.param({"lobby": True, "host_pin": "0815"}, "#", "lobby", "waiting: 101 waits", id="lobby"),
+]
+
+
 def test_a_caller_is_left_to_a_conference_with_a_pin() -> None:
     """Ben, its host, has entered the PIN: Ann has his place, and is asked for none."""
     floor = Floor(conferences={"sales": {"pin": "4711", "host_pin": "0815"}}, **LOT)
@@ -315,6 +323,37 @@ def test_a_caller_is_left_to_a_conference_with_a_pin() -> None:
     assert [(each.member, each.number, each.role, each.state) for each in view.members] == [(ann, "101", "host", "in")]
     floor.hang_up(floor.sessions("101")[0])
     floor.over("transfer", "caller")
+
+
+@pytest.mark.parametrize(("room", "digits", "segment", "does"), LEFT_TO_A_ROOM)
+def test_who_is_left_to_a_conference_stands_there_as_the_one_who_left_it(
+    room: dict[str, Any], digits: str, segment: str, does: str
+) -> None:
+    """Ben, who holds both, leaves Ann to the room: what he did there himself is over."""
+    floor = Floor(conferences={"sales": room}, **LOT)
+    for phone in floor.phones.values():
+        obliging(phone)
+    ben = floor["102"]
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    ben.do(first.offer, ben.sdp(direction="sendonly"))
+    floor.world.run(1.0)
+    second = floor.dial("102", "8001")
+    rooms = floor.world.runtime.rooms
+    for digit in digits:
+        rooms.pressed(rooms.members("sales")[0], digit, floor.world.now)
+    ben.do(second.offer, ben.sdp(direction="sendonly"))
+    floor.world.run(1.0)
+    assert floor.transfer("102", first, second) == [202, 200]
+    [active] = floor.world.runtime.calls.values()
+    row = call_row(active, floor.world.now)
+    assert f"{row.state}: {', '.join(f'{each.number} {each.does}' for each in row.parties)}" == does
+    floor.hang_up(floor.sessions("101")[0])
+    records = sorted(floor.world.assert_over(2), key=lambda record: not record.joined)
+    assert [[each.kind for each in record.segments] for record in records] == [
+        ["route", segment],
+        ["route", "ring", "talk", "hold", segment],
+    ]
 
 
 def test_from_a_conference_of_a_call() -> None:

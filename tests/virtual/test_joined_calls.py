@@ -204,7 +204,7 @@ def test_a_leg_that_went_on_elsewhere_says_where() -> None:
     assert {leg.codec for leg in (*gone.legs, *kept.legs)} == {"PCMA"}
 
 
-@pytest.mark.parametrize("way", ["code", "command"])
+@pytest.mark.parametrize("way", ["code", "code without an offer", "command"])
 def test_who_picks_up_is_the_other_side(way: str) -> None:
     """With its codec, whichever way its dialog was begun."""
     office = {number: {"groups": ["sales"]} for number in ("102", "103")}
@@ -212,6 +212,9 @@ def test_who_picks_up_is_the_other_side(way: str) -> None:
     floor.dial("101", "102")
     if way == "code":
         floor["103"].dial("**102")
+    elif way == "code without an offer":
+        obliging(floor["103"])
+        floor["103"].dial("**102", None)
     else:
         floor.world.runtime.command(PickUp("102", "103"), floor.world.now)
         floor.world.run(0.3)
@@ -253,22 +256,23 @@ def test_semi_attended_while_it_rings(answers: bool) -> None:
         floor.over("transfer", "callee")
 
 
-def test_who_sent_it_on_while_it_rang_and_is_rung_again_is_called_by_who_waits() -> None:
+@pytest.mark.parametrize(("by", "waits"), [("102", "101"), ("101", "102")])
+def test_who_sent_it_on_while_it_rang_and_is_rung_again_is_called_by_who_waits(by: str, waits: str) -> None:
     floor = Floor()
     floor.call("101", "102")
-    [first] = floor.sessions("102")
-    second = floor.dial("102", "103")
+    [first] = floor.sessions(by)
+    second = floor.dial(by, "103")
     floor["103"].ring()
     floor.world.run(0.2)
-    assert floor.transfer("102", first, second) == [202, 180]
+    assert floor.transfer(by, first, second) == [202, 180]
     floor.hang_up(first)
     floor["103"].refuse(486)
     floor.world.run(0.5)
-    assert "<sip:101@" in shown(floor["102"])
-    floor["102"].answer()
+    assert f"<sip:{waits}@" in shown(floor[by])
+    floor[by].answer()
     floor.world.run(0.5)
     floor.hang_up(floor.sessions("101")[0])
-    floor.over("transfer", "caller")
+    floor.over("transfer", "caller" if by == "102" else "callee")
 
 
 def test_the_timer_of_the_ringing_moves_along() -> None:

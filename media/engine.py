@@ -491,25 +491,19 @@ class MediaEngine:
         other = self._streams[state.partner]
         mixed = other is not state and self._mixes(stream, state, other)
         room = _pair_room(stream, state.partner)
-        sides = ((stream, state, other), (state.partner, other, state))
-        ways = [(side.peer.row, to.peer.row, self.mixer.latest_event(side.peer.row)) for _, side, to in sides]
         if mixed:
-            shifts = [self.relay.event_shift(*way) for way in ways]
-            for one, side, _ in sides:
+            for one, side in ((stream, state), (state.partner, other)):
                 self.relay.direct(side.peer, NOBODY)
                 self._map(side, side)
                 assert side.settings is not None
                 self.mixer.voice(one, side.peer, side.settings)
             self.mixer.set_room(SetRoom(room, (stream, state.partner)))
-            for (_, row, event), shift in zip(ways, shifts, strict=True):
-                self.mixer.event_goes_on(event, row, shift)
             return
-        shifts = [self.mixer.event_shift(event, row) for _, row, event in ways]
         self.mixer.close_room(room)
-        for (one, side, to), (_, _, event), shift in zip(sides, ways, shifts, strict=True):
+        for one, side, to in ((stream, state, other), (state.partner, other, state)):
             self.mixer.let_go(one)
             self._map(side, to)
-            self._direct(side, to, event, shift)
+            self._direct(side, to)
 
     def _mixes(self, stream: int, state: _Stream, other: _Stream) -> bool:
         """Whether a bridge needs more than a relay."""
@@ -522,9 +516,8 @@ class MediaEngine:
             return True
         return not _understand(state.settings, other.settings)
 
-    def _direct(self, state: _Stream, other: _Stream, event: int, shift: int) -> None:
-        """Relay packets of one to another, as far as their settings let them; `event` is its latest, see
-        `Relay.direct`."""
+    def _direct(self, state: _Stream, other: _Stream) -> None:
+        """Relay packets of one to another, as far as their settings let them."""
         target = NOBODY
         settings = state.settings
         if settings is not None and settings.receive and not state.problem:
@@ -532,7 +525,7 @@ class MediaEngine:
             sends = other.settings is not None and other.settings.send and not other.problem
             if sends and self.table.address_length[row]:
                 target = row
-        self.relay.direct(state.peer, target, event, shift)
+        self.relay.direct(state.peer, target)
 
     def _map(self, state: _Stream, other: _Stream) -> None:
         """Which payload types of one are taken, and what they are called at the other."""
@@ -561,8 +554,6 @@ class MediaEngine:
             if is_table(known) or is_framed(known) or passed:
                 state.decoded = True
                 self._arrange(state.peer.stream, state)
-                if events:
-                    self.mixer.event_begins(self.mixer.latest_event(row), other.peer.row)
 
     def _inband(self, stream: int, digit: str) -> None:
         """A digit was heard as a tone: a partner that takes events gets one."""

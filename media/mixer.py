@@ -43,7 +43,7 @@ from media.voice import Voice, bus_rate
 from rtp.columns import Slots
 from rtp.latch import Peer
 from rtp.relay import Heard
-from rtp.table import EARS_AUDIO, NOT_PASSED, StreamTable
+from rtp.table import EARS_AUDIO, NOT_BEGUN, StreamTable
 from rtp.telephone_event import EventReceiver, EventSender
 
 PHASES = 8
@@ -54,7 +54,6 @@ MIN_TONE_MS = 80  # an in-band digit that stands for an event lasts so long at l
 PHASE_FILL = 320
 """Voices in a phase before the next one is begun: a phase costs the process a wake-up, for one or for many. So many are
 2 ms of work; one whose codec is dear counts for several (`Voice.weight`)."""
-_NOT_BEGUN = -1  # in place of our timestamp of an event whose first packet is still to be passed on
 FILL_ORDER = (0, 4, 2, 6, 1, 5, 3, 7)  # as far apart as can be
 
 F32 = npt.NDArray[np.float32]
@@ -102,29 +101,8 @@ class Mixer:
         self.reception.renewed = self._received.reset
         self._sender = EventSender()
         self._instead: set[Voice] = set()  # those that send events in the place of audio
-        self._passing: dict[int, tuple[int, int]] = {}  # voice that is passed an event: its stamp there, and ours
 
     # -- what the engine asks and tells
-
-    def latest_event(self, row: int) -> int:
-        """Timestamp of the telephone-event that a row has begun last, NO_EVENT: none."""
-        return self._received.latest(row)
-
-    def event_shift(self, event: int, to: int) -> int:
-        """What is added to this timestamp where that event is passed on to a row here; NOT_PASSED: it is not."""
-        known = self._passing.get(to)
-        if known is None or known[0] != event or known[1] == _NOT_BEGUN:
-            return NOT_PASSED
-        return known[1] - event & 0xFFFFFFFF
-
-    def event_goes_on(self, event: int, to: int, shift: int) -> None:
-        """An event that was relayed to a row so far, with that shift, is passed on here."""
-        if shift != NOT_PASSED:
-            self._passing[to] = (event, event + shift & 0xFFFFFFFF)
-
-    def event_begins(self, event: int, to: int) -> None:
-        """An event whose packets could not be relayed to a row is passed on here from the next one on."""
-        self._passing[to] = (event, _NOT_BEGUN)
 
     def __len__(self) -> int:
         return len(self.voices)
@@ -251,7 +229,7 @@ class Mixer:
         """Digits whose end was lost, recordings whose disk hangs: to be called a few times a second."""
         for row, digit, duration, _ in self._received.expire(now):
             stream, clock = self._streams[row]
-            self._digit_over(stream, digit, duration * 1000 // clock)
+            self._digit_over(stream, digit, duration * 1000 // clock, int(self.table.event_to[row]))
         for recording in self.recordings.tend(now):
             self.stop_recording(StopRecording(recording), now)
 
@@ -464,52 +442,47 @@ class Mixer:
     def _event_packet(self, row: int, payload: bytes, head: int, stamp: int, now: float) -> None:
         """A packet of a telephone-event, of any stream."""
         stream, clock = self._streams[row]
-        voice = self.voices.get(stream)
-        fresh = not self._received.knows(row, stamp)
-        for digit, duration, over in self._received.receive(
-            row, head & 0xFFFF, stamp, head & 0x800000 != 0, payload, now
-        ):
+        voice, table = self.voices.get(stream), self.table
+        partner = None if voice is None else voice.partner
+        before = int(table.event_to[row])
+        if stamp != table.event[row] and not self._received.knows(row, stamp):
+            # It begins, and the relay has not passed it on: for nobody, or for one that it has no number for.
+            table.event[row], table.event_shift[row] = stamp, NOT_BEGUN
+            table.event_to[row] = table.target[row] if partner is None else partner.number
+        told = self._received.receive(row, head & 0xFFFF, stamp, head & 0x800000 != 0, payload, now)
+        for left, (digit, duration, over) in zip(range(len(told) - 1, -1, -1), told, strict=True):
             if over:
-                self._digit_over(stream, digit, duration * 1000 // clock)
-        partner = None if voice is None else self._partner(voice)
-        if voice is not None and partner is not None and len(payload) >= 4:
-            self._pass_on(partner, payload[:4], stamp, clock, fresh)
+                # What is told last is of this packet's event, what is told before it of those before.
+                self._digit_over(stream, digit, duration * 1000 // clock, before if left else int(table.event_to[row]))
+        if partner is not None and len(payload) >= 4:
+            self._pass_on(row, partner, payload[:4], stamp, clock)
 
-    def _digit_over(self, stream: int, digit: str, duration_ms: int) -> None:
+    def _digit_over(self, stream: int, digit: str, duration_ms: int, to: int) -> None:
+        """`to`: the row that it was for when it began."""
         self.events.append(Digit(stream, digit, duration_ms, "rfc4733"))
         if digit == "!":
             return
         voice = self.voices.get(stream)
-        partner = None if voice is None else self._partner(voice)
-        if partner is not None and partner.event_format is None:
+        partner = None if voice is None else voice.partner
+        if partner is not None and partner.number == to and partner.event_format is None:
             self._tones(partner, digit, max(duration_ms, MIN_TONE_MS), 0)
 
-    def _pass_on(self, partner: Voice, payload: bytes, stamp: int, clock: int, fresh: bool) -> None:
-        """A digit goes through a mix of two as the packets it came in, on the other side's clock. `fresh`: this is the
-        first one of it; one that had begun before the partner was there to listen is none for it."""
-        events = partner.event_format
-        if events is None:
+    def _pass_on(self, row: int, partner: Voice, payload: bytes, stamp: int, clock: int) -> None:
+        """A digit goes through a mix of two as the packets it came in, on the other side's clock; not to one that was
+        not there when it began."""
+        events, table, to = partner.event_format, self.table, partner.number
+        if events is None or stamp != table.event[row] or table.event_to[row] != to:
             return
-        row = partner.number
-        known = self._passing.get(row)
-        if known is None or known[0] != stamp:
-            if not fresh:
-                return
-            known = (stamp, _NOT_BEGUN)
-        begins = known[1] == _NOT_BEGUN
+        begins = bool(table.event_shift[row] == NOT_BEGUN)
         if begins:
             # It begins with the frame that is sent next.
-            step = int(self.table.clock[row] * FRAME_SECONDS)
-            known = self._passing[row] = (stamp, int(self.table.own_stamp[row]) + step & 0xFFFFFFFF)
+            ours = int(table.own_stamp[to]) + int(table.clock[to] * FRAME_SECONDS)
+            table.event_shift[row] = ours - stamp & 0xFFFFFFFF
         duration = min(int.from_bytes(payload[2:], "big") * events[2] // clock, 0xFFFF)
         changed = payload[:2] + duration.to_bytes(2, "big")
         self._instead.add(partner)
-        partner.overrides.append(Override(changed, events[0], begins, stamp=known[1]))
-
-    @staticmethod
-    def _partner(voice: Voice) -> Voice | None:
-        """The other one of two."""
-        return voice.partner
+        ours = stamp + int(table.event_shift[row]) & 0xFFFFFFFF
+        partner.overrides.append(Override(changed, events[0], begins, stamp=ours))
 
     # -- below
 
@@ -569,7 +542,6 @@ class Mixer:
         voice.overrides.clear()
         voice.watched = False
         self.listening.talker(voice.number, 0)
-        self._passing.pop(voice.number, None)
         self._set_rates(voice)
         self._dirty(voice)
         if room is not None and voice.stream in room.members:
@@ -620,7 +592,6 @@ class Mixer:
         voice.forget_encoder()
         self._sender.cancel(voice.number)
         self._instead.discard(voice)
-        self._passing.pop(voice.number, None)
         self.listening.forget(voice.number)
         if voice.player is not None:
             self._owner.pop(voice.player, None)

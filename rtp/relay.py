@@ -48,7 +48,7 @@ from rtp.relay_loop import (
     take,
 )
 from rtp.secure import SecureRows, hosts_of
-from rtp.table import NEVER, NO_EVENT, NOBODY, NOT_PASSED, UNTIMED, StreamTable
+from rtp.table import NEVER, NOBODY, NOT_BEGUN, UNTIMED, StreamTable
 
 # Seconds the locked SSRC must be quiet (two packets missing) before another may follow it.
 SSRC_SILENCE = 0.06
@@ -114,10 +114,9 @@ class Relay:
 
     # -- commands
 
-    def direct(self, source: Peer, target: int, event: int = NO_EVENT, shift: int = NOT_PASSED) -> None:
+    def direct(self, source: Peer, target: int) -> None:
         """Packets from `source` go to row `target` from now on, NOBODY: to nobody. Nobody else feeds
-        `target`. `event`: timestamp of the telephone-event that the source has begun last; `shift`: what is to be added
-        to it, where the target was passed that event otherwise."""
+        `target`."""
         table = self._table
         old = int(table.target[source.row])
         if old == target:
@@ -125,18 +124,9 @@ class Relay:
         if old:
             self._detach(old)
         table.target[source.row] = target
-        table.event[source.row], table.event_shift[source.row] = event, shift
         self.relayed += (target != NOBODY) - (old != NOBODY)
         # Whatever comes next is admitted, which fits the target's sequence and timestamp to it.
         table.expect[source.row] = -1
-
-    def event_shift(self, row: int, to: int, event: int) -> int:
-        """What is added to the timestamp of an event on its way from one row to another; NOT_PASSED: nothing of it goes
-        there."""
-        table = self._table
-        if table.target[row] != to:
-            return NOT_PASSED
-        return int(table.event_shift[row] if event == table.event[row] else table.time_shift[to])
 
     def unlock_ssrc(self, peer: Peer) -> None:
         """The next packet of the row's source may have any SSRC: its signalling announced a change."""
@@ -392,8 +382,7 @@ class Relay:
             return True
         kind = int(slots.data[slot, 1]) & 0x7F
         goes_on = stamp == table.event[peer.row] and bool(table.payload[peer.row, kind] >= UNTIMED)
-        shift = int(table.event_shift[peer.row])
-        if goes_on and shift == NOT_PASSED:
+        if goes_on and table.event_to[peer.row] != to:
             return False
         if table.as_is[to]:
             # What reports say of lost packets and of sources (RFC 4585) holds on the other side, too; the marker is the
@@ -411,9 +400,9 @@ class Relay:
         table.own_at[to] = now
         table.fed_by[to] = peer.row
         table.seq_shift[to] = int(table.own_top[to]) + 1 - seq & 0xFFFF
-        if goes_on:
+        if goes_on and table.event_shift[peer.row] != NOT_BEGUN:
             # Its timestamp is when it began: nothing that the time gone could be added to.
-            table.time_shift[to] = shift
+            table.time_shift[to] = table.event_shift[peer.row]
             return True
         table.time_shift[to] = int(table.own_stamp[to]) + gone - stamp & 0xFFFFFFFF
         # RFC 3551 4.1: the marker tells the receiver that a talkspurt begins, and to place its playout anew.

@@ -16,7 +16,7 @@ from rtp.address import FAMILY_V4, SOCKET_MASK
 from rtp.columns import SLOT
 from rtp.compiled import compiled
 from rtp.octets import put_word, word
-from rtp.table import DROP, EARS_AUDIO, EARS_EVENTS, NOBODY, REAL, UNTIMED, WHOLE
+from rtp.table import DROP, EARS_AUDIO, EARS_EVENTS, NOBODY, NOT_BEGUN, REAL, UNTIMED, WHOLE
 
 HEADER = 12  # octets of the fixed RTP header (RFC 3550 5.1)
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a larger gap is a leap
@@ -52,7 +52,7 @@ _LATE, _UNKNOWN, _TRANSIT, _EARS, _TARGET = (
     WHOLE["target"],
 )
 _SEQ_SHIFT, _TIME_SHIFT, _OWN_SSRC = WHOLE["seq_shift"], WHOLE["time_shift"], WHOLE["own_ssrc"]
-_EVENT, _EVENT_SHIFT = WHOLE["event"], WHOLE["event_shift"]
+_EVENT, _EVENT_TO, _EVENT_SHIFT = WHOLE["event"], WHOLE["event_to"], WHOLE["event_shift"]
 _SENT, _SENT_OCTETS = WHOLE["sent"], WHOLE["sent_octets"]
 _HEARD, _CLOCK, _JITTER = REAL["heard"], REAL["clock"], REAL["jitter"]
 
@@ -170,12 +170,18 @@ def _relay(
     if to == NOBODY:
         return
     shift = whole[_TIME_SHIFT, to]
-    if not timed and stamp == whole[_EVENT, row]:
+    if not timed:
         # RFC 4733 2.5.1.2: all packets of an event bear one timestamp. With another it would be one more digit, and so
         # would its end alone be for whoever did not hear it begin.
-        shift = whole[_EVENT_SHIFT, row]
-        if shift < 0:
+        if stamp != whole[_EVENT, row]:
+            if ahead > 0:
+                whole[_EVENT, row], whole[_EVENT_TO, row], whole[_EVENT_SHIFT, row] = stamp, to, shift
+        elif whole[_EVENT_TO, row] != to:
             return
+        elif whole[_EVENT_SHIFT, row] == NOT_BEGUN:
+            whole[_EVENT_SHIFT, row] = shift
+        else:
+            shift = whole[_EVENT_SHIFT, row]
     put_word(words, slot, 0, first & 0xFF800000 | (mapped & 0x7F) << 16 | (first + whole[_SEQ_SHIFT, to]) & 0xFFFF)
     put_word(words, slot, 1, stamp + shift)
     put_word(words, slot, 2, whole[_OWN_SSRC, to])

@@ -24,7 +24,7 @@ DROP = 0xFFFF  # in a payload map: not agreed, the packet is dropped
 UNTIMED = 0x100  # in a payload map: no part of the audio clock (telephone-event), left out of jitter
 NOBODY = 0
 NO_EVENT = -1  # in place of an event's timestamp
-NOT_PASSED = -1  # in place of what is added to its timestamp
+NOT_BEGUN = -1  # in place of what is added to its timestamp
 EARS_AUDIO, EARS_EVENTS = 1, 2  # all packets of agreed types; those of telephone-events alone
 NEVER = -1.0e12  # a time before every other, in seconds; finite, so that what is reckoned from it fits 64 bits
 
@@ -104,9 +104,10 @@ class StreamTable:
                             Hz; arrival less timestamp of the last one and RFC 3550 A.8, both in clock units
         payload             payload type map (128)
         limit, since, told  seconds of silence to tell of, inf: none; when listening began; when silence was told
-        event, event_shift  timestamp of the telephone-event that had begun before `target` was set, NO_EVENT: none;
-                            what is added to it there, where it was passed on otherwise so far, NOT_PASSED: it is none
-                            for the target
+        event, event_to, event_shift
+                            timestamp of the latest telephone-event, NO_EVENT: none; the row that its first packet was
+                            for, and that alone has it passed on; what is added to the timestamp there, however the two
+                            are joined, NOT_BEGUN: nothing has gone there yet
         ears                who wants this row's packets besides its target, by bits: EARS_AUDIO, EARS_EVENTS; 0: nobody
     Sent
         target              row its packets go to; fed_by: row whose packets come here; NOBODY: none
@@ -155,6 +156,7 @@ class StreamTable:
     ears: I64
     target: I64
     event: I64
+    event_to: I64
     event_shift: I64
     own_ssrc: I64
     seq_shift: I64
@@ -214,6 +216,7 @@ class StreamTable:
         self.whole[:, row] = _FRESH_WHOLE
         self.real[:, row] = _FRESH_REAL
         self.payload[row] = DROP
+        self.event_to[self.event_to == row] = NOBODY  # whose row it is next has not heard it begin
         self._free.append(row)
 
     def counts(self, row: int) -> list[int]:
@@ -309,7 +312,8 @@ _WHOLE = {
     "secure_out": 0,
     "as_is": 0,
     "event": NO_EVENT,
-    "event_shift": NOT_PASSED,
+    "event_to": NOBODY,
+    "event_shift": NOT_BEGUN,
 }
 COUNTS = 15
 _REAL = {

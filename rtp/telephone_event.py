@@ -143,11 +143,6 @@ class EventReceiver:
 
     # -- what was heard
 
-    def latest(self, row: int) -> int:
-        """Timestamp of the event, or the segment of one, that a row has begun last; -1: none."""
-        stream = self._streams.get(row)
-        return stream.stamp if stream is not None and stream.last >= 0 else -1
-
     def knows(self, row: int, stamp: int) -> bool:
         """Whether a packet of the event of this timestamp has been heard before."""
         stream = self._streams.get(row)

@@ -126,7 +126,7 @@ class CallControl:
     def _supervise(self, active: Active, by: str, command: commands.Supervise, now: float) -> list[AnyEffect]:
         call = active.call
         leg = call.leg_of(by)
-        if leg is not None:
+        if leg is not None and call.end(leg).kind == "extension":  # and nobody on a trunk who has that number
             return call.set_mode(leg, command.mode)
         there = self._extensions_in(call)
         to = command.to or (command.call if command.call in [each.endpoint for each in there] else "")

@@ -79,7 +79,6 @@ class CallRecorder:
             self.by_rule = True
             return self._start(channels, labels)
         if asked and not self._contact.recordings:
-            self.by_rule = False
             return self._start(channels, labels)
         return []
 

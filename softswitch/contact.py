@@ -146,7 +146,7 @@ class Contact:
             last = self.segments[-1]
             if last.kind != kind and last.started == now and last.kind not in ATTEMPTS:
                 self.segments.pop()
-                if self.segments and self.segments[-1].kind == kind:
+                if self.segments and (self.segments[-1].kind, self.segments[-1].ended) == (kind, now):
                     self.segments[-1].ended = 0.0
             elif last.kind != kind:
                 last.ended = now

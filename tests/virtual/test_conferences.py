@@ -282,6 +282,20 @@ def test_a_locked_room_and_a_full_one() -> None:
     }
 
 
+def test_who_is_removed_has_been_in_the_conference_to_its_end() -> None:
+    """The last words that it hears are no lobby."""
+    office = Office()
+    office.call("101")
+    office.call("102")
+    office.do("kick", "102")
+    office.world.run(5.0)
+    office.played("102")
+    office.world.run(0.3)
+    office.hang_up("101")
+    records = office.over(2)
+    assert [segments(record) for record in records] == ["route conference"] * 2
+
+
 def test_who_does_not_speak_events_is_listened_to() -> None:
     office = Office(pin=PIN)
     leg = office.call("101", offer=office.phone("101").sdp((PCMA,)))
@@ -641,6 +655,24 @@ def test_who_comes_into_a_room_on_hold_is_not_heard_there() -> None:
     office.direct("102", "sendrecv")
     assert not office.volume("102").muted
     assert office.do("list").conferences[0].members[1].holding is False
+    office.hang_up("101", "102")
+    office.over(2)
+
+
+def test_whoever_is_called_in_and_answers_with_a_hold_is_not_heard_until_it_is_back() -> None:
+    office = Office(dial_as="101")
+    office.call("101")
+    ben = office.phone("102")
+    office.do("dial", number="102")
+    office.world.run(0.2)
+    ben.answer(ben.sdp(direction="sendonly"))
+    office.world.run(0.3)
+    office.sessions["102"] = ben.called()
+    [office.leg["102"]] = set(office.world.legs()) - {office.leg["101"]}
+    assert office.talk() == {"101", "102"}
+    assert office.volume("102").muted
+    office.direct("102", "sendrecv")
+    assert not office.volume("102").muted
     office.hang_up("101", "102")
     office.over(2)
 

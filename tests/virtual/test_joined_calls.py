@@ -12,6 +12,7 @@ from sip.ua import UaSettings
 from sip.ua_events import Offered, ReferAnswered, ReferProgress, SessionArrived, SessionFailed
 from softswitch.call_commands import Complete, Conference, Consult, HangUp, Park, PickUp, Supervise
 from softswitch.call_transfer import TransferRefused
+from softswitch.report import call_row
 from softswitch.store.records import sides
 from tests.virtual import network
 from tests.virtual.network import EVENTS, PCMU, Phone, World, settings
@@ -203,7 +204,7 @@ def test_a_leg_that_went_on_elsewhere_says_where() -> None:
     assert {leg.codec for leg in (*gone.legs, *kept.legs)} == {"PCMA"}
 
 
-@pytest.mark.parametrize("way", ["code", "command"])
+@pytest.mark.parametrize("way", ["code", "code without an offer", "command"])
 def test_who_picks_up_is_the_other_side(way: str) -> None:
     """With its codec, whichever way its dialog was begun."""
     office = {number: {"groups": ["sales"]} for number in ("102", "103")}
@@ -211,6 +212,9 @@ def test_who_picks_up_is_the_other_side(way: str) -> None:
     floor.dial("101", "102")
     if way == "code":
         floor["103"].dial("**102")
+    elif way == "code without an offer":
+        obliging(floor["103"])
+        floor["103"].dial("**102", None)
     else:
         floor.world.runtime.command(PickUp("102", "103"), floor.world.now)
         floor.world.run(0.3)
@@ -252,22 +256,23 @@ def test_semi_attended_while_it_rings(answers: bool) -> None:
         floor.over("transfer", "callee")
 
 
-def test_who_sent_it_on_while_it_rang_and_is_rung_again_is_called_by_who_waits() -> None:
+@pytest.mark.parametrize(("by", "waits"), [("102", "101"), ("101", "102")])
+def test_who_sent_it_on_while_it_rang_and_is_rung_again_is_called_by_who_waits(by: str, waits: str) -> None:
     floor = Floor()
     floor.call("101", "102")
-    [first] = floor.sessions("102")
-    second = floor.dial("102", "103")
+    [first] = floor.sessions(by)
+    second = floor.dial(by, "103")
     floor["103"].ring()
     floor.world.run(0.2)
-    assert floor.transfer("102", first, second) == [202, 180]
+    assert floor.transfer(by, first, second) == [202, 180]
     floor.hang_up(first)
     floor["103"].refuse(486)
     floor.world.run(0.5)
-    assert "<sip:101@" in shown(floor["102"])
-    floor["102"].answer()
+    assert f"<sip:{waits}@" in shown(floor[by])
+    floor[by].answer()
     floor.world.run(0.5)
     floor.hang_up(floor.sessions("101")[0])
-    floor.over("transfer", "caller")
+    floor.over("transfer", "caller" if by == "102" else "callee")
 
 
 def test_the_timer_of_the_ringing_moves_along() -> None:
@@ -298,6 +303,13 @@ def test_a_caller_is_left_to_a_conference() -> None:
     floor.over("transfer", "caller", "caller")
 
 
+LEFT_TO_A_ROOM = [
+    pytest.param({}, "", "conference", "conference: 101 talks", id="talks"),
+    pytest.param({"pin": "4711"}, "", "lobby", "asked: 101 is asked", id="pin"),
+    pytest.param({"lobby": True, "host_pin": "0815"}, "#", "lobby", "waiting: 101 waits", id="lobby"),
+]
+
+
 def test_a_caller_is_left_to_a_conference_with_a_pin() -> None:
     """Ben, its host, has entered the PIN: Ann has his place, and is asked for none."""
     floor = Floor(conferences={"sales": {"pin": "4711", "host_pin": "0815"}}, **LOT)
@@ -315,6 +327,37 @@ def test_a_caller_is_left_to_a_conference_with_a_pin() -> None:
     assert [(each.member, each.number, each.role, each.state) for each in view.members] == [(ann, "101", "host", "in")]
     floor.hang_up(floor.sessions("101")[0])
     floor.over("transfer", "caller")
+
+
+@pytest.mark.parametrize(("room", "digits", "segment", "does"), LEFT_TO_A_ROOM)
+def test_who_is_left_to_a_conference_stands_there_as_the_one_who_left_it(
+    room: dict[str, Any], digits: str, segment: str, does: str
+) -> None:
+    """Ben, who holds both, leaves Ann to the room: what he did there himself is over."""
+    floor = Floor(conferences={"sales": room}, **LOT)
+    for phone in floor.phones.values():
+        obliging(phone)
+    ben = floor["102"]
+    floor.call("101", "102")
+    [first] = floor.sessions("102")
+    ben.do(first.offer, ben.sdp(direction="sendonly"))
+    floor.world.run(1.0)
+    second = floor.dial("102", "8001")
+    rooms = floor.world.runtime.rooms
+    for digit in digits:
+        rooms.pressed(rooms.members("sales")[0], digit, floor.world.now)
+    ben.do(second.offer, ben.sdp(direction="sendonly"))
+    floor.world.run(1.0)
+    assert floor.transfer("102", first, second) == [202, 200]
+    [active] = floor.world.runtime.calls.values()
+    row = call_row(active, floor.world.now)
+    assert f"{row.state}: {', '.join(f'{each.number} {each.does}' for each in row.parties)}" == does
+    floor.hang_up(floor.sessions("101")[0])
+    records = sorted(floor.world.assert_over(2), key=lambda record: not record.joined)
+    assert [[each.kind for each in record.segments] for record in records] == [
+        ["route", segment],
+        ["route", "ring", "talk", "hold", segment],
+    ]
 
 
 def test_from_a_conference_of_a_call() -> None:
@@ -630,6 +673,25 @@ def test_supervision(mode: str) -> None:
     floor.over("caller")
     [record] = floor.world.records
     assert [each.kind for each in record.segments] == ["route", "ring", "talk"], "no conference, whatever its mode"
+
+
+def test_a_supervisor_whose_number_is_that_of_the_customer_on_a_trunk() -> None:
+    """Two sites number their extensions alike."""
+    world = World(settings(extensions=TEAM))
+    ben, dan, other_site = world.phone("102"), world.phone("104"), world.gateway("192.0.2.60")
+    session = other_site.dial("102", caller="<sip:104@192.0.2.60>")
+    world.run(0.3)
+    ben.answer()
+    world.run(0.5)
+    [contact] = world.runtime.calls
+    world.runtime.command(Supervise(contact, "104", "listen"), world.now)
+    world.run(0.3)
+    dan.answer()
+    world.run(0.5)
+    [supervisor] = [leg for leg, others in world.media.hearing().items() if len(others) == 2]
+    assert world.runtime.legs[supervisor].endpoint == "104"
+    other_site.do(session.hangup)
+    world.assert_over(1)
 
 
 @pytest.mark.parametrize("how", ["command", "digits"])

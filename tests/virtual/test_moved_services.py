@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from media.audio_commands import AudioCommand, CloseRoom, Digit, File, Play, PlayEnded, SetRoom, Tone
+from media.audio_commands import AudioCommand, CloseRoom, Digit, File, Play, PlayEnded, SetRoom, SetVolume, Tone
 from sip.invite import InviteSession
 from sip.ua_events import Offered, SessionEnded
 from softswitch.call_alone import HEARD_TWICE, LAST_HEARD
@@ -41,6 +41,12 @@ def members(engine: AccountEngine) -> tuple[int, ...]:
         rooms.pop(closed.room, None)
     [found] = rooms.values()
     return tuple(found)
+
+
+def muted(engine: AccountEngine) -> set[int]:
+    """Whom nobody hears there."""
+    volumes = {command.stream: command for command in asked(engine, SetVolume)}
+    return {stream for stream, volume in volumes.items() if volume.muted}
 
 
 def new_home(world: WorkersWorld) -> AccountEngine:
@@ -214,6 +220,10 @@ def test_who_holds_comes_back_holding() -> None:
     world.run(0.5)
     assert direction(ann.last(Offered).sdp) == "recvonly"
     assert members(new_home(world)) == tuple(meeting.legs)
+    assert muted(new_home(world)) == {meeting.legs[0]}, "what its telephone plays is heard at no worker"
+    ann.do(meeting.sessions[0].offer, ann.sdp())
+    world.run(0.5)
+    assert muted(new_home(world)) == set()
     meeting.hang_up()
     world.assert_over(2)
 

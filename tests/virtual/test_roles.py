@@ -181,6 +181,9 @@ def test_a_room() -> None:
     office.world.run(14.0)
     office.press("101", PIN + "#")
     assert told() == ["waiting: 101 waits"]  # in the lobby
+    office.direct("101", "sendonly")
+    assert told() == ["waiting: 101 waits"], "whether it holds or not"
+    office.direct("101", "sendrecv")
     office.do("admit", "101")
     assert told() == ["waiting: 101 waits"]  # for the host
     office.call("102", HOST_PIN + "#")

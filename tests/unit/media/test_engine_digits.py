@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from audio_world import EVENTS, EVENTS_48, G722, OPUS, PCMA, PCMU, TICK, Phone, World, studio, tone_level, tones_code
+from audio_world import (
+    EVENTS,
+    EVENTS_48,
+    G722,
+    HOST,
+    OPUS,
+    PCMA,
+    PCMU,
+    TICK,
+    Phone,
+    World,
+    studio,
+    tone_level,
+    tones_code,
+)
 
 from media.audio_commands import Detect, Music, Play, SendDigits, SetRoom, StopPlay, Tone
-from media.commands import Format
+from media.commands import Format, MediaAddress
+from rtp.address import sockaddr
 from rtp.telephone_event import EventReceiver
 
 EVENTS_96: Format = (96, "telephone-event", 8000)
@@ -331,3 +347,133 @@ def test_whom_a_swap_brings_back_from_music_is_not_passed_the_digit_of_it(packet
     assert codes(ben) == codes(cat) == "4"
     assert world.digits == [(1, "4", "rfc4733")] * 2
     assert ben.level(500.0) > 7000
+
+
+@pytest.mark.parametrize("packets", range(1, 9))
+def test_whom_a_digit_leads_to_is_not_passed_its_end_on_another_clock(packets: int) -> None:
+    """The relay has no number for it, and mixes because of it."""
+    world = World(studio())
+    ann, ben = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0)
+    cat = world.phone(PCMU, 900.0, formats=(PCMU, EVENTS_48))
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("4")
+    world.run(0.02 * packets)
+    world.engine.bridge(1, 3)
+    world.run(0.5)
+    ann.press("7")
+    world.run(0.5)
+    assert received(cat, EVENTS_48) == codes(cat, EVENTS_48) == "7"
+    assert codes(ben) == "4"
+
+
+@pytest.mark.parametrize("third", [PCMU, PCMA], ids=["relayed", "mixed"])
+@pytest.mark.parametrize("packets", [*range(1, 9), 20])
+def test_whom_a_digit_leads_to_is_not_passed_it_as_a_tone(third: Format, packets: int) -> None:
+    """But the next one. 20 packets: all is over, as a check of the measure."""
+    world = World(studio())
+    ann = world.phone(PCMU)
+    world.phone(PCMU)
+    cat = world.phone(third, formats=(third,))
+    ann.sound = np.zeros(8000, np.int16)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("4")
+    world.run(0.02 * packets)
+    world.engine.bridge(1, 3)
+    world.run(0.6)
+    assert tone_level(cat.heard(), 8000, 770.0) < 10
+    ann.press("5")
+    world.run(0.6)
+    assert tone_level(cat.heard()[-4800:], 8000, 770.0) > 500
+
+
+@pytest.mark.parametrize("packets", range(1, 9))
+def test_a_digit_is_one_where_its_telephone_moves_meanwhile(packets: int) -> None:
+    """A re-INVITE with another address: the relay looks at the next packet as at the first of a source."""
+    world = World(studio())
+    ann, ben = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("4")
+    world.run(0.02 * packets)
+    ann.address = sockaddr(HOST, 4444)
+    world.configure(ann, remote=MediaAddress(HOST, 4444, 4445))
+    world.run(0.5)
+    assert received(ben) == codes(ben) == "4"
+    assert ben.digits()[0][2] == 800
+    assert not ben.gaps()
+    assert max(map(abs, ben.stamp_errors())) <= 0.021
+
+
+@pytest.mark.parametrize("third", [PCMU, PCMA], ids=["relayed", "mixed"])
+@pytest.mark.parametrize("packets", range(1, 22))
+def test_of_two_digits_in_a_row_each_goes_to_whom_it_began_with(packets: int, third: Format) -> None:
+    world = World(studio())
+    ann, ben = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0)
+    cat = world.phone(third, 900.0)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("4")
+    ann.press("7")
+    world.run(0.02 * packets)
+    world.engine.bridge(1, 3)
+    world.run(0.7)
+    ann.press("8")
+    world.run(0.5)
+    assert codes(ben) + codes(cat) == "478"
+    assert received(cat) == codes(cat)
+    assert codes(cat).endswith("8")
+    assert world.digits == [(1, digit, "rfc4733") for digit in "478"]
+
+
+def test_who_has_the_row_of_one_that_is_gone_is_not_passed_its_digit() -> None:
+    world = World(studio())
+    ann, _ = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("4")
+    world.run(0.06)
+    world.engine.close(2)
+    cat = world.phone(PCMU, 900.0)
+    world.engine.bridge(1, 3)
+    world.run(0.5)
+    assert not codes(cat)
+    assert cat.level(500.0) > 7000
+
+
+def test_a_digit_whose_first_packets_are_lost_is_none_of_the_one_before() -> None:
+    """As a tone: what is heard of it first, the end of the other, tells of both."""
+    world = World(studio())
+    ann, ben = world.phone(PCMU), world.phone(PCMA, formats=(PCMA,))
+    cat = world.phone(PCMA, formats=(PCMA,))
+    ann.sound = np.zeros(8000, np.int16)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("4", packets=3)
+    world.run(0.06)
+    ann.event.clear()  # its end is lost
+    world.engine.bridge(1, 3)
+    ann.press("5")
+    world.run(0.6)
+    assert tone_level(cat.heard(), 8000, 1209.0) < 100, "no 4"
+    assert tone_level(cat.heard()[-4800:], 8000, 1336.0) > 500, "but 5"
+    assert not ben.digits()
+    assert world.digits == [(1, "4", "rfc4733"), (1, "5", "rfc4733")]
+
+
+def test_two_digits_that_come_at_once_are_two() -> None:
+    """After a gap in the network: of the first its end alone, of the second all."""
+    world = World(studio())
+    ann, ben = world.phone(PCMU, 500.0), world.phone(PCMU, 700.0)
+    world.engine.bridge(1, 2)
+    world.run(0.5)
+    ann.press("4")
+    for _ in range(7):
+        ann.packet()
+    last = ann.packet()
+    ann.press("7")
+    for packet in (last, ann.packet()):
+        world.send(ann, packet)
+    world.run(0.5)
+    assert received(ben) == codes(ben) == "47"

@@ -89,6 +89,17 @@ def test_segments_are_bounded_and_the_last_one_is_true() -> None:
     assert [each.started for each in made.segments[:3]] == [50.0, 51.0, 52.0]
 
 
+def test_a_gap_that_the_bound_has_left_is_no_part_of_the_segment_before_it() -> None:
+    made = contact()
+    for n in range(MAX_SEGMENTS_KEPT + 1):
+        made.enter("hold" if n % 2 else "talk", 50.0 + n)
+    before = made.segments[-2]
+    made.enter("hold", 200.0)
+    made.enter(before.kind, 200.0)
+    assert before.ended == 49.0 + MAX_SEGMENTS_KEPT
+    assert (made.segments[-1].kind, made.segments[-1].started) == (before.kind, 200.0)
+
+
 def test_what_happened_at_one_moment_has_one_time() -> None:
     """Wall clock plus monotonic difference, rounded once: 1 us here or there would put the end before the start."""
     for step in range(1, 500):

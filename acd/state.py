@@ -22,6 +22,10 @@ from acd.expression import reread
 from acd.roster import Floats, Roster
 from acd.strategy import still_wanted
 
+MAX_SHARE = 2.0
+"""How many times the mean, or how small a part of it, is kept of who stops taking contacts. Where the others have done
+next to nothing for hours, as at the beginning of a day, a single call is thousands of times the mean."""
+
 APART, ALONE = -1, -2
 """In place of a row: a contact is open for no offer, as it is being offered, or waits for one agent."""
 
@@ -133,9 +137,8 @@ class State:
     def leave_others(self, state: AgentState, now: float) -> None:
         """It takes nothing for a while: how it stands to the others is kept."""
         self.load(state, now)
-        calls, talk = self._mean(state, self.roster.calls, now), self._mean(state, self.roster.talk, now)
-        state.calls_share = state.calls / calls if calls > 0.0 else 1.0
-        state.talk_share = state.talk / talk if talk > 0.0 else 1.0
+        state.calls_share = _share(state.calls, self._mean(state, self.roster.calls, now))
+        state.talk_share = _share(state.talk, self._mean(state, self.roster.talk, now))
 
     def load_as_others(self, state: AgentState, now: float) -> None:
         """It comes, or comes back: as it stood to the others."""
@@ -260,6 +263,11 @@ class State:
         state.addresses = {agent.address: agent.id for agent in state.agents.values() if agent.signed_in}
         state._columns()
         return state
+
+
+def _share(own: float, mean: float) -> float:
+    """How one stands to the others."""
+    return min(max(own / mean, 1.0 / MAX_SHARE), MAX_SHARE) if mean > 0.0 else 1.0
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):

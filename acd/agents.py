@@ -95,6 +95,7 @@ def set_mode(turn: Turn, order: i.SetMode) -> None:
         raise Refusal(f"agent {agent.id} works {mode}: expected one of work mode self")
     if agent.mode != order.mode:
         turn.fact(f.ModeSet(agent.id, order.mode))
+        turn.left[agent.id] = None
 
 
 def extend(turn: Turn, order: i.ExtendWrapUp) -> None:

@@ -131,8 +131,8 @@ class Engine:
     def _settle(self, turn: Turn) -> None:
         """Those who wait for nobody go; those who can meet do."""
         if turn.left:
-            queueing.without_agents(turn, turn.left)
-            turn.left = set()
+            queueing.without_agents(turn, list(turn.left))
+            turn.left.clear()
         offering.match(turn)
 
     def _dispatch(self, turn: Turn, what: i.AnyInput) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
 from acd import limits
 from acd.agent import AT_WORK
 from acd.callbacks import is_calling, lost
-from acd.config import Limit, Queue, WayOut
+from acd.config import Queue, WayOut
 from acd.contact import ContactState
 from acd.expression import ExpressionError, parse
 from acd.leases import withdraw_all
@@ -157,18 +159,26 @@ def step(turn: Turn, name: str) -> None:
         reclass(turn, contact)
 
 
-def without_agents(turn: Turn, teams: set[str]) -> None:
-    """Agents of these teams have left: those go who wait for nobody. Who asks for the same waits for the same."""
+def without_agents(turn: Turn, left: list[str]) -> None:
+    """Agents have left: those go who wait for nobody by now."""
     state = turn.state
-    for queue in [each for each in state.config.queues.values() if each.team in teams and limits.by_agents(each)]:
-        reached: dict[str, Limit | None] = {}
-        for waiter in state.classes.everybody(queue.name):
-            contact = state.contacts[waiter.contact]
-            if contact.needs not in reached:
-                reached[contact.needs] = limits.without_agents(state, queue, contact)
-            limit = reached[contact.needs]
-            if limit is not None:
-                leave(turn, contact, limit.to, "overflow", limit.of)
+    rows = [state.roster.row[name] for name in left if name in state.roster.row]
+    for index in np.flatnonzero(state.watched[rows].any(axis=0)).tolist():
+        let_go(turn, state.watchful[index])
+
+
+def let_go(turn: Turn, queue: Queue) -> None:
+    """Of those who wait in a queue who waits for nobody. Who needs the same waits for the same."""
+    reached = {
+        needs: limits.without_agents(turn.state, queue, needs) for needs in turn.state.wanted.get(queue.name, ())
+    }
+    if not any(reached.values()):
+        return
+    for waiter in turn.state.classes.everybody(queue.name):
+        contact = turn.state.contacts[waiter.contact]
+        limit = reached.get(contact.needs)
+        if limit is not None:
+            leave(turn, contact, limit.to, "overflow", limit.of)
 
 
 def press_key(turn: Turn, event: i.PressKey) -> None:

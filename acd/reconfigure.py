@@ -6,7 +6,7 @@ from acd import facts as f
 from acd.agent import WORK
 from acd.config import Config
 from acd.leases import end_offer
-from acd.queueing import go, left, step
+from acd.queueing import go, left, let_go, step
 from acd.turn import Turn
 
 GONE = "the queue is no longer in the configuration"
@@ -36,6 +36,8 @@ def configure(turn: Turn, config: Config) -> None:
     turn.fact(f.Configured(config))
     for contact in [each for each in state.contacts.values() if each.queue in changed]:
         step(turn, contact.id)
+    for queue in state.watchful:
+        let_go(turn, queue)  # agents may be able to do less than before
     for contact, way in homeless:
         go(turn, contact, way, GONE)
     # All who wait are looked at anew, and choose by their strategies: nobody is left for whom agents had to look.

@@ -32,22 +32,28 @@ KEPT_AGAIN = 5.0
 
 
 def match(turn: Turn) -> None:
-    """Offer until no ready agent and no open contact that could meet are left."""
+    """Offer until no ready agent and no open contact that could meet are left.
+
+    Agents who have become free choose first: contacts may wait for them that are before those that have been opened.
+    Where the first of all is one of the latter it is left to choose, as others may have been ready for longer.
+    """
     state = turn.state
     while state.freed or state.opened:
-        if state.freed:
-            _match_agent(turn, next(iter(state.freed)))
-            continue
+        _match_agents(turn)
         for contact in sorted(state.opened, key=lambda name: state.contacts[name].waiter):
             _match_contact(turn, contact)
+            _match_agents(turn)
 
 
-def _match_agent(turn: Turn, name: str) -> None:
+def _match_agents(turn: Turn) -> None:
     state = turn.state
-    state.freed.pop(name)
-    choice = contact_for(state, state.agents[name])
-    for contact in choice.names:
-        _make(turn, state.contacts[contact], name, choice, "agent")
+    for name in list(state.freed):
+        choice = contact_for(state, state.agents[name])
+        if not choice.names:
+            state.freed.pop(name)
+        elif choice.names[0] not in state.opened:
+            state.freed.pop(name)
+            _make(turn, state.contacts[choice.names[0]], name, choice, "agent")
 
 
 def _match_contact(turn: Turn, name: str) -> None:

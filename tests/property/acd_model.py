@@ -220,7 +220,7 @@ class Acd(RuleBasedStateMachine):
         self.journal += map(encode, records)
         for record in records:
             if isinstance(record.what, f.Offered):
-                self.look_at_choice(record.what)
+                self.look_at_choice(record.what, record.cause)
             apply(self.mirror, record)
         for record in records:
             if isinstance(record.what, f.OfferEnded) and record.what.how in ("rejected", "unreachable", "accepted"):
@@ -450,18 +450,20 @@ class Acd(RuleBasedStateMachine):
                 found += [what.id] if len(what.offers) < most else []
         return found
 
-    def look_at_choice(self, made: f.Offered) -> None:
-        """Of all that could have been offered, or been offered it, just before: it was the first by its own key."""
+    def look_at_choice(self, made: f.Offered, cause: int) -> None:
+        """Of all that could have been offered, or been offered it, just before: it was the first by its own key. Who
+        gets a contact by becoming ready goes past nobody who was ready before."""
         state = self.mirror
         assert state.agents[made.agent].state == "ready"
+        ready = [agent.id for agent in state.agents.values() if agent.state == "ready"]
+        able = [agent for agent in ready if self.eligible(state, agent, made.contact)]
         if made.by == "agent":
             assert made.contact == min(
                 (each for each in self.open(state) if self.eligible(state, made.agent, each)),
                 key=lambda each: self.turn_of(state, made.agent, each),
             )
+            assert all(state.agents[agent].ready_seq > cause for agent in able if agent != made.agent)
             return
-        ready = [agent.id for agent in state.agents.values() if agent.state == "ready"]
-        able = [agent for agent in ready if self.eligible(state, agent, made.contact)]
         assert made.agent in able
         keys = {agent: self.rank_of(state, agent, made) for agent in able}
         best = sorted(able, key=lambda agent: (keys[agent], state.agents[agent].ready_seq))

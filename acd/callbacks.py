@@ -16,6 +16,7 @@ from acd.config import CallbackRules, Queue
 from acd.contact import CallbackState, ContactState
 from acd.hours import is_open, next_change
 from acd.leases import end_offer
+from acd.state import State
 from acd.turn import Refusal, Turn
 
 MAX_CALLBACKS = 100_000
@@ -26,6 +27,12 @@ FOREVER = 366 * 86_400.0
 def rules_of(queue: Queue | None) -> CallbackRules:
     """Of a queue; also of one that is gone, or has no callbacks any more."""
     return CallbackRules() if queue is None or queue.callback is None else queue.callback
+
+
+def is_meant_for(state: State, contact: ContactState, agent: str) -> bool:
+    """Whether its customer has asked to be called back by this agent, and by nobody else."""
+    callback = state.callbacks.get(contact.callback)
+    return callback is not None and callback.agent == agent != ""
 
 
 # ---- asked for

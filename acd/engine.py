@@ -130,9 +130,10 @@ class Engine:
 
     def _settle(self, turn: Turn) -> None:
         """Those who wait for nobody go; those who can meet do."""
-        if turn.left:
-            queueing.without_agents(turn, list(turn.left))
+        while turn.left:
+            left = list(turn.left)
             turn.left.clear()
+            queueing.without_agents(turn, left)
         offering.match(turn)
 
     def _dispatch(self, turn: Turn, what: i.AnyInput) -> None:

@@ -115,8 +115,11 @@ def _alone(state: State, agent: AgentState) -> list[Rival]:
     for waiter in state.classes.alone(agent.id):
         contact = state.contacts[waiter.contact]
         queue = state.queue(contact.queue)
-        fits = agent.mode == "both" or agent.mode == queue.direction
-        if fits and agent.id not in contact.skipped and state.classes.mask(state.row_of(contact))[row]:
+        if (
+            agent.takes(queue.direction)
+            and agent.id not in contact.skipped
+            and state.classes.mask(state.row_of(contact))[row]
+        ):
             points = state.roster.points(row)
             sooner = 0.0 if points is None else float(points[state.classes.queue[state.row_of(contact)]])
             return [Rival(waiter.place - sooner, waiter.seq, waiter.contact)]

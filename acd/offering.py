@@ -14,7 +14,7 @@ from typing import Literal
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import agent_answered, agent_kept
+from acd.callbacks import agent_answered, agent_kept, is_meant_for
 from acd.config import Queue
 from acd.contact import ContactState, OfferState
 from acd.leases import end_offer
@@ -161,12 +161,14 @@ def _missed_too_often(turn: Turn, offer: OfferState) -> bool:
 def _not_taken(
     turn: Turn, offer: OfferState, how: Literal["rejected", "missed", "unreachable"], out: bool, why: str = ""
 ) -> None:
-    """The agent is skipped for this contact for a while, which is open again."""
+    """The agent is skipped for this contact for a while, which is open again: to others, too, where it has waited for
+    that one as the latest it talked to."""
     contact, agent = turn.state.contacts[offer.contact], turn.state.agents[offer.agent]
     skip = turn.state.queue(offer.queue).skip
     turn.fact(f.OfferEnded(offer.id, how, why))
-    if skip > 0.0:
-        reclass(turn, contact, skip={agent.id: turn.now + skip})
+    in_vain = contact.only == agent.id and not is_meant_for(turn.state, contact, agent.id)
+    if skip > 0.0 or in_vain:
+        reclass(turn, contact, skip={agent.id: turn.now + skip}, only="" if in_vain else None)
     if out and not agent.after:
         turn.change(agent, "not_responding", how)
     else:

@@ -11,7 +11,8 @@ from acd import facts as f
 from acd import inputs as i
 from acd import limits
 from acd.agent import AT_WORK
-from acd.callbacks import is_calling, lost
+from acd.callbacks import is_calling, is_meant_for, lost
+from acd.classes import ClassKey
 from acd.config import Queue, WayOut
 from acd.contact import ContactState
 from acd.expression import ExpressionError, parse
@@ -96,16 +97,21 @@ def put(
     if limit is not None:
         leave(turn, found, limit.to, "refused" if not moves else "overflow", limit.of)
         return
-    only = event.last_agent if _waits_for(turn, queue, event.last_agent) else ""
+    only = event.last_agent if _waits_for(turn, queue, found, event.last_agent) else ""
     reclass(turn, found, only=only, patience=turn.now + queue.affinity if only else 0.0)
 
 
-def _waits_for(turn: Turn, queue: Queue, name: str) -> bool:
-    """Whether a contact waits for the agent that it talked to last: it is at work, in the queue's team."""
-    agent = turn.state.agents.get(name)
-    return (
-        queue.affinity > 0.0 and agent is not None and agent.state in AT_WORK and turn.settings(name).team == queue.team
-    )
+def _waits_for(turn: Turn, queue: Queue, contact: ContactState, name: str) -> bool:
+    """Whether a contact waits for the agent that it talked to last: for one who is at work, and may have it as it
+    stands."""
+    state, agent = turn.state, turn.state.agents.get(name)
+    if queue.affinity <= 0.0 or agent is None or agent.state not in AT_WORK or agent.after:
+        return False
+    if name not in state.config.agents or not agent.takes(queue.direction):
+        return False
+    relaxed, widened = _steps(queue, contact, turn.now)
+    row = state.classes.row(ClassKey(queue.name, asks(queue, relaxed, contact.needs), widened))
+    return bool(state.classes.mask(row)[state.roster.row[name]])
 
 
 # ---- within
@@ -121,8 +127,7 @@ def reclass(
     """Who may have a contact by now: steps whose time has come, who is skipped, whom it waits for."""
     state, now = turn.state, turn.now
     queue = state.queue(contact.queue)
-    relaxed = sum(contact.since + step.after <= now for step in queue.relax)
-    widened = sum(contact.since + step.after <= now for step in queue.widen)
+    relaxed, widened = _steps(queue, contact, now)
     if only is None:
         only, patience = contact.only, contact.patience
     if patience <= now:
@@ -149,6 +154,12 @@ def reclass(
     )
 
 
+def _steps(queue: Queue, contact: ContactState, now: float) -> tuple[int, int]:
+    """How far a contact is relaxed by now, and its queue widened for it."""
+    relaxed = sum(contact.since + step.after <= now for step in queue.relax)
+    return relaxed, sum(contact.since + step.after <= now for step in queue.widen)
+
+
 def step(turn: Turn, name: str) -> None:
     """The time has come to look at a contact again that waits."""
     contact = turn.state.contacts[name]
@@ -160,8 +171,13 @@ def step(turn: Turn, name: str) -> None:
 
 
 def without_agents(turn: Turn, left: list[str]) -> None:
-    """Agents have left: those go who wait for nobody by now."""
+    """Agents have left: who waits for one of them alone does so no longer, and those go who wait for nobody by now."""
     state = turn.state
+    for name in left:
+        for waiter in list(state.classes.alone(name)):
+            contact = state.contacts[waiter.contact]
+            if not is_meant_for(state, contact, name):
+                reclass(turn, contact, only="")
     rows = [state.roster.row[name] for name in left if name in state.roster.row]
     for index in np.flatnonzero(state.watched[rows].any(axis=0)).tolist():
         let_go(turn, state.watchful[index])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import FOREVER, MAX_CALLBACKS, keep, not_reached
+from acd.callbacks import FOREVER, MAX_CALLBACKS, keep, may_serve, not_reached
 from acd.config import Queue
 from acd.contact import CallbackState
 from acd.leases import withdraw_all
@@ -29,7 +29,7 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
         raise Refusal(
             f"queue {name[:MAX_TEXT]!r} has no callbacks" if queue else f"there is no queue {name[:MAX_TEXT]!r}"
         )
-    _check(turn, event, queue)
+    _check(turn, event, queue, event.needs if waiting is None else waiting.needs)
     same = sum(each.number == event.number and each.queue == name for each in state.callbacks.values())
     if same >= queue.callback.per_number or len(state.callbacks) >= MAX_CALLBACKS:
         raise Refusal(f"{event.number} is to be called back already" if same else "too many callbacks")
@@ -43,13 +43,15 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
         come(turn, event.callback)
 
 
-def _check(turn: Turn, event: i.AskCallback, queue: Queue) -> None:
+def _check(turn: Turn, event: i.AskCallback, queue: Queue, needs: str) -> None:
     """Raises `Refusal` where by whom, when or for what a customer wants to be called makes no sense."""
     agents = turn.state.config.agents
     if event.agent and (event.agent not in agents or agents[event.agent].team != queue.team):
         where = f" in team {queue.team}" if event.agent in agents else ""
         raise Refusal(f"there is no agent {event.agent[:MAX_TEXT]!r}{where}")
     check_needs(event.needs)
+    if event.agent and not may_serve(turn.state, queue, needs, event.agent):
+        raise Refusal(f"agent {event.agent} takes no such contacts of queue {queue.name}: expected one who does")
     if not -MAX_POINTS <= event.priority <= MAX_POINTS:
         raise Refusal("bad priority: expected points up to a million")
     if not 0.0 <= event.at <= turn.now + FOREVER:
@@ -77,7 +79,7 @@ def _queue_up(turn: Turn, callback: CallbackState) -> None:
     )
     put(turn, contact, queue, wanted, callback.since, place=callback.place)
     turn.fact(f.CallbackQueued(callback.id, contact))
-    if callback.agent:
+    if callback.agent and may_serve(turn.state, queue, callback.needs, callback.agent):
         reclass(turn, turn.state.contacts[contact], only=callback.agent, patience=turn.now + FOREVER)
 
 

@@ -35,6 +35,14 @@ def is_meant_for(state: State, contact: ContactState, agent: str) -> bool:
     return callback is not None and callback.agent == agent != ""
 
 
+def may_serve(state: State, queue: Queue, needs: str, agent: str) -> bool:
+    """Whether an agent might have a contact of a queue with these needs of its own, however long that waits."""
+    settings = state.config.agents.get(agent)
+    if settings is None or settings.mode not in ("both", "self", queue.direction):
+        return False
+    return bool(state.serving(queue, needs)[state.roster.row[agent]])
+
+
 # ---- asked for
 
 

@@ -1,5 +1,6 @@
 """Customers who are called back: their places, agent or customer first, attempts, times, ends."""
 
+import msgspec
 import pytest
 from acd_world import MONDAY, World, agent, queue
 
@@ -273,6 +274,52 @@ def test_a_callback_for_an_agent_waits_for_that_one() -> None:
     here.reject("bob")
     here.wait(30.0)
     assert here.rings() == {"bob": "b1.1"}
+
+
+def without(world: World, name: str) -> None:
+    """An agent is in the configuration no more."""
+    config = world.state.config
+    rest = {each.id: each for each in config.agents.values() if each.id != name}
+    world.tell(i.Configure(msgspec.structs.replace(config, agents=rest)))
+
+
+def test_when_the_agent_that_it_waits_for_is_gone_anybody_may_have_it() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask(agent="bob"))
+    without(here, "bob")
+    assert here.rings() == {"ann": "b1.1"}
+    here.check()
+
+
+def test_when_that_agent_is_gone_before_its_time_anybody_may_have_it() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask(agent="bob", at=MONDAY + 60.0))
+    without(here, "bob")
+    here.wait(60.0)
+    assert here.rings() == {"ann": "b1.1"}
+
+
+def test_when_that_agent_may_have_it_no_more_anybody_may() -> None:
+    skilled = {"bob": agent("bob", skills={"es": 5}), "ann": agent("ann", skills={"es": 5})}
+    here = World([queue("sales", needs="es", callback=CallbackRules())], skilled.values())
+    here.sign_in("ann")
+    here.tell(ask(agent="bob"))
+    here.tell(i.Configure(msgspec.structs.replace(here.state.config, agents={**skilled, "bob": agent("bob")})))
+    assert here.rings() == {"ann": "b1.1"}
+    here.check()
+
+
+def test_an_agent_is_not_asked_for_who_takes_no_contacts_of_the_queue() -> None:
+    people = [agent("ann"), agent("bob", skills={"es": 5}), agent("out", skills={"es": 5}, mode="outbound")]
+    here = World([queue("sales", needs="es", callback=CallbackRules())], people)
+    for name in ("ann", "out"):
+        assert here.refused(ask(agent=name)) == (
+            f"agent {name} takes no such contacts of queue sales: expected one who does"
+        )
+    here.refused(ask(agent="bob", needs="de"))
+    here.tell(ask(agent="bob"))
 
 
 def test_customers_are_called_in_their_hours() -> None:

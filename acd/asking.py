@@ -1,15 +1,17 @@
-"""Callbacks on their way in and out of the queues: who asks for one, whose time has come, who wants it no more."""
+"""Callbacks on their way in and out of the queues: who asks for one, whose time has come, who answers, who wants it no
+more."""
 
 from __future__ import annotations
 
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import FOREVER, MAX_CALLBACKS, keep, may_serve, not_reached
+from acd.callbacks import FOREVER, MAX_CALLBACKS, keep, may_serve, not_reached, reached_first
 from acd.config import Queue
-from acd.contact import CallbackState
+from acd.contact import CallbackState, ContactState
 from acd.leases import withdraw_all
-from acd.queueing import MAX_POINTS, MAX_TEXT, check_needs, put, reclass
+from acd.limits import without_agents
+from acd.queueing import MAX_POINTS, MAX_TEXT, check_needs, leave, put, reclass, waits_for
 from acd.turn import Refusal, Turn
 
 
@@ -96,3 +98,32 @@ def cancel(turn: Turn, event: i.CancelCallback) -> None:
         turn.fact(f.LeftQueue(contact.id, contact.queue, "removed", turn.now - contact.since, why="cancelled"))
         withdraw_all(turn, contact, "caller_left")
         turn.fact(f.Ended(contact.id))
+
+
+def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
+    """Raises `Refusal`."""
+    callback = turn.state.callbacks.get(event.callback)
+    if callback is None or not callback.calling:
+        raise Refusal(f"callback {event.callback[:64]!r} calls nobody now")
+    contact = turn.state.contacts[callback.contact]
+    if event.outcome != "answered":
+        not_reached(turn, callback, event.outcome)
+        return
+    if contact.offers:
+        reached_first(turn, contact)
+    elif contact.agents:
+        turn.do(e.Connect(0, contact.id, contact.agents[0]))
+    turn.fact(f.CallbackEnded(callback.id, "answered"))
+    if contact.queue:
+        _waits_on_the_line(turn, contact)
+
+
+def _waits_on_the_line(turn: Turn, contact: ContactState) -> None:
+    """The agent who was kept for a customer has left: from now on the customer waits as any other caller."""
+    queue = turn.state.queue(contact.queue)
+    limit = without_agents(turn.state, queue, contact.needs)
+    if limit is not None:
+        leave(turn, contact, limit.to, "overflow", limit.of)
+    elif contact.only:
+        only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
+        reclass(turn, contact, only=only, patience=turn.now + queue.affinity)

@@ -87,24 +87,7 @@ def _call(turn: Turn, contact: ContactState, agent: str) -> None:
     turn.do(e.CallCustomer(callback.id, contact.id, callback.number, agent, seconds))
 
 
-def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
-    """Raises `Refusal`."""
-    callback = turn.state.callbacks.get(event.callback)
-    if callback is None or not callback.calling:
-        raise Refusal(f"callback {event.callback[:64]!r} calls nobody now")
-    contact = turn.state.contacts[callback.contact]
-    if event.outcome != "answered":
-        not_reached(turn, callback, event.outcome)
-        return
-    if contact.offers:
-        _reached_first(turn, contact)
-    elif contact.agents:
-        turn.do(e.Connect(0, contact.id, contact.agents[0]))
-    # else the agent who was kept has left: from now on the customer waits on the line, as any other.
-    turn.fact(f.CallbackEnded(callback.id, "answered"))
-
-
-def _reached_first(turn: Turn, contact: ContactState) -> None:
+def reached_first(turn: Turn, contact: ContactState) -> None:
     """Customer first: the agent who is kept has it."""
     offer = turn.state.offers[contact.offers[0]]
     turn.fact(f.OfferEnded(offer.id, "accepted"))
@@ -115,9 +98,9 @@ def _reached_first(turn: Turn, contact: ContactState) -> None:
     turn.do(e.Connect(offer.id, contact.id, offer.agent))
 
 
-def is_calling(turn: Turn, contact: ContactState) -> bool:
+def is_calling(state: State, contact: ContactState) -> bool:
     """Whether its customer is being called, and nobody talks yet."""
-    callback = turn.state.callbacks.get(contact.callback)
+    callback = state.callbacks.get(contact.callback)
     return callback is not None and callback.contact == contact.id and callback.calling > 0.0
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple, assert_never
 
-from acd import agents, announce, asking, callbacks, offering, queueing
+from acd import agents, announce, asking, offering, queueing
 from acd import facts as f
 from acd import inputs as i
 from acd.deadlines import Due
@@ -164,7 +164,7 @@ class Engine:
             case i.CancelCallback():
                 asking.cancel(turn, what)
             case i.CustomerCalled():
-                callbacks.customer_called(turn, what)
+                asking.customer_called(turn, what)
             case i.Configure(config=config):
                 configure(turn, config)
             case i.Tick():

@@ -13,6 +13,9 @@ from acd.hours import is_open, next_change
 from acd.state import State
 from acd.wait_estimate import at_work, estimate
 
+BY_TIME = frozenset(("waited", "expected_wait"))
+"""What a caller on the line has to be spared."""
+
 RECHECK = 30.0
 """Seconds after which the expected wait of those who wait is held against its limit again."""
 
@@ -25,9 +28,17 @@ def at_entry(state: State, queue: Queue, contact: ContactState) -> Limit | None:
 def while_waiting(state: State, queue: Queue, contact: ContactState) -> Limit | None:
     """What sends a contact out that waits."""
     for limit in queue.limits:
-        if (limit.waiting or limit.of == "waited") and _reached(state, queue, limit, contact, entry=False):
+        if _holds(limit, contact) and _reached(state, queue, limit, contact, entry=False):
             return limit
     return None
+
+
+def _holds(limit: Limit, contact: ContactState) -> bool:
+    """Whether a limit is looked at for a contact that waits. Who is not on the line waits as long as it takes, but may
+    flow over into another queue."""
+    if contact.kind == "callback" and limit.of in BY_TIME and limit.to.kind != "queue":
+        return False
+    return limit.waiting or limit.of == "waited"
 
 
 def without_agents(state: State, queue: Queue, needs: str) -> Limit | None:
@@ -54,11 +65,13 @@ def look_again(state: State, queue: Queue, contact: ContactState) -> float:
     """When the next limit may be reached by time alone; 0.0: never."""
     times = []
     for limit in queue.limits:
+        if not _holds(limit, contact):
+            continue
         if limit.of == "waited":
             times.append(contact.since + limit.value)
-        elif limit.waiting and limit.of == "closed" and queue.hours:
+        elif limit.of == "closed" and queue.hours:
             times.append(next_change(state.config.hours[queue.hours], state.now))
-        elif limit.waiting and limit.of == "expected_wait":
+        elif limit.of == "expected_wait":
             times.append(state.now + RECHECK)
     return min((at for at in times if at > state.now), default=0.0)
 

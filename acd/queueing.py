@@ -97,11 +97,11 @@ def put(
     if limit is not None:
         leave(turn, found, limit.to, "refused" if not moves else "overflow", limit.of)
         return
-    only = event.last_agent if _waits_for(turn, queue, found, event.last_agent) else ""
+    only = event.last_agent if waits_for(turn, queue, found, event.last_agent) else ""
     reclass(turn, found, only=only, patience=turn.now + queue.affinity if only else 0.0)
 
 
-def _waits_for(turn: Turn, queue: Queue, contact: ContactState, name: str) -> bool:
+def waits_for(turn: Turn, queue: Queue, contact: ContactState, name: str) -> bool:
     """Whether a contact waits for the agent that it talked to last: for one who is at work, and may have it as it
     stands."""
     state, agent = turn.state, turn.state.agents.get(name)
@@ -163,7 +163,8 @@ def _steps(queue: Queue, contact: ContactState, now: float) -> tuple[int, int]:
 def step(turn: Turn, name: str) -> None:
     """The time has come to look at a contact again that waits."""
     contact = turn.state.contacts[name]
-    limit = limits.while_waiting(turn.state, turn.state.queue(contact.queue), contact)
+    queue = turn.state.queue(contact.queue)
+    limit = None if is_calling(turn.state, contact) else limits.while_waiting(turn.state, queue, contact)
     if limit is not None:
         leave(turn, contact, limit.to, "overflow", limit.of)
     else:
@@ -193,7 +194,7 @@ def let_go(turn: Turn, queue: Queue) -> None:
     for waiter in turn.state.classes.everybody(queue.name):
         contact = turn.state.contacts[waiter.contact]
         limit = reached.get(contact.needs)
-        if limit is not None:
+        if limit is not None and not is_calling(turn.state, contact):
             leave(turn, contact, limit.to, "overflow", limit.of)
 
 
@@ -253,7 +254,7 @@ def hang_up(turn: Turn, event: i.HangUp) -> None:
         turn.do(e.StopAnnouncing(contact.id))
     for name in list(contact.agents):
         turn.fact(f.HandleEnded(contact.id, name, "hangup"))
-        answered = not is_calling(turn, contact)
+        answered = not is_calling(turn.state, contact)
         turn.leave_contact(turn.state.agents[name], contact.served_in, contact.id, "customer_left", answered)
     end(turn, contact)
 
@@ -287,10 +288,10 @@ def finish(turn: Turn, event: i.Finish) -> None:
     """Raises `Refusal`."""
     agent = turn.held_by(event.contact, event.agent)
     contact = turn.state.contacts[event.contact]
-    if event.how != "hangup" and is_calling(turn, contact):
+    if event.how != "hangup" and is_calling(turn.state, contact):
         raise Refusal(f"the customer of callback {contact.callback} is being called: expected no transfer before that")
     turn.fact(f.HandleEnded(event.contact, agent.id, event.how))
-    turn.leave_contact(agent, contact.served_in, contact.id, "finished", answered=not is_calling(turn, contact))
+    turn.leave_contact(agent, contact.served_in, contact.id, "finished", answered=not is_calling(turn.state, contact))
     if event.how == "hangup" and not contact.agents:
         end(turn, contact)
 

@@ -113,6 +113,10 @@ class AgentState(msgspec.Struct):
     def signed_in(self) -> bool:
         return self.state != "signed_out"
 
+    def takes(self, direction: Literal["inbound", "outbound"]) -> bool:
+        """Whether it works in this direction."""
+        return self.mode in ("both", direction)
+
 
 def allowed(before: AgentStateName, why: Why, after: AgentStateName) -> bool:
     """Whether the machine knows this change."""

@@ -95,6 +95,7 @@ def set_mode(turn: Turn, order: i.SetMode) -> None:
         raise Refusal(f"agent {agent.id} works {mode}: expected one of work mode self")
     if agent.mode != order.mode:
         turn.fact(f.ModeSet(agent.id, order.mode))
+        turn.left[agent.id] = None
 
 
 def extend(turn: Turn, order: i.ExtendWrapUp) -> None:
@@ -131,11 +132,10 @@ def direct_call(turn: Turn, event: i.DirectCall) -> None:
             f"agent {agent.id} is {'' if event.active else 'not '}in a direct call{' already' if event.active else ''}"
         )
     turn.fact(f.DirectCallChanged(agent.id, event.active))
-    if turn.settings(agent.id).direct_calls == "free":
-        return
-    if event.active and agent.state == "ready":
-        turn.change(agent, "talking", "direct_call")
-    elif not event.active and in_direct_call(agent):
+    if event.active:
+        if agent.state == "ready" and turn.settings(agent.id).direct_calls == "busy":
+            turn.change(agent, "talking", "direct_call")
+    elif in_direct_call(agent):  # also where the settings have come to say that it does not count
         turn.rest(agent, "direct_call_over")
 
 

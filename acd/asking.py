@@ -1,15 +1,17 @@
-"""Callbacks on their way in and out of the queues: who asks for one, whose time has come, who wants it no more."""
+"""Callbacks on their way in and out of the queues: who asks for one, whose time has come, who answers, who wants it no
+more."""
 
 from __future__ import annotations
 
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import FOREVER, MAX_CALLBACKS, keep, not_reached
+from acd.callbacks import FOREVER, MAX_CALLBACKS, keep, may_serve, not_reached, reached_first
 from acd.config import Queue
-from acd.contact import CallbackState
+from acd.contact import CallbackState, ContactState
 from acd.leases import withdraw_all
-from acd.queueing import MAX_POINTS, MAX_TEXT, check_needs, put, reclass
+from acd.limits import without_agents
+from acd.queueing import MAX_POINTS, MAX_TEXT, check_needs, leave, put, reclass, waits_for
 from acd.turn import Refusal, Turn
 
 
@@ -29,7 +31,7 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
         raise Refusal(
             f"queue {name[:MAX_TEXT]!r} has no callbacks" if queue else f"there is no queue {name[:MAX_TEXT]!r}"
         )
-    _check(turn, event, queue)
+    _check(turn, event, queue, event.needs if waiting is None else waiting.needs)
     same = sum(each.number == event.number and each.queue == name for each in state.callbacks.values())
     if same >= queue.callback.per_number or len(state.callbacks) >= MAX_CALLBACKS:
         raise Refusal(f"{event.number} is to be called back already" if same else "too many callbacks")
@@ -43,13 +45,15 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
         come(turn, event.callback)
 
 
-def _check(turn: Turn, event: i.AskCallback, queue: Queue) -> None:
+def _check(turn: Turn, event: i.AskCallback, queue: Queue, needs: str) -> None:
     """Raises `Refusal` where by whom, when or for what a customer wants to be called makes no sense."""
     agents = turn.state.config.agents
     if event.agent and (event.agent not in agents or agents[event.agent].team != queue.team):
         where = f" in team {queue.team}" if event.agent in agents else ""
         raise Refusal(f"there is no agent {event.agent[:MAX_TEXT]!r}{where}")
     check_needs(event.needs)
+    if event.agent and not may_serve(turn.state, queue, needs, event.agent):
+        raise Refusal(f"agent {event.agent} takes no such contacts of queue {queue.name}: expected one who does")
     if not -MAX_POINTS <= event.priority <= MAX_POINTS:
         raise Refusal("bad priority: expected points up to a million")
     if not 0.0 <= event.at <= turn.now + FOREVER:
@@ -77,7 +81,7 @@ def _queue_up(turn: Turn, callback: CallbackState) -> None:
     )
     put(turn, contact, queue, wanted, callback.since, place=callback.place)
     turn.fact(f.CallbackQueued(callback.id, contact))
-    if callback.agent:
+    if callback.agent and may_serve(turn.state, queue, callback.needs, callback.agent):
         reclass(turn, turn.state.contacts[contact], only=callback.agent, patience=turn.now + FOREVER)
 
 
@@ -94,3 +98,32 @@ def cancel(turn: Turn, event: i.CancelCallback) -> None:
         turn.fact(f.LeftQueue(contact.id, contact.queue, "removed", turn.now - contact.since, why="cancelled"))
         withdraw_all(turn, contact, "caller_left")
         turn.fact(f.Ended(contact.id))
+
+
+def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
+    """Raises `Refusal`."""
+    callback = turn.state.callbacks.get(event.callback)
+    if callback is None or not callback.calling:
+        raise Refusal(f"callback {event.callback[:64]!r} calls nobody now")
+    contact = turn.state.contacts[callback.contact]
+    if event.outcome != "answered":
+        not_reached(turn, callback, event.outcome)
+        return
+    if contact.offers:
+        reached_first(turn, contact)
+    elif contact.agents:
+        turn.do(e.Connect(0, contact.id, contact.agents[0]))
+    turn.fact(f.CallbackEnded(callback.id, "answered"))
+    if contact.queue:
+        _waits_on_the_line(turn, contact)
+
+
+def _waits_on_the_line(turn: Turn, contact: ContactState) -> None:
+    """The agent who was kept for a customer has left: from now on the customer waits as any other caller."""
+    queue = turn.state.queue(contact.queue)
+    limit = without_agents(turn.state, queue, contact.needs)
+    if limit is not None:
+        leave(turn, contact, limit.to, "overflow", limit.of)
+    elif contact.only:
+        only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
+        reclass(turn, contact, only=only, patience=turn.now + queue.affinity)

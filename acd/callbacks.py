@@ -16,6 +16,7 @@ from acd.config import CallbackRules, Queue
 from acd.contact import CallbackState, ContactState
 from acd.hours import is_open, next_change
 from acd.leases import end_offer
+from acd.state import State
 from acd.turn import Refusal, Turn
 
 MAX_CALLBACKS = 100_000
@@ -26,6 +27,20 @@ FOREVER = 366 * 86_400.0
 def rules_of(queue: Queue | None) -> CallbackRules:
     """Of a queue; also of one that is gone, or has no callbacks any more."""
     return CallbackRules() if queue is None or queue.callback is None else queue.callback
+
+
+def is_meant_for(state: State, contact: ContactState, agent: str) -> bool:
+    """Whether its customer has asked to be called back by this agent, and by nobody else."""
+    callback = state.callbacks.get(contact.callback)
+    return callback is not None and callback.agent == agent != ""
+
+
+def may_serve(state: State, queue: Queue, needs: str, agent: str) -> bool:
+    """Whether an agent might have a contact of a queue with these needs of its own, however long that waits."""
+    settings = state.config.agents.get(agent)
+    if settings is None or settings.mode not in ("both", "self", queue.direction):
+        return False
+    return bool(state.serving(queue, needs)[state.roster.row[agent]])
 
 
 # ---- asked for
@@ -72,24 +87,7 @@ def _call(turn: Turn, contact: ContactState, agent: str) -> None:
     turn.do(e.CallCustomer(callback.id, contact.id, callback.number, agent, seconds))
 
 
-def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
-    """Raises `Refusal`."""
-    callback = turn.state.callbacks.get(event.callback)
-    if callback is None or not callback.calling:
-        raise Refusal(f"callback {event.callback[:64]!r} calls nobody now")
-    contact = turn.state.contacts[callback.contact]
-    if event.outcome != "answered":
-        not_reached(turn, callback, event.outcome)
-        return
-    if contact.offers:
-        _reached_first(turn, contact)
-    elif contact.agents:
-        turn.do(e.Connect(0, contact.id, contact.agents[0]))
-    # else the agent who was kept has left: from now on the customer waits on the line, as any other.
-    turn.fact(f.CallbackEnded(callback.id, "answered"))
-
-
-def _reached_first(turn: Turn, contact: ContactState) -> None:
+def reached_first(turn: Turn, contact: ContactState) -> None:
     """Customer first: the agent who is kept has it."""
     offer = turn.state.offers[contact.offers[0]]
     turn.fact(f.OfferEnded(offer.id, "accepted"))
@@ -100,9 +98,9 @@ def _reached_first(turn: Turn, contact: ContactState) -> None:
     turn.do(e.Connect(offer.id, contact.id, offer.agent))
 
 
-def is_calling(turn: Turn, contact: ContactState) -> bool:
+def is_calling(state: State, contact: ContactState) -> bool:
     """Whether its customer is being called, and nobody talks yet."""
-    callback = turn.state.callbacks.get(contact.callback)
+    callback = state.callbacks.get(contact.callback)
     return callback is not None and callback.contact == contact.id and callback.calling > 0.0
 
 

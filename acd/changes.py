@@ -166,7 +166,9 @@ def _contacts(old: Config, new: Config, state: State) -> Iterator[str]:
         for key, count in counts.items():
             one = _able(before, old.queues[name], key.asks, key)
             queue = new.queues[name]
-            two = _able(after, queue, asks(queue, min(key.relaxed, len(queue.relax)), key.needs), key)
+            needs = asks(queue, min(key.relaxed, len(queue.relax)), key.needs)
+            # Who waits for one agent alone that may have it no more waits for anybody.
+            two = _able(after, queue, needs, key) or _able(after, queue, needs, key._replace(only=""))
             lose += count * bool(one - two)
             gain += count * bool(two - one)
             alone += count * bool(one and not two)

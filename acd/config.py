@@ -37,6 +37,8 @@ StrategyName = Literal[
 ]
 WayOutKind = Literal["queue", "number", "voicemail", "ivr", "callback", "hangup"]
 LimitName = Literal["closed", "no_agents", "none_ready", "length", "expected_wait", "waited"]
+BY_AGENTS: frozenset[LimitName] = frozenset(("no_agents", "none_ready"))
+"""Limits that are reached when agents leave."""
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):

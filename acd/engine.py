@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple, assert_never
 
-from acd import agents, announce, asking, callbacks, offering, queueing
+from acd import agents, announce, asking, offering, queueing
 from acd import facts as f
 from acd import inputs as i
 from acd.deadlines import Due
@@ -130,9 +130,10 @@ class Engine:
 
     def _settle(self, turn: Turn) -> None:
         """Those who wait for nobody go; those who can meet do."""
-        if turn.left:
-            queueing.without_agents(turn, turn.left)
-            turn.left = set()
+        while turn.left:
+            left = list(turn.left)
+            turn.left.clear()
+            queueing.without_agents(turn, left)
         offering.match(turn)
 
     def _dispatch(self, turn: Turn, what: i.AnyInput) -> None:
@@ -163,7 +164,7 @@ class Engine:
             case i.CancelCallback():
                 asking.cancel(turn, what)
             case i.CustomerCalled():
-                callbacks.customer_called(turn, what)
+                asking.customer_called(turn, what)
             case i.Configure(config=config):
                 configure(turn, config)
             case i.Tick():

@@ -65,7 +65,7 @@ def standing(state: State, contact: ContactState, clock: Callable[[float], str],
             kind, told = f"not {contact.only}", agent.id
         elif agent.id in contact.skipped:
             kind, told = "skipped", f"{agent.id} (until {clock(contact.skipped[agent.id])})"
-        elif agent.mode not in ("both", queue.direction):
+        elif not agent.takes(queue.direction):
             kind, told = f"not working {queue.direction}", agent.id
         else:
             kind, told = agent.state.replace("_", " "), state_of(agent)

@@ -121,6 +121,7 @@ def _queued(state: State, fact: f.Queued) -> None:
     contact.kind, contact.number, contact.needs, contact.priority = fact.kind, fact.number, fact.needs, fact.priority
     contact.place, contact.seq, contact.entered, contact.since = fact.place, state.last_id, fact.entered, fact.since
     contact.moves, contact.told = fact.moves, -1.0
+    state.begins(contact)
     contact.asks = asks(queue, 0, fact.needs)
     contact.relaxed, contact.widened, contact.only, contact.patience, contact.skipped = 0, 0, "", 0.0, {}
     contact.announced = [fact.entered + each.first for each in queue.announcements]
@@ -166,8 +167,7 @@ def _offer_ended(state: State, fact: f.OfferEnded) -> None:
 
 def _connected(state: State, fact: f.Connected) -> None:
     contact, agent = state.contacts[fact.contact], state.agents[fact.agent]
-    state.out_of_line(contact)
-    contact.queue = ""
+    state.ends(contact)
     contact.agents.append(fact.agent)
     agent.misses = 0
     state.load(agent, state.now, calls=1.0)
@@ -184,8 +184,7 @@ def _handle_ended(state: State, fact: f.HandleEnded) -> None:
 
 def _left_queue(state: State, fact: f.LeftQueue) -> None:
     contact = state.contacts[fact.contact]
-    state.out_of_line(contact)
-    contact.queue = ""
+    state.ends(contact)
     queue = state.queue(fact.queue)
     if fact.how == "abandoned" and contact.number and queue.return_within > 0.0:
         while len(state.returning) >= MAX_RETURNING:

@@ -9,15 +9,15 @@ from typing import assert_never
 
 from acd.config import Limit, Queue
 from acd.contact import ContactState
-from acd.expression import Bools, reread
 from acd.hours import is_open, next_change
-from acd.state import State, asks
-from acd.wait_estimate import estimate
+from acd.state import State
+from acd.wait_estimate import at_work, estimate
+
+BY_TIME = frozenset(("waited", "expected_wait"))
+"""What a caller on the line has to be spared."""
 
 RECHECK = 30.0
 """Seconds after which the expected wait of those who wait is held against its limit again."""
-
-BY_AGENTS = frozenset(("no_agents", "none_ready"))
 
 
 def at_entry(state: State, queue: Queue, contact: ContactState) -> Limit | None:
@@ -28,45 +28,52 @@ def at_entry(state: State, queue: Queue, contact: ContactState) -> Limit | None:
 def while_waiting(state: State, queue: Queue, contact: ContactState) -> Limit | None:
     """What sends a contact out that waits."""
     for limit in queue.limits:
-        if (limit.waiting or limit.of == "waited") and _reached(state, queue, limit, contact, entry=False):
+        if _holds(limit, contact) and _reached(state, queue, limit, contact, entry=False):
             return limit
     return None
 
 
-def by_agents(queue: Queue) -> bool:
-    """Whether those who wait are to go when there are no agents for them."""
-    return any(limit.waiting and limit.of in BY_AGENTS for limit in queue.limits)
+def _holds(limit: Limit, contact: ContactState) -> bool:
+    """Whether a limit is looked at for a contact that waits. Who is not on the line waits as long as it takes, but may
+    flow over into another queue."""
+    if contact.kind == "callback" and limit.of in BY_TIME and limit.to.kind != "queue":
+        return False
+    return limit.waiting or limit.of == "waited"
 
 
-def without_agents(state: State, queue: Queue, contact: ContactState) -> Limit | None:
-    """The same as `while_waiting`, as far as it hangs on who is there."""
+def without_agents(state: State, queue: Queue, needs: str) -> Limit | None:
+    """The same as `while_waiting`, as far as it hangs on who is there: the same for all who need the same."""
     for limit in queue.limits:
-        if limit.waiting and limit.of in BY_AGENTS and _reached(state, queue, limit, contact, entry=False):
+        if limit.waiting and (
+            (limit.of == "no_agents" and nobody_signed_in(state, queue, needs))
+            or (limit.of == "none_ready" and nobody_at_work(state, queue, needs))
+        ):
             return limit
     return None
+
+
+def nobody_signed_in(state: State, queue: Queue, needs: str) -> bool:
+    """Of those who might have such a contact, in its direction."""
+    return not (state.serving(queue, needs) & state.roster.works(queue)).any()
+
+
+def nobody_at_work(state: State, queue: Queue, needs: str) -> bool:
+    return not (state.serving(queue, needs) & at_work(state, queue)).any()
 
 
 def look_again(state: State, queue: Queue, contact: ContactState) -> float:
     """When the next limit may be reached by time alone; 0.0: never."""
     times = []
     for limit in queue.limits:
+        if not _holds(limit, contact):
+            continue
         if limit.of == "waited":
             times.append(contact.since + limit.value)
-        elif limit.waiting and limit.of == "closed" and queue.hours:
+        elif limit.of == "closed" and queue.hours:
             times.append(next_change(state.config.hours[queue.hours], state.now))
-        elif limit.waiting and limit.of == "expected_wait":
+        elif limit.of == "expected_wait":
             times.append(state.now + RECHECK)
     return min((at for at in times if at > state.now), default=0.0)
-
-
-def serving(state: State, queue: Queue, contact: ContactState) -> Bools:
-    """Who might have a contact however far it is relaxed and the queue widened: shape (agents,)."""
-    widest = len(queue.widen)
-    steps = [reread(asks(queue, step, contact.needs)) for step in range(len(queue.relax) + 1)]
-    mask = state.roster.eligible(queue, steps[0], widest)
-    for needs in steps[1:]:
-        mask = mask | state.roster.eligible(queue, needs, widest)
-    return mask
 
 
 def _reached(state: State, queue: Queue, limit: Limit, contact: ContactState, entry: bool) -> bool:
@@ -74,9 +81,9 @@ def _reached(state: State, queue: Queue, limit: Limit, contact: ContactState, en
         case "closed":
             return bool(queue.hours) and not is_open(state.config.hours[queue.hours], state.now)
         case "no_agents":
-            return not (serving(state, queue, contact) & state.roster.signed_in).any()
+            return nobody_signed_in(state, queue, contact.needs)
         case "none_ready":
-            return not (serving(state, queue, contact) & state.roster.at_work).any()
+            return nobody_at_work(state, queue, contact.needs)
         case "length":
             return entry and state.waiting(queue.name) >= limit.value
         case "expected_wait":

@@ -6,17 +6,17 @@ there were. Agents who are skipped for a contact are passed over when it is look
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import insort
 from typing import NamedTuple
 
 import numpy as np
 
 from acd.agent import AgentState
-from acd.classes import NOBODY, Waiter
+from acd.classes import NOBODY
 from acd.contact import ContactState
 from acd.expression import Bools
 from acd.facts import Candidate
-from acd.roster import Floats, Rows
+from acd.roster import Rows
 from acd.state import State
 from acd.strategy import Asked, first, keys
 
@@ -39,8 +39,11 @@ NOTHING = Choice((), 0, 0, ())
 def agents_for(state: State, contact: ContactState, asked: Asked, count: int) -> Choice:
     """The ready agents to whom a contact is offered, at most `count`."""
     roster = state.roster
+    free = roster.free(asked.queue)
+    if not (state.classes.mask(state.row_of(contact)) & free).any():
+        return NOTHING  # as most often, without a look at who is skipped
     mask = able(state, contact)
-    rows = np.flatnonzero(mask & roster.free(asked.queue))
+    rows = np.flatnonzero(mask & free)
     if not len(rows):
         return NOTHING
     ranks = keys(asked, roster, rows)
@@ -79,8 +82,7 @@ def contact_for(state: State, agent: AgentState) -> Choice:
     if agent.mode != "both":
         open_ &= classes.inbound if agent.mode == "inbound" else ~classes.inbound
     rows = np.flatnonzero(open_)
-    rivals = _heads(state, agent.id, rows, _places(state, row, rows)) if len(rows) else []
-    rivals += _alone(state, agent)
+    rivals = [*_heads(state, agent.id, row, rows), *_alone(state, agent)]
     if not rivals:
         return NOTHING
     rivals.sort()
@@ -88,35 +90,23 @@ def contact_for(state: State, agent: AgentState) -> Choice:
     return Choice((rivals[0].contact,), 0, len(rows), candidates)
 
 
-def _places(state: State, row: int, rows: Rows) -> Floats:
-    """The heads of these classes as an agent sees them: what its weights bring forward is before others."""
-    places = state.classes.head[rows]
+def _heads(state: State, agent: str, row: int, rows: Rows) -> list[Rival]:
+    """The first contact that an agent may have of each of these classes, from that with the least place on, until no
+    other class can have one that is named; those that equal the last one are among them, as rows have no order of their
+    own. What its weights bring forward is before others."""
     points = state.roster.points(row)
-    return places if points is None else places - points[state.classes.queue[rows]]
-
-
-def _heads(state: State, agent: str, rows: Rows, places: Floats) -> list[Rival]:
-    """The first contact that an agent may have, of the classes whose heads have the least places: of as many as are
-    named, and of those that equal the last of them, as rows have no order of their own."""
-    if len(rows) > CANDIDATES:
-        last = float(np.partition(places, CANDIDATES - 1)[CANDIDATES - 1])
-        least = places <= last
-        rivals = list(_first_of(state, agent, rows[least], places[least]))
-        if len(rivals) >= CANDIDATES and max(rivals).place <= last:
-            return rivals
-        # It has missed some of them: others may come sooner than what stands behind those.
-    return list(_first_of(state, agent, rows, places))
-
-
-def _first_of(state: State, agent: str, rows: Rows, places: Floats) -> Iterable[Rival]:
-    contacts = state.contacts
-    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
-        waiting = state.classes.waiting(row)
-        head: Waiter = waiting[0]
-        for waiter in waiting:
-            if agent not in contacts[waiter.contact].skipped:
-                yield Rival(place + (waiter.place - head.place), waiter.seq, waiter.contact)
+    sooner = np.zeros(len(rows)) if points is None else points[state.classes.queue[rows]]
+    places = state.classes.head[rows] - sooner
+    order = places.argsort()
+    rivals: list[Rival] = []
+    for at, place, by in zip(rows[order].tolist(), places[order].tolist(), sooner[order].tolist(), strict=True):
+        if len(rivals) >= CANDIDATES and place > rivals[CANDIDATES - 1].place:
+            break
+        for waiter in state.classes.waiting(at):
+            if agent not in state.contacts[waiter.contact].skipped:
+                insort(rivals, Rival(waiter.place - by, waiter.seq, waiter.contact))
                 break
+    return rivals
 
 
 def _alone(state: State, agent: AgentState) -> list[Rival]:
@@ -125,8 +115,11 @@ def _alone(state: State, agent: AgentState) -> list[Rival]:
     for waiter in state.classes.alone(agent.id):
         contact = state.contacts[waiter.contact]
         queue = state.queue(contact.queue)
-        fits = agent.mode == "both" or agent.mode == queue.direction
-        if fits and agent.id not in contact.skipped and state.classes.mask(state.row_of(contact))[row]:
+        if (
+            agent.takes(queue.direction)
+            and agent.id not in contact.skipped
+            and state.classes.mask(state.row_of(contact))[row]
+        ):
             points = state.roster.points(row)
             sooner = 0.0 if points is None else float(points[state.classes.queue[state.row_of(contact)]])
             return [Rival(waiter.place - sooner, waiter.seq, waiter.contact)]

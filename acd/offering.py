@@ -14,7 +14,7 @@ from typing import Literal
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import agent_answered, agent_kept
+from acd.callbacks import agent_answered, agent_kept, is_meant_for
 from acd.config import Queue
 from acd.contact import ContactState, OfferState
 from acd.leases import end_offer
@@ -32,22 +32,28 @@ KEPT_AGAIN = 5.0
 
 
 def match(turn: Turn) -> None:
-    """Offer until no ready agent and no open contact that could meet are left."""
+    """Offer until no ready agent and no open contact that could meet are left.
+
+    Agents who have become free choose first: contacts may wait for them that are before those that have been opened.
+    Where the first of all is one of the latter it is left to choose, as others may have been ready for longer.
+    """
     state = turn.state
     while state.freed or state.opened:
-        if state.freed:
-            _match_agent(turn, next(iter(state.freed)))
-            continue
+        _match_agents(turn)
         for contact in sorted(state.opened, key=lambda name: state.contacts[name].waiter):
             _match_contact(turn, contact)
+            _match_agents(turn)
 
 
-def _match_agent(turn: Turn, name: str) -> None:
+def _match_agents(turn: Turn) -> None:
     state = turn.state
-    state.freed.pop(name)
-    choice = contact_for(state, state.agents[name])
-    for contact in choice.names:
-        _make(turn, state.contacts[contact], name, choice, "agent")
+    for name in list(state.freed):
+        choice = contact_for(state, state.agents[name])
+        if not choice.names:
+            state.freed.pop(name)
+        elif choice.names[0] not in state.opened:
+            state.freed.pop(name)
+            _make(turn, state.contacts[choice.names[0]], name, choice, "agent")
 
 
 def _match_contact(turn: Turn, name: str) -> None:
@@ -155,12 +161,14 @@ def _missed_too_often(turn: Turn, offer: OfferState) -> bool:
 def _not_taken(
     turn: Turn, offer: OfferState, how: Literal["rejected", "missed", "unreachable"], out: bool, why: str = ""
 ) -> None:
-    """The agent is skipped for this contact for a while, which is open again."""
+    """The agent is skipped for this contact for a while, which is open again: to others, too, where it has waited for
+    that one as the latest it talked to."""
     contact, agent = turn.state.contacts[offer.contact], turn.state.agents[offer.agent]
     skip = turn.state.queue(offer.queue).skip
     turn.fact(f.OfferEnded(offer.id, how, why))
-    if skip > 0.0:
-        reclass(turn, contact, skip={agent.id: turn.now + skip})
+    in_vain = contact.only == agent.id and not is_meant_for(turn.state, contact, agent.id)
+    if skip > 0.0 or in_vain:
+        reclass(turn, contact, skip={agent.id: turn.now + skip}, only="" if in_vain else None)
     if out and not agent.after:
         turn.change(agent, "not_responding", how)
     else:

@@ -17,6 +17,7 @@ import numpy as np
 from acd.agent import HANDLING
 from acd.contact import ContactState
 from acd.state import State, asks
+from acd.wait_estimate import at_work
 
 
 class Supply(NamedTuple):
@@ -34,11 +35,11 @@ def supply(state: State, queue: str, within: float) -> Supply:
     the queue's mean; who wraps up by time, when that is over."""
     settings = state.queue(queue)
     row = state.row_of(ContactState("", queue=queue, asks=asks(settings, 0, "")))
-    mask = state.classes.mask(row) & state.roster.at_work
+    mask = state.classes.mask(row) & at_work(state, settings)
     free = state.roster.free(settings)
     expected = 0.0
     for agent in (state.agents[state.roster.ids[each]] for each in np.flatnonzero(mask & ~free).tolist()):
-        if agent.mode in ("both", settings.direction) and not agent.after:
+        if not agent.after:
             expected += _free_within(state, agent.id, within)
     ready = int((mask & free).sum())
     return Supply(ready, ready + expected, int(mask.sum()), state.waiting(queue))

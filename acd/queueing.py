@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
 from acd import limits
 from acd.agent import AT_WORK
-from acd.callbacks import is_calling, lost
-from acd.config import Limit, Queue, WayOut
+from acd.callbacks import is_calling, is_meant_for, lost
+from acd.classes import ClassKey
+from acd.config import Queue, WayOut
 from acd.contact import ContactState
 from acd.expression import ExpressionError, parse
 from acd.leases import withdraw_all
@@ -94,16 +97,21 @@ def put(
     if limit is not None:
         leave(turn, found, limit.to, "refused" if not moves else "overflow", limit.of)
         return
-    only = event.last_agent if _waits_for(turn, queue, event.last_agent) else ""
+    only = event.last_agent if waits_for(turn, queue, found, event.last_agent) else ""
     reclass(turn, found, only=only, patience=turn.now + queue.affinity if only else 0.0)
 
 
-def _waits_for(turn: Turn, queue: Queue, name: str) -> bool:
-    """Whether a contact waits for the agent that it talked to last: it is at work, in the queue's team."""
-    agent = turn.state.agents.get(name)
-    return (
-        queue.affinity > 0.0 and agent is not None and agent.state in AT_WORK and turn.settings(name).team == queue.team
-    )
+def waits_for(turn: Turn, queue: Queue, contact: ContactState, name: str) -> bool:
+    """Whether a contact waits for the agent that it talked to last: for one who is at work, and may have it as it
+    stands."""
+    state, agent = turn.state, turn.state.agents.get(name)
+    if queue.affinity <= 0.0 or agent is None or agent.state not in AT_WORK or agent.after:
+        return False
+    if name not in state.config.agents or not agent.takes(queue.direction):
+        return False
+    relaxed, widened = _steps(queue, contact, turn.now)
+    row = state.classes.row(ClassKey(queue.name, asks(queue, relaxed, contact.needs), widened))
+    return bool(state.classes.mask(row)[state.roster.row[name]])
 
 
 # ---- within
@@ -119,8 +127,7 @@ def reclass(
     """Who may have a contact by now: steps whose time has come, who is skipped, whom it waits for."""
     state, now = turn.state, turn.now
     queue = state.queue(contact.queue)
-    relaxed = sum(contact.since + step.after <= now for step in queue.relax)
-    widened = sum(contact.since + step.after <= now for step in queue.widen)
+    relaxed, widened = _steps(queue, contact, now)
     if only is None:
         only, patience = contact.only, contact.patience
     if patience <= now:
@@ -147,28 +154,48 @@ def reclass(
     )
 
 
+def _steps(queue: Queue, contact: ContactState, now: float) -> tuple[int, int]:
+    """How far a contact is relaxed by now, and its queue widened for it."""
+    relaxed = sum(contact.since + step.after <= now for step in queue.relax)
+    return relaxed, sum(contact.since + step.after <= now for step in queue.widen)
+
+
 def step(turn: Turn, name: str) -> None:
     """The time has come to look at a contact again that waits."""
     contact = turn.state.contacts[name]
-    limit = limits.while_waiting(turn.state, turn.state.queue(contact.queue), contact)
+    queue = turn.state.queue(contact.queue)
+    limit = None if is_calling(turn.state, contact) else limits.while_waiting(turn.state, queue, contact)
     if limit is not None:
         leave(turn, contact, limit.to, "overflow", limit.of)
     else:
         reclass(turn, contact)
 
 
-def without_agents(turn: Turn, teams: set[str]) -> None:
-    """Agents of these teams have left: those go who wait for nobody. Who asks for the same waits for the same."""
+def without_agents(turn: Turn, left: list[str]) -> None:
+    """Agents have left: who waits for one of them alone does so no longer, and those go who wait for nobody by now."""
     state = turn.state
-    for queue in [each for each in state.config.queues.values() if each.team in teams and limits.by_agents(each)]:
-        reached: dict[str, Limit | None] = {}
-        for waiter in state.classes.everybody(queue.name):
+    for name in left:
+        for waiter in list(state.classes.alone(name)):
             contact = state.contacts[waiter.contact]
-            if contact.needs not in reached:
-                reached[contact.needs] = limits.without_agents(state, queue, contact)
-            limit = reached[contact.needs]
-            if limit is not None:
-                leave(turn, contact, limit.to, "overflow", limit.of)
+            if not is_meant_for(state, contact, name):
+                reclass(turn, contact, only="")
+    rows = [state.roster.row[name] for name in left if name in state.roster.row]
+    for index in np.flatnonzero(state.watched[rows].any(axis=0)).tolist():
+        let_go(turn, state.watchful[index])
+
+
+def let_go(turn: Turn, queue: Queue) -> None:
+    """Of those who wait in a queue who waits for nobody. Who needs the same waits for the same."""
+    reached = {
+        needs: limits.without_agents(turn.state, queue, needs) for needs in turn.state.wanted.get(queue.name, ())
+    }
+    if not any(reached.values()):
+        return
+    for waiter in turn.state.classes.everybody(queue.name):
+        contact = turn.state.contacts[waiter.contact]
+        limit = reached.get(contact.needs)
+        if limit is not None and not is_calling(turn.state, contact):
+            leave(turn, contact, limit.to, "overflow", limit.of)
 
 
 def press_key(turn: Turn, event: i.PressKey) -> None:
@@ -227,7 +254,7 @@ def hang_up(turn: Turn, event: i.HangUp) -> None:
         turn.do(e.StopAnnouncing(contact.id))
     for name in list(contact.agents):
         turn.fact(f.HandleEnded(contact.id, name, "hangup"))
-        answered = not is_calling(turn, contact)
+        answered = not is_calling(turn.state, contact)
         turn.leave_contact(turn.state.agents[name], contact.served_in, contact.id, "customer_left", answered)
     end(turn, contact)
 
@@ -261,10 +288,10 @@ def finish(turn: Turn, event: i.Finish) -> None:
     """Raises `Refusal`."""
     agent = turn.held_by(event.contact, event.agent)
     contact = turn.state.contacts[event.contact]
-    if event.how != "hangup" and is_calling(turn, contact):
+    if event.how != "hangup" and is_calling(turn.state, contact):
         raise Refusal(f"the customer of callback {contact.callback} is being called: expected no transfer before that")
     turn.fact(f.HandleEnded(event.contact, agent.id, event.how))
-    turn.leave_contact(agent, contact.served_in, contact.id, "finished", answered=not is_calling(turn, contact))
+    turn.leave_contact(agent, contact.served_in, contact.id, "finished", answered=not is_calling(turn.state, contact))
     if event.how == "hangup" and not contact.agents:
         end(turn, contact)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from acd import facts as f
 from acd.agent import WORK
+from acd.callbacks import may_serve
 from acd.config import Config
 from acd.leases import end_offer
-from acd.queueing import go, left, step
+from acd.queueing import go, left, let_go, reclass, step
 from acd.turn import Turn
 
 GONE = "the queue is no longer in the configuration"
@@ -14,7 +15,8 @@ GONE = "the queue is no longer in the configuration"
 
 def configure(turn: Turn, config: Config) -> None:
     """Swap the rules. Who waits in a queue that is gone leaves it by its way out; who is gone signs out, after its
-    contact; offers that go on keep their deadline."""
+    contact; offers that go on keep their deadline. Who waits for one agent alone that may have it no more waits for
+    anybody."""
     state = turn.state
     for offer in list(state.offers.values()):
         settings, queue = config.agents.get(offer.agent), config.queues.get(offer.queue)
@@ -36,6 +38,11 @@ def configure(turn: Turn, config: Config) -> None:
     turn.fact(f.Configured(config))
     for contact in [each for each in state.contacts.values() if each.queue in changed]:
         step(turn, contact.id)
+    for contact in [each for each in state.contacts.values() if each.queue and each.only]:
+        if not may_serve(state, state.queue(contact.queue), contact.needs, contact.only):
+            reclass(turn, contact, only="")
+    for queue in state.watchful:
+        let_go(turn, queue)  # agents may be able to do less than before
     for contact, way in homeless:
         go(turn, contact, way, GONE)
     # All who wait are looked at anew, and choose by their strategies: nobody is left for whom agents had to look.

@@ -40,6 +40,8 @@ class Roster:
         "row",
         "signed_in",
         "talk",
+        "works_inbound",
+        "works_outbound",
     )
 
     def __init__(self, config: Config, carried: Iterable[Agent] = ()) -> None:
@@ -52,6 +54,8 @@ class Roster:
         self.free_outbound = np.zeros(count, np.bool_)
         self.signed_in = np.zeros(count, np.bool_)
         self.at_work = np.zeros(count, np.bool_)
+        self.works_inbound = np.zeros(count, np.bool_)
+        self.works_outbound = np.zeros(count, np.bool_)
         self.idle_since = np.zeros(count)
         self.idle_seq = np.zeros(count, np.int64)  # in which order they became ready
         self.calls = np.zeros(count)
@@ -68,10 +72,11 @@ class Roster:
     def note(self, agent: AgentState) -> None:
         """An agent has changed."""
         row = self.row[agent.id]
-        ready = agent.state == "ready"
-        self.free_inbound[row] = ready and agent.mode != "outbound"
-        self.free_outbound[row] = ready and agent.mode != "inbound"
-        self.signed_in[row] = agent.state != "signed_out"
+        ready, signed_in = agent.state == "ready", agent.state != "signed_out"
+        inbound, outbound = agent.mode != "outbound", agent.mode != "inbound"
+        self.free_inbound[row], self.free_outbound[row] = ready and inbound, ready and outbound
+        self.works_inbound[row], self.works_outbound[row] = signed_in and inbound, signed_in and outbound
+        self.signed_in[row] = signed_in
         self.at_work[row] = agent.state in AT_WORK
         if ready:
             self.idle_since[row], self.idle_seq[row] = agent.since, agent.ready_seq
@@ -80,6 +85,10 @@ class Roster:
     def free(self, queue: Queue) -> Bools:
         """Who could be offered a contact of this direction now."""
         return self.free_outbound if queue.direction == "outbound" else self.free_inbound
+
+    def works(self, queue: Queue) -> Bools:
+        """Who is signed in, and takes contacts of this direction."""
+        return self.works_outbound if queue.direction == "outbound" else self.works_inbound
 
     def level(self, skill: str) -> Levels:
         """Of each agent in a skill: shape (agents,)."""

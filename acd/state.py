@@ -15,12 +15,19 @@ import numpy as np
 
 from acd.agent import AgentState
 from acd.classes import Classes, ClassKey
-from acd.config import Agent, Config, Queue, Team
+from acd.config import BY_AGENTS, Agent, Config, Queue, Team
 from acd.contact import CallbackState, ContactState, Handling, OfferState, Returning
 from acd.deadlines import Deadlines, Due
-from acd.expression import reread
+from acd.expression import Bools, reread
 from acd.roster import Floats, Roster
 from acd.strategy import still_wanted
+
+MAX_SERVING = 4096
+"""Answers to `State.serving` that are kept."""
+
+MAX_SHARE = 2.0
+"""How many times the mean, or how small a part of it, is kept of who stops taking contacts. Where the others have done
+next to nothing for hours, as at the beginning of a day, a single call is thousands of times the mean."""
 
 APART, ALONE = -1, -2
 """In place of a row: a contact is open for no offer, as it is being offered, or waits for one agent."""
@@ -30,6 +37,7 @@ class State:
     """All that the engine knows."""
 
     __slots__ = (
+        "_serving",
         "addresses",
         "agents",
         "callbacks",
@@ -49,6 +57,9 @@ class State:
         "roster",
         "rows",
         "unreachable",
+        "wanted",
+        "watched",
+        "watchful",
     )
 
     def __init__(self) -> None:
@@ -67,6 +78,13 @@ class State:
         self.latest: dict[str, str] = {}
         """By queue: the agent to whom a contact of it was offered last."""
         self.returning: dict[tuple[str, str], Returning] = {}
+        self.wanted: dict[str, dict[str, int]] = {}
+        """By queue: what the contacts that wait there need besides, and how many each."""
+        self.watchful: list[Queue] = []
+        """Queues that those who wait leave when there are no agents for them."""
+        self.watched = np.zeros((0, 0), np.bool_)
+        """Which agents might serve these: shape (agents, queues)."""
+        self._serving: dict[tuple[str, str], Bools] = {}
         self.last_id = 0
         self.now = 0.0
         self.roster = Roster(self.config)
@@ -103,6 +121,18 @@ class State:
         """Of the class of one that waits."""
         return self.classes.row(ClassKey(contact.queue, contact.asks, contact.widened))
 
+    def serving(self, queue: Queue, needs: str) -> Bools:
+        """Who might have a contact with such needs of its own, however far it is relaxed and the queue widened: shape
+        (agents,)."""
+        found = self._serving.get((queue.name, needs))
+        if found is None:
+            if len(self._serving) >= MAX_SERVING:
+                self._serving.clear()
+            widest, steps = len(queue.widen), range(len(queue.relax) + 1)
+            masks = [self.roster.eligible(queue, reread(asks(queue, step, needs)), widest) for step in steps]
+            found = self._serving[queue.name, needs] = np.asarray(np.logical_or.reduce(masks))
+        return found
+
     def is_reachable(self, address: str) -> bool:
         return address not in self.unreachable
 
@@ -133,9 +163,8 @@ class State:
     def leave_others(self, state: AgentState, now: float) -> None:
         """It takes nothing for a while: how it stands to the others is kept."""
         self.load(state, now)
-        calls, talk = self._mean(state, self.roster.calls, now), self._mean(state, self.roster.talk, now)
-        state.calls_share = state.calls / calls if calls > 0.0 else 1.0
-        state.talk_share = state.talk / talk if talk > 0.0 else 1.0
+        state.calls_share = _share(state.calls, self._mean(state, self.roster.calls, now))
+        state.talk_share = _share(state.talk, self._mean(state, self.roster.talk, now))
 
     def load_as_others(self, state: AgentState, now: float) -> None:
         """It comes, or comes back: as it stood to the others."""
@@ -144,6 +173,20 @@ class State:
         state.loaded = now
 
     # ---- contacts in line
+
+    def begins(self, contact: ContactState) -> None:
+        """A contact waits in its queue."""
+        wanted = self.wanted.setdefault(contact.queue, {})
+        wanted[contact.needs] = wanted.get(contact.needs, 0) + 1
+
+    def ends(self, contact: ContactState) -> None:
+        """It waits there no longer."""
+        self.out_of_line(contact)
+        wanted = self.wanted[contact.queue]
+        wanted[contact.needs] -= 1
+        if not wanted[contact.needs]:
+            del wanted[contact.needs]
+        contact.queue = ""
 
     def into_line(self, contact: ContactState) -> None:
         """Open for an offer, or apart while it is being offered."""
@@ -190,6 +233,15 @@ class State:
         """Roster, classes and deadlines, out of the records."""
         self.roster = Roster(self.config, self.carried.values())
         self.classes = Classes(self.roster)
+        self._serving.clear()
+        self.wanted.clear()
+        self.watchful = [
+            queue
+            for queue in self.config.queues.values()
+            if any(limit.waiting and limit.of in BY_AGENTS for limit in queue.limits)
+        ]
+        masks = [self.serving(queue, "") for queue in self.watchful]
+        self.watched = np.array(masks, np.bool_).reshape(len(masks), len(self.roster)).T.copy()
         self.rows.clear()
         self.opened.clear()
         self.freed.clear()
@@ -203,6 +255,7 @@ class State:
                 contact.asks = asks(queue, contact.relaxed, contact.needs)
                 del contact.announced[len(queue.announcements) :]
                 contact.announced += [0.0] * (len(queue.announcements) - len(contact.announced))
+                self.begins(contact)
                 self.into_line(contact)
         self.deadlines = Deadlines(self._due())
 
@@ -260,6 +313,11 @@ class State:
         state.addresses = {agent.address: agent.id for agent in state.agents.values() if agent.signed_in}
         state._columns()
         return state
+
+
+def _share(own: float, mean: float) -> float:
+    """How one stands to the others."""
+    return min(max(own / mean, 1.0 / MAX_SHARE), MAX_SHARE) if mean > 0.0 else 1.0
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):

@@ -30,8 +30,8 @@ class Turn:
         self.cause = 0
         self.records: list[f.Record] = []
         self.effects: list[AnyEffect] = []
-        self.left: set[str] = set()
-        """Teams of agents who have gone from work."""
+        self.left: dict[str, None] = {}
+        """Agents who have gone from work, or work in another direction."""
 
     def begin(self, what: AnyInput) -> None:
         """An input, from which what follows comes."""
@@ -118,7 +118,7 @@ class Turn:
         """An agent's state. What the machine does not know is a fault of ours."""
         assert allowed(agent.state, why, state), (agent.id, agent.state, why, state)
         if state not in AT_WORK:
-            self.left.add(self.settings(agent.id).team)
+            self.left[agent.id] = None
         self.fact(f.AgentChanged(agent.id, state, why, reason, until, contact, offer))
 
     def rest(self, agent: AgentState, why: f.Why) -> None:

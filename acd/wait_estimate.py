@@ -19,7 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from acd.config import Queue
 from acd.contact import ContactState
+from acd.expression import Bools
 from acd.state import State
 
 ENOUGH = 5
@@ -40,13 +42,18 @@ def estimate(state: State, contact: ContactState) -> Wait | None:
     handling = state.handling.get(contact.queue)
     classes = state.classes
     row = state.row_of(contact)
-    agents = int((classes.mask(row) & state.roster.at_work).sum())
+    agents = int((classes.mask(row) & at_work(state, state.queue(contact.queue))).sum())
     if handling is None or handling.count < ENOUGH or not agents:
         return None
     turns = ahead(state, contact, row) + 1.0
     each = handling.mean / agents
     spread = SPREAD * math.sqrt(turns) * each
     return Wait(max(turns * each - spread, 0.0), turns * each + spread)
+
+
+def at_work(state: State, queue: Queue) -> Bools:
+    """Who is free for contacts of a queue's direction, or will be: shape (agents,)."""
+    return state.roster.at_work & state.roster.works(queue)
 
 
 def ahead(state: State, contact: ContactState, row: int) -> float:

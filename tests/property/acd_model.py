@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.agent import WORK
+from acd.agent import AT_WORK, WORK, AgentState
 from acd.config import (
     STRICT,
     Agent,
@@ -36,6 +36,7 @@ from acd.config import (
     Widen,
     WrapUp,
 )
+from acd.contact import ContactState
 from acd.engine import Engine
 from acd.explain import explain
 from acd.expression import parse
@@ -210,7 +211,7 @@ class Acd(RuleBasedStateMachine):
         self.journal += map(encode, records)
         for record in records:
             if isinstance(record.what, f.Offered):
-                self.look_at_choice(record.what)
+                self.look_at_choice(record.what, record.cause)
             apply(self.mirror, record)
         for record in records:
             if isinstance(record.what, f.OfferEnded) and record.what.how in ("rejected", "unreachable", "accepted"):
@@ -440,18 +441,20 @@ class Acd(RuleBasedStateMachine):
                 found += [what.id] if len(what.offers) < most else []
         return found
 
-    def look_at_choice(self, made: f.Offered) -> None:
-        """Of all that could have been offered, or been offered it, just before: it was the first by its own key."""
+    def look_at_choice(self, made: f.Offered, cause: int) -> None:
+        """Of all that could have been offered, or been offered it, just before: it was the first by its own key. Who
+        gets a contact by becoming ready goes past nobody who was ready before."""
         state = self.mirror
         assert state.agents[made.agent].state == "ready"
+        ready = [agent.id for agent in state.agents.values() if agent.state == "ready"]
+        able = [agent for agent in ready if self.eligible(state, agent, made.contact)]
         if made.by == "agent":
             assert made.contact == min(
                 (each for each in self.open(state) if self.eligible(state, made.agent, each)),
                 key=lambda each: self.turn_of(state, made.agent, each),
             )
+            assert all(state.agents[agent].ready_seq > cause for agent in able if agent != made.agent)
             return
-        ready = [agent.id for agent in state.agents.values() if agent.state == "ready"]
-        able = [agent for agent in ready if self.eligible(state, agent, made.contact)]
         assert made.agent in able
         keys = {agent: self.rank_of(state, agent, made) for agent in able}
         best = sorted(able, key=lambda agent: (keys[agent], state.agents[agent].ready_seq))
@@ -495,6 +498,29 @@ class Acd(RuleBasedStateMachine):
         for agent in ready:
             assert not [contact for contact in waiting if self.eligible(state, agent, contact)], (agent, waiting)
 
+    def might(self, state: State, agent: AgentState, what: ContactState) -> bool:
+        """Whether an agent who is signed in could have a contact some time, however long that waits."""
+        who, queue = state.settings(agent.id), state.config.queues[what.queue]
+        groups = {*queue.groups, *(group for step in queue.widen for group in step.groups)}
+        return (
+            who.team == queue.team
+            and (not queue.groups or bool(groups & set(who.groups)))
+            and any(NEEDS[asked](who.skills) for asked in (queue.needs, *(step.needs for step in queue.relax)))
+            and NEEDS[what.needs](who.skills)
+            and agent.mode in ("both", queue.direction)
+        )
+
+    @invariant()
+    def nobody_waits_whom_a_limit_lets_go_as_there_is_no_agent(self) -> None:
+        state = self.engine.state
+        for what in state.contacts.values():
+            for limit in state.config.queues[what.queue].limits if what.queue and what.kind == "call" else ():
+                if limit.waiting and limit.of in ("no_agents", "none_ready"):
+                    there = [agent for agent in state.agents.values() if agent.signed_in]
+                    if limit.of == "none_ready":
+                        there = [agent for agent in there if agent.state in AT_WORK]
+                    assert any(self.might(state, agent, what) for agent in there), (what.id, limit)
+
     @invariant()
     def offers_are_leases_of_one_agent_and_one_contact(self) -> None:
         state = self.engine.state
@@ -536,6 +562,7 @@ class Acd(RuleBasedStateMachine):
     def check_invariants_now(self) -> None:
         """For who runs rules without hypothesis."""
         self.nobody_waits_beside_an_agent_who_could_take_the_contact()
+        self.nobody_waits_whom_a_limit_lets_go_as_there_is_no_agent()
         self.offers_are_leases_of_one_agent_and_one_contact()
         self.no_contact_is_lost_or_doubled()
         self.columns_say_what_agents_are()

@@ -1,5 +1,6 @@
 """What agents want, and what becomes of their telephones: sign-in and out, pauses, direct calls, transfers, modes."""
 
+import msgspec
 from acd_world import MONDAY, World, agent, queue
 
 from acd import effects as e
@@ -231,6 +232,17 @@ def test_a_direct_call_does_not_end_with_the_contact() -> None:
     assert (world.at("ann"), world.agent("ann").contact) == ("talking", "")
     world.free("ann")
     assert world.at("ann") == "ready"
+
+
+def test_a_direct_call_that_counted_ends_also_where_the_rules_have_changed_meanwhile() -> None:
+    world = one()
+    world.busy("ann")
+    config = world.state.config
+    world.tell(i.Configure(msgspec.structs.replace(config, agents={"ann": agent("ann", direct_calls="free")})))
+    assert world.at("ann") == "talking"
+    world.free("ann")
+    assert world.at("ann") == "ready"
+    world.check()
 
 
 def test_an_order_about_direct_calls_twice_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Customers who are called back: their places, agent or customer first, attempts, times, ends."""
 
+import msgspec
 import pytest
 from acd_world import MONDAY, World, agent, queue
 
@@ -7,7 +8,8 @@ import acd.asking
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.config import CallbackRules, Hours, Limit, Queue, Span, Team, WayOut, WrapUp
+from acd.config import CallbackRules, Hours, Limit, LimitName, Queue, Span, Team, WayOut, WrapUp
+from acd.wait_estimate import estimate
 
 HOUR = 3600.0
 
@@ -275,6 +277,52 @@ def test_a_callback_for_an_agent_waits_for_that_one() -> None:
     assert here.rings() == {"bob": "b1.1"}
 
 
+def without(world: World, name: str) -> None:
+    """An agent is in the configuration no more."""
+    config = world.state.config
+    rest = {each.id: each for each in config.agents.values() if each.id != name}
+    world.tell(i.Configure(msgspec.structs.replace(config, agents=rest)))
+
+
+def test_when_the_agent_that_it_waits_for_is_gone_anybody_may_have_it() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask(agent="bob"))
+    without(here, "bob")
+    assert here.rings() == {"ann": "b1.1"}
+    here.check()
+
+
+def test_when_that_agent_is_gone_before_its_time_anybody_may_have_it() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask(agent="bob", at=MONDAY + 60.0))
+    without(here, "bob")
+    here.wait(60.0)
+    assert here.rings() == {"ann": "b1.1"}
+
+
+def test_when_that_agent_may_have_it_no_more_anybody_may() -> None:
+    skilled = {"bob": agent("bob", skills={"es": 5}), "ann": agent("ann", skills={"es": 5})}
+    here = World([queue("sales", needs="es", callback=CallbackRules())], skilled.values())
+    here.sign_in("ann")
+    here.tell(ask(agent="bob"))
+    here.tell(i.Configure(msgspec.structs.replace(here.state.config, agents={**skilled, "bob": agent("bob")})))
+    assert here.rings() == {"ann": "b1.1"}
+    here.check()
+
+
+def test_an_agent_is_not_asked_for_who_takes_no_contacts_of_the_queue() -> None:
+    people = [agent("ann"), agent("bob", skills={"es": 5}), agent("out", skills={"es": 5}, mode="outbound")]
+    here = World([queue("sales", needs="es", callback=CallbackRules())], people)
+    for name in ("ann", "out"):
+        assert here.refused(ask(agent=name)) == (
+            f"agent {name} takes no such contacts of queue sales: expected one who does"
+        )
+    here.refused(ask(agent="bob", needs="de"))
+    here.tell(ask(agent="bob"))
+
+
 def test_customers_are_called_in_their_hours() -> None:
     day = {"day": Hours(spans=(Span(days=(0, 1), start=9 * HOUR, end=12 * HOUR),))}
     here = world(sales(hours="day", retry={"busy": 3 * HOUR}), hours=day)
@@ -365,6 +413,65 @@ def test_a_callback_that_a_limit_sends_out_is_tried_again() -> None:
     here.tell(i.SignOut("ann"))
     assert (here.state.contacts, here.of(e.SendTo)) == ({}, [])
     assert here.state.callbacks["b1"].due == here.now + 60.0
+    here.check()
+
+
+@pytest.mark.parametrize("of", ["waited", "expected_wait"])
+def test_limits_that_spare_callers_a_long_wait_take_no_place_from_a_callback(of: LimitName) -> None:
+    limit = Limit(of=of, value=800.0, to=WayOut(kind="voicemail", name="1"), waiting=True)
+    here = world(queue("sales", limits=(limit,), callback=CallbackRules()))
+    here.sign_in("ann")
+    for number in range(5):
+        here.call(f"s{number}", "sales")
+        here.serve("ann", 300.0)
+    here.busy("ann")
+    for number in range(5):
+        here.call(f"c{number}", "sales")
+    here.tell(ask())
+    before = estimate(here.state, here.contact("b1.1"))
+    assert before is not None
+    assert before.low > 800.0
+    here.wait(900.0)
+    assert here.state.position(here.contact("b1.1")) == (1 if of == "waited" else 6)
+    here.check()
+
+
+def test_a_callback_flows_over_into_another_queue_as_a_caller_would() -> None:
+    limit = Limit(of="waited", value=60.0, to=WayOut(kind="queue", name="all"))
+    here = world(queue("sales", limits=(limit,), callback=CallbackRules()), queue("all"))
+    here.tell(ask())
+    here.wait(60.0)
+    assert here.contact("b1.1").queue == "all"
+    here.sign_in("ann")
+    here.answer("ann")
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert here.of(e.Connect) == [e.Connect(0, "b1.1", "ann")]
+
+
+@pytest.mark.parametrize("of", ["waited", "none_ready"])
+def test_no_limit_ends_a_callback_while_the_customer_is_called(of: LimitName) -> None:
+    limit = Limit(of=of, value=10.0, to=WayOut(kind="queue", name="all"), waiting=True)
+    here = world(queue("sales", limits=(limit,), callback=CallbackRules(first="customer")), queue("all"))
+    here.sign_in("ann")
+    here.tell(ask())
+    if of == "none_ready":
+        here.tell(i.SignOut("ann"))
+    here.wait(10.0)
+    assert here.contact("b1.1").queue == "sales"
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert here.contact("b1.1").queue == ("" if of == "waited" else "all")
+    here.check()
+
+
+def test_a_customer_who_waits_on_the_line_waits_for_the_agent_of_its_choice_no_longer_than_others_do() -> None:
+    here = world(queue("sales", affinity=20.0, callback=CallbackRules(first="customer")))
+    here.sign_in("bob", "ann")
+    here.tell(ask(agent="ann"))
+    here.tell(i.Pause("ann"))
+    here.tell(i.SignOut("ann"))
+    assert here.rings() == {}, "of the customer it is not known whether it will answer"
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert here.rings() == {"bob": "b1.1"}
     here.check()
 
 

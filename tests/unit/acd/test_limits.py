@@ -6,6 +6,7 @@ from acd_world import MONDAY, World, agent, queue
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
+from acd.classes import Classes
 from acd.config import Hours, Limit, Relax, Span, WayOut, Widen
 from acd.queueing import MAX_MOVES, TOO_OFTEN
 
@@ -206,6 +207,34 @@ def test_when_the_last_agent_does_not_respond_those_who_wait_go() -> None:
     world.call("c1", "sales")
     world.wait(20.0)
     assert (world.at("ann"), sent(world)) == ("not_responding", [("c1", MAILBOX, "none_ready")])
+
+
+def test_when_the_last_agent_works_in_the_other_direction_those_who_wait_go() -> None:
+    limit = Limit(of="no_agents", to=MAILBOX, waiting=True)
+    world = World([queue("sales", limits=(limit,))], [agent("ann", mode="self"), agent("bob", mode="outbound")])
+    world.sign_in("bob")
+    world.call("c1", "sales")
+    assert sent(world) == [("c1", MAILBOX, "no_agents")]
+    world.sign_in("ann")
+    world.busy("ann")
+    world.call("c2", "sales")
+    assert sent(world) == []
+    world.tell(i.SetMode("ann", "outbound"))
+    assert sent(world) == [("c2", MAILBOX, "no_agents")]
+    world.check()
+
+
+def test_who_leaves_costs_no_look_at_those_who_wait_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = Limit(of="none_ready", to=MAILBOX, waiting=True)
+    world = World([queue("sales", limits=(limit,))], [agent("ann"), agent("bob")])
+    world.sign_in("ann", "bob")
+    world.busy("ann")
+    world.busy("bob")
+    for number in range(5):
+        world.call(f"c{number}", "sales")
+    monkeypatch.setattr(Classes, "everybody", None)
+    world.tell(i.SignOut("ann"))
+    assert len(world.state.contacts) == 5
 
 
 def test_at_closing_time_those_who_wait_go() -> None:

@@ -61,6 +61,40 @@ def test_a_rejected_contact_goes_to_the_next_agent_at_once_and_not_back_for_a_wh
     world.check()
 
 
+def test_a_rejected_contact_goes_to_who_has_been_ready_the_longest_also_where_nobody_is_skipped() -> None:
+    world = World([queue("sales", skip=0.0)], [agent("ann"), agent("bob"), agent("cid")])
+    world.sign_in("ann")
+    world.call("c1", "sales")
+    world.sign_in("bob", "cid")
+    world.reject("ann")
+    assert world.rings() == {"bob": "c1"}
+    assert [(each.by, each.ready) for each in world.of(f.Offered)] == [("contact", 3)]
+    world.check()
+
+
+def test_of_two_offers_that_end_together_neither_goes_past_who_has_been_ready_the_longest() -> None:
+    """Ann and bob have missed a contact each, and would each take that of the other."""
+    people = [agent(name) for name in ("ann", "bob", "cid", "dan")]
+    world = World([queue("sales")], people, teams=[Team(name="t", misses=0)])
+    world.sign_in("ann", "bob")
+    world.call("c1", "sales")
+    world.call("c2", "sales")
+    world.wait(5.0)
+    world.sign_in("cid", "dan")
+    world.wait(15.0)
+    assert world.rings() == {"cid": "c1", "dan": "c2"}
+    world.check()
+
+
+def test_a_contact_that_waits_is_before_one_that_is_open_again_where_it_has_an_earlier_place() -> None:
+    world = World([queue("sales", skip=0.0)], [agent("ann")])
+    world.sign_in("ann")
+    world.call("c1", "sales")
+    world.call("c2", "sales", priority=1.0)
+    world.reject("ann")
+    assert world.rings() == {"ann": "c2"}
+
+
 def test_who_rejects_is_not_responding_where_the_queue_says_so() -> None:
     world = two(on_reject="not_responding")
     world.call("c1", "sales")

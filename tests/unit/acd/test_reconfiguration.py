@@ -181,6 +181,17 @@ def test_who_is_beyond_a_new_limit_already_goes_at_once() -> None:
     world.check()
 
 
+def test_who_waits_for_nobody_by_the_new_skills_goes_at_once() -> None:
+    limit = Limit(of="no_agents", to=MAILBOX, waiting=True)
+    world = World([queue("sales", needs="es", limits=(limit,))], [agent("ann", skills={"es": 5})])
+    world.sign_in("ann")
+    world.busy("ann")
+    world.call("c1", "sales")
+    swap(world, agents=agents(agent("ann")))
+    assert [(each.contact, each.to, each.why) for each in world.of(e.SendTo)] == [("c1", MAILBOX, "no_agents")]
+    world.check()
+
+
 def test_a_step_that_is_new_holds_for_those_who_wait_already() -> None:
     world = World([queue("sales", needs="es")], [agent("ann")])
     world.sign_in("ann")

@@ -219,3 +219,31 @@ def test_who_had_talked_less_than_the_others_before_a_pause_still_has_afterwards
     loads = {name: world.agent(name).talk for name in ("ann", "bob", "new")}
     mean = (loads["ann"] + loads["bob"]) / 2
     assert 0.45 < loads["new"] / mean < 0.55, loads
+
+
+@pytest.mark.parametrize("strategy", ["least_calls", "least_talk_time"])
+@pytest.mark.parametrize("first", ["new", "ann"])
+def test_who_pauses_early_in_the_day_is_neither_flooded_nor_spared(strategy: StrategyName, first: str) -> None:
+    """With one call, when of the others' nothing is left since yesterday: thousands of times their mean. Or with none,
+    when they have had one."""
+    names = ("ann", "bob", "new")
+    world = World([queue("sales", strategy=strategy), queue("own", skip=0.0)], [agent(name) for name in names])
+    world.sign_in(*names)
+
+    def serves(name: str) -> None:
+        others = [other for other in names if other != name]
+        for other in others:
+            world.busy(other)
+        world.call(f"c{world.state.last_id}", "own")
+        world.serve(name, 24.0)
+        for other in others:
+            world.free(other)
+
+    serves("ann")
+    world.wait(10 * 3600.0)
+    serves(first)
+    world.tell(i.Pause("new"))
+    minutes(world, 30.0)
+    world.tell(i.Ready("new"))
+    taken = minutes(world, 30.0)
+    assert 10 <= taken.get("new", 0) <= 100, taken

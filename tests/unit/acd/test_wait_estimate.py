@@ -41,6 +41,17 @@ def test_nothing_is_known_before_enough_contacts_were_served_or_when_nobody_is_t
     assert estimate(made.state, made.contact("c1")) is None
 
 
+def test_agents_who_work_in_the_other_direction_serve_nobody() -> None:
+    made = World([queue("sales")], [agent("a0"), agent("out", mode="outbound")])
+    made.sign_in("a0", "out")
+    for number in range(ENOUGH):
+        made.call(f"s{number}", "sales")
+        made.serve("a0", 100.0)
+    made.busy("a0")
+    made.call("c1", "sales")
+    assert estimate(made.state, made.contact("c1")) == pytest.approx(expected(1.0, 100.0))
+
+
 @pytest.mark.parametrize("agents", [1, 2, 5])
 def test_it_is_a_turn_for_each_contact_before_and_one_for_itself(agents: int) -> None:
     made = world(agents=agents)

@@ -256,6 +256,60 @@ def test_nobody_waits_for_an_agent_who_is_away_or_of_another_team() -> None:
         world.serve("bob", 1.0)
 
 
+def test_nobody_waits_for_an_agent_who_may_not_have_the_contact_or_works_in_the_other_direction() -> None:
+    people = [agent("ann"), agent("out", mode="outbound", skills={"es": 5}), agent("bob", skills={"es": 5})]
+    world = World([queue("sales", affinity=30.0, needs="es")], people)
+    world.sign_in("ann", "out", "bob")
+    for number, last in enumerate(("ann", "out")):
+        world.call(f"c{number}", "sales", last_agent=last)
+        assert world.rings() == {"bob": f"c{number}"}
+        world.serve("bob", 1.0)
+
+
+def test_who_is_skilled_enough_by_the_time_that_the_contact_has_waited_is_waited_for() -> None:
+    relaxed = queue("sales", affinity=30.0, needs="es", relax=(Relax(after=60.0, needs=""),))
+    world = World([relaxed], [agent("ann"), agent("bob")])
+    world.sign_in("ann", "bob")
+    world.busy("ann")
+    world.call("c1", "sales", last_agent="ann", waited=60.0)
+    assert world.rings() == {}
+    world.free("ann")
+    assert world.rings() == {"ann": "c1"}
+
+
+@pytest.mark.parametrize("leave", [i.SignOut("ann"), i.Pause("ann"), i.SetMode("ann", "outbound")])
+def test_when_that_agent_leaves_the_caller_waits_for_it_no_longer(leave: i.AnyInput) -> None:
+    world = World([queue("sales", affinity=300.0)], [agent("ann", mode="self"), agent("bob")])
+    world.sign_in("ann", "bob")
+    world.call("c0", "sales", last_agent="ann")
+    world.answer("ann")
+    world.call("c1", "sales", last_agent="ann")
+    assert world.rings() == {}
+    world.tell(leave)
+    if world.at("ann") == "talking":
+        world.finish("ann")
+    assert world.rings() == {"bob": "c1"}
+    world.check()
+
+
+def test_nobody_waits_for_an_agent_who_goes_after_its_contact() -> None:
+    world = familiar()
+    world.call("c0", "sales", last_agent="ann")
+    world.answer("ann")
+    world.tell(i.Pause("ann"))
+    world.call("c1", "sales", last_agent="ann")
+    assert world.rings() == {"bob": "c1"}
+
+
+@pytest.mark.parametrize("skip", [0.0, 10.0])
+def test_when_that_agent_does_not_take_it_others_may(skip: float) -> None:
+    world = familiar(skip=skip)
+    world.call("c1", "sales", last_agent="ann")
+    world.reject("ann")
+    assert world.rings() == {"bob": "c1"}
+    world.check()
+
+
 def test_queues_without_affinity_pay_no_heed_to_it() -> None:
     world = World([queue("sales")], [agent("ann"), agent("bob")])
     world.sign_in("bob", "ann")

@@ -17,7 +17,7 @@ from acd.contact import CallbackState, ContactState
 from acd.hours import is_open, next_change
 from acd.leases import end_offer
 from acd.state import State
-from acd.turn import Refusal, Turn
+from acd.turn import Turn
 
 MAX_CALLBACKS = 100_000
 FOREVER = 366 * 86_400.0

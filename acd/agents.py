@@ -8,9 +8,11 @@ from acd import facts as f
 from acd import inputs as i
 from acd.agent import WORK, AgentState
 from acd.leases import end_offer
-from acd.turn import Refusal, Turn
+from acd.turn import MAX_TEXT, Refusal, Turn
 
 MAX_REASON = 64
+MAX_UNREACHABLE = 100_000
+"""Telephones that are known to be out of reach."""
 
 
 def sign_in(turn: Turn, order: i.SignIn) -> None:
@@ -111,9 +113,12 @@ def extend(turn: Turn, order: i.ExtendWrapUp) -> None:
 
 
 def reachable(turn: Turn, event: i.Reachable) -> None:
-    """A telephone can be called again, or can't any more."""
+    """A telephone can be called again, or can't any more. Raises `Refusal`."""
     if turn.state.is_reachable(event.address) == event.reachable:
         return
+    if not event.reachable and (len(event.address) > MAX_TEXT or len(turn.state.unreachable) >= MAX_UNREACHABLE):
+        many = "" if len(event.address) > MAX_TEXT else f", besides {len(turn.state.unreachable)} more"
+        raise Refusal(f"{event.address[:MAX_TEXT]!r} can't be reached{many}: expected telephones of agents alone")
     turn.fact(f.AddressChanged(event.address, event.reachable))
     agent = turn.state.agents.get(turn.state.addresses.get(event.address, ""))
     if agent is None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import FOREVER, MAX_CALLBACKS, keep, may_serve, not_reached, reached_first
+from acd.callbacks import LATEST, MAX_CALLBACKS, keep, may_serve, not_reached, reached_first, rules_of
 from acd.config import Queue
 from acd.contact import CallbackState, ContactState
 from acd.leases import withdraw_all
 from acd.limits import without_agents
-from acd.queueing import MAX_POINTS, MAX_TEXT, check_needs, leave, put, reclass, waits_for
-from acd.turn import Refusal, Turn
+from acd.queueing import MAX_POINTS, check_needs, leave, put, reclass, waits_for
+from acd.turn import MAX_TEXT, Refusal, Turn
 
 
 def ask(turn: Turn, event: i.AskCallback) -> None:
@@ -22,20 +22,23 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
         raise Refusal(f"bad callback {event.callback[:MAX_TEXT]!r}: expected an id that is not in use")
     if not event.number or len(event.number) > MAX_TEXT:
         raise Refusal("expected the number to call back")
-    waiting = turn.waiting(event.contact) if event.contact else None
+    asking = state.asking_in(event.contact)
+    waiting = turn.waiting(event.contact) if event.contact and asking is None else None
     if waiting is not None and waiting.kind != "call":
         raise Refusal(f"contact {waiting.id} is a {waiting.kind}: expected a caller who waits")
-    name = waiting.queue if waiting is not None else event.queue
+    held = waiting or asking
+    name = event.queue if held is None else held.queue
     queue = state.config.queues.get(name)
     if queue is None or queue.callback is None:
         raise Refusal(
             f"queue {name[:MAX_TEXT]!r} has no callbacks" if queue else f"there is no queue {name[:MAX_TEXT]!r}"
         )
-    _check(turn, event, queue, event.needs if waiting is None else waiting.needs)
-    same = sum(each.number == event.number and each.queue == name for each in state.callbacks.values())
-    if same >= queue.callback.per_number or len(state.callbacks) >= MAX_CALLBACKS:
-        raise Refusal(f"{event.number} is to be called back already" if same else "too many callbacks")
-    keep(turn, event, queue, waiting)
+    _check(turn, event, queue, event.needs if held is None else held.needs)
+    if state.kept[name, event.number] >= queue.callback.per_number:
+        raise Refusal(f"{event.number} is to be called back already")
+    if len(state.callbacks) >= MAX_CALLBACKS:
+        raise Refusal("too many callbacks")
+    keep(turn, event, queue, held)
     if waiting is not None:
         turn.fact(f.LeftQueue(waiting.id, name, "callback", turn.now - waiting.since, "callback", event.callback))
         withdraw_all(turn, waiting, "caller_left")
@@ -56,7 +59,7 @@ def _check(turn: Turn, event: i.AskCallback, queue: Queue, needs: str) -> None:
         raise Refusal(f"agent {event.agent} takes no such contacts of queue {queue.name}: expected one who does")
     if not -MAX_POINTS <= event.priority <= MAX_POINTS:
         raise Refusal("bad priority: expected points up to a million")
-    if not 0.0 <= event.at <= turn.now + FOREVER:
+    if not 0.0 <= event.at <= turn.now + LATEST:
         raise Refusal("bad time: expected Unix seconds, within a year")
 
 
@@ -82,7 +85,8 @@ def _queue_up(turn: Turn, callback: CallbackState) -> None:
     put(turn, contact, queue, wanted, callback.since, place=callback.place)
     turn.fact(f.CallbackQueued(callback.id, contact))
     if callback.agent and may_serve(turn.state, queue, callback.needs, callback.agent):
-        reclass(turn, turn.state.contacts[contact], only=callback.agent, patience=turn.now + FOREVER)
+        patience = turn.now + rules_of(queue).patience
+        reclass(turn, turn.state.contacts[contact], only=callback.agent, patience=patience)
 
 
 def cancel(turn: Turn, event: i.CancelCallback) -> None:

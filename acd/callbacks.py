@@ -13,15 +13,15 @@ from acd import facts as f
 from acd import inputs as i
 from acd.agent import AgentState
 from acd.config import CallbackRules, Queue
-from acd.contact import CallbackState, ContactState
+from acd.contact import Asking, CallbackState, ContactState
 from acd.hours import is_open, next_change
 from acd.leases import end_offer
 from acd.state import State
 from acd.turn import Turn
 
 MAX_CALLBACKS = 100_000
-FOREVER = 366 * 86_400.0
-"""How long a callback waits for the agent that it is meant for."""
+LATEST = 366 * 86_400.0
+"""How far ahead a callback may be scheduled."""
 
 
 def rules_of(queue: Queue | None) -> CallbackRules:
@@ -46,16 +46,21 @@ def may_serve(state: State, queue: Queue, needs: str, agent: str) -> bool:
 # ---- asked for
 
 
-def keep(turn: Turn, event: i.AskCallback, queue: Queue, waiting: ContactState | None) -> None:
-    """A callback that may be made: `acd.asking` has looked. A contact that waits leaves its place to it."""
-    if waiting is not None:
-        place, since, needs, priority = waiting.place, waiting.since, waiting.needs, waiting.priority
+def keep(turn: Turn, event: i.AskCallback, queue: Queue, held: ContactState | Asking | None) -> None:
+    """A callback that may be made: `acd.asking` has looked. A contact that waits, or did so, leaves its place to it."""
+    if held is not None:
+        place, since, needs, priority = held.place, held.since, held.needs, held.priority
     else:
         points = queue.priority + event.priority
         place = turn.now - points * turn.state.config.teams[queue.team].ageing
         since, needs, priority = turn.now, event.needs, event.priority
     due = within_hours(turn, queue, max(event.at, turn.now))
-    turn.fact(f.CallbackKept(event.callback, event.number, queue.name, place, since, due, event.agent, needs, priority))
+    contact = event.contact if held is not None else ""
+    turn.fact(
+        f.CallbackKept(
+            event.callback, event.number, queue.name, place, since, due, event.agent, needs, priority, contact
+        )
+    )
 
 
 def within_hours(turn: Turn, queue: Queue | None, at: float) -> float:

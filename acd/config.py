@@ -110,6 +110,9 @@ class CallbackRules(Value, frozen=True, kw_only=True, gc=False):
     """Seconds until the next attempt, by what became of the last one; a cause that is not here ends it."""
     ring_seconds: float = 30.0
     per_number: int = 1
+    patience: float = 86_400.0
+    """Seconds for which a callback waits for the agent that it is meant for, once its time has come; then anybody may
+    have it."""
     hours: str = ""
     """Name of the hours in which customers are called; "": those of the queue."""
 

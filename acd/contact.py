@@ -84,6 +84,18 @@ class CallbackState(msgspec.Struct):
     latest: CallOutcome | Literal[""] = ""
 
 
+class Asking(msgspec.Struct, frozen=True):
+    """The place of who has left a queue by a way out `callback`, and is asked for its number; it may also come back
+    instead. Kept until `until`."""
+
+    queue: str
+    place: float
+    since: float
+    needs: str
+    priority: float
+    until: float
+
+
 class Returning(msgspec.Struct, frozen=True):
     """Whose place is kept for a while, as it may call again."""
 

@@ -68,7 +68,8 @@ class StopAnnouncing(Effect, frozen=True, gc=False, tag=True):
 
 class SendTo(Effect, frozen=True, gc=False, tag=True):
     """The contact does not wait here: it goes elsewhere. Into another queue it goes within the engine, and this is not
-    asked for."""
+    asked for. To a `callback`: its place is kept for `acd.fold.ASKING_SECONDS`, for an `AskCallback` that names it or
+    an `Enqueue` of one that would rather wait."""
 
     contact: str
     to: WayOut

@@ -97,17 +97,17 @@ class Explainer:
                 yield Line(record.time, self._offer_ended(what, offer[1]))
             case f.Refused(why=why) if getattr(self._input, "contact", None) in self.ids:
                 yield Line(record.time, f"{type(self._input).__name__} is refused: {why}")
-            case f.CallbackKept() if what.callback in self.ids or getattr(self._input, "contact", None) in self.ids:
+            case f.CallbackKept() if what.callback in self.ids or what.contact in self.ids:
                 self.ids.add(what.callback)
                 yield Line(record.time, self._callback_kept(what))
             case f.CallbackQueued() if what.callback in self.ids:
                 self.ids.add(what.contact)
                 yield self._callback_queued(what, record)
             case f.CustomerCalling() if what.callback in self.ids:
-                until = self._clock(what.deadline)
+                until = self._at(what.deadline)
                 yield Line(record.time, f"the customer is called until {until}, attempt {what.attempt}")
             case f.CallbackTried() if what.callback in self.ids:
-                again = f"again at {self._clock(what.due)}" if what.due else "not again"
+                again = f"again at {self._at(what.due)}" if what.due else "not again"
                 yield Line(record.time, f"the customer was not reached, {_plain(what.outcome)}: {again}")
             case f.CallbackEnded() if what.callback in self.ids:
                 yield Line(record.time, f"callback {what.callback} is over: {_plain(what.how)}")
@@ -177,15 +177,13 @@ class Explainer:
             for agent in sorted(set(before.skipped) - set(contact.skipped)):
                 steps.append(f"{agent} is skipped no longer")
         if contact.only and (before is None or before.only != contact.only):
-            long = contact.patience - record.time > DAY
-            until = "" if long else f" until {self._clock(contact.patience)}"
-            steps.append(f"it waits for {contact.only} alone{until}")
+            steps.append(f"it waits for {contact.only} alone until {self._at(contact.patience)}")
         for agent in sorted(set(contact.skipped) - set(() if before is None else before.skipped)):
-            steps.append(f"{agent} is skipped until {self._clock(contact.skipped[agent])}")
+            steps.append(f"{agent} is skipped until {self._at(contact.skipped[agent])}")
         for step_ in steps:
             yield Line(record.time, step_)
         if (steps or first) and not contact.offers:
-            self._standing_of, self._standing = record.cause, tuple(standing(self._state, contact, self._clock))
+            self._standing_of, self._standing = record.cause, tuple(standing(self._state, contact, self._at))
 
     def _announced(self, what: f.Announced) -> str:
         queue = self._state.queue(self._state.contacts[what.contact].queue)
@@ -200,7 +198,7 @@ class Explainer:
 
     def _callback_kept(self, what: f.CallbackKept) -> str:
         by = f" by {what.agent}" if what.agent else ""
-        at = f", not before {self._clock(what.due)}" if what.due > self._state.now else ""
+        at = f", not before {self._at(what.due)}" if what.due > self._state.now else ""
         return f"a callback, {what.callback}, is asked for{by} at {what.number} through queue {what.queue}{at}"
 
     def _callback_queued(self, what: f.CallbackQueued, record: f.Record) -> Line:
@@ -210,6 +208,11 @@ class Explainer:
             record.time, f"its time has come: it waits as {what.contact} in queue {contact.queue}, as number {place}"
         )
 
+    def _at(self, time: float) -> str:
+        """A time of the day, and of which where that is not the next one."""
+        days = int((time - self._state.now) // DAY)
+        return f"{self._clock(time)}, {days} {'day' if days == 1 else 'days'} later" if days > 0 else self._clock(time)
+
     # ---- offers
 
     def _offered(self, what: f.Offered, record: f.Record) -> Iterator[Line]:
@@ -218,7 +221,7 @@ class Explainer:
             return
         contact = self._state.contacts[what.contact]
         rules = f" (rules {what.version})" if what.version else ""
-        until = self._clock(what.deadline)
+        until = self._at(what.deadline)
         kept = offered_kind(self._state.queue(what.queue), contact) == "reservation"
         if what.by == "agent":
             text = f"{what.agent} is ready, and is {'kept for' if kept else 'offered'} it until {until}{rules}"
@@ -229,7 +232,7 @@ class Explainer:
         if record.cause == self._told_by:
             more = []
         else:
-            more += standing(self._state, contact, self._clock, but=what.agent)
+            more += standing(self._state, contact, self._at, but=what.agent)
         self._told_by = record.cause
         yield Line(record.time, text, tuple(more))
 

@@ -258,7 +258,8 @@ class Announced(Fact, frozen=True, gc=False, tag=True):
 
 
 class CallbackKept(Fact, frozen=True, gc=False, tag=True):
-    """A customer will be called. `place`: its place in the queue; `due`: not before."""
+    """A customer will be called. `place`: its place in the queue; `due`: not before; `contact`: whose place it was, ""
+    where it has not waited."""
 
     callback: str
     number: str
@@ -269,6 +270,7 @@ class CallbackKept(Fact, frozen=True, gc=False, tag=True):
     agent: str = ""
     needs: str = ""
     priority: float = 0.0
+    contact: str = ""
 
 
 class CallbackQueued(Fact, frozen=True, gc=False, tag=True):

@@ -13,11 +13,14 @@ from typing import Any
 
 from acd import facts as f
 from acd.agent import AT_WORK, HANDLING, WORK, AgentState
-from acd.contact import CallbackState, ContactState, Handling, OfferState, Returning
+from acd.contact import Asking, CallbackState, ContactState, Handling, OfferState, Returning
 from acd.state import APART, State, asks
 from acd.strategy import still_wanted
 
 MAX_RETURNING = 100_000
+MAX_ASKING = 100_000
+ASKING_SECONDS = 600.0
+"""For which the place of who was sent to a callback is kept."""
 """Callers who hung up whose places are kept; the oldest are forgotten first."""
 
 
@@ -128,6 +131,7 @@ def _queued(state: State, fact: f.Queued) -> None:
     for due in contact.announced:
         state.deadlines.add(due, "announce", fact.contact)
     state.returning.pop((fact.queue, fact.number), None)
+    state.asking.pop(fact.contact, None)
 
 
 def _classed(state: State, fact: f.Classed) -> None:
@@ -191,6 +195,19 @@ def _left_queue(state: State, fact: f.LeftQueue) -> None:
             del state.returning[next(iter(state.returning))]
         kept = Returning(contact.place, contact.since, state.now + queue.return_within)
         state.returning[fact.queue, contact.number] = kept
+    elif fact.to == "callback" and fact.how != "callback" and contact.kind == "call":
+        _asked_back(state, fact.queue, contact)
+
+
+def _asked_back(state: State, queue: str, contact: ContactState) -> None:
+    while state.asking:
+        eldest = next(iter(state.asking))
+        if len(state.asking) < MAX_ASKING and state.asking[eldest].until > state.now:
+            break
+        del state.asking[eldest]
+    until = state.now + ASKING_SECONDS
+    state.asking.pop(contact.id, None)
+    state.asking[contact.id] = Asking(queue, contact.place, contact.since, contact.needs, contact.priority, until)
 
 
 def _ended(state: State, fact: f.Ended) -> None:
@@ -209,6 +226,7 @@ def _announced(state: State, fact: f.Announced) -> None:
 
 
 def _callback_kept(state: State, fact: f.CallbackKept) -> None:
+    state.asking.pop(fact.contact, None)
     state.callbacks[fact.callback] = CallbackState(
         fact.callback,
         fact.number,
@@ -220,6 +238,7 @@ def _callback_kept(state: State, fact: f.CallbackKept) -> None:
         fact.needs,
         fact.priority,
     )
+    state.kept[fact.queue, fact.number] += 1
     state.deadlines.add(fact.due, "callback", fact.callback)
 
 
@@ -241,7 +260,11 @@ def _callback_tried(state: State, fact: f.CallbackTried) -> None:
 
 
 def _callback_ended(state: State, fact: f.CallbackEnded) -> None:
-    reached = state.contacts.get(state.callbacks.pop(fact.callback).contact)
+    callback = state.callbacks.pop(fact.callback)
+    state.kept[callback.queue, callback.number] -= 1
+    if not state.kept[callback.queue, callback.number]:
+        del state.kept[callback.queue, callback.number]
+    reached = state.contacts.get(callback.contact)
     if reached is not None and fact.how == "answered":
         reached.kind, reached.callback = "call", ""
 

@@ -175,8 +175,9 @@ class Unreachable(Input, frozen=True, gc=False, tag=True):
 
 
 class AskCallback(Input, frozen=True, gc=False, tag=True):
-    """A customer wants to be called: one that waits (`contact`) and keeps its place, or one that does not. `at`: when,
-    Unix seconds; 0: as soon as its turn comes. `agent`: by whom; "": anybody."""
+    """A customer wants to be called: one that waits (`contact`), or has been sent to a `callback` lately, and keeps its
+    place; or one that does not. `at`: when, Unix seconds; 0: as soon as its turn comes. `agent`: by whom; "":
+    anybody."""
 
     callback: str
     number: str

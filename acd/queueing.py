@@ -18,12 +18,11 @@ from acd.contact import ContactState
 from acd.expression import ExpressionError, parse
 from acd.leases import withdraw_all
 from acd.state import asks
-from acd.turn import Refusal, Turn
+from acd.turn import MAX_TEXT, Refusal, Turn
 
 MAX_MOVES = 10
 """Queues that a contact flows over; then it is let go."""
 MAX_POINTS = 1_000_000.0
-MAX_TEXT = 128
 TOO_OFTEN = "it has gone through too many queues"
 
 
@@ -77,6 +76,9 @@ def put(
     back = kept is not None and kept.until > turn.now and kept.place < place
     if kept is not None and back:
         place = kept.place
+    asking = state.asking_in(contact, queue.name)
+    if asking is not None:
+        place, since, back = asking.place, asking.since, True
     turn.fact(
         f.Queued(
             contact=contact,

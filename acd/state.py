@@ -8,6 +8,7 @@ become free for a match; whoever matches empties them.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -16,7 +17,7 @@ import numpy as np
 from acd.agent import AgentState
 from acd.classes import Classes, ClassKey
 from acd.config import BY_AGENTS, Agent, Config, Queue, Team
-from acd.contact import CallbackState, ContactState, Handling, OfferState, Returning
+from acd.contact import Asking, CallbackState, ContactState, Handling, OfferState, Returning
 from acd.deadlines import Deadlines, Due
 from acd.expression import Bools, reread
 from acd.roster import Floats, Roster
@@ -40,6 +41,7 @@ class State:
         "_serving",
         "addresses",
         "agents",
+        "asking",
         "callbacks",
         "carried",
         "classes",
@@ -48,6 +50,7 @@ class State:
         "deadlines",
         "freed",
         "handling",
+        "kept",
         "last_id",
         "latest",
         "now",
@@ -78,6 +81,9 @@ class State:
         self.latest: dict[str, str] = {}
         """By queue: the agent to whom a contact of it was offered last."""
         self.returning: dict[tuple[str, str], Returning] = {}
+        self.asking: dict[str, Asking] = {}
+        self.kept: Counter[tuple[str, str]] = Counter()
+        """How many callbacks there are, by queue and number."""
         self.wanted: dict[str, dict[str, int]] = {}
         """By queue: what the contacts that wait there need besides, and how many each."""
         self.watchful: list[Queue] = []
@@ -131,6 +137,13 @@ class State:
             widest, steps = len(queue.widen), range(len(queue.relax) + 1)
             masks = [self.roster.eligible(queue, reread(asks(queue, step, needs)), widest) for step in steps]
             found = self._serving[queue.name, needs] = np.asarray(np.logical_or.reduce(masks))
+        return found
+
+    def asking_in(self, contact: str, queue: str = "") -> Asking | None:
+        """The place of who was sent from a queue, "" is any, to a callback lately."""
+        found = self.asking.get(contact)
+        if found is None or found.until <= self.now or queue not in ("", found.queue):
+            return None
         return found
 
     def is_reachable(self, address: str) -> bool:
@@ -234,6 +247,7 @@ class State:
         self.roster = Roster(self.config, self.carried.values())
         self.classes = Classes(self.roster)
         self._serving.clear()
+        self.kept = Counter((each.queue, each.number) for each in self.callbacks.values())
         self.wanted.clear()
         self.watchful = [
             queue
@@ -290,6 +304,7 @@ class State:
                 self.latest,
                 self.handling,
                 [(*key, kept) for key, kept in self.returning.items()],
+                self.asking,
                 self.last_id,
                 self.now,
             )
@@ -309,6 +324,7 @@ class State:
         state.offers, state.callbacks, state.latest = kept.offers, kept.callbacks, kept.latest
         state.unreachable, state.handling = set(kept.unreachable), kept.handling
         state.returning = {(queue, number): each for queue, number, each in kept.returning}
+        state.asking = kept.asking
         state.last_id, state.now = kept.last_id, kept.now
         state.addresses = {agent.address: agent.id for agent in state.agents.values() if agent.signed_in}
         state._columns()
@@ -333,6 +349,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     latest: dict[str, str]
     handling: dict[str, Handling]
     returning: list[tuple[str, str, Returning]]
+    asking: dict[str, Asking]
     last_id: int
     now: float
 

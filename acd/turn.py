@@ -14,6 +14,9 @@ from acd.fold import apply
 from acd.inputs import AnyInput
 from acd.state import State
 
+MAX_TEXT = 128
+"""Characters of a name, an id, a number that comes from outside."""
+
 
 class Refusal(Exception):
     """An input that makes no sense now: one line that says why and what is expected."""

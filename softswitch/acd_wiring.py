@@ -11,6 +11,7 @@ import hashlib
 import msgspec
 
 from acd import config as c
+from acd.callbacks import LATEST
 from softswitch.settings import acd_models, agent_models, queue_models
 from softswitch.settings.acd_models import DEFAULT_TEAM
 from softswitch.settings.models import Settings
@@ -133,5 +134,6 @@ def _callback(written: queue_models.CallbackRules) -> c.CallbackRules:
         retry={cause: seconds for cause, seconds in retry.items() if seconds is not None},
         ring_seconds=written.ring_time,
         per_number=written.per_number,
+        patience=LATEST if written.patience is None else written.patience,
         hours=written.hours or "",
     )

@@ -196,6 +196,8 @@ class CallbackRules(Section):
     """How long the customer's telephone rings."""
     per_number: int = Field(1, ge=1, le=100)
     """Callbacks of one number at a time."""
+    patience: OptionalDuration = Field(DAY, ge=1, le=366 * DAY)
+    """How long a customer who has asked for an agent waits for that one, before anybody calls it; `none`: a year."""
     hours: Name | None = None
     """The `hours` in which customers are called; absent, those of the queue."""
 

@@ -83,7 +83,7 @@ needs = st.sampled_from(["", "", "", *NEEDS])
 seconds = st.sampled_from([1.0, 5.0, 20.0, 60.0])
 ways = st.builds(
     WayOut,
-    kind=st.sampled_from(["queue", "number", "voicemail", "hangup"]),
+    kind=st.sampled_from(["queue", "number", "voicemail", "ivr", "callback", "callback", "hangup"]),
     name=st.sampled_from(QUEUES),
     keep_wait=st.booleans(),
 )
@@ -381,11 +381,17 @@ class Acd(RuleBasedStateMachine):
         contact = self.pick([*idle, f"c{self.count}"], which, "")
         self.tell(i.Take(contact, agent))
 
-    @precondition(lambda self: self.in_queues())
+    @precondition(lambda self: self.in_queues() or self.engine.state.asking)
     @rule(which=numbers, number=st.sampled_from(["7", "9"]), at=st.sampled_from([0.0, 0.0, 1_200.0]))
     def wants_to_be_called(self, which: int, number: str, at: float) -> None:
         self.count += 1
-        self.tell(i.AskCallback(f"b{self.count}", number, contact=self.pick(self.in_queues(), which, ""), at=at))
+        who = self.pick([*self.engine.state.asking, *self.in_queues()], which, "")
+        self.tell(i.AskCallback(f"b{self.count}", number, contact=who, at=at))
+
+    @precondition(lambda self: self.engine.state.asking)
+    @rule(which=numbers, queue=st.sampled_from(QUEUES))
+    def would_rather_wait(self, which: int, queue: str) -> None:
+        self.tell(i.Enqueue(self.pick(list(self.engine.state.asking), which, ""), queue, "9"))
 
     @rule(queue=st.sampled_from(QUEUES), agent=st.sampled_from(["", "", *AGENTS]), number=st.integers(0, 99))
     def wants_to_be_called_by(self, queue: str, agent: str, number: int) -> None:

@@ -1,8 +1,10 @@
 """What agents want, and what becomes of their telephones: sign-in and out, pauses, direct calls, transfers, modes."""
 
 import msgspec
+import pytest
 from acd_world import MONDAY, World, agent, queue
 
+import acd.agents
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
@@ -190,6 +192,19 @@ def test_what_is_said_twice_of_a_telephone_changes_nothing() -> None:
     world = one()
     world.tell(i.Reachable("sip:ann", True))
     assert world.facts == [i.Reachable("sip:ann", True)]
+
+
+def test_only_so_many_telephones_are_known_to_be_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acd.agents, "MAX_UNREACHABLE", 2)
+    world = one()
+    for address in ("sip:x", "sip:y", "sip:y"):
+        world.tell(i.Reachable(address, False))
+    told = "'sip:ann' can't be reached, besides 2 more: expected telephones of agents alone"
+    assert world.refused(i.Reachable("sip:ann", False)) == told
+    world.tell(i.Reachable("sip:x", True))
+    world.tell(i.Reachable("sip:ann", False))
+    assert world.at("ann") == "offline"
+    world.refused(i.Reachable("x" * 129, False))
 
 
 # ---- direct calls

@@ -8,7 +8,7 @@ from acd_world import MONDAY, World, agent, queue
 from acd import facts as f
 from acd import inputs as i
 from acd.config import Config
-from acd.queueing import MAX_TEXT
+from acd.turn import MAX_TEXT
 
 
 def world() -> World:

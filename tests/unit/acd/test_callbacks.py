@@ -2,13 +2,15 @@
 
 import msgspec
 import pytest
-from acd_world import MONDAY, World, agent, queue
+from acd_world import MONDAY, World, agent, config, queue
 
 import acd.asking
+import acd.fold
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
 from acd.config import CallbackRules, Hours, Limit, LimitName, Queue, Span, Team, WayOut, WrapUp
+from acd.state import State
 from acd.wait_estimate import estimate
 
 HOUR = 3600.0
@@ -64,6 +66,96 @@ def test_who_does_not_wait_has_the_place_of_that_moment_and_its_priority() -> No
     here.wait(30.0)
     here.tell(ask(priority=1.0))
     assert here.state.position(here.contact("b1.1")) == 1
+
+
+# ---- sent to a callback: by a key, a limit, at entry
+
+
+def asks_back(**settings: object) -> Queue:
+    out = WayOut(kind="callback")
+    closed = Limit(of="length", value=3.0, to=out)
+    return queue("sales", exits={"1": out}, limits=(closed,), callback=CallbackRules(), **settings)
+
+
+def test_who_is_sent_to_a_callback_keeps_its_place_while_it_is_asked_for_its_number() -> None:
+    here = world(asks_back(needs="de"))
+    here.call("c1", "sales", number="+491", needs="en", priority=2.0)
+    before = here.contact("c1").place
+    here.wait(60.0)
+    here.call("c2", "sales")
+    here.tell(i.PressKey("c1", "1"))
+    assert [(each.contact, each.to.kind) for each in here.of(e.SendTo)] == [("c1", "callback")]
+    here.wait(60.0)
+    here.tell(i.AskCallback("b1", "+499", contact="c1"))
+    assert here.of(f.LeftQueue) == [], "it left when it was sent"
+    kept = here.contact("b1.1")
+    assert (kept.place, kept.since, kept.needs, kept.priority) == (before, MONDAY, "en", 2.0)
+    assert kept.number == "+499"
+    assert here.state.asking == {}
+    assert here.refused(i.AskCallback("b2", "+498", contact="c1")) == "there is no contact 'c1', or it is over"
+    here.check()
+
+
+def test_who_is_sent_to_a_callback_at_entry_keeps_its_place_too() -> None:
+    here = world(asks_back())
+    for name in ("c1", "c2", "c3", "c4"):
+        here.call(name, "sales")
+    sent = here.of(e.SendTo)
+    here.wait(1.0)
+    assert [(each.contact, each.why) for each in sent] == [("c4", "length")]
+    here.call("c5", "sales")
+    here.tell(i.AskCallback("b5", "+495", contact="c5"))
+    here.tell(i.AskCallback("b4", "+494", contact="c4"))
+    assert [here.state.position(here.contact(name)) for name in ("b4.1", "b5.1")] == [4, 5]
+    here.check()
+
+
+def test_who_would_rather_wait_than_be_called_back_has_its_place_again() -> None:
+    here = world(asks_back(), queue("other"))
+    here.call("c1", "sales")
+    here.wait(60.0)
+    here.call("c2", "sales")
+    here.tell(i.PressKey("c1", "1"))
+    here.wait(20.0)
+    here.call("c1", "sales")
+    assert here.state.position(here.contact("c1")) == 1
+    assert here.contact("c1").since == MONDAY
+    assert here.of(f.Queued)[0].back
+    here.tell(i.PressKey("c1", "1"))
+    here.call("c1", "other")
+    assert here.contact("c1").since == here.now, "the place was one of another queue"
+    here.check()
+
+
+def test_the_place_of_who_was_sent_to_a_callback_is_kept_for_a_while() -> None:
+    here = world(asks_back())
+    here.call("c1", "sales")
+    here.tell(i.PressKey("c1", "1"))
+    here.wait(acd.fold.ASKING_SECONDS)
+    assert here.refused(i.AskCallback("b1", "+491", contact="c1")) == "there is no contact 'c1', or it is over"
+    here.call("c2", "sales")
+    here.tell(i.PressKey("c2", "1"))
+    assert list(here.state.asking) == ["c2"], "who is too late is forgotten"
+    here.check()
+
+
+def test_only_so_many_who_were_sent_to_a_callback_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acd.fold, "MAX_ASKING", 2)
+    here = world(asks_back())
+    for name in ("c1", "c2", "c1", "c3"):
+        here.call(name, "sales")
+        here.tell(i.PressKey(name, "1"))
+    assert list(here.state.asking) == ["c1", "c3"]
+
+
+def test_a_place_is_kept_over_a_restart_and_new_rules() -> None:
+    here = world(asks_back())
+    here.call("c1", "sales")
+    here.tell(i.PressKey("c1", "1"))
+    here.wait(10.0)
+    assert State.restore(here.state.snapshot()).asking == here.state.asking
+    here.tell(i.Configure(config([queue("other")], [agent("ann")])))
+    assert here.refused(i.AskCallback("b1", "+491", contact="c1")) == "there is no queue 'sales'"
 
 
 # ---- agent first
@@ -268,7 +360,7 @@ def test_a_callback_for_an_agent_waits_for_that_one() -> None:
     here = world()
     here.sign_in("ann")
     here.tell(ask(agent="bob"))
-    here.wait(86_400.0)
+    here.wait(86_399.0)
     assert here.rings() == {}
     here.sign_in("bob")
     assert here.rings() == {"bob": "b1.1"}
@@ -354,6 +446,21 @@ def test_a_number_is_called_back_once_at_a_time() -> None:
     twice.tell(ask("b1"))
     twice.tell(ask("b2"))
     twice.refused(ask("b3"))
+    assert twice.state.kept == State.restore(twice.state.snapshot()).kept == {("sales", "+491"): 2}
+    twice.tell(i.CancelCallback("b1"))
+    twice.tell(i.CancelCallback("b2"))
+    assert not twice.state.kept, "numbers are not kept for ever"
+
+
+def test_who_wants_a_certain_agent_waits_for_that_one_for_a_time_and_then_for_anybody() -> None:
+    here = world(sales(patience=600.0))
+    here.tell(ask(agent="ann", at=MONDAY + 100.0))
+    here.sign_in("bob")
+    here.wait(699.9)
+    assert here.rings() == {}
+    here.wait(0.1)
+    assert here.rings() == {"bob": "b1.1"}
+    here.check()
 
 
 def test_there_are_only_so_many_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:

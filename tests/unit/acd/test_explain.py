@@ -394,7 +394,7 @@ def test_one_callback_is_not_another() -> None:
     1 contact of the queue is before it
     120 s that it has waited before count
 10:02:00 its time has come: it waits as b2.1 in queue sales, as number 2
-10:02:00 it waits for ann alone
+10:02:00 it waits for ann alone until 10:02:00, 1 day later
 10:02:00 nobody who may have it is ready: it waits
     signed out: 1
 """)

@@ -87,6 +87,7 @@ queues:
       retry: {busy: 1m, machine: none}
       ring_time: 25s
       per_number: 2
+      patience: 2h
       hours: evening
     hours: office
     service_level: {share: 90%, within: 10s}
@@ -129,6 +130,7 @@ queues:
             retry={"busy": 60.0, "no_answer": 1800.0, "failed": 900.0},
             ring_seconds=25.0,
             per_number=2,
+            patience=7200.0,
             hours="evening",
         ),
         hours="office",

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from softswitch.settings.models import Settings
 
 
+LONGEST = 1000
+"""Characters of a line."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     app.command("check")(check)
@@ -24,6 +28,10 @@ def check(
     ] = "",
     caller: Annotated[str, typer.Option("--from", help="With --route: the caller's number.")] = "",
     did: Annotated[str, typer.Option("--did", help="With --route: the number that a trunk sent.")] = "",
+    journal: Annotated[
+        Path | None,
+        typer.Option("--journal", metavar="JOURNAL", help="Also say whom changed agents and queues would affect."),
+    ] = None,
 ) -> None:
     """Check a configuration directory: all errors at once, each with file, line and column. Exit code 2 on
     errors."""
@@ -46,6 +54,23 @@ def check(
         return
     for line in summary(config, loaded.settings):
         typer.echo(line)
+    if journal is not None:
+        _show_changes(journal, loaded.settings)
+
+
+def _show_changes(journal: Path, settings: Settings) -> None:
+    """Exit code 1 where the journal can't be read."""
+    from acd.journal import JournalError
+    from softswitch.cli.check_changes import changes_since
+    from softswitch.cli.printable import printable
+
+    try:
+        found = changes_since(journal, settings)
+    except JournalError as error:
+        typer.echo(f"journal {journal}: {error}", err=True)
+        raise typer.Exit(1) from None
+    for line in found:
+        typer.echo(printable(line, LONGEST))
 
 
 def summary(config: Path, settings: Settings) -> list[str]:

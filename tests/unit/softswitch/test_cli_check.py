@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from acd.engine import Engine
+from acd.inputs import Configure, Enqueue
+from acd.journal import encode
+from softswitch.acd_wiring import acd_config
 from softswitch.cli import make_app
+from softswitch.settings.loader import load
 
 CONFIG = """
 sip: {listen: ["udp:[::1]:5070", "tcp:127.0.0.1:5070"]}
@@ -185,3 +191,46 @@ def test_help_does_not_load_what_it_does_not_need() -> None:
 def test_all_commands_are_there() -> None:
     names = [command.name for command in make_app().registered_commands]
     assert {"serve", "check", "init", "schema", "reload", "status", "load"} <= set(names)
+
+
+QUEUES = """
+agents:
+  ann: {telephone: "101", skills: {es: 80}}
+queues:
+  spanish: {needs: es>=60}
+skills: {es: Spanish}
+"""
+
+
+@pytest.fixture
+def at_work(directory: Path) -> Path:
+    """A journal of a contact centre by these rules, in which somebody waits."""
+    (directory / "softswitch.yaml").write_text(CONFIG + QUEUES)
+    engine = Engine()
+    made = [
+        *engine.handle(Configure(acd_config(load(directory).settings)), 0.0).records,
+        *engine.handle(Enqueue("c1", "spanish"), 60.0).records,
+    ]
+    journal = directory / "journal"
+    journal.write_bytes(b"".join(map(encode, made)))
+    return journal
+
+
+def test_whom_changed_queues_would_affect_is_told(directory: Path, at_work: Path) -> None:
+    at = datetime.fromtimestamp(60.0).strftime("%Y-%m-%d %H:%M:%S")
+    same = check(directory, "--journal", str(at_work))
+    assert same.stdout.splitlines()[-1] == f"  agents and queues are as in {at_work} at {at}"
+    (directory / "softswitch.yaml").write_text(CONFIG + QUEUES.replace("es: 80", "es: 50"))
+    told = check(directory, "--journal", str(at_work))
+    assert told.exit_code == 0
+    assert told.stdout.splitlines()[-3:] == [
+        f"  changes for the contact centre as it is in {at_work} at {at}:",
+        "    agent ann: skills es 80 -> 50",
+        "    queue spanish: of 1 contact waiting 1 loses agents who may have them (1 all of them)",
+    ]
+
+
+def test_a_journal_that_can_not_be_read_is_told(directory: Path) -> None:
+    result = check(directory, "--journal", str(directory / "none"))
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == f"journal {directory / 'none'}: No such file or directory"

@@ -78,10 +78,12 @@ class Limit(Value, frozen=True, kw_only=True, gc=False):
 
 
 class Relax(Value, frozen=True, kw_only=True, gc=False):
-    """From `after` seconds of waiting on these needs are enough."""
+    """From `after` seconds of waiting on these needs are enough. `own`: those that a contact has of its own besides
+    still count."""
 
     after: float
     needs: str
+    own: bool = True
 
 
 class Widen(Value, frozen=True, kw_only=True, gc=False):

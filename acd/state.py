@@ -357,6 +357,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
 def asks(queue: Queue, relaxed: int, needs: str) -> str:
     """The expression in force for a contact of a queue: what the queue asks for by now, and what the contact does."""
     base = queue.relax[relaxed - 1].needs if relaxed else queue.needs
+    if relaxed and not queue.relax[relaxed - 1].own:
+        needs = ""
     if not base.strip() or not needs.strip():
         return str(reread(base if base.strip() else needs))
     return str(reread(f"({base}) and ({needs})"))

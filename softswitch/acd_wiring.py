@@ -86,7 +86,7 @@ def _queue(written: queue_models.Queue) -> c.Queue:
         name=written.name,
         team=written.team,
         needs=written.needs,
-        relax=tuple([c.Relax(after=step.after, needs=step.needs) for step in written.relax]),
+        relax=tuple([c.Relax(after=step.after, needs=step.needs, own=step.own_needs) for step in written.relax]),
         groups=written.groups,
         widen=tuple([c.Widen(after=step.after, groups=step.groups) for step in written.widen]),
         strategy=written.strategy,

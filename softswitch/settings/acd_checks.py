@@ -99,17 +99,19 @@ def _of_queue(queue: Queue, settings: Settings, dialplan: Dialplan) -> Iterator[
 
 def _steps(queue: Queue) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Steps after which fewer agents may take a contact than before, or the same."""
-    before = queue.needs
+    before, own = queue.needs, True
     for index, step in enumerate(queue.relax):
         lost = who_loses(before, step.needs)
         message = ""
         if lost is not None:
             levels = ", ".join(f"{skill} {level}" for skill, level in lost.items()) or "no skills"
             message = f"stricter than before: an agent with {levels} was good enough for {before!r}, and is no more"
-        elif who_loses(step.needs, before) is None:
+        elif step.own_needs and not own:
+            message = "stricter than before: what a contact needs of its own counts again"
+        elif step.own_needs == own and who_loses(step.needs, before) is None:
             message = f"relaxes nothing: it asks for what was asked for before, {before!r}"
         yield ("relax", index, "needs"), message
-        before = step.needs
+        before, own = step.needs, step.own_needs
     there = set(queue.groups)
     for number, widen in enumerate(queue.widen):
         for index, group in enumerate(widen.groups):

@@ -141,6 +141,8 @@ class RelaxStep(Section):
     """Since the contact began to wait."""
     needs: Needs
     """What is asked for then, in place of what was asked for before; empty: nothing."""
+    own_needs: bool = True
+    """Whether what a contact needs besides, as its menu or transfer has said, still counts."""
 
 
 class WidenStep(Section):

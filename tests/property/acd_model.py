@@ -111,7 +111,9 @@ def queues(draw: st.DrawFn, name: str) -> Queue:
         needs="" if plain else draw(needs),
         relax=()
         if plain
-        else tuple(Relax(after=10.0 * n, needs=draw(needs)) for n in range(1, draw(st.integers(1, 3)))),
+        else tuple(
+            Relax(after=10.0 * n, needs=draw(needs), own=draw(st.booleans())) for n in range(1, draw(st.integers(1, 3)))
+        ),
         groups=() if plain else draw(st.sampled_from([(), ("g0",), ("g0", "g1")])),
         widen=tuple(Widen(after=15.0 * n, groups=("g1",)) for n in range(1, draw(st.integers(1, 2)) + 1)),
         strategy=draw(st.sampled_from(STRATEGIES)),
@@ -433,7 +435,7 @@ class Acd(RuleBasedStateMachine):
             who.team == queue.team
             and (not queue.groups or bool(groups & set(who.groups)))
             and NEEDS[asked](who.skills)
-            and NEEDS[what.needs](who.skills)
+            and (NEEDS[what.needs](who.skills) or bool(what.relaxed and not queue.relax[what.relaxed - 1].own))
             and mode in ("both", queue.direction)
         )
 
@@ -511,8 +513,10 @@ class Acd(RuleBasedStateMachine):
         return (
             who.team == queue.team
             and (not queue.groups or bool(groups & set(who.groups)))
-            and any(NEEDS[asked](who.skills) for asked in (queue.needs, *(step.needs for step in queue.relax)))
-            and NEEDS[what.needs](who.skills)
+            and any(
+                NEEDS[asked](who.skills) and (not own or NEEDS[what.needs](who.skills))
+                for asked, own in ((queue.needs, True), *((step.needs, step.own) for step in queue.relax))
+            )
             and agent.mode in ("both", queue.direction)
         )
 

@@ -138,7 +138,22 @@ def test_needs_relax_to_the_second() -> None:
     world.check()
 
 
-def test_what_a_contact_needs_itself_is_never_relaxed() -> None:
+def test_what_a_contact_needs_itself_counts_no_more_where_a_step_says_so() -> None:
+    world = World(
+        [queue("sales", needs="es", relax=(Relax(after=30.0, needs="es", own=False),))],
+        [agent("ann", skills={"es": 50})],
+    )
+    world.sign_in("ann")
+    world.call("c1", "sales", needs="billing")
+    world.wait(29.9)
+    assert world.rings() == {}
+    world.wait(0.1)
+    assert world.contact("c1").asks == "es"
+    assert world.rings() == {"ann": "c1"}
+    world.check()
+
+
+def test_what_a_contact_needs_itself_is_not_relaxed_with_the_queue() -> None:
     world = relaxing()
     world.call("c1", "sales", needs="es")
     world.tell(i.Pause("speaker"))

@@ -98,6 +98,14 @@ def test_a_step_that_is_stricter_than_the_one_before(tmp_path: Path) -> None:
     ]
 
 
+def test_a_step_of_what_contacts_need_of_their_own(tmp_path: Path) -> None:
+    assert queue(tmp_path, "needs: es>=60", "relax: [{after: 5s, needs: es>=60, own_needs: false}]") == []
+    steps = "relax: [{after: 5s, needs: es>=60, own_needs: false}, {after: 9s, needs: es>=50}]"
+    assert queue(tmp_path, "needs: es>=60", steps) == [
+        "queues.q.relax[1].needs: stricter than before: what a contact needs of its own counts again"
+    ]
+
+
 def test_a_step_that_relaxes_nothing(tmp_path: Path) -> None:
     assert queue(tmp_path, "needs: es>=60", "relax: [{after: 5s, needs: not es<60}]") == [
         "queues.q.relax[0].needs: relaxes nothing: it asks for what was asked for before, 'es>=60'"

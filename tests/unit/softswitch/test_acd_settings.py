@@ -56,7 +56,7 @@ queues:
   other:
   support:
     needs: lang.es>=60 and billing
-    relax: [{after: 30s, needs: lang.es>=60}, {after: 1m, needs: ""}]
+    relax: [{after: 30s, needs: lang.es>=60}, {after: 1m, needs: "", own_needs: false}]
     groups: own
     widen: [{after: 40s, groups: [mixed]}]
     strategy: ring_some
@@ -97,7 +97,7 @@ queues:
         name="support",
         team="default",
         needs="lang.es>=60 and billing",
-        relax=(c.Relax(after=30.0, needs="lang.es>=60"), c.Relax(after=60.0, needs="")),
+        relax=(c.Relax(after=30.0, needs="lang.es>=60"), c.Relax(after=60.0, needs="", own=False)),
         groups=("own",),
         widen=(c.Widen(after=40.0, groups=("mixed",)),),
         strategy="ring_some",

@@ -64,6 +64,7 @@ WEIGHTS = {
     "wants_to_be_called_by": 1.0,
     "wants_it_no_more": 0.3,
     "customer": 4.0,
+    "told_for_the_figures": 1.0,
     "nonsense": 0.5,
     "reload": 0.15,
 }
@@ -102,6 +103,7 @@ def arguments(lot: Random, pool: list[Config], name: str) -> tuple[Any, ...]:
         "wants_to_be_called": (which, lot.choice(["7", "9"]), lot.choice([0.0, 0.0, 1_200.0])),
         "wants_to_be_called_by": (lot.choice(QUEUES), lot.choice(["", *AGENTS]), which % 99),
         "customer": (which, lot.choice(["answered", "answered", "busy", "no_answer"])),
+        "told_for_the_figures": (which, lot.choice(["csat", "nps", "attempt", "dialled"])),
         "nonsense": (lot.choice(NONSENSE),),
         "reload": (lot.choice(pool),),
         "clock_jumps_back": (),

@@ -5,7 +5,8 @@ several slots make that of a longer interval, and those of a team's queues that 
 any threshold can be held against them later.
 
 Where a piece is counted: a stay and a journey by when the contact came, a handle where its wrap-up ends, an offer, a
-step of a callback and a solved contact by when they were; a spell is divided among the slots that it touches.
+step of a callback and a solved contact by when they were, an answer of a survey where the contact was solved, calls
+of trunks and campaigns when it is known what became of them; a spell is divided among the slots that it touches.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ from typing import Literal, TypeVar, assert_never
 
 import msgspec
 
+from acd.inputs import SurveyQuestion
+from acd.kpi import campaign_kpis, trunk_kpis
 from acd.kpi.pieces import (
     AnyPiece,
+    AttemptOver,
     CallbackStepped,
+    DialOver,
     Handle,
     Journey,
     OfferOver,
+    Rated,
     Repeated,
     Solved,
     Spell,
@@ -104,6 +110,8 @@ class HandleCell(msgspec.Struct):
     contacts: int = 0
     repeated: int = 0
     """Contacts of known customers that ended here, and those after which the customer came again."""
+    surveys: dict[str, int] = {}
+    """Answers of customers whose contacts ended here: "csat 5", "nps none"."""
 
     def add(self, handle: Handle) -> None:
         if not handle.reached:
@@ -121,11 +129,18 @@ class HandleCell(msgspec.Struct):
         if handle.how and handle.how != "hangup":
             add_up(self.transfers, {handle.how: 1})
 
+    def rate(self, rated: Rated) -> None:
+        """In place of what was answered before."""
+        add_up(self.surveys, {answer_name(rated.question, rated.score): 1})
+        if rated.before is not None:
+            add_up(self.surveys, {answer_name(rated.question, rated.before): -1})
+
     def merge(self, other: HandleCell) -> None:
         for name in other.__struct_fields__:
-            if name != "transfers":
+            if name not in ("transfers", "surveys"):
                 setattr(self, name, getattr(self, name) + getattr(other, name))
         add_up(self.transfers, other.transfers)
+        add_up(self.surveys, other.surveys)
 
 
 class AgentCell(msgspec.Struct):
@@ -152,6 +167,10 @@ class Cell(msgspec.Struct):
     queues: dict[QueueKey, QueueCell] = {}
     handles: dict[HandleKey, HandleCell] = {}
     agents: dict[AgentKey, AgentCell] = {}
+    trunks: dict[str, dict[str, int]] = {}
+    """By name: attempts by `trunk_kpis.counted`."""
+    campaigns: dict[str, dict[str, int]] = {}
+    """By name: calls by `campaign_kpis.counted`."""
 
     def queue(self, team: str, name: str) -> QueueCell:
         return self.queues.setdefault((team, name), QueueCell())
@@ -162,6 +181,12 @@ class Cell(msgspec.Struct):
     def agent(self, team: str, name: str) -> AgentCell:
         return self.agents.setdefault((team, name), AgentCell())
 
+    def trunk(self, name: str) -> dict[str, int]:
+        return self.trunks.setdefault(name, {})
+
+    def campaign(self, name: str) -> dict[str, int]:
+        return self.campaigns.setdefault(name, {})
+
     def merge(self, other: Cell) -> None:
         for (team, name), queue in other.queues.items():
             self.queue(team, name).merge(queue)
@@ -169,6 +194,10 @@ class Cell(msgspec.Struct):
             self.handle(*key).merge(handle)
         for (team, name), agent in other.agents.items():
             self.agent(team, name).merge(agent)
+        for name, counts in other.trunks.items():
+            add_up(self.trunk(name), counts)
+        for name, counts in other.campaigns.items():
+            add_up(self.campaign(name), counts)
 
 
 class Cells(msgspec.Struct):
@@ -203,6 +232,14 @@ class Cells(msgspec.Struct):
                 self.at(piece.at).handle(piece.team, piece.agent, piece.queue).contacts += 1
             case Repeated():
                 self.at(piece.at).handle(piece.team, piece.agent, piece.queue).repeated += 1
+            case Rated():
+                self.at(piece.at).handle(piece.team, piece.agent, piece.queue).rate(piece)
+            case AttemptOver():
+                name = trunk_kpis.counted(piece.direction, piece.outcome)
+                add_up(self.at(piece.at).trunk(piece.trunk), {name: 1})
+            case DialOver():
+                name = campaign_kpis.counted(piece.outcome, piece.waited)
+                add_up(self.at(piece.at).campaign(piece.campaign), {name: 1})
             case _:
                 assert_never(piece)
 
@@ -259,6 +296,11 @@ class Cells(msgspec.Struct):
                 add_up(queue.out_by, {f"{stay.how} to {stay.to}" if stay.to else stay.how: 1})
             case _:
                 assert_never(stay.how)
+
+
+def answer_name(question: SurveyQuestion, score: int) -> str:
+    """Under which name an answer counts."""
+    return f"{question} {score if score >= 0 else 'none'}"
 
 
 def add_up(into: dict[str, Number], more: Mapping[str, Number]) -> None:

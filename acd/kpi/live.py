@@ -7,13 +7,14 @@
 
 The last 15 minutes are the 15 whole ones before now and the minute that is under way. What is kept does not grow with
 the journal: an hour by minutes, a day by quarters of an hour (with each wait of its contacts, so that any threshold can
-be asked for), and what is open.
+be asked for), thirty days of campaigns by quarters of an hour, and what is open.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -22,12 +23,13 @@ from acd import facts as f
 from acd.agent import WORK
 from acd.config import Config
 from acd.expression import parse
+from acd.kpi.campaign_kpis import MONTH
 from acd.kpi.cells import Cell, Cells
 from acd.kpi.fold import Agent, Fold
 from acd.kpi.intervals import SLOT, Offset, interval_of, utc
-from acd.kpi.pieces import Activity
+from acd.kpi.pieces import Activity, DialOver
 from acd.kpi.queue_kpis import USUAL, Policy
-from acd.kpi.report import By, Row, rows
+from acd.kpi.report import By, Row, abandonment, rolling_of, rows
 from acd.roster import Roster
 
 MINUTE = 60.0
@@ -35,6 +37,8 @@ MINUTES_KEPT = 61
 """The last hour, and the minute under way."""
 SLOTS_KEPT = 25 * 4
 """The longest day: that on which clocks go back."""
+CAMPAIGN_SLOTS_KEPT = round(MONTH / SLOT) + 1
+"""Thirty days, and the quarter of an hour under way."""
 
 Span = Literal["15m", "30m", "60m", "today"]
 MINUTES: dict[Span, int] = {"15m": 15, "30m": 30, "60m": 60}
@@ -76,12 +80,14 @@ class AgentNow(msgspec.Struct, frozen=True):
 class Live:
     """Fed with each record as it is made."""
 
-    __slots__ = ("fold", "minutes", "roster", "slots")
+    __slots__ = ("campaigns", "fold", "minutes", "roster", "slots")
 
     def __init__(self) -> None:
         self.fold = Fold()
         self.minutes = Cells(MINUTE, keep=MINUTES_KEPT)
         self.slots = Cells(SLOT, keep=SLOTS_KEPT)
+        self.campaigns = Cells(SLOT, keep=CAMPAIGN_SLOTS_KEPT)
+        """Of campaigns alone."""
         self.roster = Roster(Config())
 
     # ---- in
@@ -90,9 +96,12 @@ class Live:
         pieces = self.fold.apply(record)
         self.minutes.pass_time(self.fold.now)
         self.slots.pass_time(self.fold.now)
+        self.campaigns.pass_time(self.fold.now)
         for piece in pieces:
             self.minutes.add(piece)
             self.slots.add(piece)
+            if isinstance(piece, DialOver):
+                self.campaigns.add(piece)
         if isinstance(record.what, f.Configured):
             self.roster = Roster(record.what.config)
 
@@ -128,7 +137,9 @@ class Live:
         else:
             start = (math.floor(now / MINUTE) - MINUTES[span]) * MINUTE
             cell = self._since(self.minutes, start, now)
-        return list(rows(cell, by, start, now, self.fold.queues, policy))
+        rolling = rolling_of(self.campaigns, max(now, self.fold.now)) if by == "campaign" else {}
+        lately = partial(abandonment, rolling, math.inf)
+        return list(rows(cell, by, start, now, self.fold.queues, policy, lately))
 
     # ---- inside
 

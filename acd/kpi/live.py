@@ -4,6 +4,7 @@
     for record in outcome.records: live.add(record)
     live.queue("sales", now); live.team("care", now); live.agent("ann", now)
     live.rows("queue", "15m", now)
+    live = Live.restore(live.snapshot())    after a restart; then the records since, or more of them
 
 The last 15 minutes are the 15 whole ones before now and the minute that is under way. What is kept does not grow with
 the journal: an hour by minutes, a day by quarters of an hour (with each wait of its contacts, so that any threshold can
@@ -14,10 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Literal
+from zlib import crc32
 
 import msgspec
+import msgspec.inspect
 
 from acd import facts as f
 from acd.agent import WORK
@@ -77,6 +80,39 @@ class AgentNow(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class LiveSnapshot(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What `Live` keeps. `shape`: of these structs, see `shape`."""
+
+    shape: int
+    config: Config
+    fold: Fold
+    minutes: Cells
+    slots: Cells
+    campaigns: Cells
+
+
+@cache
+def shape(kept: type) -> int:
+    """A number of all fields of a struct and of those in it, and their types: another one where any of them is another.
+    Most of them have defaults, and would be read as empty out of a snapshot that does not have them."""
+    return crc32(repr(_fields(msgspec.inspect.type_info(kept))).encode())
+
+
+def _fields(kind: object) -> object:
+    """Names and types alone: no class or function, which has another address in each process."""
+    match kind:
+        case msgspec.inspect.Field():
+            return kind.encode_name, _fields(kind.type)
+        case msgspec.Struct():
+            return type(kind).__name__, [
+                _fields(getattr(kind, name)) for name in kind.__struct_fields__ if name != "cls"
+            ]
+        case tuple():
+            return [_fields(each) for each in kind]
+        case _:
+            return kind
+
+
 class Live:
     """Fed with each record as it is made."""
 
@@ -104,6 +140,27 @@ class Live:
                 self.campaigns.add(piece)
         if isinstance(record.what, f.Configured):
             self.roster = Roster(record.what.config)
+
+    # ---- snapshot
+
+    def snapshot(self) -> bytes:
+        """All of it, for `restore`."""
+        kept = LiveSnapshot(
+            shape(LiveSnapshot), self.roster.config, self.fold, self.minutes, self.slots, self.campaigns
+        )
+        return msgspec.msgpack.encode(kept)
+
+    @classmethod
+    def restore(cls, snapshot: bytes) -> Live:
+        """Raises `msgspec.ValidationError` where that is no snapshot of this version: the journal of today, and of
+        thirty days where there are campaigns, is to be folded again."""
+        kept = msgspec.msgpack.decode(snapshot, type=LiveSnapshot)
+        if kept.shape != shape(LiveSnapshot):
+            raise msgspec.ValidationError("a snapshot of another version")
+        live = cls()
+        live.fold, live.minutes, live.slots, live.campaigns = kept.fold, kept.minutes, kept.slots, kept.campaigns
+        live.roster = Roster(kept.config)
+        return live
 
     # ---- out
 

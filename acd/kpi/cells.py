@@ -38,6 +38,8 @@ WaitFrom = Literal["entry", "total"]
 """What of a wait counts: that in this queue, or all of it, with what the contact has brought along from elsewhere."""
 
 Number = TypeVar("Number", int, float)
+Key = TypeVar("Key")
+Kind = TypeVar("Kind")
 
 QueueKey = tuple[str, str]
 """Team, queue."""
@@ -173,13 +175,13 @@ class Cell(msgspec.Struct):
     """By name: calls by `campaign_kpis.counted`."""
 
     def queue(self, team: str, name: str) -> QueueCell:
-        return self.queues.setdefault((team, name), QueueCell())
+        return _there(self.queues, (team, name), QueueCell)
 
     def handle(self, team: str, agent: str, queue: str) -> HandleCell:
-        return self.handles.setdefault((team, agent, queue), HandleCell())
+        return _there(self.handles, (team, agent, queue), HandleCell)
 
     def agent(self, team: str, name: str) -> AgentCell:
-        return self.agents.setdefault((team, name), AgentCell())
+        return _there(self.agents, (team, name), AgentCell)
 
     def trunk(self, name: str) -> dict[str, int]:
         return self.trunks.setdefault(name, {})
@@ -272,7 +274,7 @@ class Cells(msgspec.Struct):
     def _cell(self, slot: int) -> Cell:
         if self.keep and slot <= self.latest - self.keep:
             return Cell()
-        return self.slots.setdefault(slot, Cell())
+        return _there(self.slots, slot, Cell)
 
     def _slots(self, start: float, end: float) -> Iterator[tuple[int, float]]:
         """Each slot that a time touches, and how many seconds of it."""
@@ -301,6 +303,14 @@ class Cells(msgspec.Struct):
 def answer_name(question: SurveyQuestion, score: int) -> str:
     """Under which name an answer counts."""
     return f"{question} {score if score >= 0 else 'none'}"
+
+
+def _there(cells: dict[Key, Kind], key: Key, kind: type[Kind]) -> Kind:
+    """The one that is there, or a new one; made only then, as several are looked up for each record."""
+    found = cells.get(key)
+    if found is None:
+        found = cells[key] = kind()
+    return found
 
 
 def add_up(into: dict[str, Number], more: Mapping[str, Number]) -> None:

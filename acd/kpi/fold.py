@@ -143,7 +143,7 @@ class Callback(msgspec.Struct):
     contact: str = ""
 
 
-class Watched(msgspec.Struct, frozen=True):
+class Watched(msgspec.Struct, frozen=True, array_like=True):
     """A contact that is over, and whose customer may come again."""
 
     team: str

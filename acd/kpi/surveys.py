@@ -23,7 +23,7 @@ Answers = dict[SurveyQuestion, int]
 """The latest one to each question; -1: asked, and none given."""
 
 
-class Over(msgspec.Struct):
+class Over(msgspec.Struct, array_like=True):
     """A contact that is over. `agent`, `queue`: who had it last, until `at`; `ended`: when the customer was gone."""
 
     team: str

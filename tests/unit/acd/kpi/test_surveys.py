@@ -10,7 +10,7 @@ from acd.kpi.fold import Fold
 from acd.kpi.handle_kpis import HandleKpis
 from acd.kpi.report import Tally
 from acd.kpi.surveys import SURVEY_WINDOW
-from tests.unit.acd.kpi.floor import Floor, journal, tally_of
+from tests.unit.acd.kpi.floor import NINE, Floor, journal, tally_of
 
 
 def served(floor: Floor, start: float, contact: str, queue: str = "help", agent: str = "ann") -> None:
@@ -109,6 +109,18 @@ def test_an_answer_counts_in_the_interval_in_which_the_contact_does_for_fcr() ->
     assert [(each.handled, each.fcr, each.csat) for each in rows] == [(0, 1, 0), (1, None, None)]
 
 
+def test_an_answer_counts_where_the_agent_was_through_though_the_customer_stayed_on() -> None:
+    """ann puts c1 into second at 09:01, where the customer hangs up at 09:20: in the row of 09:00."""
+    floor = Floor(help={}, second={})
+    floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help", "555"))
+    floor.answer(10, "ann")
+    floor.at(60, i.Finish("c1", "ann", "queue_transfer"), i.Enqueue("c1", "second"), i.Pause("ann"))
+    floor.at(1200, i.HangUp("c1"), i.SurveyAnswer("c1", "csat", 2))
+    [row] = [row for row in floor.rows("agent", "15m") if row.handles is not None and row.handles.csat_asked]
+    assert row.handles is not None
+    assert (row.start, row.handles.csat, row.handles.fcr) == (NINE, 0, 1)
+
+
 def test_an_answer_during_the_contact_counts_when_that_is_over_and_for_who_had_it_last() -> None:
     """c1 is with ann, who has it asked before she transfers it to bob: nothing counts until bob is through with it."""
     floor = Floor()
@@ -193,6 +205,41 @@ def test_the_same_id_may_come_again_and_is_another_contact() -> None:
     floor.at(160, i.SurveyAnswer("c1", "csat", 1))
     assert csat(of(floor, "agent", "ann")) == (1, 1, 1)
     assert csat(of(floor, "agent", "bob")) == (1, 1, 0)
+
+
+def test_the_same_id_may_come_again_and_nobody_have_it() -> None:
+    """c1 is ann's, who had it answered 5 meanwhile; c1 comes again and hangs up: nobody is answered 1 for."""
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help"))
+    floor.answer(10, "ann")
+    floor.at(20, i.SurveyAnswer("c1", "csat", 5))
+    floor.at(60, i.Finish("c1", "ann"), i.Pause("ann"))
+    floor.at(100, i.Enqueue("c1", "help"))
+    floor.at(110, i.HangUp("c1"), i.SurveyAnswer("c1", "csat", 1))
+    assert csat(of(floor, "agent", "ann")) == (1, 1, 1)
+    assert left_out(floor) == 1
+    fold = Fold()
+    floor.rows("queue", fold=fold)
+    assert (fold.surveys.early, fold.surveys.over) == ({}, {})
+
+
+def test_a_worst_answer_is_replaced_as_any_other() -> None:
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"))
+    served(floor, 0, "c1")
+    floor.at(60, i.SurveyAnswer("c1", "nps", 0), i.SurveyAnswer("c1", "nps", 10))
+    assert of(floor, "agent", "ann").surveys == {"nps 10": 1}
+
+
+def test_each_question_has_its_own_response_rate() -> None:
+    """csat is asked after both contacts and answered after one, nps is asked and answered after one."""
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"))
+    served(floor, 0, "c1")
+    served(floor, 100, "c2")
+    floor.at(160, i.SurveyAnswer("c1", "csat", 5), i.SurveyAnswer("c2", "csat"), i.SurveyAnswer("c2", "nps", 5))
+    kpis = of(floor, "agent", "ann")
+    assert (kpis.csat_response, kpis.nps_response) == (1 / 2, 1)
 
 
 def test_answers_are_in_a_snapshot() -> None:

@@ -188,6 +188,20 @@ def test_live_figures_of_campaigns_and_trunks_are_those_of_the_report() -> None:
     assert len(live.campaigns.slots) == 2
 
 
+def test_live_keeps_all_of_thirty_days() -> None:
+    """1 abandoned at 09:14:59 of day 0, 1 connect on day 30, at 09:14 and at 09:15: half, then none."""
+    for second, rolled in ((30 * DAY + 840, 1 / 2), (30 * DAY + 900, 0)):
+        floor = Floor()
+        live_answers(floor, 899, 0, 1)
+        live_answers(floor, second, 1, 0)
+        live = Live()
+        for record in floor.records:
+            live.add(record)
+        [row] = live.rows("campaign", "15m", NINE + second)
+        assert row.dialled is not None
+        assert row.dialled.abandonment_30d == abandonment(floor)[-1][2] == rolled
+
+
 def test_a_call_at_the_very_end_of_a_quarter_of_an_hour_is_in_the_next_one_and_in_what_is_so_now() -> None:
     """1 connect at 09:00, 1 abandoned at 10:00:00: of the row up to 10:00 none, of the one from 10:00 on half."""
     floor = Floor()

@@ -67,7 +67,7 @@ class Waits(msgspec.Struct):
         self.total += other.total
 
 
-class QueueCell(msgspec.Struct):
+class QueueCell(msgspec.Struct, array_like=True):
     """Contacts that came into one queue. `waiting`: those who are still in it, where somebody has put them in."""
 
     answered: Waits = msgspec.field(default_factory=Waits)
@@ -93,7 +93,7 @@ class QueueCell(msgspec.Struct):
         add_up(self.callbacks, other.callbacks)
 
 
-class HandleCell(msgspec.Struct):
+class HandleCell(msgspec.Struct, array_like=True):
     """Handles of one agent that came by one queue. Seconds are those of handles with a customer."""
 
     handled: int = 0
@@ -145,7 +145,7 @@ class HandleCell(msgspec.Struct):
         add_up(self.surveys, other.surveys)
 
 
-class AgentCell(msgspec.Struct):
+class AgentCell(msgspec.Struct, array_like=True):
     """What one agent did: seconds by activity and by reason of pauses, and how offers to it ended."""
 
     seconds: dict[str, float] = {}
@@ -163,7 +163,7 @@ class AgentCell(msgspec.Struct):
         add_up(self.offers, other.offers)
 
 
-class Cell(msgspec.Struct):
+class Cell(msgspec.Struct, array_like=True):
     """All of one slot, or of several."""
 
     queues: dict[QueueKey, QueueCell] = {}

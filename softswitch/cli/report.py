@@ -388,10 +388,9 @@ def show(
     more = [NOTES.get(by, NOTES_OF_TEAMS), f"up to {_local(tally.fold.now, place)}"]
     if tally.fold.unknown:
         more.append(f"{tally.fold.unknown} records left out, of contacts from before the journal begins")
-    if tally.fold.surveys.left_out:
-        more.append(
-            f"{tally.fold.surveys.left_out} answers of surveys left out, of contacts that no agent had, or long over"
-        )
+    lost = tally.fold.surveys.left_out
+    if lost and by not in NOTES:
+        more.append(f"answers of surveys left out: {lost}, of contacts that no agent had, or that are long over")
     body = (list(_row(row, figures, place, by)) for row in rows)
     console.print(table(printable(title), columns, body, console.width, "\n".join(more)))
 

@@ -202,7 +202,7 @@ def test_a_table_has_columns_of_surveys_where_there_were_any(journal: str, outsi
         assert "FCR proxy CSAT CSAT answered NPS NPS answered" in " ".join(head.split())
         assert "100.0 %" in row
         assert "-100" in row
-        assert "1 answers of surveys left out, of contacts that no agent had, or long over" in notes
+        assert "answers of surveys left out: 1, of contacts that no agent had, or that are long over" in notes
 
 
 def test_csv_and_json_have_columns_of_surveys_always(journal: str, outside: str) -> None:
@@ -223,6 +223,7 @@ def test_trunks(outside: str) -> None:
     assert head.split()[:4] == ["from", "trunk", "call", "loss"]
     assert first.split()[:7] == ["2026-01-05", "09:00", "main", "33.3", "%", "4", "3"]
     assert second.split()[:7] == ["2026-01-05", "09:15", "main", "0.0", "%", "1", "1"]
+    assert not any("surveys" in note for note in notes)
     assert notes[0] == "call loss: for lack of channels, ports or network, of attempts to valid numbers"
     whole, *_ = csv_of(outside, "--by", "trunk")
     assert (whole["name"], whole["attempts"], whole["valid"], whole["lost"], whole["call_loss"]) == (

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple, assert_never
 
-from acd import agents, announce, asking, offering, queueing
+from acd import agents, announce, asking, offering, outcomes, queueing
 from acd import facts as f
 from acd import inputs as i
 from acd.deadlines import Due
@@ -165,6 +165,8 @@ class Engine:
                 asking.cancel(turn, what)
             case i.CustomerCalled():
                 asking.customer_called(turn, what)
+            case i.SurveyAnswer() | i.CallAttempt() | i.DialledCall():
+                outcomes.note(turn, what)
             case i.Configure(config=config):
                 configure(turn, config)
             case i.Tick():

@@ -137,6 +137,9 @@ class Explainer:
                 yield Line(time, self._announced(what))
             case f.Ended():
                 yield Line(time, "it is over")
+            case f.Surveyed(question=question, score=score):
+                answered = "answers the survey" if score >= 0 else "is asked by the survey"
+                yield Line(time, f"the customer {answered}, {question}: {score if score >= 0 else 'no answer'}")
             case _:
                 return
 

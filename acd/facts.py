@@ -12,7 +12,16 @@ from typing import Literal
 import msgspec
 
 from acd.config import Config, StrategyName, WayOutKind
-from acd.inputs import AnyInput, CallOutcome, ContactKind, Direction, Parting
+from acd.inputs import (
+    AnyInput,
+    AttemptDirection,
+    AttemptOutcome,
+    CallOutcome,
+    ContactKind,
+    Direction,
+    Parting,
+    SurveyQuestion,
+)
 
 AgentStateName = Literal[
     "signed_out",
@@ -303,6 +312,35 @@ class CallbackEnded(Fact, frozen=True, gc=False, tag=True):
     how: Literal["answered", "cancelled", "given_up"]
 
 
+# ---- what becomes of calls outside of the queues: for the KPIs alone
+
+
+class Surveyed(Fact, frozen=True, gc=False, tag=True):
+    """A customer's answer after a contact, in place of what it has answered to the same question before. `score` -1: it
+    was asked and gave none."""
+
+    contact: str
+    question: SurveyQuestion
+    score: int
+
+
+class Attempted(Fact, frozen=True, gc=False, tag=True):
+    """An attempt to call through a trunk is over, or the call is connected."""
+
+    trunk: str
+    outcome: AttemptOutcome
+    direction: AttemptDirection
+
+
+class Dialled(Fact, frozen=True, gc=False, tag=True):
+    """A call of a campaign. `waited`: seconds from the answer of somebody alive to an agent; -1: no agent, or no such
+    answer."""
+
+    campaign: str
+    outcome: CallOutcome
+    waited: float
+
+
 AnyFact = (
     Refused
     | Configured
@@ -329,6 +367,9 @@ AnyFact = (
     | CustomerCalling
     | CallbackTried
     | CallbackEnded
+    | Surveyed
+    | Attempted
+    | Dialled
 )
 
 

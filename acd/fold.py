@@ -2,8 +2,8 @@
 
     apply(state, record)        for each record of a journal, in order, gives the state that it leads to
 
-What is applied is looked up by its type, as this is done several times for each decision; inputs, and `Refused`, change
-nothing but the clock and the count.
+What is applied is looked up by its type, as this is done several times for each decision; inputs, `Refused`, and what
+is there for the KPIs alone change nothing but the clock and the count.
 """
 
 from __future__ import annotations
@@ -299,4 +299,4 @@ CHANGES: dict[type, Callable[[State, Any], None]] = {
     f.CallbackTried: _callback_tried,
     f.CallbackEnded: _callback_ended,
 }
-"""All facts but `Refused`."""
+"""All facts but `Refused`, `Surveyed`, `Attempted` and `Dialled`."""

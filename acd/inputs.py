@@ -18,6 +18,21 @@ ContactKind = Literal["call", "callback", "reservation"]
 """`callback`: the customer is called when an agent has it; `reservation`: an agent is kept for a call under way."""
 Parting = Literal["hangup", "blind_transfer", "attended_transfer", "queue_transfer"]
 CallOutcome = Literal["answered", "busy", "no_answer", "failed", "machine"]
+SurveyQuestion = Literal["csat", "nps"]
+AttemptOutcome = Literal[
+    "connected",
+    "busy",
+    "no_answer",
+    "rejected",
+    "caller_left",
+    "no_channel",
+    "no_port",
+    "network",
+    "invalid",
+]
+"""`no_channel`: the trunk had none free; `no_port`: the switch had no media port; `network`: the way there or the far
+end's network failed; `invalid`: there is no such number, so that it was no valid attempt."""
+AttemptDirection = Literal["inbound", "outbound"]
 
 
 class Input(msgspec.Struct, frozen=True, gc=False, tag=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -200,6 +215,35 @@ class CustomerCalled(Input, frozen=True, gc=False, tag=True):
     outcome: CallOutcome
 
 
+# ---- what becomes of calls outside of the queues: for the KPIs alone
+
+
+class SurveyAnswer(Input, frozen=True, gc=False, tag=True):
+    """What a customer has answered in a survey after a contact, or while it goes on. `csat`: 1 to 5, `nps`: 0 to 10;
+    -1: it was asked and gave no answer. Told again, the latest counts."""
+
+    contact: str
+    question: SurveyQuestion
+    score: int = -1
+
+
+class CallAttempt(Input, frozen=True, gc=False, tag=True):
+    """What became of an attempt to call through a trunk, when that is known; once of each."""
+
+    trunk: str
+    outcome: AttemptOutcome
+    direction: AttemptDirection = "outbound"
+
+
+class DialledCall(Input, frozen=True, gc=False, tag=True):
+    """What became of a call that a campaign has dialled, when that is known; once of each. `answered`: by somebody who
+    is alive. `waited`: seconds from that answer until an agent had the call; -1: none ever had."""
+
+    campaign: str
+    outcome: CallOutcome
+    waited: float = -1.0
+
+
 # ---- all
 
 
@@ -215,8 +259,11 @@ class Tick(Input, frozen=True, gc=False, tag=True):
 
 AgentInput = SignIn | SignOut | Ready | Pause | SetMode | ExtendWrapUp | Reachable | DirectCall
 
+OutcomeInput = SurveyAnswer | CallAttempt | DialledCall
+
 AnyInput = (
     AgentInput
+    | OutcomeInput
     | Enqueue
     | HangUp
     | PressKey

@@ -5,7 +5,8 @@ several slots make that of a longer interval, and those of a team's queues that 
 any threshold can be held against them later.
 
 Where a piece is counted: a stay and a journey by when the contact came, a handle where its wrap-up ends, an offer, a
-step of a callback and a solved contact by when they were; a spell is divided among the slots that it touches.
+step of a callback and a solved contact by when they were, an answer of a survey where the contact was solved, calls
+of trunks and campaigns when it is known what became of them; a spell is divided among the slots that it touches.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ from typing import Literal, TypeVar, assert_never
 
 import msgspec
 
+from acd.inputs import SurveyQuestion
+from acd.kpi import campaign_kpis, trunk_kpis
 from acd.kpi.pieces import (
     AnyPiece,
+    AttemptOver,
     CallbackStepped,
+    DialOver,
     Handle,
     Journey,
     OfferOver,
+    Rated,
     Repeated,
     Solved,
     Spell,
@@ -32,6 +38,8 @@ WaitFrom = Literal["entry", "total"]
 """What of a wait counts: that in this queue, or all of it, with what the contact has brought along from elsewhere."""
 
 Number = TypeVar("Number", int, float)
+Key = TypeVar("Key")
+Kind = TypeVar("Kind")
 
 QueueKey = tuple[str, str]
 """Team, queue."""
@@ -59,7 +67,7 @@ class Waits(msgspec.Struct):
         self.total += other.total
 
 
-class QueueCell(msgspec.Struct):
+class QueueCell(msgspec.Struct, array_like=True):
     """Contacts that came into one queue. `waiting`: those who are still in it, where somebody has put them in."""
 
     answered: Waits = msgspec.field(default_factory=Waits)
@@ -85,7 +93,7 @@ class QueueCell(msgspec.Struct):
         add_up(self.callbacks, other.callbacks)
 
 
-class HandleCell(msgspec.Struct):
+class HandleCell(msgspec.Struct, array_like=True):
     """Handles of one agent that came by one queue. Seconds are those of handles with a customer."""
 
     handled: int = 0
@@ -104,6 +112,8 @@ class HandleCell(msgspec.Struct):
     contacts: int = 0
     repeated: int = 0
     """Contacts of known customers that ended here, and those after which the customer came again."""
+    surveys: dict[str, int] = {}
+    """Answers of customers whose contacts ended here: "csat 5", "nps none"."""
 
     def add(self, handle: Handle) -> None:
         if not handle.reached:
@@ -121,14 +131,21 @@ class HandleCell(msgspec.Struct):
         if handle.how and handle.how != "hangup":
             add_up(self.transfers, {handle.how: 1})
 
+    def rate(self, rated: Rated) -> None:
+        """In place of what was answered before."""
+        add_up(self.surveys, {answer_name(rated.question, rated.score): 1})
+        if rated.before is not None:
+            add_up(self.surveys, {answer_name(rated.question, rated.before): -1})
+
     def merge(self, other: HandleCell) -> None:
         for name in other.__struct_fields__:
-            if name != "transfers":
+            if name not in ("transfers", "surveys"):
                 setattr(self, name, getattr(self, name) + getattr(other, name))
         add_up(self.transfers, other.transfers)
+        add_up(self.surveys, other.surveys)
 
 
-class AgentCell(msgspec.Struct):
+class AgentCell(msgspec.Struct, array_like=True):
     """What one agent did: seconds by activity and by reason of pauses, and how offers to it ended."""
 
     seconds: dict[str, float] = {}
@@ -146,21 +163,31 @@ class AgentCell(msgspec.Struct):
         add_up(self.offers, other.offers)
 
 
-class Cell(msgspec.Struct):
+class Cell(msgspec.Struct, array_like=True):
     """All of one slot, or of several."""
 
     queues: dict[QueueKey, QueueCell] = {}
     handles: dict[HandleKey, HandleCell] = {}
     agents: dict[AgentKey, AgentCell] = {}
+    trunks: dict[str, dict[str, int]] = {}
+    """By name: attempts by `trunk_kpis.counted`."""
+    campaigns: dict[str, dict[str, int]] = {}
+    """By name: calls by `campaign_kpis.counted`."""
 
     def queue(self, team: str, name: str) -> QueueCell:
-        return self.queues.setdefault((team, name), QueueCell())
+        return _there(self.queues, (team, name), QueueCell)
 
     def handle(self, team: str, agent: str, queue: str) -> HandleCell:
-        return self.handles.setdefault((team, agent, queue), HandleCell())
+        return _there(self.handles, (team, agent, queue), HandleCell)
 
     def agent(self, team: str, name: str) -> AgentCell:
-        return self.agents.setdefault((team, name), AgentCell())
+        return _there(self.agents, (team, name), AgentCell)
+
+    def trunk(self, name: str) -> dict[str, int]:
+        return self.trunks.setdefault(name, {})
+
+    def campaign(self, name: str) -> dict[str, int]:
+        return self.campaigns.setdefault(name, {})
 
     def merge(self, other: Cell) -> None:
         for (team, name), queue in other.queues.items():
@@ -169,6 +196,10 @@ class Cell(msgspec.Struct):
             self.handle(*key).merge(handle)
         for (team, name), agent in other.agents.items():
             self.agent(team, name).merge(agent)
+        for name, counts in other.trunks.items():
+            add_up(self.trunk(name), counts)
+        for name, counts in other.campaigns.items():
+            add_up(self.campaign(name), counts)
 
 
 class Cells(msgspec.Struct):
@@ -203,6 +234,14 @@ class Cells(msgspec.Struct):
                 self.at(piece.at).handle(piece.team, piece.agent, piece.queue).contacts += 1
             case Repeated():
                 self.at(piece.at).handle(piece.team, piece.agent, piece.queue).repeated += 1
+            case Rated():
+                self.at(piece.at).handle(piece.team, piece.agent, piece.queue).rate(piece)
+            case AttemptOver():
+                name = trunk_kpis.counted(piece.direction, piece.outcome)
+                add_up(self.at(piece.at).trunk(piece.trunk), {name: 1})
+            case DialOver():
+                name = campaign_kpis.counted(piece.outcome, piece.waited)
+                add_up(self.at(piece.at).campaign(piece.campaign), {name: 1})
             case _:
                 assert_never(piece)
 
@@ -235,7 +274,7 @@ class Cells(msgspec.Struct):
     def _cell(self, slot: int) -> Cell:
         if self.keep and slot <= self.latest - self.keep:
             return Cell()
-        return self.slots.setdefault(slot, Cell())
+        return _there(self.slots, slot, Cell)
 
     def _slots(self, start: float, end: float) -> Iterator[tuple[int, float]]:
         """Each slot that a time touches, and how many seconds of it."""
@@ -259,6 +298,19 @@ class Cells(msgspec.Struct):
                 add_up(queue.out_by, {f"{stay.how} to {stay.to}" if stay.to else stay.how: 1})
             case _:
                 assert_never(stay.how)
+
+
+def answer_name(question: SurveyQuestion, score: int) -> str:
+    """Under which name an answer counts."""
+    return f"{question} {score if score >= 0 else 'none'}"
+
+
+def _there(cells: dict[Key, Kind], key: Key, kind: type[Kind]) -> Kind:
+    """The one that is there, or a new one; made only then, as several are looked up for each record."""
+    found = cells.get(key)
+    if found is None:
+        found = cells[key] = kind()
+    return found
 
 
 def add_up(into: dict[str, Number], more: Mapping[str, Number]) -> None:

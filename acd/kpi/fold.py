@@ -8,8 +8,9 @@ Inputs are looked past. A record whose id is not after the latest one has been f
 a journal may be read again from any point before. What a fact names and the fold does not know, as after a journal's
 beginning was cut away, is left out and counted in `unknown`; nothing here raises.
 
-What is kept is what is open: contacts, offers and callbacks that are not over, agents, and for the first contact
-resolution the customers of the last `fcr_window` seconds, `MAX_CUSTOMERS` of them at most.
+What is kept is what is open: contacts, offers and callbacks that are not over, agents, for the first contact resolution
+the customers of the last `fcr_window` seconds, `MAX_CUSTOMERS` of them at most, and contacts whose customers may answer
+a survey yet (`acd.kpi.surveys`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from acd.kpi.pieces import (
     Activity,
     Answered,
     AnyPiece,
+    AttemptOver,
     CallbackStepped,
+    DialOver,
     Handle,
     Journey,
     OfferOver,
@@ -35,6 +38,7 @@ from acd.kpi.pieces import (
     Spell,
     Stay,
 )
+from acd.kpi.surveys import Over, Surveys
 
 FCR_WINDOW = 7 * 86_400.0
 """Seconds within which a further contact of the same number shows that the earlier one has solved nothing."""
@@ -139,7 +143,7 @@ class Callback(msgspec.Struct):
     contact: str = ""
 
 
-class Watched(msgspec.Struct, frozen=True):
+class Watched(msgspec.Struct, frozen=True, array_like=True):
     """A contact that is over, and whose customer may come again."""
 
     team: str
@@ -168,6 +172,7 @@ class Fold(msgspec.Struct):
     """By the record that ended the contact, the oldest first."""
     customers: dict[tuple[str, str], list[int]] = {}
     """By team and number: its contacts in `watched`."""
+    surveys: Surveys = msgspec.field(default_factory=Surveys)
 
     # ---- in
 
@@ -226,6 +231,15 @@ class Fold(msgspec.Struct):
                 yield from self._configured(record.what)
             case f.CallbackKept() | f.CallbackQueued() | f.CustomerCalling() | f.CallbackTried() | f.CallbackEnded():
                 yield from self._callback(record.what)
+            case f.Surveyed(contact=contact, question=question, score=score):
+                if contact in self.contacts:
+                    self.surveys.early_answer(contact, question, score)
+                else:
+                    yield from self.surveys.answer(contact, question, score, self.now)
+            case f.Attempted(trunk=trunk, outcome=outcome, direction=direction):
+                yield AttemptOver(trunk, self.now, outcome, direction)
+            case f.Dialled(campaign=campaign, outcome=dialled, waited=waited):
+                yield DialOver(campaign, self.now, dialled, waited)
             case _:
                 pass  # an input, or what no KPI depends on
 
@@ -354,6 +368,8 @@ class Fold(msgspec.Struct):
             yield from self._journey(contact, connected=False)
         if contact.had_by and contact.number:
             yield from self._watch(contact)
+        over = Over(contact.had_team, contact.had_by, contact.had_in, contact.had_until, self.now)
+        yield from self.surveys.contact_over(name, over if contact.had_by else None)
 
     # ---- customers who come again
 

@@ -4,30 +4,35 @@
     for record in outcome.records: live.add(record)
     live.queue("sales", now); live.team("care", now); live.agent("ann", now)
     live.rows("queue", "15m", now)
+    live = Live.restore(live.snapshot())    after a restart; then the records since, or more of them
 
 The last 15 minutes are the 15 whole ones before now and the minute that is under way. What is kept does not grow with
 the journal: an hour by minutes, a day by quarters of an hour (with each wait of its contacts, so that any threshold can
-be asked for), and what is open.
+be asked for), thirty days of campaigns by quarters of an hour, and what is open.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache, partial
 from typing import Literal
+from zlib import crc32
 
 import msgspec
+import msgspec.inspect
 
 from acd import facts as f
 from acd.agent import WORK
 from acd.config import Config
 from acd.expression import parse
+from acd.kpi.campaign_kpis import MONTH
 from acd.kpi.cells import Cell, Cells
 from acd.kpi.fold import Agent, Fold
 from acd.kpi.intervals import SLOT, Offset, interval_of, utc
-from acd.kpi.pieces import Activity
+from acd.kpi.pieces import Activity, DialOver
 from acd.kpi.queue_kpis import USUAL, Policy
-from acd.kpi.report import By, Row, rows
+from acd.kpi.report import By, Row, abandonment, rolling_of, rows
 from acd.roster import Roster
 
 MINUTE = 60.0
@@ -35,6 +40,8 @@ MINUTES_KEPT = 61
 """The last hour, and the minute under way."""
 SLOTS_KEPT = 25 * 4
 """The longest day: that on which clocks go back."""
+CAMPAIGN_SLOTS_KEPT = round(MONTH / SLOT) + 1
+"""Thirty days, and the quarter of an hour under way."""
 
 Span = Literal["15m", "30m", "60m", "today"]
 MINUTES: dict[Span, int] = {"15m": 15, "30m": 30, "60m": 60}
@@ -73,15 +80,50 @@ class AgentNow(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class LiveSnapshot(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What `Live` keeps. `shape`: of these structs, see `shape`."""
+
+    shape: int
+    config: Config
+    fold: Fold
+    minutes: Cells
+    slots: Cells
+    campaigns: Cells
+
+
+@cache
+def shape(kept: type) -> int:
+    """A number of all fields of a struct and of those in it, and their types: another one where any of them is another.
+    Most of them have defaults, and would be read as empty out of a snapshot that does not have them."""
+    return crc32(repr(_fields(msgspec.inspect.type_info(kept))).encode())
+
+
+def _fields(kind: object) -> object:
+    """Names and types alone: no class or function, which has another address in each process."""
+    match kind:
+        case msgspec.inspect.Field():
+            return kind.encode_name, _fields(kind.type)
+        case msgspec.Struct():
+            return type(kind).__name__, [
+                _fields(getattr(kind, name)) for name in kind.__struct_fields__ if name != "cls"
+            ]
+        case tuple():
+            return [_fields(each) for each in kind]
+        case _:
+            return kind
+
+
 class Live:
     """Fed with each record as it is made."""
 
-    __slots__ = ("fold", "minutes", "roster", "slots")
+    __slots__ = ("campaigns", "fold", "minutes", "roster", "slots")
 
     def __init__(self) -> None:
         self.fold = Fold()
         self.minutes = Cells(MINUTE, keep=MINUTES_KEPT)
         self.slots = Cells(SLOT, keep=SLOTS_KEPT)
+        self.campaigns = Cells(SLOT, keep=CAMPAIGN_SLOTS_KEPT)
+        """Of campaigns alone."""
         self.roster = Roster(Config())
 
     # ---- in
@@ -90,11 +132,35 @@ class Live:
         pieces = self.fold.apply(record)
         self.minutes.pass_time(self.fold.now)
         self.slots.pass_time(self.fold.now)
+        self.campaigns.pass_time(self.fold.now)
         for piece in pieces:
             self.minutes.add(piece)
             self.slots.add(piece)
+            if isinstance(piece, DialOver):
+                self.campaigns.add(piece)
         if isinstance(record.what, f.Configured):
             self.roster = Roster(record.what.config)
+
+    # ---- snapshot
+
+    def snapshot(self) -> bytes:
+        """All of it, for `restore`."""
+        kept = LiveSnapshot(
+            shape(LiveSnapshot), self.roster.config, self.fold, self.minutes, self.slots, self.campaigns
+        )
+        return msgspec.msgpack.encode(kept)
+
+    @classmethod
+    def restore(cls, snapshot: bytes) -> Live:
+        """Raises `msgspec.ValidationError` where that is no snapshot of this version: the journal of today, and of
+        thirty days where there are campaigns, is to be folded again."""
+        kept = msgspec.msgpack.decode(snapshot, type=LiveSnapshot)
+        if kept.shape != shape(LiveSnapshot):
+            raise msgspec.ValidationError("a snapshot of another version")
+        live = cls()
+        live.fold, live.minutes, live.slots, live.campaigns = kept.fold, kept.minutes, kept.slots, kept.campaigns
+        live.roster = Roster(kept.config)
+        return live
 
     # ---- out
 
@@ -128,7 +194,9 @@ class Live:
         else:
             start = (math.floor(now / MINUTE) - MINUTES[span]) * MINUTE
             cell = self._since(self.minutes, start, now)
-        return list(rows(cell, by, start, now, self.fold.queues, policy))
+        rolling = rolling_of(self.campaigns, max(now, self.fold.now)) if by == "campaign" else {}
+        lately = partial(abandonment, rolling, math.inf)
+        return list(rows(cell, by, start, now, self.fold.queues, policy, lately))
 
     # ---- inside
 

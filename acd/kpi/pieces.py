@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from acd.facts import AgentStateName, Leaving, OfferEnd
-from acd.inputs import CallOutcome, Parting
+from acd.inputs import AttemptDirection, AttemptOutcome, CallOutcome, Parting, SurveyQuestion
 
 Activity = AgentStateName | Literal["direct"]
 """An agent's state; `direct`: it talks in a call that no queue has brought."""
@@ -119,4 +119,38 @@ class Repeated(Piece, frozen=True, gc=False):
     at: float
 
 
-AnyPiece = Stay | Journey | Handle | Spell | OfferOver | CallbackStepped | Solved | Repeated
+class Rated(Piece, frozen=True, gc=False):
+    """A customer has answered a question after a contact; `agent`, `queue`: who had it last, until `at`, as in the
+    `Solved` of the same contact. `score` -1: it gave no answer. `before`: what it had answered before, which counts no
+    longer; None: nothing."""
+
+    team: str
+    agent: str
+    queue: str
+    at: float
+    question: SurveyQuestion
+    score: int
+    before: int | None
+
+
+class AttemptOver(Piece, frozen=True, gc=False):
+    """What became of an attempt on a trunk is known."""
+
+    trunk: str
+    at: float
+    outcome: AttemptOutcome
+    direction: AttemptDirection
+
+
+class DialOver(Piece, frozen=True, gc=False):
+    """What became of a call of a campaign is known. `waited`: seconds from a live answer to an agent, -1: none came."""
+
+    campaign: str
+    at: float
+    outcome: CallOutcome
+    waited: float
+
+
+AnyPiece = (
+    Stay | Journey | Handle | Spell | OfferOver | CallbackStepped | Solved | Repeated | Rated | AttemptOver | DialOver
+)

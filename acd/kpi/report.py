@@ -1,4 +1,4 @@
-"""A report: rows by interval of queues, agents or teams, under a policy.
+"""A report: rows by interval of queues, agents, teams, trunks or campaigns, under a policy.
 
 tally = Tally()
 for record in records: tally.add(record)
@@ -8,7 +8,8 @@ rows = report(tally, "queue", "30m", Policy(), now)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from typing import Literal, assert_never
 
@@ -16,19 +17,21 @@ import msgspec
 
 from acd import facts as f
 from acd.kpi.agent_kpis import AgentKpis, agent_kpis, scores
+from acd.kpi.campaign_kpis import CampaignKpis, Rolling, campaign_kpis
 from acd.kpi.cells import AgentCell, Cell, Cells, HandleCell, QueueCell
 from acd.kpi.fold import Fold, QueueRules
 from acd.kpi.handle_kpis import HandleKpis, handle_kpis
 from acd.kpi.intervals import SLOT, IntervalName, Offset, interval_of, utc
 from acd.kpi.queue_kpis import USUAL, Policy, QueueKpis, queue_kpis
+from acd.kpi.trunk_kpis import TrunkKpis, trunk_kpis
 
-By = Literal["queue", "agent", "team"]
+By = Literal["queue", "agent", "team", "trunk", "campaign"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One queue, agent or team in one interval, Unix seconds. `team`: whose it is. `threshold`, `target`: those of the
-    service level; None: there is none, or queues differ. `score`: of an agent against its team in this interval, see
-    `acd.kpi.agent_kpis.scores`. KPIs that it does not have are None."""
+    """One queue, agent, team, trunk or campaign in one interval, Unix seconds. `team`: whose it is; "" of trunks and
+    campaigns. `threshold`, `target`: those of the service level; None: there is none, or queues differ. `score`: of an
+    agent against its team in this interval, see `acd.kpi.agent_kpis.scores`. KPIs that it does not have are None."""
 
     start: float
     end: float
@@ -40,6 +43,8 @@ class Row(msgspec.Struct, frozen=True):
     contacts: QueueKpis | None = None
     handles: HandleKpis | None = None
     time: AgentKpis | None = None
+    attempts: TrunkKpis | None = None
+    dialled: CampaignKpis | None = None
 
 
 class Tally(msgspec.Struct):
@@ -96,25 +101,67 @@ def report(
     minutes that begin in between count.
     """
     grouped: dict[tuple[float, float], Cell] = {}
-    for slot, cell in sorted(tally.so_far(now).slots.items()):
+    so_far = tally.so_far(now)
+    rolling = rolling_of(so_far, max(now, tally.fold.now)) if by == "campaign" else {}
+    for slot, cell in sorted(so_far.slots.items()):
         at = slot * SLOT
         if start <= at < end:
             grouped.setdefault(interval_of(at, interval, offset), Cell()).merge(cell)
     return [
         row
         for (first, last), cell in sorted(grouped.items())
-        for row in rows(cell, by, first, last, tally.fold.queues, policy)
+        for row in rows(cell, by, first, last, tally.fold.queues, policy, partial(abandonment, rolling, last))
     ]
 
+
+OfTeams = Literal["queue", "agent", "team"]
 
 Key = tuple[str, str]
 """Team, and name within it."""
 
 
+Lately = Callable[[str, float], float | None]
+"""The abandonment of a campaign in so many seconds before the end of an interval, or before now."""
+
+
+def abandonment(rolling: Mapping[str, Rolling], end: float, name: str, span: float) -> float | None:
+    return rolling[name].abandonment(end, span)
+
+
+def rolling_of(cells: Cells, now: float) -> dict[str, Rolling]:
+    """By campaign: its live answers, out of all slots."""
+    found: defaultdict[str, dict[int, dict[str, int]]] = defaultdict(dict)
+    for slot, cell in cells.slots.items():
+        for name, counts in cell.campaigns.items():
+            found[name][slot] = counts
+    return {name: Rolling(slots, now) for name, slots in found.items()}
+
+
 def rows(
-    cell: Cell, by: By, start: float, end: float, rules: Mapping[str, QueueRules], policy: Policy
+    cell: Cell,
+    by: By,
+    start: float,
+    end: float,
+    rules: Mapping[str, QueueRules],
+    policy: Policy,
+    lately: Lately,
 ) -> Iterator[Row]:
-    """Of one interval, by team and name."""
+    """Of one interval, by team and name. `lately`: of campaigns that there are in it."""
+    match by:
+        case "trunk":
+            for name, counts in sorted(cell.trunks.items()):
+                yield Row(start, end, "", name, attempts=trunk_kpis(counts))
+        case "campaign":
+            for name, counts in sorted(cell.campaigns.items()):
+                yield Row(start, end, "", name, dialled=campaign_kpis(counts, partial(lately, name)))
+        case _:
+            yield from _of_teams(cell, by, start, end, rules, policy)
+
+
+def _of_teams(
+    cell: Cell, by: OfTeams, start: float, end: float, rules: Mapping[str, QueueRules], policy: Policy
+) -> Iterator[Row]:
+    """Queues, agents or teams."""
     queues: defaultdict[Key, list[tuple[str, QueueCell]]] = defaultdict(list)
     handles: defaultdict[Key, list[HandleCell]] = defaultdict(list)
     agents: defaultdict[Key, list[AgentCell]] = defaultdict(list)
@@ -163,7 +210,7 @@ def _figures(row: Row) -> dict[str, float | None]:
     }
 
 
-def _name(by: By, team: str, agent: str, queue: str) -> str:
+def _name(by: OfTeams, team: str, agent: str, queue: str) -> str:
     match by:
         case "queue":
             return queue

@@ -1,4 +1,4 @@
-"""`softswitch report`: KPIs of queues, agents and teams by interval, out of a journal of the ACD."""
+"""`softswitch report`: KPIs of queues, agents, teams, trunks and campaigns by interval, out of a journal of the ACD."""
 
 from __future__ import annotations
 
@@ -21,14 +21,19 @@ if TYPE_CHECKING:
     from acd.kpi.queue_kpis import Policy
     from acd.kpi.report import Row, Tally
 
-BY = ("queue", "agent", "team")
+BY = ("queue", "agent", "team", "trunk", "campaign")
 INTERVALS = ("15m", "30m", "60m", "day")
 FORMATS = ("table", "csv", "json")
 WAITS = ("entry", "total")
 
-NOTES = (
-    "FCR: a proxy, contacts after which the same number did not come again. AHT, ACW, transfers and FCR count where "
-    "the contact ended, occupancy where the time passed, all else where the contact came"
+NOTES = {
+    "trunk": "call loss: for lack of channels, ports or network, of attempts to valid numbers",
+    "campaign": "abandoned: live answers without an agent within 2 s, of all live answers; in 24 hours and 30 days "
+    "up to the end of the interval, or now",
+}
+NOTES_OF_TEAMS = (
+    "FCR: a proxy, contacts after which the same number did not come again. AHT, ACW, transfers, FCR and surveys count "
+    "where the contact ended, occupancy where the time passed, all else where the contact came"
 )
 
 
@@ -40,6 +45,8 @@ class Figure(NamedTuple):
     field: str
     form: str
     rank: int
+    where_any: bool = False
+    """Whether it is there only where some row has a figure."""
 
 
 CONTACTS = (
@@ -64,6 +71,10 @@ HANDLES = (
     Figure("ACW", "handles", "acw", "seconds", 11),
     Figure("transferred", "handles", "transfer_rate", "share", 17),
     Figure("FCR proxy", "handles", "fcr", "share", 20),
+    Figure("CSAT", "handles", "csat", "share", 20, where_any=True),
+    Figure("CSAT answered", "handles", "csat_response", "share", 22, where_any=True),
+    Figure("NPS", "handles", "nps", "points", 20, where_any=True),
+    Figure("NPS answered", "handles", "nps_response", "share", 22, where_any=True),
 )
 TIME = (
     Figure("score", "", "score", "points", 4),
@@ -77,7 +88,46 @@ TIME = (
     Figure("hold", "handles", "hold", "seconds", 14),
     Figure("pauses", "time", "pauses", "reasons", 16),
 )
-SHOWN = {"queue": (*CONTACTS, *HANDLES), "agent": (*TIME, *HANDLES), "team": (*CONTACTS, *HANDLES, *TIME[1:5])}
+ATTEMPTS = (
+    Figure("call loss", "attempts", "call_loss", "share", 2),
+    Figure("attempts", "attempts", "attempts", "count", 3),
+    Figure("valid", "attempts", "valid", "count", 5),
+    Figure("lost", "attempts", "lost", "count", 4),
+    Figure("no channel", "attempts", "no_channel", "count", 6),
+    Figure("no port", "attempts", "no_port", "count", 7),
+    Figure("network", "attempts", "network", "count", 8),
+    Figure("connected", "attempts", "connected", "count", 9),
+    Figure("busy", "attempts", "busy", "count", 12),
+    Figure("no answer", "attempts", "no_answer", "count", 13),
+    Figure("rejected", "attempts", "rejected", "count", 14),
+    Figure("caller left", "attempts", "caller_left", "count", 15),
+    Figure("invalid", "attempts", "invalid", "count", 16),
+    Figure("loss in", "attempts", "call_loss_inbound", "share", 10),
+    Figure("loss out", "attempts", "call_loss_outbound", "share", 11),
+)
+DIALLED = (
+    Figure("abandoned %", "dialled", "abandonment", "share", 2),
+    Figure("24 h", "dialled", "abandonment_24h", "share", 3),
+    Figure("30 days", "dialled", "abandonment_30d", "share", 4),
+    Figure("dialled", "dialled", "dialled", "count", 5),
+    Figure("answers", "dialled", "answers", "count", 6),
+    Figure("connects", "dialled", "connects", "count", 7),
+    Figure("abandoned", "dialled", "abandoned", "count", 8),
+    Figure("late", "dialled", "abandoned_late", "count", 13),
+    Figure("machine", "dialled", "machine", "count", 9),
+    Figure("busy", "dialled", "busy", "count", 10),
+    Figure("no answer", "dialled", "no_answer", "count", 11),
+    Figure("failed", "dialled", "failed", "count", 12),
+)
+SHOWN = {
+    "queue": (*CONTACTS, *HANDLES),
+    "agent": (*TIME, *HANDLES),
+    "team": (*CONTACTS, *HANDLES, *TIME[1:5]),
+    "trunk": ATTEMPTS,
+    "campaign": DIALLED,
+}
+OF_TEAMS = ("queue", "agent")
+"""Rows that say whose they are."""
 
 
 def register(app: typer.Typer) -> None:
@@ -110,7 +160,7 @@ def report(
     zone: Annotated[str, typer.Option(help="Of days and hours, as Europe/Berlin; this machine's unless given.")] = "",
     form: Annotated[str, typer.Option("--format", help=f"As {', '.join(FORMATS)}.")] = "table",
 ) -> None:
-    """KPIs of queues, agents and teams by interval, out of a journal of the ACD."""
+    """KPIs of queues, agents, teams, trunks and campaigns by interval, out of a journal of the ACD."""
     from acd.kpi import report as kpis
     from softswitch.cli.cdr import moment
 
@@ -248,13 +298,16 @@ def flat(row: Row, counted: Policy, place: tzinfo | None) -> dict[str, Any]:
         "end": _local(row.end, place),
         "team": row.team,
         "name": row.name,
-        "policy": counted.service_level,
-        "threshold": row.threshold,
-        "target": row.target,
-        "wait_from": counted.wait_from,
-        "score": row.score,
     }
-    for part in (row.contacts, row.handles, row.time):
+    if row.attempts is None and row.dialled is None:
+        found |= {
+            "policy": counted.service_level,
+            "threshold": row.threshold,
+            "target": row.target,
+            "wait_from": counted.wait_from,
+            "score": row.score,
+        }
+    for part in (row.contacts, row.handles, row.time, row.attempts, row.dialled):
         for name, value in ({} if part is None else msgspec.structs.asdict(part)).items():
             named = isinstance(value, dict)
             found[name] = "; ".join(f"{key}={_plain(each)}" for key, each in value.items()) if named else value
@@ -297,6 +350,7 @@ def as_json(rows: Iterable[Row], counted: Policy, tally: Tally, place: tzinfo | 
         "fcr_is_a_proxy": True,
         "until": _local(tally.fold.now, place),
         "left_out": tally.fold.unknown,
+        "surveys_left_out": tally.fold.surveys.left_out,
         "rows": [
             msgspec.to_builtins(row) | {"start": _local(row.start, place), "end": _local(row.end, place)}
             for row in rows
@@ -323,21 +377,32 @@ def show(
     if not rows:
         console.print("the journal tells nothing of that time", style="dim")
         return
-    figures = SHOWN[by]
+    figures = [each for each in SHOWN[by] if not each.where_any or any(_value(row, each) is not None for row in rows)]
     columns = [
         Column("from", 0),
         Column(by, 1, least=10),
-        *([Column("team", 21, least=8)] if by != "team" else []),
+        *([Column("team", 21, least=8)] if by in OF_TEAMS else []),
         *(Column(each.title, each.rank, right=True) for each in figures),
     ]
-    held = "as each queue says" if counted.threshold is None else f"{counted.threshold:g} s"
-    waits = "waits in the queue" if counted.wait_from == "entry" else "waits with what was kept of earlier queues"
-    title = f"by {by}, {interval}: service level {counted.service_level}, T {held}; {waits}"
-    more = [NOTES, f"up to {_local(tally.fold.now, place)}"]
+    title = f"by {by}, {interval}" + ("" if by in NOTES else f": {_how(counted)}")
+    more = [NOTES.get(by, NOTES_OF_TEAMS), f"up to {_local(tally.fold.now, place)}"]
     if tally.fold.unknown:
         more.append(f"{tally.fold.unknown} records left out, of contacts from before the journal begins")
+    lost = tally.fold.surveys.left_out
+    if lost and by not in NOTES:
+        more.append(f"answers of surveys left out: {lost}, of contacts that no agent had, or that are long over")
     body = (list(_row(row, figures, place, by)) for row in rows)
     console.print(table(printable(title), columns, body, console.width, "\n".join(more)))
+
+
+def _how(counted: Policy) -> str:
+    held = "as each queue says" if counted.threshold is None else f"{counted.threshold:g} s"
+    waits = "waits in the queue" if counted.wait_from == "entry" else "waits with what was kept of earlier queues"
+    return f"service level {counted.service_level}, T {held}; {waits}"
+
+
+def _value(row: Row, figure: Figure) -> Any:
+    return getattr(getattr(row, figure.part) if figure.part else row, figure.field)
 
 
 def _row(row: Row, figures: Sequence[Figure], place: tzinfo | None, by: str) -> Iterator[Text]:
@@ -347,10 +412,10 @@ def _row(row: Row, figures: Sequence[Figure], place: tzinfo | None, by: str) -> 
 
     yield cell(datetime.fromtimestamp(row.start, place).strftime("%Y-%m-%d %H:%M"))
     yield cell(row.name or "-")
-    if by != "team":
+    if by in OF_TEAMS:
         yield cell(row.team)
     for figure in figures:
-        value = getattr(getattr(row, figure.part) if figure.part else row, figure.field)
+        value = _value(row, figure)
         style = ""
         if figure.field == "service_level" and value is not None and row.target is not None:
             style = "green" if value >= row.target else "red"

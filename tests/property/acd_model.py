@@ -75,6 +75,13 @@ NONSENSE: list[i.AnyInput] = [
     i.AskCallback("b", "1", "nowhere"),
     i.CancelCallback("nobody"),
     i.CustomerCalled("nobody", "busy"),
+    i.SurveyAnswer("", "csat", 5),
+    i.SurveyAnswer("c1", "csat", 0),
+    i.SurveyAnswer("c1", "nps", 11),
+    i.CallAttempt("", "busy"),
+    i.DialledCall("", "busy"),
+    i.DialledCall("spring", "busy", waited=1.0),
+    i.DialledCall("spring", "answered", waited=float("nan")),
 ]
 
 agents = st.sampled_from(AGENTS)
@@ -409,6 +416,21 @@ class Acd(RuleBasedStateMachine):
     @rule(which=numbers, outcome=st.sampled_from(["answered", "answered", "busy", "no_answer", "machine"]))
     def customer(self, which: int, outcome: Any) -> None:
         self.tell(i.CustomerCalled(self.pick(sorted(self.calling), which, ""), outcome))
+
+    @rule(which=numbers, what=st.sampled_from(["csat", "nps", "attempt", "dialled"]))
+    def told_for_the_figures(self, which: int, what: str) -> None:
+        """Whatever contact it is of: nothing changes but the clock and the count."""
+        self.carry_out(*self.engine.tick(self.now))
+        before = known(self.engine.state)
+        told: dict[str, i.AnyInput] = {
+            "csat": i.SurveyAnswer(f"c{which % 50}", "csat", which % 5 + 1),
+            "nps": i.SurveyAnswer(f"c{which % 50}", "nps", which % 12 - 1),
+            "attempt": i.CallAttempt("main", "no_channel" if which % 4 == 0 else "connected"),
+            "dialled": i.DialledCall("spring", "answered", which % 4 - 1.0),
+        }
+        [_, fact] = self.tell(told[what])
+        assert isinstance(fact.what, f.Surveyed | f.Attempted | f.Dialled)
+        assert known(self.engine.state) == before
 
     @rule(what=st.sampled_from(NONSENSE))
     def nonsense(self, what: i.AnyInput) -> None:

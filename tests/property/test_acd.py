@@ -65,6 +65,7 @@ WEIGHTS = {
     "would_rather_wait": 1.0,
     "wants_it_no_more": 0.3,
     "customer": 4.0,
+    "told_for_the_figures": 1.0,
     "nonsense": 0.5,
     "reload": 0.15,
 }
@@ -104,6 +105,7 @@ def arguments(lot: Random, pool: list[Config], name: str) -> tuple[Any, ...]:
         "wants_to_be_called_by": (lot.choice(QUEUES), lot.choice(["", *AGENTS]), which % 99),
         "would_rather_wait": (which, lot.choice(QUEUES)),
         "customer": (which, lot.choice(["answered", "answered", "busy", "no_answer"])),
+        "told_for_the_figures": (which, lot.choice(["csat", "nps", "attempt", "dialled"])),
         "nonsense": (lot.choice(NONSENSE),),
         "reload": (lot.choice(pool),),
         "clock_jumps_back": (),

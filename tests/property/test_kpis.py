@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,8 @@ from acd.config import CallbackRules, Limit, WayOut, WrapUp
 from acd.engine import Engine
 from acd.kpi.cells import Cell
 from acd.kpi.intervals import interval_of
-from acd.kpi.report import Tally, report
+from acd.kpi.live import Live, Span
+from acd.kpi.report import By, Tally, report
 from tests.unit.acd.kpi.floor import NINE, config, whole
 
 AGENTS = ["ann", "bob", "cid"]
@@ -78,6 +79,9 @@ STEPS: list[st.SearchStrategy[Any]] = [
     st.tuples(st.just("agent"), st.sampled_from(["ready", "pause", "out", "in", "direct", "no_direct"]), agents),
     st.tuples(st.just("take"), agents),
     st.tuples(st.just("reload")),
+    st.tuples(st.just("survey"), st.integers(0, 60), st.sampled_from(["csat", "nps"]), st.integers(-1, 10)),
+    st.tuples(st.just("attempt"), st.sampled_from(["main", "spare"]), st.sampled_from(get_args(i.AttemptOutcome))),
+    st.tuples(st.just("dialled"), st.sampled_from(["answered", "machine"]), st.sampled_from([-1, 1, 3])),
 ]
 
 
@@ -117,6 +121,12 @@ def happen(afternoon: Afternoon, step: tuple[Any, ...], number: int) -> None:
             afternoon.tell(orders.get(what, i.DirectCall(agent, False)))
         case ("take", agent) if afternoon.talking():
             afternoon.tell(i.Take(afternoon.talking()[0][0], agent))
+        case ("survey", which, question, score):
+            afternoon.tell(i.SurveyAnswer(f"c{which % (number + 1)}", question, score))
+        case ("attempt", trunk, outcome):
+            afternoon.tell(i.CallAttempt(trunk, outcome, "inbound" if number % 2 else "outbound"))
+        case ("dialled", outcome, waited):
+            afternoon.tell(i.DialledCall("spring", outcome, waited if outcome == "answered" else -1.0))
         case ("reload",):
             afternoon.tell(i.Configure(CONFIG))
         case _:
@@ -151,6 +161,58 @@ def test_counters_are_the_same_however_the_journal_is_cut(records: list[f.Record
         for record in records[max(start - 2, 0) : end]:
             tally.add(record)
     assert tally.snapshot() == tally_of(records).snapshot()
+
+
+@given(journals(), st.data())
+def test_live_figures_survive_a_restart_at_any_record(records: list[f.Record], data: st.DataObject) -> None:
+    """The snapshot of a part, and what comes after it, are the whole, to the last octet and in each figure; records
+    that the snapshot has had do nothing."""
+    cut = data.draw(st.integers(0, len(records)))
+    again = data.draw(st.integers(0, cut))
+    whole_day, before = Live(), Live()
+    for record in records:
+        whole_day.add(record)
+    for record in records[:cut]:
+        before.add(record)
+    after = Live.restore(before.snapshot())
+    assert figures(after, records[cut - 1].time) == figures(before, records[cut - 1].time)
+    for record in records[again:]:
+        after.add(record)
+    assert after.snapshot() == whole_day.snapshot()
+    assert figures(after, records[-1].time + 100.0) == figures(whole_day, records[-1].time + 100.0)
+
+
+def figures(live: Live, now: float) -> list[Any]:
+    """All that is asked of it."""
+    return [
+        [live.rows(by, span, now) for by in get_args(By) for span in get_args(Span)],
+        [live.queue(queue, now) for queue in QUEUES],
+        [live.team(team, now) for team in ("care", "shop")],
+        [live.agent(agent, now) for agent in AGENTS],
+    ]
+
+
+@given(journals())
+def test_every_answer_counts_once_or_is_left_out(records: list[f.Record]) -> None:
+    """The latest of each contact and question, where it has had an agent; contacts are of the same id but once here."""
+    tally = tally_of(records)
+    had: set[str] = set()
+    over: set[str] = set()
+    for record in records:
+        if isinstance(record.what, f.HandleEnded):
+            had.add(record.what.contact)
+        elif isinstance(record.what, f.Ended):
+            over.add(record.what.contact)
+    answered = {
+        (fact.contact, fact.question) for fact in (record.what for record in records) if isinstance(fact, f.Surveyed)
+    }
+    everything = whole(tally)
+    counted = sum(sum(cell.surveys.values()) for cell in everything.handles.values())
+    assert counted == sum(contact in had & over for contact, _ in answered)
+    attempts = sum(isinstance(record.what, f.Attempted) for record in records)
+    assert sum(sum(counts.values()) for counts in everything.trunks.values()) == attempts
+    dialled = sum(isinstance(record.what, f.Dialled) for record in records)
+    assert sum(sum(counts.values()) for counts in everything.campaigns.values()) == dialled
 
 
 @given(journals())

@@ -160,3 +160,93 @@ def test_a_broken_journal_is_told_by_file_and_record(tmp_path: Path) -> None:
     result = run(str(path))
     assert result.exit_code == 1
     assert result.output == f"journal {path}: record 1, at octet 0: octet 0xc1 begins nothing: expected msgpack\n"
+
+
+# ---- surveys, trunks, campaigns
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> str:
+    """
+    ann has c1 (09:00:10 to 09:01), which is answered csat 5 and nps 6 at 09:10, and nothing is known of c9 (nps 1)
+    main: 09:00 one connected, one busy, one no channel, one bad number, all out; 09:20 one connected, in
+    spring: 09:00 a machine, an agent after 1 s, none at all; 09:20 an agent at once
+    """
+    floor = Floor()
+    out = (i.CallAttempt("main", each) for each in ("connected", "busy", "no_channel", "invalid"))  # type: ignore[arg-type]
+    floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help"), *out)
+    floor.at(1, i.DialledCall("spring", "machine"), i.DialledCall("spring", "answered", 1.0))
+    floor.at(2, i.DialledCall("spring", "answered"))
+    floor.answer(10, "ann")
+    floor.at(60, i.Finish("c1", "ann"), i.Ready("ann"))
+    floor.at(600, i.SurveyAnswer("c1", "csat", 5), i.SurveyAnswer("c1", "nps", 6), i.SurveyAnswer("c9", "nps", 1))
+    floor.at(1200, i.CallAttempt("main", "connected", "inbound"), i.DialledCall("spring", "answered", 0.0))
+    path = tmp_path / "outside"
+    path.write_bytes(b"".join(map(encode, floor.records)))
+    return str(path)
+
+
+def table_of(*arguments: str) -> list[str]:
+    result = run(*arguments, "--zone", "UTC")
+    assert result.exit_code == 0, result.output
+    return [line.strip() for line in result.stdout.splitlines()]
+
+
+def test_a_table_has_columns_of_surveys_where_there_were_any(journal: str, outside: str) -> None:
+    for by in ("queue", "agent", "team"):
+        head = table_of(journal, "--by", by)[1]
+        assert "FCR proxy" in head
+        assert "CSAT" not in head
+        assert "NPS" not in head
+        _, head, _, row, *notes = table_of(outside, "--by", by)
+        assert "FCR proxy CSAT CSAT answered NPS NPS answered" in " ".join(head.split())
+        assert "100.0 %" in row
+        assert "-100" in row
+        assert "answers of surveys left out: 1, of contacts that no agent had, or that are long over" in notes
+
+
+def test_csv_and_json_have_columns_of_surveys_always(journal: str, outside: str) -> None:
+    [row] = csv_of(journal)
+    assert (row["csat"], row["csat_answers"], row["nps_response"], row["surveys"]) == ("", "0", "", "")
+    [row] = csv_of(outside)
+    assert (row["csat"], row["csat_response"], row["nps"], row["nps_answers"]) == ("1", "1", "-100", "1")
+    assert row["surveys"] == "csat 5=1; nps 6=1"
+    told = json_of(outside)
+    assert (told["surveys_left_out"], told["left_out"]) == (1, 0)
+    assert told["rows"][0]["handles"]["surveys"] == {"csat 5": 1, "nps 6": 1}
+
+
+def test_trunks(outside: str) -> None:
+    """09:00: lost 1 of 3 valid; 09:15: none of 1."""
+    title, head, _, first, second, *notes = table_of(outside, "--by", "trunk", "--interval", "15m")
+    assert title == "by trunk, 15m"
+    assert head.split()[:4] == ["from", "trunk", "call", "loss"]
+    assert first.split()[:7] == ["2026-01-05", "09:00", "main", "33.3", "%", "4", "3"]
+    assert second.split()[:7] == ["2026-01-05", "09:15", "main", "0.0", "%", "1", "1"]
+    assert not any("surveys" in note for note in notes)
+    assert notes[0] == "call loss: for lack of channels, ports or network, of attempts to valid numbers"
+    whole, *_ = csv_of(outside, "--by", "trunk")
+    assert (whole["name"], whole["attempts"], whole["valid"], whole["lost"], whole["call_loss"]) == (
+        "main",
+        "5",
+        "4",
+        "1",
+        "0.25",
+    )
+    assert "policy" not in whole
+    assert "offered" not in whole
+    [row] = json_of(outside, "--by", "trunk")["rows"]
+    assert (row["attempts"]["call_loss_inbound"], row["attempts"]["call_loss_outbound"]) == (0, 1 / 3)
+
+
+def test_campaigns(outside: str) -> None:
+    """09:00: 1 of 2 live answers abandoned; 09:15: none of 1, in 24 hours and 30 days 1 of 3."""
+    title, head, _, first, second, *notes = table_of(outside, "--by", "campaign", "--interval", "15m")
+    assert title == "by campaign, 15m"
+    assert head.split()[:3] == ["from", "campaign", "abandoned"]
+    assert first.split()[2:9] == ["spring", "50.0", "%", "50.0", "%", "50.0", "%"]
+    assert second.split()[2:9] == ["spring", "0.0", "%", "33.3", "%", "33.3", "%"]
+    assert notes[0].startswith("abandoned: live answers without an agent within 2 s, of all live answers")
+    [row] = csv_of(outside, "--by", "campaign")
+    assert (row["dialled"], row["answers"], row["connects"], row["machine"]) == ("4", "3", "2", "1")
+    assert (row["abandonment"], row["abandonment_30d"]) == ("0.333333", "0.333333")

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
 from acd import inputs as i
-from acd.kpi.live import MINUTES_KEPT, SLOTS_KEPT, AgentsNow, Live, QueueNow
+from acd.kpi.live import MINUTES_KEPT, SLOTS_KEPT, AgentsNow, Live, LiveSnapshot, QueueNow, shape
 from acd.kpi.queue_kpis import USUAL, Policy, QueueKpis
 from tests.unit.acd.kpi.floor import NINE, CallbackRules, Floor
 
@@ -157,3 +163,46 @@ def test_what_is_kept_is_bounded_in_time() -> None:
     assert min(live.minutes.slots) > live.minutes.latest - MINUTES_KEPT
     assert not live.fold.contacts
     assert not live.fold.waiting
+
+
+def test_today_goes_on_after_a_restart() -> None:
+    """c1 was answered before it, c2 waits since before it and is answered after it, 40 s after it came."""
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help"))
+    floor.answer(10, "ann")
+    floor.at(30, i.Enqueue("c2", "help"))
+    live = Live.restore(live_of(floor).snapshot())
+    now = live.queue("help", NINE + 40)
+    assert now is not None
+    assert (now.waiting, now.longest_wait, now.agents.busy) == (1, 10, 1)
+    floor.at(60, i.Finish("c1", "ann"), i.Ready("ann"))
+    floor.answer(70, "ann")
+    for record in floor.records:
+        live.add(record)
+    kpis = contacts(live, "today", 80)
+    assert kpis is not None
+    assert (kpis.answered, kpis.asa, kpis.waiting) == (2, (10 + 40) / 2, 0)
+
+
+def test_a_snapshot_of_another_version_is_refused() -> None:
+    kept = msgspec.msgpack.decode(live_of(Floor()).snapshot())
+    assert len(kept) == len(LiveSnapshot.__struct_fields__)
+    assert Live.restore(msgspec.msgpack.encode(kept)).snapshot() == live_of(Floor()).snapshot()
+    for other in ([kept[0] + 1, *kept[1:]], kept[:-1], [*kept, 1], {}, []):
+        with pytest.raises(msgspec.ValidationError):
+            Live.restore(msgspec.msgpack.encode(other))
+
+
+def test_what_is_kept_says_by_itself_which_version_it_is() -> None:
+    """A field more, anywhere in it, is another shape: the fields of maps have defaults, and would be read as empty."""
+    before = msgspec.defstruct("Kept", [("agents", dict[str, msgspec.defstruct("Agent", [("team", str, "")])])])
+    after = msgspec.defstruct(
+        "Kept", [("agents", dict[str, msgspec.defstruct("Agent", [("team", str, ""), ("since", float, 0.0)])])]
+    )
+    assert shape(before) != shape(after)
+
+
+def test_another_process_can_read_a_snapshot() -> None:
+    told = "from acd.kpi.live import LiveSnapshot, shape; print(shape(LiveSnapshot))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == shape(LiveSnapshot)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from acd.state import State
+    from softswitch.store.acd_journal_reading import Beginning
 
 LONGEST = 1000
 """Characters of a line: eight names with what is said of each."""
@@ -26,21 +30,39 @@ def explain(
     from acd.explain import explain as explained
     from acd.journal import JournalError
     from softswitch.cli.printable import printable
-    from softswitch.store.acd_journal import read_journal
+    from softswitch.store.acd_journal_reading import open_journal
 
-    day = ""
+    day = since = ""
     try:
-        for line in explained(read_journal(journal), contact, clock):
-            if (date := moment(line.time, "%Y-%m-%d")) != day:
-                day = date
-                typer.echo(day)
-            typer.echo(f"{clock(line.time)}  {printable(line.text, LONGEST)}")
-            for each in line.more:
-                typer.echo(f"{'':10}{printable(each, LONGEST)}")
+        with open_journal(journal) as kept:
+            if kept.beginning is not None:
+                since = f" since {moment(kept.beginning.time, '%Y-%m-%d %H:%M:%S')}, when the journal begins"
+            for line in explained(kept.records, contact, clock, _begun(kept.beginning)):
+                if (date := moment(line.time, "%Y-%m-%d")) != day:
+                    day = date
+                    typer.echo(day)
+                typer.echo(f"{clock(line.time)}  {printable(line.text, LONGEST)}")
+                for each in line.more:
+                    typer.echo(f"{'':10}{printable(each, LONGEST)}")
     except JournalError as error:
         raise _fail(f"journal {journal}: {error}") from None
     if not day:
-        raise _fail(f"journal {journal}: there is no contact {contact!r}")
+        raise _fail(f"journal {journal}: there is no contact {contact!r}{since}")
+
+
+def _begun(beginning: Beginning | None) -> State | None:
+    """What is going on where a journal begins. Raises `JournalError`."""
+    import msgspec
+
+    from acd.journal import JournalError
+    from acd.state import State
+
+    if beginning is None:
+        return None
+    try:
+        return State.restore(beginning.state)
+    except msgspec.MsgspecError as error:
+        raise JournalError(f"its beginning, after record {beginning.id}, is of another version: {error}") from None
 
 
 def clock(at: float) -> str:

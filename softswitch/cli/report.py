@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from acd.kpi.fold import Fold
     from acd.kpi.queue_kpis import Policy
     from acd.kpi.report import Row, Tally
+    from softswitch.store.acd_journal_reading import Beginning
 
 BY = ("queue", "agent", "team")
 INTERVALS = ("15m", "30m", "60m", "day")
@@ -124,14 +126,14 @@ def report(
     counted = _policy(policy, threshold, wait)
     place, now = _zone(zone), time.time()
     start, end = moment(since, now, "--from"), moment(until, now, "--to")
-    tally = _tally(journal, span(fcr_within, "--fcr-within"))
+    tally, begins = _tally(journal, span(fcr_within, "--fcr-within"))
     rows = kpis.report(
         tally,
         by,  # type: ignore[arg-type]
         interval,  # type: ignore[arg-type]
         counted,
         tally.fold.now,
-        0.0 if start is None else start,
+        max(begins, 0.0 if start is None else start),
         float("inf") if end is None else end,
         _offset(place),
     )
@@ -146,20 +148,38 @@ def report(
             show(rows, counted, tally, place, by, interval, terminal())
 
 
-def _tally(journal: Path, fcr_within: float) -> Tally:
-    """All that a journal says. Raises Exit."""
+def _tally(journal: Path, fcr_within: float) -> tuple[Tally, float]:
+    """All that a journal says, and from when on it does. Raises Exit."""
     from acd.journal import JournalError
-    from acd.kpi.fold import Fold
     from acd.kpi.report import Tally
-    from softswitch.store.acd_journal import read_journal
+    from softswitch.store.acd_journal_reading import open_journal
 
-    tally = Tally(Fold(fcr_window=fcr_within))
     try:
-        for record in read_journal(journal):
-            tally.add(record)
+        with open_journal(journal) as kept:
+            fold, begins = _begun(kept.beginning)
+            fold.fcr_window = fcr_within
+            tally = Tally(fold)
+            for record in kept.records:
+                tally.add(record)
     except JournalError as error:
         raise _fail(f"journal {journal}: {error}") from None
-    return tally
+    return tally, begins
+
+
+def _begun(beginning: Beginning | None) -> tuple[Fold, float]:
+    """What is going on where a journal begins, and the first whole quarter of an hour that it tells of."""
+    import msgspec
+
+    from acd.kpi.fold import Fold
+    from acd.kpi.intervals import SLOT
+
+    if beginning is None:
+        return Fold(), 0.0
+    begins = -(-beginning.time // SLOT) * SLOT
+    try:
+        return Fold() if beginning.kpis is None else Fold.restore(beginning.kpis), begins
+    except msgspec.MsgspecError:
+        return Fold(), begins
 
 
 # ---- what was asked for

@@ -14,7 +14,7 @@ from acd.simulate.course import Course, Part
 from acd.simulate.whatif import Change, Totals, WhatIf, read, totals, what_if
 from acd.simulate.why import Words
 from softswitch.simulation.given import GivenError
-from softswitch.store.acd_journal import read_journal
+from softswitch.store.acd_journal_reading import read_journal
 
 Json = dict[str, Any]
 

@@ -19,7 +19,8 @@ from acd import inputs as i
 from acd.engine import Engine
 from acd.journal import JournalError, encode, fold
 from acd.state import State
-from softswitch.store.acd_journal import AcdJournal, read_journal
+from softswitch.store.acd_journal import AcdJournal
+from softswitch.store.acd_journal_reading import read_journal
 from softswitch.store.database import StoreError
 from softswitch.store.statements import journal_statements
 

@@ -136,45 +136,29 @@ class _Folding:
     def at(self) -> int:
         return self.state.last_id
 
+    @property
+    def _read(self) -> int:
+        return self._group[-1].id if self._group else self.at
+
     async def fold(self, engine: AsyncEngine, before: float, last: int) -> None:
         """On to the latest end of an input that is before that time, and not after that record."""
         end = self.at + STEP
         while True:
-            after = self._group[-1].id if self._group else self.at
             async with engine.connect() as connection:
-                page = await page_of(connection, after, PAGE)
-                if page and page[0][0] != after + 1 and not await self._jump(engine, page[0][0] - 1, before, last):
-                    return
+                page = await page_of(connection, self._read, PAGE)
             if not page:
                 self._apply(last)
                 return
             if await asyncio.to_thread(self._page, page, before, last, end):
                 return
 
-    async def _jump(self, engine: AsyncEngine, to: int, before: float, last: int) -> bool:
-        """Over records that were lost. False: no further."""
-        if not self._apply(last):
-            return False
-        query = select(ACD_SNAPSHOT).where(ACD_SNAPSHOT.c.id == to, ACD_SNAPSHOT.c.beginning == 1)
-        async with engine.connect() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            log.error("journal not pruned any further: records are missing", after=self.at, before=to + 1)
-            return False
-        return row.time < before and to <= last and self._restored(row)
-
-    def _restored(self, row: Any) -> bool:
-        try:
-            self.state = State.restore(row.body)
-        except msgspec.MsgspecError as error:
-            log.warning("journal not pruned any further: a snapshot can't be read", id=row.id, why=str(error))
-            return False
-        return True
-
     def _page(self, page: list[tuple[Any, ...]], before: float, last: int, end: int) -> bool:
         """Whether it ends here."""
         for row in page:
             record = record_of(*row)
+            if record.id != self._read + 1:  # a gap, after which it begins anew, with another beginning
+                self._apply(last)
+                return True
             if not record.cause and (not self._apply(last) or record.time >= before or record.id > end):
                 return True
             self._group.append(record)

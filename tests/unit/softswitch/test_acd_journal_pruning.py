@@ -299,6 +299,17 @@ async def test_records_that_were_lost_are_gone_over_with_the_snapshot_after_them
     assert State.restore(beginning[1]).snapshot() == fold(world.journal[: beginning[0]]).snapshot()
 
 
+async def test_a_gap_is_not_folded_over(tmp_path: Path) -> None:
+    world, path = some_hours(), tmp_path / "db"
+    await filled(path, world)
+    gap = next(record.id for record in world.journal[700:] if not record.cause)
+    sql(path, "DELETE FROM acd_journal WHERE id = ?", gap)
+    assert await pruned(path, world.now) == gap - 1
+    assert await pruned(path, world.now) == 0
+    [(body,)] = sql(path, "SELECT body FROM acd_snapshot WHERE beginning")
+    assert State.restore(body).snapshot() == fold(world.journal[: gap - 1]).snapshot()
+
+
 async def test_from_a_beginning_of_another_version_nothing_is_taken_out_until_a_later_one_is_old_enough(
     tmp_path: Path,
 ) -> None:

@@ -291,9 +291,16 @@ async def test_records_that_were_lost_are_gone_over_with_the_snapshot_after_them
             done = end
             journal.snapshot(fold(world.journal[:end]))
     state = (await recovered(path)).snapshot()
+    with open_journal(path) as whole:
+        assert whole.beginning is None
+        assert list(whole.records) == [*world.journal[:gap], *world.journal[after:]]
     for cut in (world.journal[gap - 50].time, world.journal[after + 60].time):
-        await pruned(path, cut)
+        assert await pruned(path, cut) > 0
         assert (await recovered(path)).snapshot() == state
+        with open_journal(path) as left:
+            assert left.beginning is not None
+            assert left.beginning.time < cut
+            assert next(left.records).time >= cut
     (beginning,) = sql(path, "SELECT id, body FROM acd_snapshot WHERE beginning")
     assert beginning[0] > after
     assert State.restore(beginning[1]).snapshot() == fold(world.journal[: beginning[0]]).snapshot()

@@ -244,8 +244,8 @@ async def test_a_database_that_cannot_be_opened_is_a_clear_error(cluster: Cluste
 
 
 @asynccontextmanager
-async def kept(url: str) -> AsyncIterator[AcdJournal]:
-    journal = AcdJournal(url)
+async def kept(url: str, seconds: float = 0.0, now: float = 0.0) -> AsyncIterator[AcdJournal]:
+    journal = AcdJournal(url, seconds, lambda: now)
     await journal.start()
     try:
         yield journal
@@ -397,6 +397,31 @@ async def test_a_commit_that_was_not_confirmed_is_not_doubled(
         == f"{len(world.journal)}|{len(world.journal)}"
     )
     assert cluster.sql("SELECT count(*) FROM acd_snapshot", database) == "1"
+
+
+async def test_the_older_part_of_the_journal_is_taken_out(cluster: Cluster, database: str) -> None:
+    """In a later life of the switch, which recovers to the same state, also from where the journal begins then."""
+    world = a_day()
+    cut = world.journal[len(world.journal) // 2].time
+    async with kept(cluster.url(database)) as journal:
+        journal.append(world.journal)
+        journal.snapshot(world.state)
+    done = len(world.journal)
+    world.call("later", "sales")
+    async with kept(cluster.url(database), 100.0, cut + 100.0) as journal:
+        journal.append(world.journal[done:])
+        await appended(journal)
+        await journal.prune()
+        assert journal.status()["pruned"] > 0
+        assert (await journal.recover()).snapshot() == world.state.snapshot()
+    (oldest, begins) = cluster.sql(
+        "SELECT (SELECT min(id) FROM acd_journal), (SELECT id FROM acd_snapshot WHERE beginning = 1)", database
+    ).split("|")
+    assert int(oldest) == int(begins) + 1
+    assert world.journal[int(begins) - 1].time < cut <= world.journal[int(begins)].time
+    cluster.sql("DELETE FROM acd_snapshot WHERE beginning = 0", database)
+    async with kept(cluster.url(database)) as journal:
+        assert (await journal.recover()).snapshot() == world.state.snapshot()
 
 
 # ---- a switch ---------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What there has to be outside, as far as the engine knows: for a switch that has recovered it, or has new rules.
 
-    resume(state)       the effects that are in force now
+    resume(state, now)       the effects that are in force
 
 Offers that ring or keep an agent, customers who are being called, and who talks to whom; what is announced next comes
 with its time. Whatever else rings, calls or talks on behalf of the engine leads nowhere and is ended; what is missing
@@ -16,10 +16,10 @@ from acd.contact import ContactState
 from acd.state import State
 
 
-def resume(state: State) -> list[e.AnyEffect]:
+def resume(state: State, now: float) -> list[e.AnyEffect]:
     """Offers first, then customers who are being called, with the seconds that are left of the attempt, then those who
     talk, as `Connect` of offer 0."""
-    return [*_offers(state), *_calls(state), *_talks(state)]
+    return [*_offers(state), *_calls(state, now), *_talks(state)]
 
 
 def _offers(state: State) -> Iterator[e.Offer]:
@@ -30,11 +30,11 @@ def _offers(state: State) -> Iterator[e.Offer]:
         yield e.Offer(offer.id, contact.id, agent.id, agent.address, offer.deadline, kind)
 
 
-def _calls(state: State) -> Iterator[e.CallCustomer]:
+def _calls(state: State, now: float) -> Iterator[e.CallCustomer]:
     for callback in state.callbacks.values():
         if callback.calling:
             agents = state.contacts[callback.contact].agents
-            left = max(callback.calling - state.now, 0.0)
+            left = max(callback.calling - now, 0.0)
             agent = agents[0] if agents else ""
             yield e.CallCustomer(callback.id, callback.contact, callback.number, agent, left)
 

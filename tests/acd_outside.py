@@ -95,7 +95,7 @@ class Outside:
             case i.Finish(contact=contact, how="hangup") if not self.together[contact]:
                 self._gone(contact)
             case i.Configure():
-                asked = {each.callback for each in resume(state) if isinstance(each, e.CallCustomer)}
+                asked = {each.callback for each in resume(state, state.now) if isinstance(each, e.CallCustomer)}
                 for name in set(self.attempts) - asked:
                     self._give_up(name)
             case _:
@@ -184,7 +184,7 @@ class Outside:
         if isinstance(what, i.Accept) and self._answered is not None:
             led = [each for each in outcome.effects if isinstance(each, e.Connect | e.CallCustomer)]
             assert led, "a telephone was answered, and nothing follows"
-        asked: list[Any] = resume(state)
+        asked: list[Any] = resume(state, state.now)
         offers = {each.offer: each for each in asked if isinstance(each, e.Offer)}
         assert offers == self.ringing
         calls = {each.callback: (each.contact, each.agent) for each in asked if isinstance(each, e.CallCustomer)}

@@ -22,6 +22,7 @@ from acd.facts import Record
 from acd.journal import fold
 from acd.state import State
 from softswitch.cli import explain, report
+from softswitch.simulation.replay import replay
 from softswitch.store.acd_journal import AcdJournal
 from softswitch.store.acd_journal_reading import open_journal, read_journal
 
@@ -185,6 +186,21 @@ async def test_contacts_that_are_left_are_explained_as_before(tmp_path: Path) ->
     assert explained(path, waits).splitlines()[-1] == before.splitlines()[-1], "and of who was there, the rest"
     assert f"there is no contact {earlier[0]!r} since 20" in explained(path, earlier[0])
     assert "when the journal begins" in explained(path, earlier[0])
+
+
+async def test_what_is_left_is_replayed_by_the_agents_who_were_there(tmp_path: Path) -> None:
+    world, path = some_hours(), tmp_path / "db"
+    await filled(path, world)
+    cut = list(cuts(world))[1]
+    before = fold(record for record in world.journal if record.time < cut)
+    await pruned(path, cut)
+    was = replay(path, None, 1, None).was
+    assert was.config == world.state.config
+    assert sorted(was.parts) == sorted(name for name, came in _came(world) if came >= cut)
+    for name, one in before.agents.items():
+        there = was.at(name, cut)
+        assert there is not None
+        assert (there.state == "paused") == (one.state == "paused")
 
 
 def _came(world: World) -> list[tuple[str, float]]:

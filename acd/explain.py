@@ -222,7 +222,7 @@ class Explainer:
         contact = self._state.contacts[what.contact]
         rules = f" (rules {what.version})" if what.version else ""
         until = self._clock(what.deadline)
-        kept = offered_kind(self._state.queue(what.queue), contact) == "reservation"
+        kept = offered_kind(self._state, contact) == "reservation"
         if what.by == "agent":
             text = f"{what.agent} is ready, and is {'kept for' if kept else 'offered'} it until {until}{rules}"
             more = self._rivals(what, record.time)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from acd import effects as e
-from acd.contact import ContactState
+from acd.callbacks import is_calling
 from acd.state import State
 
 
@@ -26,7 +26,7 @@ def _offers(state: State) -> Iterator[e.Offer]:
     for offer in state.offers.values():
         contact, agent = state.contacts[offer.contact], state.agents[offer.agent]
         # Before the customer of a callback is called its agent is rung, unless it is kept while that goes on.
-        kind = "reservation" if contact.kind == "callback" and _calling(state, contact) else contact.kind
+        kind = "reservation" if contact.kind == "callback" and is_calling(state, contact) else contact.kind
         yield e.Offer(offer.id, contact.id, agent.id, agent.address, offer.deadline, kind)
 
 
@@ -41,11 +41,6 @@ def _calls(state: State, now: float) -> Iterator[e.CallCustomer]:
 
 def _talks(state: State) -> Iterator[e.Connect]:
     for contact in state.contacts.values():
-        if not _calling(state, contact):
+        if not is_calling(state, contact):
             for agent in contact.agents:
                 yield e.Connect(0, contact.id, agent)
-
-
-def _calling(state: State, contact: ContactState) -> bool:
-    callback = state.callbacks.get(contact.callback)
-    return callback is not None and callback.contact == contact.id and callback.calling > 0.0

@@ -229,6 +229,8 @@ class AcdJournal:
 
     async def prune(self) -> None:
         """Take out what has become too old. Raises UNAVAILABLE."""
+        if self._kept <= 0.0:
+            return
         self.counters["pruned"] += await JournalPruner(self._engine).prune(self._clock() - self._kept)
 
     async def _prune(self) -> None:

@@ -21,7 +21,9 @@ from acd.config import Announcement, CallbackRules, WrapUp
 from acd.facts import Record
 from acd.journal import fold
 from acd.state import State
+from softswitch.acd_wiring import acd_journal
 from softswitch.cli import explain, report
+from softswitch.settings.loader import load
 from softswitch.simulation.replay import replay
 from softswitch.store.acd_journal import AcdJournal
 from softswitch.store.acd_journal_reading import open_journal, read_journal
@@ -373,6 +375,20 @@ async def test_the_journal_is_pruned_by_itself_now_and_then(tmp_path: Path, monk
     async with kept(path, now=world.now + 1e6) as journal:
         await asyncio.sleep(0.01)
         assert journal.status()["pruned"] == 0, "kept for ever"
+
+
+@pytest.mark.parametrize(("written", "left"), [("400d", True), ("1h", False), ("0", True)])
+async def test_it_is_kept_for_as_long_as_the_settings_say(tmp_path: Path, written: str, left: bool) -> None:
+    (tmp_path / "softswitch.yaml").write_text(f"server: {{acd_journal_kept: {written}}}\n")
+    (tmp_path / "var").mkdir()
+    world = some_hours(steps=60)
+    await filled(tmp_path / "var/softswitch.db", world)
+    journal = acd_journal(load(tmp_path).settings)
+    journal._clock = lambda: world.now + 86_400.0
+    await journal.start()
+    await journal.prune()
+    assert (journal.status()["pruned"] == 0) == left
+    await journal.close()
 
 
 # ---- recovery has little to fold

@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
+from acd.contact import ContactState
 from acd.engine import Outcome
 from acd.resume import resume
 from acd.state import State
+
+_NOBODY = ContactState("")
 
 
 class Attempt(NamedTuple):
@@ -37,13 +40,16 @@ class Outside:
         """By callback."""
         self.together: dict[str, list[str]] = {}
         """By contact: the agents who are on the line for it."""
+        self.playing: set[str] = set()
+        """Contacts to which something may be playing."""
         self._answered: e.Offer | None = None
         self._crossing = 0
+        self._reached = ""
 
     def hear(self, what: i.AnyInput | None, outcome: Outcome, state: State) -> None:
         """What has happened outside is so before the effects, but that a caller is gone: an effect may cross that."""
         refused = any(isinstance(record.what, f.Refused) for record in outcome.records)
-        self._answered, self._crossing = None, 0
+        self._answered, self._crossing, self._reached = None, 0, ""
         for name in [name for name, each in self.attempts.items() if each.until <= state.now]:
             self._give_up(name)
         if isinstance(what, i.Accept | i.Reject | i.Unreachable):
@@ -79,7 +85,8 @@ class Outside:
             case i.Reject(offer=offer) | i.Unreachable(offer=offer):
                 del self.ringing[offer]
             case i.CustomerCalled(callback=callback, outcome="answered"):
-                self.lines.add(self.attempts.pop(callback).asked.contact)
+                self._reached = self.attempts.pop(callback).asked.contact
+                self.lines.add(self._reached)
             case i.CustomerCalled(callback=callback):
                 self._give_up(callback)
             case _:
@@ -104,6 +111,7 @@ class Outside:
     def _gone(self, contact: str) -> None:
         self.lines.discard(contact)
         self.dialled.discard(contact)
+        self.playing.discard(contact)
         self.together.pop(contact, None)
         for name in [name for name, each in self.attempts.items() if each.asked.contact == contact]:
             del self.attempts[name]
@@ -131,8 +139,9 @@ class Outside:
             case e.Announce(contact=contact):
                 assert contact in self.lines, f"{effect}: nobody is on the line"
                 assert not self.together.get(contact), f"{effect}: an agent has it"
-            case e.StopAnnouncing():
-                pass  # whether anything plays or not
+                self.playing.add(contact)
+            case e.StopAnnouncing(contact=contact):
+                self.playing.discard(contact)  # whether anything plays or not
             case e.SendTo(contact=contact):
                 assert contact in self.lines | self.dialled, f"{effect}: it is gone"
                 assert not self.together.get(contact), f"{effect}: an agent has it"
@@ -157,6 +166,7 @@ class Outside:
         """Who has answered, or was kept for a customer who has; offer 0: who waits for the customer on the line."""
         contact, agent = effect.contact, effect.agent
         assert contact in self.lines, f"{effect}: the caller is gone"
+        assert contact not in self.playing, f"{effect}: something is playing"
         if not effect.offer:
             assert self.together[contact] == [agent]
             return
@@ -181,9 +191,12 @@ class Outside:
     # ---- both sides agree
 
     def _check(self, state: State, what: i.AnyInput | None, outcome: Outcome) -> None:
-        if isinstance(what, i.Accept) and self._answered is not None:
-            led = [each for each in outcome.effects if isinstance(each, e.Connect | e.CallCustomer)]
-            assert led, "a telephone was answered, and nothing follows"
+        kinds = {type(each) for each in outcome.effects}
+        if isinstance(what, i.Accept):
+            led = {e.Connect, e.CallCustomer} if self._answered is not None else {e.TooLate}
+            assert kinds & led or what.offer in self.ringing, "a telephone was answered, and nothing follows"
+        if self._reached and not state.contacts.get(self._reached, _NOBODY).queue:
+            assert kinds & {e.Connect, e.SendTo}, "a customer has answered, and nothing follows"
         asked: list[Any] = resume(state, state.now)
         offers = {each.offer: each for each in asked if isinstance(each, e.Offer)}
         assert offers == self.ringing

@@ -22,19 +22,20 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     journal: Annotated[
-        Path, typer.Argument(metavar="JOURNAL", help="Database of the switch, or a file of journal records.")
+        Path,
+        typer.Argument(metavar="JOURNAL", help="A database of the switch, its configuration, or a file of records."),
     ],
     contact: Annotated[str, typer.Argument(metavar="CONTACT", help="A contact's id, or a callback's.")],
 ) -> None:
     """Say in plain words what became of a contact that waited for an agent, and why."""
     from acd.explain import explain as explained
     from acd.journal import JournalError
+    from softswitch.acd_journals import journal_at
     from softswitch.cli.printable import printable
-    from softswitch.store.acd_journal_reading import open_journal
 
     day = since = ""
     try:
-        with open_journal(journal) as kept:
+        with journal_at(journal) as kept:
             if kept.beginning is not None:
                 since = f" since {moment(kept.beginning.time, '%Y-%m-%d %H:%M:%S')}, when the journal begins"
             for line in explained(kept.records, contact, clock, _begun(kept.beginning)):

@@ -88,7 +88,10 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="The journal of the ACD.")],
+    journal: Annotated[
+        Path,
+        typer.Argument(metavar="JOURNAL", help="A database of the switch, its configuration, or a file of records."),
+    ],
     by: Annotated[str, typer.Option(help=f"A row for each: {', '.join(BY)}.")] = "queue",
     interval: Annotated[str, typer.Option(help=f"And each: {', '.join(INTERVALS)}.")] = "day",
     policy: Annotated[
@@ -152,10 +155,10 @@ def _tally(journal: Path, fcr_within: float) -> tuple[Tally, float]:
     """All that a journal says, and from when on it does. Raises Exit."""
     from acd.journal import JournalError
     from acd.kpi.report import Tally
-    from softswitch.store.acd_journal_reading import open_journal
+    from softswitch.acd_journals import journal_at
 
     try:
-        with open_journal(journal) as kept:
+        with journal_at(journal) as kept:
             fold, begins = _begun(kept.beginning)
             fold.fcr_window = fcr_within
             tally = Tally(fold)

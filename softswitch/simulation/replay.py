@@ -20,8 +20,9 @@ from acd.simulate.course import Course, Part
 from acd.simulate.whatif import Change, Totals, WhatIf, read, totals, what_if
 from acd.simulate.why import Words
 from acd.state import State
+from softswitch.acd_journals import journal_at
 from softswitch.simulation.given import GivenError
-from softswitch.store.acd_journal_reading import Beginning, open_journal
+from softswitch.store.acd_journal_reading import Beginning
 
 Json = dict[str, Any]
 
@@ -35,7 +36,7 @@ def replay(
 ) -> WhatIf:
     """`config` None: that of the journal itself. Raises `GivenError`."""
     try:
-        with open_journal(journal) as kept:
+        with journal_at(journal) as kept:
             was = read(chain(_there(kept.beginning), kept.records))
         return what_if(was, was.config if config is None else config, seed, progress, patience)
     except (JournalError, ValueError) as error:

@@ -6,22 +6,29 @@ fold after the last of them.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from acd.facts import AnyFact, Record
 from acd.inputs import AnyInput
 from acd.journal import JournalError
 from softswitch.store.acd_journal_file import read_file
-from softswitch.store.database import StoreError
-from softswitch.store.schema import ACD_JOURNAL
+from softswitch.store.database import UNAVAILABLE, StoreError, open_engine, reason
+from softswitch.store.schema import ACD_JOURNAL, ACD_SNAPSHOT
+
+PAGE = 10_000
+"""Records read at once."""
+
+Answer = TypeVar("Answer")
 
 SQLITE = b"SQLite format 3\0"
 
@@ -84,6 +91,74 @@ def open_journal(path: Path) -> Iterator[KeptJournal]:
         raise JournalError(str(error)) from None
 
 
+@contextlib.contextmanager
+def open_database(url: str) -> Iterator[KeptJournal]:
+    """The database of a URL, read a page at a time as it is at the beginning. Raises `JournalError`."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        with open_journal(Path(parsed.database or "")) as journal:
+            yield journal
+        return
+    with asyncio.Runner() as runner:
+        database = _Database(runner, url)
+        try:
+            beginning = database.beginning()
+            yield KeptJournal(beginning, database.records(0 if beginning is None else beginning.id))
+        finally:
+            database.close()
+
+
+class _Database:
+    """One transaction of a PostgreSQL, for who knows no event loop. All raise `JournalError`."""
+
+    def __init__(self, runner: asyncio.Runner, url: str) -> None:
+        self._runner = runner
+        self._engine = open_engine(url)
+        self._connection: AsyncConnection | None = None
+
+    def beginning(self) -> Beginning | None:
+        return self._ask(self._begin())
+
+    def records(self, after: int) -> Iterator[Record]:
+        assert self._connection is not None
+        while page := self._ask(page_of(self._connection, after, PAGE)):
+            for row in page:
+                yield _readable(row)
+            after = page[-1][0]
+
+    def close(self) -> None:
+        self._ask(self._end())
+
+    async def _begin(self) -> Beginning | None:
+        connection = self._connection = await self._engine.connect()
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        first = (await connection.execute(select(func.min(ACD_JOURNAL.c.id)))).scalar()
+        if first == 1:
+            return None
+        kept = ACD_SNAPSHOT.c
+        query = select(kept.id, kept.time, kept.body, kept.kpis).where(kept.beginning == 1, kept.id >= (first or 1) - 1)
+        row = (await connection.execute(query.order_by(kept.id).limit(1))).one_or_none()
+        return None if row is None else Beginning(*row)
+
+    async def _end(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+        await self._engine.dispose()
+
+    def _ask(self, question: Coroutine[Any, Any, Answer]) -> Answer:
+        try:
+            return self._runner.run(question)
+        except UNAVAILABLE as error:
+            raise JournalError(reason(error)) from None
+
+
+def _readable(row: tuple[Any, ...]) -> Record:
+    try:
+        return record_of(*row)
+    except StoreError as error:
+        raise JournalError(str(error.strerror)) from None
+
+
 def read_journal(path: Path) -> Iterator[Record]:
     """Its records alone. Raises `JournalError`."""
     with open_journal(path) as journal:
@@ -112,6 +187,6 @@ def _records(connection: sqlite3.Connection, after: int) -> Iterator[Record]:
     query = "SELECT id, time, cause, kind, body FROM acd_journal WHERE id > ? ORDER BY id"
     try:
         for row in connection.execute(query, (after,)):
-            yield record_of(*row)
-    except (sqlite3.Error, StoreError) as error:
+            yield _readable(row)
+    except sqlite3.Error as error:
         raise JournalError(str(error)) from None

@@ -4,6 +4,7 @@ journal of the ACD engine there; and a switch that keeps its records and binding
 from __future__ import annotations
 
 import asyncio
+import csv
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -23,11 +24,13 @@ from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, Switch
 from harness.waiting import wait_for
 from sqlalchemy import Connection
+from typer.testing import CliRunner
 
 import softswitch.store.acd_journal as journal_module
 import softswitch.store.store as store_module
 from acd import inputs as i
 from acd.engine import Engine
+from softswitch.cli import make_app
 from softswitch.store import BindingRecord, CdrFilter, CdrRecord, LegRecord, Quality, SegmentRecord, Store, StoreError
 from softswitch.store.acd_journal import AcdJournal
 from softswitch.store.database import open_engine
@@ -422,6 +425,38 @@ async def test_the_older_part_of_the_journal_is_taken_out(cluster: Cluster, data
     cluster.sql("DELETE FROM acd_snapshot WHERE beginning = 0", database)
     async with kept(cluster.url(database)) as journal:
         assert (await journal.recover()).snapshot() == world.state.snapshot()
+
+
+def test_reports_and_explanations_read_the_journal_in_postgresql(
+    cluster: Cluster, database: str, tmp_path: Path
+) -> None:
+    """By the configuration that names it; also where its older part is gone, and where there is none."""
+    world = a_day()
+
+    async def fill() -> None:
+        async with kept(cluster.url(database)) as journal:
+            journal.append(world.journal)
+            journal.snapshot(world.state)
+
+    async def prune() -> None:
+        cut = world.journal[len(world.journal) // 2].time
+        async with kept(cluster.url(database), 100.0, cut + 100.0) as journal:
+            await journal.prune()
+
+    (tmp_path / "softswitch.yaml").write_text(f"server: {{database_url: '{cluster.url(database)}'}}\n")
+    app = make_app()
+    words = ["report", str(tmp_path), "--format", "csv", "--zone", "UTC"]
+    empty = CliRunner().invoke(app, words)
+    says = f'journal {tmp_path}: relation "acd_journal" does not exist\n'
+    assert (empty.exit_code, empty.output) == (1, says)
+    asyncio.run(fill())
+    (row,) = csv.DictReader(CliRunner().invoke(app, words).output.splitlines())
+    assert (row["name"], row["offered"], row["answered"]) == ("sales", "60", "60")
+    asyncio.run(prune())
+    explained = CliRunner().invoke(app, ["explain", str(tmp_path), "waits"])
+    assert "comes into queue sales" in explained.output
+    gone = CliRunner().invoke(app, ["explain", str(tmp_path), "Änne 安\0" + "0"])
+    assert "when the journal begins" in gone.output
 
 
 # ---- a switch ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from acd.fold import apply
 from acd.kpi.fold import Fold
 from acd.state import State
 from softswitch.store.acd_journal_reading import page_of, record_of
+from softswitch.store.group_writer import WRITE_SECONDS
 from softswitch.store.schema import ACD_JOURNAL, ACD_SNAPSHOT
 
 log = structlog.get_logger("softswitch.store.acd_journal")
@@ -104,7 +105,7 @@ class JournalPruner:
     async def _keep(self, begun: _Folding) -> None:
         """The journal may begin there."""
         row = {"id": begun.at, "time": begun.state.now, "body": begun.state.snapshot(), "beginning": 1}
-        async with self._engine.begin() as connection:
+        async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
             await connection.execute(ACD_SNAPSHOT.delete().where(ACD_SNAPSHOT.c.id == begun.at))
             await connection.execute(ACD_SNAPSHOT.insert().values(**row, kpis=begun.kpis.snapshot()))
 
@@ -112,7 +113,7 @@ class JournalPruner:
         """All up to the cut, and the beginnings before it."""
         taken = 0
         while True:
-            async with self._engine.begin() as connection:
+            async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
                 first = (await connection.execute(select(func.min(ACD_JOURNAL.c.id)))).scalar()
                 if first is None or first > cut:
                     older = ACD_SNAPSHOT.delete().where(ACD_SNAPSHOT.c.beginning == 1, ACD_SNAPSHOT.c.id < cut)

@@ -287,6 +287,31 @@ async def test_wherever_it_is_cut_short_the_journal_is_whole_and_the_next_run_en
     assert sql(path, "SELECT count(*) FROM acd_snapshot WHERE beginning") == [(1,)]
 
 
+async def test_the_journal_is_written_while_its_older_part_is_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning_module, "DELETED", 10)
+    monkeypatch.setattr(journal_module, "GROUP_SECONDS", 0.0)
+    world, path = some_hours(), tmp_path / "db"
+    await filled(path, world)
+    cut = list(cuts(world))[2]
+    async with kept(path, now=cut + 60.0, seconds=60.0) as journal:
+        pruning = asyncio.create_task(journal.prune())
+        groups = journal.status()["groups"]
+        while not pruning.done():
+            world.call(f"more{journal.last_id}", "help")
+            journal.append(world.journal[journal.last_id :])
+            await journal.flush()
+        await pruning
+        status = journal.status()
+        assert (status["failures"], status["pruned"] > 500) == (0, True)
+        assert status["groups"] > groups + 20, "it was written all the while"
+        assert (await journal.recover()).snapshot() == world.state.snapshot()
+    with open_journal(path) as left:
+        assert left.beginning is not None
+        assert list(left.records) == world.journal[left.beginning.id :]
+
+
 async def test_records_that_were_lost_are_gone_over_with_the_snapshot_after_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

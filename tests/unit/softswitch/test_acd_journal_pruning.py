@@ -360,6 +360,15 @@ async def test_a_gap_is_not_folded_over(tmp_path: Path) -> None:
     assert State.restore(body).snapshot() == fold(world.journal[: gap - 1]).snapshot()
 
 
+async def test_a_database_of_an_older_version_is_read(tmp_path: Path) -> None:
+    world, path = some_hours(steps=60), tmp_path / "db"
+    await filled(path, world)
+    sql(path, "ALTER TABLE acd_snapshot DROP COLUMN kpis")
+    sql(path, "ALTER TABLE acd_snapshot DROP COLUMN beginning")
+    sql(path, "DELETE FROM acd_journal WHERE id < 10")
+    assert list(read_journal(path)) == world.journal[9:]
+
+
 async def test_from_a_beginning_of_another_version_nothing_is_taken_out_until_a_later_one_is_old_enough(
     tmp_path: Path,
 ) -> None:

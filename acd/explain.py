@@ -39,11 +39,14 @@ class Line(msgspec.Struct, frozen=True):
 class Explainer:
     """One contact, or callback, followed through a journal."""
 
-    def __init__(self, contact: str, clock: Clock) -> None:
+    def __init__(self, contact: str, clock: Clock, state: State | None = None) -> None:
         self.ids = {contact}
         """The contact, the callback that it became, and the contacts that wait for that."""
         self._clock = clock
-        self._state = State()
+        self._state = State() if state is None else state
+        for each in self._state.contacts.values():
+            if each.callback == contact:
+                self.ids.add(each.id)
         self._before: ContactState | None = None
         self._stood = False  # it was in line before
         self._told_by = 0  # the input by whose offers the standing was told
@@ -53,7 +56,7 @@ class Explainer:
         self._standing_of = 0  # the input that led to it, as long as it is not told
 
     def read(self, record: f.Record) -> Iterator[Line]:
-        """What a record says of the contact. The records have to be told in order, from the first one."""
+        """What a record says of the contact. The records have to be told in order, from the first one after `state`."""
         if is_input(record.what):
             self._input = record.what
         elif isinstance(record.what, f.Queued) and _callback_of(record.what) in self.ids:
@@ -225,7 +228,7 @@ class Explainer:
         contact = self._state.contacts[what.contact]
         rules = f" (rules {what.version})" if what.version else ""
         until = self._at(what.deadline)
-        kept = offered_kind(self._state.queue(what.queue), contact) == "reservation"
+        kept = offered_kind(self._state, contact) == "reservation"
         if what.by == "agent":
             text = f"{what.agent} is ready, and is {'kept for' if kept else 'offered'} it until {until}{rules}"
             more = self._rivals(what, record.time)
@@ -299,11 +302,12 @@ class Explainer:
                 return f"the offer to {agent} is taken back: {_plain(what.why)}"
 
 
-def explain(records: Iterable[f.Record], contact: str, clock: Clock) -> Iterator[Line]:
-    """What became of a contact or callback, and why; nothing where the journal does not know it. Raises `JournalError`
-    for a journal that does not begin with record 1, or that leaves out one."""
-    explainer = Explainer(contact, clock)
-    for expected, record in enumerate(records, 1):
+def explain(records: Iterable[f.Record], contact: str, clock: Clock, state: State | None = None) -> Iterator[Line]:
+    """What became of a contact or callback, and why; nothing where the journal does not know it. `state`: what was
+    before the first record, of a journal whose older part is gone. Raises `JournalError` for a journal that does not
+    begin with the record after that, or with record 1, or that leaves out one."""
+    explainer = Explainer(contact, clock, state)
+    for expected, record in enumerate(records, 1 if state is None else state.last_id + 1):
         if record.id != expected:
             raise JournalError(f"record {record.id} where {expected} was expected: what was before it is not known")
         yield from explainer.read(record)

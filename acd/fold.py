@@ -127,11 +127,17 @@ def _queued(state: State, fact: f.Queued) -> None:
     state.begins(contact)
     contact.asks = asks(queue, 0, fact.needs)
     contact.relaxed, contact.widened, contact.only, contact.patience, contact.skipped = 0, 0, "", 0.0, {}
-    contact.announced = [fact.entered + each.first for each in queue.announcements]
-    for due in contact.announced:
-        state.deadlines.add(due, "announce", fact.contact)
+    _announce_from(state, contact, fact.entered)
     state.returning.pop((fact.queue, fact.number), None)
     state.asking.pop(fact.contact, None)
+
+
+def _announce_from(state: State, contact: ContactState, at: float) -> None:
+    """When each announcement of its queue is due; never, where nobody is on the line."""
+    announcements = state.queue(contact.queue).announcements
+    contact.announced = [at + each.first if contact.kind == "call" else 0.0 for each in announcements]
+    for due in contact.announced:
+        state.deadlines.add(due, "announce", contact.id)
 
 
 def _classed(state: State, fact: f.Classed) -> None:
@@ -267,6 +273,8 @@ def _callback_ended(state: State, fact: f.CallbackEnded) -> None:
     reached = state.contacts.get(callback.contact)
     if reached is not None and fact.how == "answered":
         reached.kind, reached.callback = "call", ""
+        if reached.queue:
+            _announce_from(state, reached, state.now)
 
 
 def _configured(state: State, fact: f.Configured) -> None:

@@ -14,12 +14,12 @@ from typing import Literal
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import agent_answered, agent_kept, is_meant_for
-from acd.config import Queue
+from acd.callbacks import agent_answered, agent_kept, is_calling, is_meant_for
 from acd.contact import ContactState, OfferState
 from acd.leases import end_offer
 from acd.matching import Choice, agents_for, contact_for
 from acd.queueing import reclass
+from acd.state import State
 from acd.strategy import Asked, still_wanted
 from acd.turn import Refusal, Turn
 
@@ -71,7 +71,7 @@ def _match_contact(turn: Turn, name: str) -> None:
 def _make(turn: Turn, contact: ContactState, name: str, choice: Choice, by: Literal["agent", "contact"]) -> None:
     state = turn.state
     queue = state.queue(contact.queue)
-    kind = offered_kind(queue, contact)
+    kind = offered_kind(state, contact)
     seconds = RESERVED_SECONDS if kind == "reservation" else queue.ring_seconds
     offered = f.Offered(
         contact=contact.id,
@@ -94,14 +94,12 @@ def _make(turn: Turn, contact: ContactState, name: str, choice: Choice, by: Lite
         agent_kept(turn, contact)
 
 
-def offered_kind(queue: Queue, contact: ContactState) -> i.ContactKind:
-    """An agent is only kept, and not rung, for a callback whose customer is called first."""
-    rules = queue.callback
-    return (
-        "reservation"
-        if contact.kind == "callback" and rules is not None and rules.first == "customer"
-        else contact.kind
-    )
+def offered_kind(state: State, contact: ContactState) -> i.ContactKind:
+    """An agent is only kept, and not rung, for a callback whose customer is called first, or is being called."""
+    rules = state.queue(contact.queue).callback
+    first = "agent" if rules is None else rules.first
+    kept = contact.kind == "callback" and (first == "customer" or is_calling(state, contact))
+    return "reservation" if kept else contact.kind
 
 
 # ---- what becomes of it
@@ -143,7 +141,7 @@ def missed(turn: Turn, number: int) -> None:
     """The deadline of an offer has come."""
     offer = turn.state.offers[number]
     contact = turn.state.contacts[offer.contact]
-    if offered_kind(turn.state.queue(offer.queue), contact) == "reservation":
+    if offered_kind(turn.state, contact) == "reservation":
         # The agent has missed nothing: the call for which it was kept did not come.
         end_offer(turn, offer, "missed")
         reclass(turn, contact, skip={offer.agent: turn.now + KEPT_AGAIN})

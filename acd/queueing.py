@@ -203,6 +203,8 @@ def let_go(turn: Turn, queue: Queue) -> None:
 def press_key(turn: Turn, event: i.PressKey) -> None:
     """A caller chooses a way out. Raises `Refusal`."""
     contact = turn.waiting(event.contact)
+    if contact.kind != "call":
+        raise Refusal(f"contact {contact.id} is a {contact.kind}: expected a caller who waits")
     way = turn.state.queue(contact.queue).exits.get(event.key)
     if way is None:
         raise Refusal(f"queue {contact.queue} has no way out by key {event.key[:8]!r}")
@@ -315,6 +317,8 @@ def take(turn: Turn, event: i.Take) -> None:
         raise Refusal(f"agent {agent.id} has contact {agent.contact}, or is being offered it")
     if contact is not None and contact.queue:
         raise Refusal(f"contact {event.contact} waits in queue {contact.queue}: expected it to leave that first")
+    if contact is not None and is_calling(turn.state, contact):
+        raise Refusal(f"the customer of callback {contact.callback} is being called: expected nobody to take it yet")
     if contact is not None:
         _check_team(turn, contact, agent.id)
     if agent.state == "paused":

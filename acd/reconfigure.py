@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from acd import facts as f
 from acd.agent import WORK
-from acd.callbacks import may_serve
-from acd.config import Config
+from acd.callbacks import is_calling, may_serve, rules_of
+from acd.config import Config, Queue
+from acd.contact import OfferState
 from acd.leases import end_offer
 from acd.queueing import go, left, let_go, reclass, step
+from acd.state import State
 from acd.turn import Turn
 
 GONE = "the queue is no longer in the configuration"
@@ -20,7 +22,8 @@ def configure(turn: Turn, config: Config) -> None:
     state = turn.state
     for offer in list(state.offers.values()):
         settings, queue = config.agents.get(offer.agent), config.queues.get(offer.queue)
-        if settings is None or queue is None or settings.team != queue.team:
+        gone = settings is None or queue is None or settings.team != queue.team
+        if gone or _is_to_be_kept(state, offer, queue):
             end_offer(turn, offer, "configured")
     homeless = []
     for contact in [each for each in state.contacts.values() if each.queue and each.queue not in config.queues]:
@@ -47,6 +50,12 @@ def configure(turn: Turn, config: Config) -> None:
         go(turn, contact, way, GONE)
     # All who wait are looked at anew, and choose by their strategies: nobody is left for whom agents had to look.
     state.freed.clear()
+
+
+def _is_to_be_kept(state: State, offer: OfferState, queue: Queue | None) -> bool:
+    """Whether an agent is being rung for a callback whose customer is called first from now on."""
+    contact = state.contacts[offer.contact]
+    return contact.kind == "callback" and rules_of(queue).first == "customer" and not is_calling(state, contact)
 
 
 def _changed(before: Config, after: Config) -> set[str]:

@@ -1,4 +1,5 @@
-"""What operators wrote about agents and queues, as the ACD's engine wants it: settings in, `acd.config.Config` out.
+"""What operators wrote about agents and queues, as the ACD's engine wants it: settings in, `acd.config.Config` out; and
+the journal as they want it kept.
 
 To the engine a telephone is an address: `extension:201`, or `number:0170123456@internal` for a number outside and the
 context in which it is dialled.
@@ -7,6 +8,7 @@ context in which it is dialled.
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +17,9 @@ from acd.callbacks import LATEST
 from softswitch.settings import acd_models, agent_models, queue_models
 from softswitch.settings.acd_models import DEFAULT_TEAM
 from softswitch.settings.models import Settings
+
+if TYPE_CHECKING:
+    from softswitch.store.acd_journal import AcdJournal
 
 VERSION_DIGITS = 12
 
@@ -35,6 +40,13 @@ def acd_config(settings: Settings) -> c.Config:
     )
     digest = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:VERSION_DIGITS]
     return msgspec.structs.replace(config, version=digest)
+
+
+def acd_journal(settings: Settings) -> AcdJournal:
+    """Its journal, not yet started, in the database that the settings name. Raises `StoreError`."""
+    from softswitch.store.acd_journal import AcdJournal
+
+    return AcdJournal(settings.server.database_url, settings.server.acd_journal_kept)
 
 
 def address_of(telephone: agent_models.Telephone | None) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
+from acd_outside import Outside
+
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
@@ -72,6 +74,8 @@ class World:
         """By agent."""
         self.calling: dict[str, e.CallCustomer] = {}
         """By callback."""
+        self.outside = Outside()
+        """It asserts that what the engine asks for makes sense."""
         self.tell(i.Configure(config(queues, agents, **more)))
 
     @property
@@ -82,7 +86,7 @@ class World:
 
     def tell(self, what: i.AnyInput) -> list[Any]:
         """The effects of an input that makes sense."""
-        self._carry_out(self.engine.handle(what, self.now))
+        self._carry_out(self.engine.handle(what, self.now), what)
         refused = self.of(f.Refused)
         assert not refused, refused[0].why
         return self.effects
@@ -90,7 +94,7 @@ class World:
     def refused(self, what: i.AnyInput) -> str:
         """Why an input is refused, which has changed nothing but the count."""
         before, count = self._all(), self.engine.refused[type(what).__name__]
-        self._carry_out(self.engine.handle(what, self.now))
+        self._carry_out(self.engine.handle(what, self.now), what)
         assert self._all() == before, "a refused input has changed the state"
         assert self.engine.refused[type(what).__name__] == count + 1
         (why,) = [fact.why for fact in self.of(f.Refused)]
@@ -169,7 +173,8 @@ class World:
 
     # ---- inside
 
-    def _carry_out(self, outcome: Outcome) -> None:
+    def _carry_out(self, outcome: Outcome, what: i.AnyInput | None = None) -> None:
+        self.outside.hear(what, outcome, self.state)
         self.journal += outcome.records
         self.effects = list(outcome.effects)
         self.facts = [record.what for record in outcome.records]

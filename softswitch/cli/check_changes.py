@@ -16,10 +16,11 @@ def changes_since(journal: Path, settings: Settings) -> list[str]:
 
     from acd.changes import changes
     from acd.journal import fold
+    from softswitch.acd_journals import journal_at, state_at
     from softswitch.acd_wiring import acd_config
-    from softswitch.store.acd_journal import read_journal
 
-    state = fold(read_journal(journal))
+    with journal_at(journal) as kept:
+        state = fold(kept.records, state_at(kept.beginning))
     found = changes(state.config, acd_config(settings), state)
     at = datetime.fromtimestamp(state.now).strftime("%Y-%m-%d %H:%M:%S")
     if not found:

@@ -18,29 +18,33 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     journal: Annotated[
-        Path, typer.Argument(metavar="JOURNAL", help="Database of the switch, or a file of journal records.")
+        Path,
+        typer.Argument(metavar="JOURNAL", help="A database of the switch, its configuration, or a file of records."),
     ],
     contact: Annotated[str, typer.Argument(metavar="CONTACT", help="A contact's id, or a callback's.")],
 ) -> None:
     """Say in plain words what became of a contact that waited for an agent, and why."""
     from acd.explain import explain as explained
     from acd.journal import JournalError
+    from softswitch.acd_journals import journal_at, state_at
     from softswitch.cli.printable import printable
-    from softswitch.store.acd_journal import read_journal
 
-    day = ""
+    day = since = ""
     try:
-        for line in explained(read_journal(journal), contact, clock):
-            if (date := moment(line.time, "%Y-%m-%d")) != day:
-                day = date
-                typer.echo(day)
-            typer.echo(f"{clock(line.time)}  {printable(line.text, LONGEST)}")
-            for each in line.more:
-                typer.echo(f"{'':10}{printable(each, LONGEST)}")
+        with journal_at(journal) as kept:
+            if kept.beginning is not None:
+                since = f" since {moment(kept.beginning.time, '%Y-%m-%d %H:%M:%S')}, when the journal begins"
+            for line in explained(kept.records, contact, clock, state_at(kept.beginning)):
+                if (date := moment(line.time, "%Y-%m-%d")) != day:
+                    day = date
+                    typer.echo(day)
+                typer.echo(f"{clock(line.time)}  {printable(line.text, LONGEST)}")
+                for each in line.more:
+                    typer.echo(f"{'':10}{printable(each, LONGEST)}")
     except JournalError as error:
         raise _fail(f"journal {journal}: {error}") from None
     if not day:
-        raise _fail(f"journal {journal}: there is no contact {contact!r}")
+        raise _fail(f"journal {journal}: there is no contact {contact!r}{since}")
 
 
 def clock(at: float) -> str:

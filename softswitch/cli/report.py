@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from acd.kpi.fold import Fold
     from acd.kpi.queue_kpis import Policy
     from acd.kpi.report import Row, Tally
+    from softswitch.store.acd_journal_reading import Beginning
 
 BY = ("queue", "agent", "team", "trunk", "campaign")
 INTERVALS = ("15m", "30m", "60m", "day")
@@ -136,7 +138,10 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="The journal of the ACD.")],
+    journal: Annotated[
+        Path,
+        typer.Argument(metavar="JOURNAL", help="A database of the switch, its configuration, or a file of records."),
+    ],
     by: Annotated[str, typer.Option(help=f"A row for each: {', '.join(BY)}.")] = "queue",
     interval: Annotated[str, typer.Option(help=f"And each: {', '.join(INTERVALS)}.")] = "day",
     policy: Annotated[
@@ -174,14 +179,14 @@ def report(
     counted = _policy(policy, threshold, wait)
     place, now = _zone(zone), time.time()
     start, end = moment(since, now, "--from"), moment(until, now, "--to")
-    tally = _tally(journal, span(fcr_within, "--fcr-within"))
+    tally, begins = _tally(journal, span(fcr_within, "--fcr-within"))
     rows = kpis.report(
         tally,
         by,  # type: ignore[arg-type]
         interval,  # type: ignore[arg-type]
         counted,
         tally.fold.now,
-        0.0 if start is None else start,
+        max(begins, 0.0 if start is None else start),
         float("inf") if end is None else end,
         _offset(place),
     )
@@ -196,20 +201,38 @@ def report(
             show(rows, counted, tally, place, by, interval, terminal())
 
 
-def _tally(journal: Path, fcr_within: float) -> Tally:
-    """All that a journal says. Raises Exit."""
+def _tally(journal: Path, fcr_within: float) -> tuple[Tally, float]:
+    """All that a journal says, and from when on it does. Raises Exit."""
     from acd.journal import JournalError
-    from acd.kpi.fold import Fold
     from acd.kpi.report import Tally
-    from softswitch.store.acd_journal import read_journal
+    from softswitch.acd_journals import journal_at
 
-    tally = Tally(Fold(fcr_window=fcr_within))
     try:
-        for record in read_journal(journal):
-            tally.add(record)
+        with journal_at(journal) as kept:
+            fold, begins = _begun(kept.beginning)
+            fold.fcr_window = fcr_within
+            tally = Tally(fold)
+            for record in kept.records:
+                tally.add(record)
     except JournalError as error:
         raise _fail(f"journal {journal}: {error}") from None
-    return tally
+    return tally, begins
+
+
+def _begun(beginning: Beginning | None) -> tuple[Fold, float]:
+    """What is going on where a journal begins, and the first whole quarter of an hour that it tells of."""
+    import msgspec
+
+    from acd.kpi.fold import Fold
+    from acd.kpi.intervals import SLOT
+
+    if beginning is None:
+        return Fold(), 0.0
+    begins = -(-beginning.time // SLOT) * SLOT
+    try:
+        return Fold() if beginning.kpis is None else Fold.restore(beginning.kpis), begins
+    except msgspec.MsgspecError:
+        return Fold(), begins
 
 
 # ---- what was asked for

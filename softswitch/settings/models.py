@@ -205,6 +205,8 @@ class ServerSettings(Section):
     """Database, bindings and control socket; relative to the configuration directory."""
     database_url: str = Field("", max_length=1024)
     """SQLAlchemy URL of the call records; empty: SQLite, `softswitch.db` in the state directory."""
+    acd_journal_kept: Duration = Field(400 * 86400.0, ge=0, le=36500 * 86400)
+    """How long the journal of agents and queues is kept: what is older is taken out of it; 0: for ever."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
 

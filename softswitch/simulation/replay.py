@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from acd import inputs as i
 from acd.config import Config
+from acd.engine import Engine
+from acd.facts import Record
 from acd.journal import JournalError
 from acd.simulate.course import Course, Part
 from acd.simulate.whatif import Change, Totals, WhatIf, read, totals, what_if
 from acd.simulate.why import Words
+from softswitch.acd_journals import journal_at, state_at
 from softswitch.simulation.given import GivenError
-from softswitch.store.acd_journal import read_journal
+from softswitch.store.acd_journal_reading import Beginning
 
 Json = dict[str, Any]
 
@@ -28,10 +33,31 @@ def replay(
 ) -> WhatIf:
     """`config` None: that of the journal itself. Raises `GivenError`."""
     try:
-        was = read(read_journal(journal))
+        with journal_at(journal) as kept:
+            was = read(chain(_there(kept.beginning), kept.records))
         return what_if(was, was.config if config is None else config, seed, progress, patience)
     except (JournalError, ValueError) as error:
         raise GivenError(f"journal {journal}: {error}") from None
+
+
+def _there(beginning: Beginning | None) -> Iterator[Record]:
+    """Rules and agents as a journal finds them that has lost its older part, as if the agents had just come. Who waited
+    already is left out. Raises `JournalError`."""
+    if beginning is None:
+        return
+    state, engine, now = state_at(beginning), Engine(), beginning.time
+    yield from engine.handle(i.Configure(state.config), now).records
+    for agent in state.agents.values():
+        settings = state.config.agents.get(agent.id)
+        if agent.signed_in and settings is not None:
+            own = i.SignIn(agent.id, settings.address or agent.address, agent.mode if settings.mode == "self" else "")
+            yield from engine.handle(own, now).records
+            if agent.state == "paused":
+                yield from engine.handle(i.Pause(agent.id, agent.reason), now).records
+            elif engine.state.agents[agent.id].state == "paused":
+                yield from engine.handle(i.Ready(agent.id), now).records
+    for address in sorted(state.unreachable):
+        yield from engine.handle(i.Reachable(address, False), now).records
 
 
 def document(name: str, found: WhatIf, explained: int) -> Json:

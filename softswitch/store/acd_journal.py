@@ -8,30 +8,28 @@ it, and a transaction is taken whole or not at all: what is there is always a be
 that ends with an input dealt with. Written again after a commit that was not confirmed they are stored once. A power
 failure may take more: see PRAGMAS in `softswitch.store.database`.
 
-Recovery is the latest snapshot and the records after it.
+Recovery is the latest snapshot and the records after it: few, where one is taken whenever `snapshot_due` says so. What
+has become too old is taken out (`acd_journal_pruning`), and read by others from there on (`acd_journal_reading`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sqlite3
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
-from pathlib import Path
 
 import msgspec
 import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from acd.facts import AnyFact, Record
+from acd.facts import Record
 from acd.fold import apply
-from acd.inputs import AnyInput
-from acd.journal import JournalError
 from acd.state import State
-from softswitch.store.acd_journal_file import read_file
+from softswitch.store.acd_journal_pruning import JournalPruner
+from softswitch.store.acd_journal_reading import page_of, record_of
 from softswitch.store.database import UNAVAILABLE, StoreError, open_engine, reason, shown
 from softswitch.store.group_writer import CLOSE_SECONDS, RETRY_SECONDS, WRITE_SECONDS, GroupWriter
 from softswitch.store.migrate import upgrade
@@ -49,16 +47,20 @@ MAX_WAITING = 2_000_000
 KEPT_SNAPSHOTS = 2
 """The one before is there in case the latest is of another version."""
 
+SNAPSHOT_RECORDS, SNAPSHOT_SECONDS = 20_000, 86_400.0
+"""A snapshot is due after so many records, or so long after the latest one: that bounds what recovery has to fold, and
+lets the older part of a quiet journal be taken out."""
+
 PAGE = 10_000
 """Records read at once."""
 
-SQLITE = b"SQLite format 3\0"
+PRUNE_AFTER_SECONDS, PRUNE_EVERY_SECONDS = 60.0, 3600.0
+"""After the start, and then."""
 
 RecordRow = tuple[int, float, int, str, bytes]
-SnapshotRow = tuple[int, float, bytes]
+SnapshotRow = tuple[int, float, bytes, int, bytes | None]
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(AnyInput | AnyFact).decode
 
 
 class AcdJournal:
@@ -68,13 +70,22 @@ class AcdJournal:
     await journal.start()
     engine = Engine(await journal.recover())
     journal.append(engine.handle(event, now).records)
+    if journal.snapshot_due:
+        journal.snapshot(engine.state)
     """
 
-    def __init__(self, url: str) -> None:
-        """Raises `StoreError` for a URL that can't be used."""
-        self.counters = {"written": 0, "snapshots": 0, "groups": 0, "failures": 0, "lost": 0}
+    def __init__(self, url: str, kept: float = 0.0, clock: Callable[[], float] = time.time) -> None:
+        """`kept`: seconds after which a record is taken out, some time later; 0: never. Raises `StoreError` for a URL
+        that can't be used."""
+        self.counters = {"written": 0, "snapshots": 0, "groups": 0, "failures": 0, "lost": 0, "pruned": 0}
         self.last_id = 0
         """Of the latest record that was handed over."""
+        self._kept, self._clock = kept, clock
+        self._pruning: asyncio.Task[None] | None = None
+        self._covered, self._covered_at, self._time = 0, 0.0, 0.0
+        """The latest record that a snapshot covers, its time, and the time of the latest record."""
+        self._unread = False
+        """Whether there is a snapshot that this version can't read."""
         self._engine = open_engine(url)
         self._sql = journal_statements(self._engine.dialect)
         self._waiting: deque[RecordRow] = deque()
@@ -98,15 +109,24 @@ class AcdJournal:
             async with self._engine.begin() as connection:
                 await connection.run_sync(upgrade)
                 last = await connection.execute(select(func.max(ACD_JOURNAL.c.id)))
-                taken = await connection.execute(select(func.max(ACD_SNAPSHOT.c.id)))
-                self.last_id = max(last.scalar() or 0, taken.scalar() or 0)
+                taken = await connection.execute(select(func.max(ACD_SNAPSHOT.c.id), func.max(ACD_SNAPSHOT.c.time)))
+                covered, at = taken.one()
+                self._covered, self._covered_at = covered or 0, at or 0.0
+                self.last_id = max(last.scalar() or 0, self._covered)
         except UNAVAILABLE as error:
             await self._engine.dispose()
             raise error if isinstance(error, StoreError) else self._unreadable(error) from None
         self._writer.start()
+        if self._kept > 0.0:
+            self._pruning = asyncio.create_task(self._prune(), name="pruning the ACD journal")
+            self._pruning.add_done_callback(_tell_death)
 
     async def close(self) -> None:
         """Write what waits, for CLOSE_SECONDS at most, and close. What could not be written is logged and lost."""
+        pruning, self._pruning = self._pruning, None
+        if pruning is not None:
+            pruning.cancel()
+            await asyncio.wait([pruning])
         try:
             if not await self._writer.close(CLOSE_SECONDS):
                 log.error("journal cut short: the database is away", records=len(self._waiting))
@@ -125,7 +145,7 @@ class AcdJournal:
         for record in records:
             if record.id != self.last_id + 1:
                 raise ValueError(f"record {record.id} after {self.last_id}: expected {self.last_id + 1}")
-            self.last_id = record.id
+            self.last_id, self._time = record.id, record.time
             if self._ended or len(self._waiting) >= MAX_WAITING:
                 self._lose(record)
                 continue
@@ -138,9 +158,21 @@ class AcdJournal:
         journal begins anew with it. Raises `ValueError` where that is another record."""
         if state.last_id != self.last_id:
             raise ValueError(f"a state after record {state.last_id}: expected {self.last_id}")
-        self._snapshot = (state.last_id, state.now, state.snapshot())
-        self._ended = False
+        if self._snapshot is not None and self._snapshot[3]:
+            return  # the journal begins anew with that one
+        begins = int(self._ended or self._unread)
+        self._snapshot = (state.last_id, state.now, state.snapshot(), begins, None)
+        self._ended = self._unread = False
+        self._covered, self._covered_at = state.last_id, state.now
         self._writer.told()
+
+    @property
+    def snapshot_due(self) -> bool:
+        """Whether it is time for one: after what came of an input was appended."""
+        if self._ended:
+            return len(self._waiting) < MAX_WAITING // 2
+        more = self.last_id - self._covered
+        return more >= SNAPSHOT_RECORDS or (more > 0 and self._time >= self._covered_at + SNAPSHOT_SECONDS)
 
     def _lose(self, record: Record) -> None:
         if not self._ended:
@@ -168,31 +200,47 @@ class AcdJournal:
         try:
             async with self._engine.connect() as connection:
                 state = await self._latest(connection)
-                while page := await self._page(connection, state.last_id):
-                    for record in page:
-                        if record.id != state.last_id + 1:
-                            raise StoreError(f"acd journal: record {state.last_id + 1} is missing")
-                        apply(state, record)
+                while page := await page_of(connection, state.last_id, PAGE):
+                    for row in page:
+                        if row[0] != state.last_id + 1:
+                            why = "" if state.last_id else ": there is no snapshot that this version can read"
+                            raise StoreError(f"acd journal: record {state.last_id + 1} is missing{why}")
+                        apply(state, record_of(*row))
         except UNAVAILABLE as error:
             raise error if isinstance(error, StoreError) else self._unreadable(error) from None
         return state
 
     async def _latest(self, connection: AsyncConnection) -> State:
         """Of the latest snapshot that this version reads; the state of the beginning, where there is none."""
-        query = select(ACD_SNAPSHOT).order_by(ACD_SNAPSHOT.c.id.desc())
-        for row in (await connection.execute(query)).all():
+        ids = select(ACD_SNAPSHOT.c.id).order_by(ACD_SNAPSHOT.c.id.desc())
+        for number in (await connection.execute(ids)).scalars().all():
+            body = select(ACD_SNAPSHOT.c.body).where(ACD_SNAPSHOT.c.id == number)
             try:
-                return State.restore(row.body)
+                return State.restore((await connection.execute(body)).scalar_one())
             except msgspec.MsgspecError as error:
-                log.warning("snapshot left out: it can't be read", id=row.id, why=str(error))
+                self._unread = True
+                log.warning("snapshot left out: it can't be read", id=number, why=str(error))
         return State()
-
-    async def _page(self, connection: AsyncConnection, after: int) -> list[Record]:
-        query = select(ACD_JOURNAL).where(ACD_JOURNAL.c.id > after).order_by(ACD_JOURNAL.c.id).limit(PAGE)
-        return [_record(*row) for row in (await connection.execute(query)).all()]
 
     def _unreadable(self, error: BaseException) -> StoreError:
         return StoreError(f"database {shown(self._engine.url)}: {reason(error)}")
+
+    # ---- what is too old
+
+    async def prune(self) -> None:
+        """Take out what has become too old. Raises UNAVAILABLE."""
+        if self._kept <= 0.0:
+            return
+        self.counters["pruned"] += await JournalPruner(self._engine).prune(self._clock() - self._kept)
+
+    async def _prune(self) -> None:
+        await asyncio.sleep(PRUNE_AFTER_SECONDS)
+        while True:
+            try:
+                await self.prune()
+            except UNAVAILABLE as error:
+                log.warning("journal not pruned: tried again later", why=reason(error))
+            await asyncio.sleep(PRUNE_EVERY_SECONDS)
 
     # ---- the writer
 
@@ -221,9 +269,14 @@ class AcdJournal:
         return count == len(self._waiting) or self._waiting[count][0] > self._snapshot[0]
 
 
-_OLDER_SNAPSHOTS = ACD_SNAPSHOT.delete().where(
-    ACD_SNAPSHOT.c.id.not_in(select(ACD_SNAPSHOT.c.id).order_by(ACD_SNAPSHOT.c.id.desc()).limit(KEPT_SNAPSHOTS))
-)
+def _tell_death(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the journal is pruned no more: a mistake of ours", why=repr(error))
+
+
+_USUAL = ACD_SNAPSHOT.c.beginning == 0
+_LATEST = select(ACD_SNAPSHOT.c.id).where(_USUAL).order_by(ACD_SNAPSHOT.c.id.desc()).limit(KEPT_SNAPSHOTS)
+_OLDER_SNAPSHOTS = ACD_SNAPSHOT.delete().where(_USUAL, ACD_SNAPSHOT.c.id.not_in(_LATEST))
 
 
 def _whole(rows: deque[RecordRow], count: int) -> int:
@@ -231,34 +284,3 @@ def _whole(rows: deque[RecordRow], count: int) -> int:
     while count < len(rows) and rows[count][2]:
         count += 1
     return min(count, len(rows))
-
-
-def _record(number: int, time: float, cause: int, _kind: str, body: bytes) -> Record:
-    """Raises `StoreError` where the body is of another version."""
-    try:
-        return Record(number, time, cause, _decode(body))
-    except msgspec.MsgspecError as error:
-        raise StoreError(f"acd journal: record {number} can't be read: {error}") from None
-
-
-# ---- read, by programs that are not the switch
-
-
-def read_journal(path: Path) -> Iterator[Record]:
-    """The records of a database of the switch (SQLite), or of a file of them one after the other, in order. Raises
-    `JournalError`."""
-    try:
-        with path.open("rb") as file:
-            is_database = file.read(len(SQLITE)) == SQLITE
-    except OSError as error:
-        raise JournalError(str(error.strerror)) from None
-    yield from _read_database(path) if is_database else read_file(path)
-
-
-def _read_database(path: Path) -> Iterator[Record]:
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            for row in connection.execute("SELECT id, time, cause, kind, body FROM acd_journal ORDER BY id"):
-                yield _record(*row)
-    except (sqlite3.Error, StoreError) as error:
-        raise JournalError(str(error)) from None

@@ -134,11 +134,14 @@ ACD_JOURNAL = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-# `acd.state.State.snapshot` after the record of that id.
+# `acd.state.State.snapshot` after the record of that id. `beginning` 1: records up to it are gone, or may go, and it
+# stays as long as those after it; `kpis`: `acd.kpi.fold.Fold.snapshot` at the same record, where it is known.
 ACD_SNAPSHOT = Table(
     "acd_snapshot",
     METADATA,
     Column("id", SERIAL, primary_key=True, autoincrement=False),
     Column("time", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("beginning", SmallInteger, nullable=False, server_default="0"),
+    Column("kpis", LargeBinary),
 )

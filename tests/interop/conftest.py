@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.cases import CASES, CaseRuns
+from harness.postgres import Cluster
 from harness.sipp import Sipp
 from harness.tools import require_tools
 from harness.torture import TortureRuns
@@ -103,3 +104,20 @@ def torture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TortureRuns]:
     runs.start()
     yield runs
     runs.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL."""
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database's name."""
+    name = f"test{len(cluster.sql('SELECT oid FROM pg_database').splitlines())}"
+    cluster.sql(f"CREATE DATABASE {name}")
+    yield name
+    cluster.start()  # a test that failed may have left it stopped
+    cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")

@@ -4,7 +4,7 @@ switch that keeps its records and bindings there."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -28,22 +28,6 @@ from softswitch.store.migrate import MIGRATIONS
 from softswitch.store.schema import METADATA
 
 pytestmark = pytest.mark.interop
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def database(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty database's name."""
-    name = f"test{len(cluster.sql('SELECT oid FROM pg_database').splitlines())}"
-    cluster.sql(f"CREATE DATABASE {name}")
-    yield name
-    cluster.start()  # a test that failed may have left it stopped
-    cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """Everything that can happen to the ACD engine, and what it promises of it.
 
 After each step a model that knows nothing of classes and columns looks at who could have whom, and before each offer at
-whom it should have been made to. At the end of a run the journal is folded and replayed.
+whom it should have been made to; a double of the switch looks at whether what it is asked for makes sense. At the end
+of a run the journal is folded and replayed.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from acd.expression import parse
 from acd.fold import apply
 from acd.journal import decode, encode, fold, replay
 from acd.state import Snapshot, State
+from tests.acd_outside import Outside
 
 AGENTS = [f"a{n}" for n in range(6)]
 QUEUES = ["sales", "support", "night", "out"]
@@ -206,12 +208,14 @@ class Acd(RuleBasedStateMachine):
         self.living: set[str] = set()
         self.ringing: dict[int, e.Offer] = {}
         self.calling: dict[str, e.CallCustomer] = {}
+        self.outside = Outside()
 
     # ---- the switch, such as it is
 
     def tell(self, what: i.AnyInput) -> list[f.Record]:
         before = self.engine.state.last_id
         outcome = self.engine.handle(what, self.now)
+        self.outside.hear(what, outcome, self.engine.state)
         assert [record.id for record in outcome.records] == list(range(before + 1, self.engine.state.last_id + 1))
         self.carry_out(outcome.records, outcome.effects)
         return outcome.records
@@ -256,6 +260,7 @@ class Acd(RuleBasedStateMachine):
     def time_passes(self, by: float) -> None:
         self.now += by
         outcome = self.engine.tick(self.now)
+        self.outside.hear(None, outcome, self.engine.state)
         self.carry_out(outcome.records, outcome.effects)
 
     @rule(by=seconds)
@@ -436,6 +441,7 @@ class Acd(RuleBasedStateMachine):
     def nonsense(self, what: i.AnyInput) -> None:
         """It is refused, and nothing changes but the clock and the count."""
         outcome = self.engine.tick(self.now)  # what is due is due all the same
+        self.outside.hear(None, outcome, self.engine.state)
         self.carry_out(outcome.records, outcome.effects)
         before = known(self.engine.state)
         [_, refused] = self.tell(what)

@@ -7,7 +7,7 @@ from acd_world import MONDAY, World, agent, queue
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.config import Announcement
+from acd.config import Announcement, CallbackRules
 
 WELCOME = Announcement(what="welcome", sound="hello")
 POSITION = Announcement(what="position", first=10.0, every=20.0)
@@ -140,3 +140,25 @@ def test_the_journal_has_what_was_told() -> None:
     assert [(each.contact, each.position, each.again) for each in world.of(f.Announced)] == [
         (f"c{n}", n, world.now + 20.0) for n in (1, 2, 3)
     ]
+
+
+def test_nothing_is_announced_where_nobody_is_on_the_line() -> None:
+    """Neither to a callback's contact nor to a reservation, until the customer has answered and waits."""
+    rules = CallbackRules(first="customer", ring_seconds=60.0)
+    sales = queue("sales", callback=rules, announcements=(WELCOME, POSITION))
+    world = World([sales, queue("out", direction="outbound", announcements=(POSITION,))], [agent("ann")])
+    world.call("o1", "out", kind="reservation")
+    world.tell(i.AskCallback("b1", "+491", "sales"))
+    world.wait(100.0)
+    assert not world.of(e.Announce)
+    world.sign_in("ann")
+    world.wait(15.0)
+    world.tell(i.SignOut("ann"))
+    world.tell(i.CustomerCalled("b1", "answered"))
+    assert world.contact("b1.1").queue == "sales"
+    assert said(world, 31.0) == [
+        (115.0, "b1.1", "welcome"),
+        (125.0, "b1.1", "position"),
+        (145.0, "b1.1", "position"),
+    ]
+    world.check()

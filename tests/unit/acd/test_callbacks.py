@@ -168,6 +168,9 @@ def test_nobody_transfers_a_callback_before_the_customer_is_there() -> None:
     here.answer("ann")
     why = here.refused(i.Finish("b1.1", "ann", "queue_transfer"))
     assert why == "the customer of callback b1 is being called: expected no transfer before that"
+    here.sign_in("bob")
+    why = here.refused(i.Take("b1.1", "bob"))
+    assert why == "the customer of callback b1 is being called: expected nobody to take it yet"
     here.tell(i.CustomerCalled("b1", "answered"))
     here.finish("ann", "queue_transfer")
 
@@ -583,6 +586,14 @@ def test_a_customer_who_waits_on_the_line_waits_for_the_agent_of_its_choice_no_l
 
 
 # ---- what makes no sense
+
+
+def test_nobody_presses_keys_where_nobody_is_on_the_line() -> None:
+    here = world(queue("sales", callback=CallbackRules(), exits={"1": WayOut(kind="voicemail")}))
+    here.tell(ask())
+    here.call("o1", "sales", kind="reservation")
+    assert here.refused(i.PressKey("b1.1", "1")) == "contact b1.1 is a callback: expected a caller who waits"
+    assert here.refused(i.PressKey("o1", "1")) == "contact o1 is a reservation: expected a caller who waits"
 
 
 def test_callbacks_that_make_no_sense_are_refused() -> None:

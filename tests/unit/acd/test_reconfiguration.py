@@ -293,3 +293,36 @@ def test_what_is_due_is_still_due_after_a_swap() -> None:
     world.wait(10.0)
     assert world.at("ann") == "not_responding"
     world.check()
+
+
+# ---- callbacks
+
+
+def callbacks(first: str, **settings: object) -> dict[str, object]:
+    rules = CallbackRules(first=first)  # type: ignore[arg-type]
+    return queues(queue("sales", callback=rules, **settings))
+
+
+def test_who_is_rung_for_a_callback_is_kept_where_the_customer_is_called_first_from_now_on() -> None:
+    world = World([callbacks("agent", strategy="ring_some", ring_count=2)["sales"]], [agent("ann"), agent("bob")])  # type: ignore[list-item]
+    world.sign_in("ann")
+    world.tell(i.AskCallback("b1", "+491", "sales"))
+    assert world.ringing["ann"].kind == "callback"
+    swap(world, queues=callbacks("customer", strategy="ring_some", ring_count=2))
+    assert [(each.agent, each.why) for each in world.of(e.Withdraw)] == [("ann", "configured")]
+    assert world.ringing["ann"].kind == "reservation"
+    assert [each.agent for each in world.of(e.CallCustomer)] == [""]
+    world.check()
+
+
+def test_who_comes_while_a_customer_is_called_first_is_kept_also_where_agents_are_rung_first_from_now_on() -> None:
+    world = World([callbacks("customer")["sales"]], [agent("ann"), agent("bob")])  # type: ignore[list-item]
+    world.sign_in("ann", "bob")
+    world.tell(i.AskCallback("b1", "+491", "sales"))
+    swap(world, queues=callbacks("agent"))
+    assert world.rings() == {"ann": "b1.1"}
+    world.tell(i.SignOut("ann"))
+    assert world.ringing["bob"].kind == "reservation"
+    world.tell(i.CustomerCalled("b1", "answered"))
+    assert [(each.contact, each.agent) for each in world.of(e.Connect)] == [("b1.1", "bob")]
+    world.check()

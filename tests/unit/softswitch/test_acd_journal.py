@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from acd_world import World, agent, queue
+from kept_journal import records_of
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgresql_dialect
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
@@ -19,7 +20,7 @@ from acd import inputs as i
 from acd.engine import Engine
 from acd.journal import JournalError, encode, fold
 from acd.state import State
-from softswitch.store.acd_journal import AcdJournal, read_journal
+from softswitch.store.acd_journal import AcdJournal
 from softswitch.store.database import StoreError
 from softswitch.store.statements import journal_statements
 
@@ -55,7 +56,7 @@ async def test_what_is_appended_is_read_back_and_recovered(tmp_path: Path) -> No
     recovered = await journal.recover()
     assert recovered.snapshot() == world.state.snapshot()
     await journal.close()
-    assert list(read_journal(tmp_path / "db")) == world.journal
+    assert records_of(tmp_path / "db") == world.journal
 
 
 async def test_close_writes_what_waits_and_the_next_life_goes_on(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ async def test_close_writes_what_waits_and_the_next_life_goes_on(tmp_path: Path)
     records = engine.handle(i.Enqueue("later", "sales"), world.now + 60.0).records
     journal.append(records)
     await journal.close()
-    assert list(read_journal(tmp_path / "db")) == [*world.journal, *records]
+    assert records_of(tmp_path / "db") == [*world.journal, *records]
 
 
 async def test_recovery_is_the_latest_snapshot_and_the_records_after_it(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ async def test_an_outage_is_waited_out_and_nothing_is_lost_or_written_twice(
     await journal.flush()
     assert journal.status()["failures"] == 2
     await journal.close()
-    assert list(read_journal(tmp_path / "db")) == world.journal
+    assert records_of(tmp_path / "db") == world.journal
 
 
 async def test_a_journal_that_has_lost_records_ends_and_begins_anew_with_a_snapshot(
@@ -221,12 +222,12 @@ async def test_a_journal_that_has_lost_records_ends_and_begins_anew_with_a_snaps
     assert world.journal[9].cause
     whole = max(number for number in range(10) if not world.journal[number].cause)
     assert journal.status()["lost"] == len(world.journal) - whole
-    assert list(read_journal(tmp_path / "db")) == world.journal[:whole], "whole inputs"
+    assert records_of(tmp_path / "db") == world.journal[:whole], "whole inputs"
     done = len(world.journal)
     world.call("more", "sales")
     journal.append(world.journal[done:])
     await journal.flush()
-    assert len(list(read_journal(tmp_path / "db"))) == whole, "nothing after a gap"
+    assert len(records_of(tmp_path / "db")) == whole, "nothing after a gap"
     journal.snapshot(world.state)
     done = len(world.journal)
     world.call("again", "sales")
@@ -292,7 +293,7 @@ def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
-        records = list(read_journal(path))
+        records = records_of(path)
         assert [record.id for record in records] == list(range(1, len(records) + 1))
         assert len(records) >= committed, "what was confirmed is there"
 
@@ -318,25 +319,25 @@ def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
 def test_a_file_of_records_is_read_as_a_database_is(tmp_path: Path) -> None:
     world = busy_day(5)
     (tmp_path / "day").write_bytes(b"".join(map(encode, world.journal)))
-    assert list(read_journal(tmp_path / "day")) == world.journal
+    assert records_of(tmp_path / "day") == world.journal
 
 
 def test_the_incomplete_last_record_of_a_file_is_left_out(tmp_path: Path) -> None:
     world = busy_day(5)
     (tmp_path / "day").write_bytes(b"".join(map(encode, world.journal))[:-3])
-    assert list(read_journal(tmp_path / "day")) == world.journal[:-1]
+    assert records_of(tmp_path / "day") == world.journal[:-1]
 
 
 def test_what_is_no_journal_is_told(tmp_path: Path) -> None:
     for content in (b"\xc1rubbish", b"\x01\x02", msgspec.msgpack.encode({"id": 1})):
         (tmp_path / "rubbish").write_bytes(content)
         with pytest.raises(JournalError, match="record 1, at octet 0: "):
-            list(read_journal(tmp_path / "rubbish"))
+            records_of(tmp_path / "rubbish")
     with pytest.raises(JournalError, match="No such file"):
-        list(read_journal(tmp_path / "nothing"))
+        records_of(tmp_path / "nothing")
     sqlite3.connect(tmp_path / "empty.db").executescript("CREATE TABLE x (y)").connection.close()
     with pytest.raises(JournalError, match="no such table: acd_journal"):
-        list(read_journal(tmp_path / "empty.db"))
+        records_of(tmp_path / "empty.db")
 
 
 async def test_a_database_that_can_not_be_opened_is_told(tmp_path: Path) -> None:

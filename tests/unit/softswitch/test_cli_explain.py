@@ -67,6 +67,23 @@ def test_a_contact_is_explained_from_the_database(world: World, tmp_path: Path) 
     assert run(tmp_path / "db", "c1\x1b[31m").output == EXPECTED
 
 
+def test_a_configuration_stands_for_the_database_that_it_names(world: World, tmp_path: Path) -> None:
+    async def fill() -> None:
+        journal = AcdJournal(f"sqlite:///{tmp_path / 'var/softswitch.db'}")
+        await journal.start()
+        journal.append(world.journal)
+        await journal.close()
+
+    (tmp_path / "softswitch.yaml").write_text("server: {}\n")
+    missing = run(tmp_path, "c1")
+    assert (missing.exit_code, missing.output) == (1, f"journal {tmp_path}: No such file or directory\n")
+    (tmp_path / "var").mkdir()
+    asyncio.run(fill())
+    assert run(tmp_path, "c1\x1b[31m").output == EXPECTED
+    (tmp_path / "softswitch.yaml").write_text("server: {drain: -1s}\n")
+    assert "softswitch.yaml:1:17: server.drain: bad duration '-1s'" in run(tmp_path, "c1").output
+
+
 def test_what_can_not_be_explained_is_told(world: World, tmp_path: Path) -> None:
     (tmp_path / "day").write_bytes(b"".join(map(encode, world.journal)))
     (tmp_path / "late").write_bytes(b"".join(map(encode, world.journal[2:])))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import LATEST, MAX_CALLBACKS, keep, may_serve, not_reached, reached_first, rules_of
+from acd.callbacks import LATEST, MAX_CALLBACKS, keep, may_serve, not_reached, reached_first, rules_of, stop_calling
 from acd.config import Queue
 from acd.contact import CallbackState, ContactState
 from acd.leases import withdraw_all
@@ -67,6 +67,7 @@ def come(turn: Turn, name: str) -> None:
     """The time of a callback has come: to wait for an agent, or to give up ringing the customer."""
     callback = turn.state.callbacks[name]
     if callback.calling:
+        stop_calling(turn, callback)
         not_reached(turn, callback, "no_answer")
     else:
         _queue_up(turn, callback)

@@ -109,6 +109,12 @@ def is_calling(state: State, contact: ContactState) -> bool:
     return callback is not None and callback.contact == contact.id and callback.calling > 0.0
 
 
+def stop_calling(turn: Turn, callback: CallbackState) -> None:
+    """The customer's telephone is to ring no more."""
+    if callback.calling:
+        turn.do(e.StopCalling(callback.id, callback.contact))
+
+
 def not_reached(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> None:
     """Agents are free again, and the next attempt has its time."""
     contact = turn.state.contacts[callback.contact]
@@ -139,4 +145,5 @@ def lost(turn: Turn, contact: ContactState) -> None:
     """A contact of a callback ends before the customer was reached: the agent has hung up."""
     callback = turn.state.callbacks.get(contact.callback)
     if callback is not None and callback.contact == contact.id:
+        stop_calling(turn, callback)
         tried(turn, callback, "failed")

@@ -87,4 +87,12 @@ class CallCustomer(Effect, frozen=True, gc=False, tag=True):
     ring_seconds: float
 
 
-AnyEffect = Offer | Withdraw | Connect | TooLate | Announce | StopAnnouncing | SendTo | CallCustomer
+class StopCalling(Effect, frozen=True, gc=False, tag=True):
+    """End the attempt to call the customer of a callback, for which this contact stood, and let go whoever waits on the
+    line for it. A `CustomerCalled` that crosses this counts no more."""
+
+    callback: str
+    contact: str
+
+
+AnyEffect = Offer | Withdraw | Connect | TooLate | Announce | StopAnnouncing | SendTo | CallCustomer | StopCalling

@@ -157,6 +157,8 @@ class Engine:
                 queueing.hold(turn, what)
             case i.Consult():
                 queueing.consult(turn, what)
+            case i.PickUp():
+                offering.pick_up(turn, what)
             case i.Take():
                 queueing.take(turn, what)
             case i.AskCallback():

@@ -128,7 +128,8 @@ class Explainer:
             case f.Classed():
                 yield from self._classed(what, record)
             case f.Connected():
-                yield Line(time, f"{what.agent} answers: it has waited {seconds(what.waited)}")
+                how = "answers" if what.offer else "picks it up out of the queue"
+                yield Line(time, f"{what.agent} {how}: it has waited {seconds(what.waited)}")
             case f.Taken():
                 yield Line(time, f"{what.agent} takes it, which no queue has brought")
             case f.HandleEnded():

@@ -58,6 +58,7 @@ Why = Literal[
     "direct_call",
     "direct_call_over",
     "taken",
+    "picked_up",
     "configured",
 ]
 OfferEnd = Literal["accepted", "rejected", "missed", "unreachable", "withdrawn"]
@@ -210,7 +211,8 @@ class OfferEnded(Fact, frozen=True, gc=False, tag=True):
 
 
 class Connected(Fact, frozen=True, gc=False, tag=True):
-    """An agent has answered a contact of a queue. `waited`: seconds from `since`."""
+    """An agent has answered a contact of a queue, or picked it up out of it: `offer` 0. `waited`: seconds from
+    `since`."""
 
     contact: str
     agent: str

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from acd import facts as f
-from acd.agent import AT_WORK, HANDLING, WORK, AgentState
+from acd.agent import AT_WORK, BEGINS, HANDLING, WORK, AgentState
 from acd.contact import Asking, CallbackState, ContactState, Handling, OfferState, Returning
 from acd.state import APART, State, asks
 from acd.strategy import still_wanted
@@ -83,7 +83,7 @@ def _agent_changed(state: State, fact: f.AgentChanged) -> None:
 
 def _note_handling(state: State, agent: AgentState, fact: f.AgentChanged) -> None:
     """From the answer to the end of wrap-up an agent has a contact."""
-    begins = fact.why in ("accepted", "taken")
+    begins = fact.why in BEGINS
     if agent.handling and (begins or fact.state not in HANDLING):
         state.handling.setdefault(agent.queue, Handling()).note(state.now - agent.handling)
         agent.handling = 0.0

@@ -157,8 +157,15 @@ class Finish(Input, frozen=True, gc=False, tag=True):
     how: Parting = "hangup"
 
 
+class PickUp(Input, frozen=True, gc=False, tag=True):
+    """An agent wants a contact that waits, before its turn and whatever it needs: answered by `Connect` of offer 0."""
+
+    contact: str
+    agent: str
+
+
 class Take(Input, frozen=True, gc=False, tag=True):
-    """An agent has a contact that no queue has brought it: by a transfer or a pick-up."""
+    """An agent has a contact that waits in no queue: by a transfer, or a pick-up elsewhere."""
 
     contact: str
     agent: str
@@ -270,6 +277,7 @@ AnyInput = (
     | Hold
     | Consult
     | Finish
+    | PickUp
     | Take
     | Accept
     | Reject

@@ -112,15 +112,19 @@ def _heads(state: State, agent: str, row: int, rows: Rows) -> list[Rival]:
 def _alone(state: State, agent: AgentState) -> list[Rival]:
     """The first contact of those that wait for this agent and nobody else."""
     row = state.roster.row[agent.id]
+    points = state.roster.points(row)
+    most = 0.0 if points is None else float(points.max(initial=0.0))
+    best: list[Rival] = []
     for waiter in state.classes.alone(agent.id):
+        if best and waiter.place - most > best[0].place:
+            break  # nothing brings it before that
         contact = state.contacts[waiter.contact]
-        queue = state.queue(contact.queue)
+        of = state.row_of(contact)
         if (
-            agent.takes(queue.direction)
+            agent.takes(state.queue(contact.queue).direction)
             and agent.id not in contact.skipped
-            and state.classes.mask(state.row_of(contact))[row]
+            and state.classes.mask(of)[row]
         ):
-            points = state.roster.points(row)
-            sooner = 0.0 if points is None else float(points[state.classes.queue[state.row_of(contact)]])
-            return [Rival(waiter.place - sooner, waiter.seq, waiter.contact)]
-    return []
+            sooner = 0.0 if points is None else float(points[state.classes.queue[of]])
+            best = [min([*best, Rival(waiter.place - sooner, waiter.seq, waiter.contact)])]
+    return best

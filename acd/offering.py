@@ -125,6 +125,20 @@ def accept(turn: Turn, event: i.Accept) -> None:
         turn.do(e.Connect(offer.id, contact.id, agent.id))
 
 
+def pick_up(turn: Turn, event: i.PickUp) -> None:
+    """An agent takes a contact out of its queue. Raises `Refusal`."""
+    contact, agent = turn.waiting(event.contact), turn.agent(event.agent)
+    if contact.kind != "call":
+        raise Refusal(f"contact {contact.id} is a {contact.kind}: expected a caller who waits")
+    turn.may_take(agent, contact)
+    turn.fact(f.Connected(contact.id, agent.id, 0, turn.now - contact.since))
+    turn.change(agent, "talking", "picked_up", contact=contact.id)
+    for offer in list(contact.offers):
+        end_offer(turn, turn.state.offers[offer], "answered_elsewhere")
+    turn.do(e.StopAnnouncing(contact.id))
+    turn.do(e.Connect(0, contact.id, agent.id))
+
+
 def reject(turn: Turn, event: i.Reject) -> None:
     """Raises `Refusal`."""
     offer = turn.offer(event.offer)

@@ -300,28 +300,16 @@ def finish(turn: Turn, event: i.Finish) -> None:
         end(turn, contact)
 
 
-def _check_team(turn: Turn, contact: ContactState, agent: str) -> None:
-    """Raises `Refusal` where a contact has come by a queue of another team: teams never see each other."""
-    queue = turn.state.config.queues.get(contact.served_in)
-    if queue is not None and queue.team != turn.settings(agent).team:
-        raise Refusal(f"contact {contact.id} is of team {queue.team}, and agent {agent} is not")
-
-
 def take(turn: Turn, event: i.Take) -> None:
     """An agent has a contact by a transfer or a pick-up. Raises `Refusal`."""
     agent = turn.agent(event.agent)
     if not event.contact or len(event.contact) > MAX_TEXT:
         raise Refusal(f"bad contact {event.contact[:MAX_TEXT]!r}: expected an id of at most {MAX_TEXT} characters")
     contact = turn.state.contacts.get(event.contact)
-    if agent.contact and agent.state != "wrap_up":
-        raise Refusal(f"agent {agent.id} has contact {agent.contact}, or is being offered it")
     if contact is not None and contact.queue:
-        raise Refusal(f"contact {event.contact} waits in queue {contact.queue}: expected it to leave that first")
+        raise Refusal(f"contact {event.contact} waits in queue {contact.queue}: expected PickUp")
     if contact is not None and is_calling(turn.state, contact):
         raise Refusal(f"the customer of callback {contact.callback} is being called: expected nobody to take it yet")
-    if contact is not None:
-        _check_team(turn, contact, agent.id)
-    if agent.state == "paused":
-        turn.fact(f.AfterWork(agent.id, "paused", agent.reason))
+    turn.may_take(agent, contact)
     turn.fact(f.Taken(event.contact, agent.id))
     turn.change(agent, "talking", "taken", contact=event.contact)

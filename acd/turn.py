@@ -100,6 +100,17 @@ class Turn:
             raise Refusal(f"agent {agent} does not have contact {name}")
         return found
 
+    def may_take(self, agent: AgentState, contact: ContactState | None) -> None:
+        """Whether an agent is free to take a contact, or one that is not known, without an offer: teams never see each
+        other. Who is paused will be again. Raises `Refusal`."""
+        if agent.contact and agent.state != "wrap_up":
+            raise Refusal(f"agent {agent.id} has contact {agent.contact}, or is being offered it")
+        queue = None if contact is None else self.state.config.queues.get(contact.served_in)
+        if contact is not None and queue is not None and queue.team != self.settings(agent.id).team:
+            raise Refusal(f"contact {contact.id} is of team {queue.team}, and agent {agent.id} is not")
+        if agent.state == "paused":
+            self.fact(f.AfterWork(agent.id, "paused", agent.reason))
+
     def offer(self, number: int) -> OfferState:
         found = self.state.offers.get(number)
         if found is None:

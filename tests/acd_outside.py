@@ -8,7 +8,7 @@ and after each input the world outside is what `acd.resume` says that it has to 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from acd import effects as e
 from acd import facts as f
@@ -21,13 +21,6 @@ from acd.state import State
 _NOBODY = ContactState("")
 
 
-class Attempt(NamedTuple):
-    """A customer is being called."""
-
-    asked: e.CallCustomer
-    until: float
-
-
 class Outside:
     """`lines`: contacts of which somebody is on the line; `dialled`: those for which an agent is only kept."""
 
@@ -36,8 +29,8 @@ class Outside:
         self.dialled: set[str] = set()
         self.ringing: dict[int, e.Offer] = {}
         """Telephones that ring, and agents who are kept."""
-        self.attempts: dict[str, Attempt] = {}
-        """By callback."""
+        self.attempts: dict[str, e.CallCustomer] = {}
+        """By callback: customers who are being called."""
         self.together: dict[str, list[str]] = {}
         """By contact: the agents who are on the line for it."""
         self.playing: set[str] = set()
@@ -50,8 +43,6 @@ class Outside:
         """What has happened outside is so before the effects, but that a caller is gone: an effect may cross that."""
         refused = any(isinstance(record.what, f.Refused) for record in outcome.records)
         self._answered, self._crossing, self._reached = None, 0, ""
-        for name in [name for name, each in self.attempts.items() if each.until <= state.now]:
-            self._give_up(name)
         if isinstance(what, i.Accept | i.Reject | i.Unreachable):
             self._crossing = what.offer
         if not refused:
@@ -85,7 +76,7 @@ class Outside:
             case i.Reject(offer=offer) | i.Unreachable(offer=offer):
                 del self.ringing[offer]
             case i.CustomerCalled(callback=callback, outcome="answered"):
-                self._reached = self.attempts.pop(callback).asked.contact
+                self._reached = self.attempts.pop(callback).contact
                 self.lines.add(self._reached)
             case i.CustomerCalled(callback=callback):
                 self._give_up(callback)
@@ -99,12 +90,8 @@ class Outside:
                 self._gone(contact)
             case i.AskCallback(contact=contact) if contact:
                 self._gone(contact)
-            case i.Finish(contact=contact, how="hangup") if not self.together[contact]:
+            case i.Finish(contact=contact, how="hangup") if not self.together.get(contact):
                 self._gone(contact)
-            case i.Configure():
-                asked = {each.callback for each in resume(state, state.now) if isinstance(each, e.CallCustomer)}
-                for name in set(self.attempts) - asked:
-                    self._give_up(name)
             case _:
                 pass
 
@@ -113,12 +100,10 @@ class Outside:
         self.dialled.discard(contact)
         self.playing.discard(contact)
         self.together.pop(contact, None)
-        for name in [name for name, each in self.attempts.items() if each.asked.contact == contact]:
-            del self.attempts[name]
 
     def _give_up(self, callback: str) -> None:
         """A customer was not reached; an agent on the line hears that."""
-        self.together.pop(self.attempts.pop(callback).asked.contact, None)
+        self.together.pop(self.attempts.pop(callback).contact, None)
 
     # ---- effects, carried out
 
@@ -131,7 +116,7 @@ class Outside:
                 assert rings is not None or offer == self._crossing, f"{effect}: it does not ring"
                 assert rings is None or (rings.contact, rings.agent) == (contact, agent)
             case e.Connect():
-                self._connect(effect)
+                self._connect(effect, what)
             case e.TooLate(offer=offer):
                 assert isinstance(what, i.Accept), "nobody has answered"
                 assert what.offer == offer
@@ -147,7 +132,10 @@ class Outside:
                 assert not self.together.get(contact), f"{effect}: an agent has it"
                 self._gone(contact)
             case e.CallCustomer():
-                self._call(effect, now)
+                self._call(effect)
+            case e.StopCalling(callback=callback, contact=contact):
+                assert self.attempts[callback].contact == contact, f"{effect}: that is not called"
+                self._give_up(callback)
 
     def _ring(self, offer: e.Offer, now: float) -> None:
         assert offer.offer not in self.ringing
@@ -162,11 +150,17 @@ class Outside:
             assert offer.contact in self.lines, f"{offer}: the caller is gone"
         self.ringing[offer.offer] = offer
 
-    def _connect(self, effect: e.Connect) -> None:
-        """Who has answered, or was kept for a customer who has; offer 0: who waits for the customer on the line."""
+    def _connect(self, effect: e.Connect, what: i.AnyInput | None) -> None:
+        """Who has answered, or was kept for a customer who has; offer 0: who waits for the customer on the line, or
+        picks it up out of the queue."""
         contact, agent = effect.contact, effect.agent
         assert contact in self.lines, f"{effect}: the caller is gone"
         assert contact not in self.playing, f"{effect}: something is playing"
+        if isinstance(what, i.PickUp):
+            assert (effect.offer, contact, agent) == (0, what.contact, what.agent)
+            assert not self.together.get(contact), f"{effect}: another agent has it"
+            self.together[contact] = [agent]
+            return
         if not effect.offer:
             assert self.together[contact] == [agent]
             return
@@ -176,7 +170,7 @@ class Outside:
         assert not self.together.get(contact), f"{effect}: another agent has it"
         self.together[contact] = [agent]
 
-    def _call(self, effect: e.CallCustomer, now: float) -> None:
+    def _call(self, effect: e.CallCustomer) -> None:
         assert effect.callback not in self.attempts, f"{effect}: it is being called"
         assert effect.ring_seconds > 0.0
         if effect.agent:
@@ -186,7 +180,7 @@ class Outside:
         else:
             kept = [each.kind for each in self.ringing.values() if each.contact == effect.contact]
             assert kept == ["reservation"], f"{effect}: no agent is kept"
-        self.attempts[effect.callback] = Attempt(effect, now + effect.ring_seconds)
+        self.attempts[effect.callback] = effect
 
     # ---- both sides agree
 
@@ -201,12 +195,12 @@ class Outside:
         offers = {each.offer: each for each in asked if isinstance(each, e.Offer)}
         assert offers == self.ringing
         calls = {each.callback: (each.contact, each.agent) for each in asked if isinstance(each, e.CallCustomer)}
-        assert calls == {name: (each.asked.contact, self._agent(each)) for name, each in self.attempts.items()}
+        assert calls == {name: (each.contact, self._agent(each)) for name, each in self.attempts.items()}
         talks = [(each.contact, each.agent) for each in asked if isinstance(each, e.Connect)]
         talks += [(contact, agent) for contact, agent in calls.values() if agent]
         assert sorted(talks) == sorted((name, agent) for name, there in self.together.items() for agent in there)
         there = {each.id for each in state.contacts.values() if each.kind != "callback"}
         assert there == (self.lines | self.dialled), (there, self.lines, self.dialled)
 
-    def _agent(self, attempt: Attempt) -> str:
-        return next(iter(self.together.get(attempt.asked.contact, ())), "")
+    def _agent(self, attempt: e.CallCustomer) -> str:
+        return next(iter(self.together.get(attempt.contact, ())), "")

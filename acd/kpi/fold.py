@@ -21,7 +21,7 @@ from typing import Literal
 import msgspec
 
 from acd import facts as f
-from acd.agent import HANDLING
+from acd.agent import BEGINS, HANDLING
 from acd.inputs import ContactKind, Parting
 from acd.kpi.pieces import (
     Activity,
@@ -267,10 +267,10 @@ class Fold(msgspec.Struct):
         handle = agent.handle
         if handle is not None:
             handle.count(agent.state, self.now)
-            if fact.why in ("accepted", "taken") or fact.state not in HANDLING or fact.contact != handle.contact:
+            if fact.why in BEGINS or fact.state not in HANDLING or fact.contact != handle.contact:
                 agent.handle = None
                 yield _over(handle, fact.agent, self.now)
-        if fact.why in ("accepted", "taken"):
+        if fact.why in BEGINS:
             agent.handle = self._begin(fact, agent)
         agent.state, agent.since, agent.contact = fact.state, self.now, fact.contact
         agent.reason = fact.reason if fact.state == "paused" else ""
@@ -285,7 +285,7 @@ class Fold(msgspec.Struct):
             team=agent.team,
             queue=contact.served_in,
             outbound=contact.kind != "call",
-            answered=fact.why == "accepted",
+            answered=fact.why != "taken",
             reached=contact.kind != "callback" or contact.connected,
             mark=self.now,
         )

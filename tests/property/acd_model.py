@@ -259,7 +259,10 @@ class Acd(RuleBasedStateMachine):
     @rule(by=seconds)
     def time_passes(self, by: float) -> None:
         self.now += by
-        outcome = self.engine.tick(self.now)
+        self.time_passes_to(self.now)
+
+    def time_passes_to(self, now: float) -> None:
+        outcome = self.engine.tick(now)
         self.outside.hear(None, outcome, self.engine.state)
         self.carry_out(outcome.records, outcome.effects)
 
@@ -344,7 +347,9 @@ class Acd(RuleBasedStateMachine):
 
     @rule(which=numbers, queue=st.sampled_from(QUEUES))
     def arrive_again(self, which: int, queue: str) -> None:
-        """A contact that no agent has after a transfer, or one that is somewhere already."""
+        """A contact that no agent has after a transfer, or one that is somewhere already. Nobody says so of one that
+        is just being sent elsewhere."""
+        self.time_passes_to(self.now)
         idle = [each.id for each in self.engine.state.contacts.values() if not each.queue and not each.agents]
         self.tell(i.Enqueue(self.pick(idle or self.living, which, "c1"), queue))
 
@@ -395,6 +400,11 @@ class Acd(RuleBasedStateMachine):
         contact = self.pick([*idle, f"c{self.count}"], which, "")
         self.tell(i.Take(contact, agent))
 
+    @precondition(lambda self: self.in_queues())
+    @rule(which=numbers, agent=agents)
+    def pick_up(self, which: int, agent: str) -> None:
+        self.tell(i.PickUp(self.pick(self.in_queues(), which, ""), agent))
+
     @precondition(lambda self: self.in_queues() or self.engine.state.asking)
     @rule(which=numbers, number=st.sampled_from(["7", "9"]), at=st.sampled_from([0.0, 0.0, 1_200.0]))
     def wants_to_be_called(self, which: int, number: str, at: float) -> None:
@@ -425,7 +435,7 @@ class Acd(RuleBasedStateMachine):
     @rule(which=numbers, what=st.sampled_from(["csat", "nps", "attempt", "dialled"]))
     def told_for_the_figures(self, which: int, what: str) -> None:
         """Whatever contact it is of: nothing changes but the clock and the count."""
-        self.carry_out(*self.engine.tick(self.now))
+        self.time_passes_to(self.now)
         before = known(self.engine.state)
         told: dict[str, i.AnyInput] = {
             "csat": i.SurveyAnswer(f"c{which % 50}", "csat", which % 5 + 1),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
+from acd.agent import BEGINS
 from acd.config import CallbackRules, Limit, WayOut, WrapUp
 from acd.engine import Engine
 from acd.kpi.cells import Cell
@@ -268,7 +269,7 @@ def test_counters_are_those_of_a_plain_recount(records: list[f.Record]) -> None:
     assert left.total() + waiting == len(calls)
 
     handles = everything.handles.values()
-    begun = sum(isinstance(fact, f.AgentChanged) and fact.why in ("accepted", "taken") for fact in facts)
+    begun = sum(isinstance(fact, f.AgentChanged) and fact.why in BEGINS for fact in facts)
     under_way = sum(agent.handle is not None for agent in tally_of(records).fold.agents.values())
     assert sum(cell.handled + cell.unreached for cell in handles) + under_way == begun
     assert sum(cell.answered for cell in handles) <= sum(isinstance(fact, f.Connected) for fact in facts)

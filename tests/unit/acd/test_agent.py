@@ -224,6 +224,16 @@ def rest_is_left(seen: Seen) -> None:
             world.free("ann")
 
 
+def takes(world: World) -> None:
+    world.tell(i.Take("elsewhere", "ann"))
+
+
+def picks_up(world: World) -> None:
+    """Who waits for somebody else."""
+    world.call("c9", "out")
+    world.tell(i.PickUp("c9", "ann"))
+
+
 def orders(seen: Seen) -> None:
     for to in SITUATIONS.values():
         for order in (sign_out, removed, pause):
@@ -234,15 +244,14 @@ def orders(seen: Seen) -> None:
     world = to_ready(seen)
     direct(world)
     removed(world)
-    for to in SITUATIONS.values():
-        world = to(seen)
-        if not world.agent("ann").contact:
-            world.tell(i.Take("elsewhere", "ann"))
-    world = to_wrap_up(seen)
-    world.tell(i.Take("elsewhere", "ann"))
-    world = to_ready(seen)
-    direct(world)
-    world.tell(i.Take("elsewhere", "ann"))
+    for has in (takes, picks_up):
+        for to in SITUATIONS.values():
+            world = to(seen)
+            if not world.agent("ann").contact or world.at("ann") == "wrap_up":
+                has(world)
+        world = to_ready(seen)
+        direct(world)
+        has(world)
 
 
 def in_a_call(seen: Seen) -> None:

@@ -8,7 +8,7 @@ import acd.agents
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.config import Group, Team, WrapUp
+from acd.config import CallbackRules, Group, Team, WrapUp
 
 
 def one(**settings: object) -> World:
@@ -317,7 +317,66 @@ def test_nobody_takes_a_second_contact_or_one_that_waits() -> None:
     world.tell(i.Pause("bob"))
     world.reject("bob")
     assert world.at("bob") == "paused"
-    assert world.refused(i.Take("c2", "bob")) == "contact c2 waits in queue sales: expected it to leave that first"
+    assert world.refused(i.Take("c2", "bob")) == "contact c2 waits in queue sales: expected PickUp"
+
+
+# ---- contacts that are picked up out of the queue
+
+
+def test_an_agent_picks_up_who_waits_whatever_it_needs_and_whose_turn_it_is() -> None:
+    world = World([queue("sales", needs="es")], [agent("ann", skills={"es": 50}), agent("bob")])
+    world.call("c1", "sales", number="+491")
+    world.wait(30.0)
+    world.call("c2", "sales")
+    world.wait(5.0)
+    world.sign_in("bob")
+    assert world.tell(i.PickUp("c2", "bob")) == [e.StopAnnouncing("c2"), e.Connect(0, "c2", "bob")]
+    assert world.of(f.Connected) == [f.Connected("c2", "bob", 0, 5.0)]
+    assert (world.at("bob"), world.contact("c2").queue) == ("talking", "")
+    world.finish("bob")
+    assert world.at("bob") == "ready"
+    assert world.state.position(world.contact("c1")) == 1
+    world.check()
+
+
+def test_who_is_picked_up_is_offered_to_nobody_any_more() -> None:
+    world = World([queue("sales", strategy="ring_all")], [agent("ann"), agent("bob"), agent("eve")])
+    world.sign_in("ann", "bob", "eve")
+    world.tell(i.Pause("eve", "lunch"))
+    world.call("c1", "sales")
+    assert set(world.rings()) == {"ann", "bob"}
+    world.tell(i.PickUp("c1", "eve"))
+    assert [(each.agent, each.why) for each in world.of(e.Withdraw)] == [
+        ("ann", "answered_elsewhere"),
+        ("bob", "answered_elsewhere"),
+    ]
+    assert (world.at("ann"), world.at("bob")) == ("ready", "ready")
+    world.finish("eve")
+    assert (world.at("eve"), world.agent("eve").reason) == ("paused", "lunch"), "as before"
+    world.check()
+
+
+def test_nobody_picks_up_what_is_no_caller_that_waits() -> None:
+    world = World(
+        [queue("sales", callback=CallbackRules()), queue("theirs", team="u")],
+        [agent("ann"), agent("bob"), agent("eve", team="u")],
+        teams=[Team(name="u")],
+    )
+    world.sign_in("ann")
+    world.call("c1", "sales")
+    told = "agent ann has contact c1, or is being offered it"
+    assert world.refused(i.PickUp("c1", "ann")) == told, "it is to answer"
+    world.answer("ann")
+    world.call("c2", "sales")
+    assert world.refused(i.PickUp("c2", "ann")) == told
+    assert world.refused(i.PickUp("c2", "bob")) == "agent bob is not signed in"
+    world.sign_in("eve")
+    assert world.refused(i.PickUp("c2", "eve")) == "contact c2 is of team t, and agent eve is not"
+    assert world.refused(i.PickUp("c1", "eve")) == "contact c1 waits in no queue"
+    assert world.refused(i.PickUp("none", "eve")) == "there is no contact 'none', or it is over"
+    world.tell(i.AskCallback("b1", "+491", "sales"))
+    assert world.refused(i.PickUp("b1.1", "eve")) == "contact b1.1 is a callback: expected a caller who waits"
+    world.check()
 
 
 # ---- modes

@@ -230,6 +230,7 @@ def test_a_customer_who_does_not_answer_in_time_is_not_reached() -> None:
     here.tell(ask())
     here.answer("ann")
     here.wait(25.0)
+    assert here.of(e.StopCalling) == [e.StopCalling("b1", "b1.1")]
     assert [each.outcome for each in here.of(f.CallbackTried)] == ["no_answer"]
     assert here.at("ann") == "ready"
     assert here.refused(i.CustomerCalled("b1", "answered")) == "callback 'b1' calls nobody now"
@@ -241,6 +242,7 @@ def test_an_agent_who_hangs_up_while_the_customer_is_called_has_failed_it() -> N
     here.tell(ask())
     here.answer("ann")
     here.finish("ann")
+    assert here.of(e.StopCalling) == [e.StopCalling("b1", "b1.1")]
     assert [each.outcome for each in here.of(f.CallbackTried)] == ["failed"]
     assert (here.at("ann"), here.state.contacts) == ("ready", {})
     assert here.state.callbacks["b1"].due == here.now + 60.0
@@ -472,6 +474,30 @@ def test_there_are_only_so_many_callbacks(monkeypatch: pytest.MonkeyPatch) -> No
     here.tell(ask("b1", "+491"))
     here.tell(ask("b2", "+492"))
     assert here.refused(ask("b3", "+493")) == "too many callbacks"
+
+
+def test_a_customer_who_is_called_first_is_called_no_more_when_the_queue_is_gone() -> None:
+    here = world(sales(first="customer"))
+    here.sign_in("ann")
+    here.tell(ask())
+    here.tell(i.Configure(config([queue("other")], [agent("ann")])))
+    assert here.of(e.StopCalling) == [e.StopCalling("b1", "b1.1")]
+    here.refused(i.CustomerCalled("b1", "answered"))
+    here.check()
+
+
+def test_of_the_callbacks_that_wait_for_an_agent_its_weights_bring_one_forward() -> None:
+    rules = CallbackRules()
+    here = World(
+        [queue("sales", callback=rules), queue("gold", callback=rules)],
+        [agent("ann", weights={"gold": 2.0, "sales": 1.0})],
+    )
+    for callback, name in (("b1", "sales"), ("b2", "sales"), ("b3", "gold")):
+        here.tell(ask(callback, f"+49{callback}", name, agent="ann"))
+        here.wait(20.0)
+    here.sign_in("ann")
+    assert here.rings() == {"ann": "b3.1"}, "a point is a minute"
+    here.check()
 
 
 # ---- no more

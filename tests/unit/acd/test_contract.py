@@ -103,6 +103,8 @@ def written(effect: e.AnyEffect, offers: dict[int, tuple[str, str]]) -> str:
             return f"SendTo({effect.contact}, {f'{effect.to.kind} {effect.to.name}'.strip()})"
         case e.CallCustomer():
             return f"CallCustomer({effect.callback}, {effect.contact}, {effect.agent or '-'})"
+        case e.StopCalling():
+            return f"StopCalling({effect.callback}, {effect.contact})"
         case _:
             assert_never(effect)
 
@@ -135,7 +137,7 @@ def test_every_input_and_effect_is_in_the_document_and_in_a_sequence() -> None:
     unplayed = {name for name in INPUTS if f" {name}(" not in played}
     assert unplayed == {"SignOut", "SetMode", "ExtendWrapUp", "Reachable", "CancelCallback", "Tick"}
     assert all(f"<--  {each.__name__}(" in played for each in get_args(e.AnyEffect))
-    assert len(sequences()) == 13
+    assert len(sequences()) == 14
 
 
 # ---- restart

@@ -377,6 +377,20 @@ def test_a_picked_up_call_is_a_handle_of_no_queue() -> None:
     assert (contacts.offered, contacts.calls) == (0, 0)
 
 
+def test_a_call_that_is_picked_up_out_of_its_queue_is_an_answer_of_it() -> None:
+    """ann's telephone rings for c1 from 0 on; bob, who has a break, picks it up at 12, talks to 40, wraps up to 50."""
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"), i.SignIn("bob"), i.Pause("bob"), i.Enqueue("c1", "help"))
+    floor.at(12, i.PickUp("c1", "bob"))
+    floor.at(40, i.Finish("c1", "bob"))
+    floor.at(50, i.Ready("bob"))
+    handles = agent(floor, "bob", until=100).handles
+    assert (handles.handled, handles.handled_answers, handles.talk, handles.acw) == (1, 1, 28, 10)
+    contacts = floor.row("queue", "help").contacts
+    assert contacts is not None
+    assert (contacts.offered, contacts.answered, contacts.asa, contacts.abandoned) == (1, 1, 12, 0)
+
+
 def test_a_callback_that_is_transferred_is_a_handle_of_both() -> None:
     """ann dials 5 to 15, talks 15 to 35, transfers; bob has it 35 to 65, and no dialling: the customer was there."""
     floor = Floor(help={"callback": CallbackRules()})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from acd import effects as e
@@ -67,7 +67,7 @@ class People:
         "tally",
         "waiting",
         "waits",
-        "watch",
+        "watches",
     )
 
     def __init__(
@@ -77,10 +77,10 @@ class People:
         tally: Tally,
         order: tuple[str, ...],
         back: float,
-        watch: Watch | None = None,
+        watches: Sequence[Watch] = (),
     ) -> None:
         count = len(contacts.id)
-        self.engine, self.contacts, self.tally, self.watch = engine, contacts, tally, watch
+        self.engine, self.contacts, self.tally, self.watches = engine, contacts, tally, watches
         self._order = order
         self.waiting = bytearray(count)
         self.queue = [""] * count
@@ -200,8 +200,8 @@ class People:
                 self._ring_for(effect, now)  # type: ignore[arg-type]
             elif sort is e.Withdraw:
                 self._offers.pop(effect.offer, None)  # type: ignore[union-attr]
-        if self.watch is not None:
-            self.watch(outcome.records)
+        for watch in self.watches:
+            watch(outcome.records)
 
     def _ring_for(self, offer: e.Offer, now: float) -> None:
         """The telephone of an agent."""

@@ -14,6 +14,7 @@ from acd import inputs as i
 from acd.config import Config
 from acd.engine import Engine
 from acd.simulate.arrivals import DAY, MONDAY, Contacts
+from acd.simulate.expected import Expected
 from acd.simulate.people import People, Watch
 from acd.simulate.tally import Measures, Tally, intervals
 
@@ -49,16 +50,19 @@ def run(
     start: float = MONDAY,
     watch: Watch | None = None,
     progress: Callable[[int], None] | None = None,
+    expected: bool = False,
 ) -> Result:
     """Simulates `seconds` from `start` on. `staff`: how many of the agents, those first in `order`, are there in each
     interval, from the beginning again at its end; None: all. `order` None: that of the configuration. `warm_up`:
     seconds at the beginning that are not counted. `back`: seconds until an agent who missed an offer is there again.
     `orders`: what is told at which time, instead of `staff`. `watch` is given all records, `progress` contacts that
-    have come since it was called last."""
+    have come since it was called last. `expected`: expected waits are held against the waits."""
     end = start + seconds
     engine = Engine()
     names = tuple(config.agents) if order is None else tuple(order)
-    people = People(engine, contacts, Tally(start + warm_up, end, interval), names, back, watch)
+    tally = Tally(start + warm_up, end, interval)
+    watches = [*([Expected(engine, tally).watch] if expected else []), *([watch] if watch else [])]
+    people = People(engine, contacts, tally, names, back, watches)
     people.tell(i.Configure(config), start)
     if orders is not None:
         for at, what in orders:

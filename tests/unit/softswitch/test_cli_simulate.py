@@ -64,6 +64,28 @@ def test_json_has_what_the_table_has() -> None:
     assert found == parsed("--agents", "2", "--rate", "60/h", *SMALL)
 
 
+def test_how_good_the_expected_wait_is_stands_in_table_json_and_page(tmp_path: Path) -> None:
+    out, config = tmp_path / "out", written(tmp_path / "one.json", 2)
+    given = (config, "--rate", "60/h:sales", "--rate", "40/h:support", *SMALL)
+    found = parsed(*given)["expected_wait"]
+    assert set(found["queues"]) == {"sales", "support"}
+    assert 0.0 < found["total"]["estimate_held"]["low"] < found["total"]["estimate_held"]["value"] < 1.0
+    assert found["total"]["estimate_error"]["value"] > abs(found["total"]["estimate_bias"]["value"])
+    result = run(*given, "--plot", str(out))
+    page = (out / "index.html").read_text("utf-8")
+    assert "one.json: expected wait" in result.output
+    error = f"{found['total']['estimate_error']['value']:.1f} \N{PLUS-MINUS SIGN}"
+    assert error in result.output
+    assert error in page
+    assert "Expected wait" in page
+
+
+def test_where_nobody_has_to_wait_nothing_is_said_of_estimates() -> None:
+    result = run("--agents", "90", "--rate", "10/h", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "expected wait" not in result.output
+
+
 def test_queues_and_shares_of_skills_come_from_the_configuration(tmp_path: Path) -> None:
     found = parsed(
         written(tmp_path / "one.json", 4), "--rate", "60/h:sales:es>=50=0.5", "--rate", "30/h:support", *SMALL

@@ -13,7 +13,7 @@ from typing import Any
 
 from acd import facts as f
 from acd.agent import AT_WORK, HANDLING, WORK, AgentState
-from acd.contact import CallbackState, ContactState, Handling, OfferState, Returning
+from acd.contact import CallbackState, ContactState, Handling, Impatience, OfferState, Returning
 from acd.state import APART, State, asks
 from acd.strategy import still_wanted
 
@@ -167,6 +167,7 @@ def _offer_ended(state: State, fact: f.OfferEnded) -> None:
 
 def _connected(state: State, fact: f.Connected) -> None:
     contact, agent = state.contacts[fact.contact], state.agents[fact.agent]
+    _note_wait(state, contact, gave_up=False)
     state.ends(contact)
     contact.agents.append(fact.agent)
     agent.misses = 0
@@ -184,6 +185,7 @@ def _handle_ended(state: State, fact: f.HandleEnded) -> None:
 
 def _left_queue(state: State, fact: f.LeftQueue) -> None:
     contact = state.contacts[fact.contact]
+    _note_wait(state, contact, gave_up=fact.how == "abandoned")
     state.ends(contact)
     queue = state.queue(fact.queue)
     if fact.how == "abandoned" and contact.number and queue.return_within > 0.0:
@@ -191,6 +193,13 @@ def _left_queue(state: State, fact: f.LeftQueue) -> None:
             del state.returning[next(iter(state.returning))]
         kept = Returning(contact.place, contact.since, state.now + queue.return_within)
         state.returning[fact.queue, contact.number] = kept
+
+
+def _note_wait(state: State, contact: ContactState, gave_up: bool) -> None:
+    """Of a caller; who is called back does not wait on the line."""
+    waited = state.now - contact.entered
+    if contact.kind == "call" and waited > 0.0:
+        state.impatience.setdefault(contact.queue, Impatience()).note(waited, gave_up)
 
 
 def _ended(state: State, fact: f.Ended) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from acd.agent import AgentState
 from acd.classes import Classes, ClassKey
 from acd.config import BY_AGENTS, Agent, Config, Queue, Team
-from acd.contact import CallbackState, ContactState, Handling, OfferState, Returning
+from acd.contact import CallbackState, ContactState, Handling, Impatience, OfferState, Returning
 from acd.deadlines import Deadlines, Due
 from acd.expression import Bools, reread
 from acd.roster import Floats, Roster
@@ -48,6 +48,7 @@ class State:
         "deadlines",
         "freed",
         "handling",
+        "impatience",
         "last_id",
         "latest",
         "now",
@@ -75,6 +76,8 @@ class State:
         """Of the telephones of those who are signed in: whose they are."""
         self.handling: dict[str, Handling] = {}
         """By queue: how long agents have had its contacts lately."""
+        self.impatience: dict[str, Impatience] = {}
+        """By queue: how fast those who wait there give up lately."""
         self.latest: dict[str, str] = {}
         """By queue: the agent to whom a contact of it was offered last."""
         self.returning: dict[tuple[str, str], Returning] = {}
@@ -292,6 +295,7 @@ class State:
                 [(*key, kept) for key, kept in self.returning.items()],
                 self.last_id,
                 self.now,
+                self.impatience,
             )
         )
 
@@ -309,7 +313,7 @@ class State:
         state.offers, state.callbacks, state.latest = kept.offers, kept.callbacks, kept.latest
         state.unreachable, state.handling = set(kept.unreachable), kept.handling
         state.returning = {(queue, number): each for queue, number, each in kept.returning}
-        state.last_id, state.now = kept.last_id, kept.now
+        state.last_id, state.now, state.impatience = kept.last_id, kept.now, kept.impatience
         state.addresses = {agent.address: agent.id for agent in state.agents.values() if agent.signed_in}
         state._columns()
         return state
@@ -335,6 +339,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     returning: list[tuple[str, str, Returning]]
     last_id: int
     now: float
+    impatience: dict[str, Impatience] = {}
 
 
 def asks(queue: Queue, relaxed: int, needs: str) -> str:

@@ -73,18 +73,18 @@ def test_who_gives_up_is_judged_by_the_wait_that_it_would_have_had(later: bool) 
 
 
 def test_an_agent_who_could_not_have_served_who_gave_up_does_not_judge_it() -> None:
-    events = (Recorded(100.0, "q"), Recorded(102.0, "q", needs="es", patience=5.0), Recorded(103.0, "other"))
-    assert counts(measured(config(), *events)["q"])[:3] == [1, 0, 0]
-    two = msgspec_agents(config(2, {"es": 1}), "a1")
-    assert counts(measured(two, *events)["q"])[2] == 0
-    assert counts(measured(config(1, {"es": 1}), *events)["q"])[2] == 1
-
-
-def msgspec_agents(rules: Config, plain: str) -> Config:
-    """That agent has no skills, and the other one is on the line all the time."""
-    agents = {name: Agent(id=name, team="t", skills={} if name == plain else each.skills) for name, each in
-              rules.agents.items()}  # fmt: skip
-    return Config(teams=rules.teams, agents=agents, queues=rules.queues)
+    """Agent a1, who is free at 111, has no skill; a0, who has it, talks from 100 to 600."""
+    rules = config(1, {"es": 1})
+    rules = Config(teams=rules.teams, agents=rules.agents | {"a1": Agent(id="a1", team="t")}, queues=rules.queues)
+    found = measured(
+        rules,
+        Recorded(100.0, "q", needs="es", talk=500.0),
+        Recorded(101.0, "q"),
+        Recorded(102.0, "q", needs="es", patience=5.0),
+        Recorded(103.0, "q"),
+    )
+    assert counts(found["q"])[:3] == [2, 2, 2]
+    assert found["q"].real.sum() == pytest.approx(498.0 + 8.0)
 
 
 def test_who_goes_elsewhere_is_judged_by_nothing() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -85,40 +86,12 @@ class Course:
 
     def add(self, record: f.Record) -> None:
         """The next record."""
-        what, now = record.what, record.time
-        self.began = self.began or now
-        self.ended = now
-        match what:
-            case f.AgentChanged():
-                self._agent(what, now)
-            case i.Enqueue():
-                self._enqueue(what, record)
-            case f.Queued(contact=contact, queue=queue) if contact in self._now:
-                self._now[contact].queue = queue
-            case f.Offered(contact=contact) if contact in self._now:
-                rings = self._now[contact].rings
-                self._offers[record.id] = (rings, len(rings), now)
-                rings.append((0.0, "withdrawn"))
-            case f.OfferEnded(offer=offer, how=how) if offer in self._offers:
-                rings, at, made = self._offers.pop(offer)
-                rings[at] = (now - made, how)
-            case f.Connected(contact=contact, agent=agent) if contact in self._now:
-                part = self._now[contact]
-                part.agent, part.answered = agent, now
-            case f.HandleEnded(contact=contact, agent=agent) if contact in self._now:
-                part = self._now[contact]
-                if part.agent == agent and math.isnan(part.talk):
-                    part.talk = now - part.answered
-            case f.LeftQueue(contact=contact) if contact in self._now:
-                part = self._now[contact]
-                part.left, part.left_at = what.how, now
-            case i.PressKey(contact=contact, key=key) if contact in self._now:
-                part = self._now[contact]
-                part.key, part.key_at = key, now
-            case f.Refused():
-                self._refused(record)
-            case _:
-                self._order(record)
+        if not self.began:
+            self.began = record.time
+        self.ended = record.time
+        read = READ.get(type(record.what))
+        if read is not None:
+            read(self, record.what, record)
 
     def at(self, agent: str, time: float) -> Stretch | None:
         """What an agent was doing just then; None: it had not come."""
@@ -126,7 +99,7 @@ class Course:
         found = bisect_right(stretches, time, key=lambda each: each.since)
         return stretches[found - 1] if found else None
 
-    # ---- inside
+    # ---- contacts
 
     def _enqueue(self, what: i.Enqueue, record: f.Record) -> None:
         if what.kind != "call":
@@ -138,7 +111,47 @@ class Course:
         self._came = (record.id, name, self._now.get(what.contact))
         self.parts[name] = self._now[what.contact] = Part(name, record.time, what, what.queue)
 
-    def _agent(self, what: f.AgentChanged, now: float) -> None:
+    def _queued(self, what: f.Queued, _: f.Record) -> None:
+        part = self._now.get(what.contact)
+        if part is not None:
+            part.queue = what.queue
+
+    def _offered(self, what: f.Offered, record: f.Record) -> None:
+        part = self._now.get(what.contact)
+        if part is not None:
+            self._offers[record.id] = (part.rings, len(part.rings), record.time)
+            part.rings.append((0.0, "withdrawn"))
+
+    def _offer_ended(self, what: f.OfferEnded, record: f.Record) -> None:
+        offer = self._offers.pop(what.offer, None)
+        if offer is not None:
+            rings, at, made = offer
+            rings[at] = (record.time - made, what.how)
+
+    def _connected(self, what: f.Connected, record: f.Record) -> None:
+        part = self._now.get(what.contact)
+        if part is not None:
+            part.agent, part.answered = what.agent, record.time
+
+    def _handle_ended(self, what: f.HandleEnded, record: f.Record) -> None:
+        part = self._now.get(what.contact)
+        if part is not None and part.agent == what.agent and math.isnan(part.talk):
+            part.talk = record.time - part.answered
+
+    def _left_queue(self, what: f.LeftQueue, record: f.Record) -> None:
+        part = self._now.get(what.contact)
+        if part is not None:
+            part.left, part.left_at = what.how, record.time
+
+    def _key(self, what: i.PressKey, record: f.Record) -> None:
+        part = self._now.get(what.contact)
+        if part is not None:
+            part.key, part.key_at = what.key, record.time
+
+    # ---- agents
+
+    def _agent(self, what: f.AgentChanged, record: f.Record) -> None:
+        now = record.time
         stretches = self.agents.setdefault(what.agent, [])
         before = stretches[-1].state if stretches else "signed_out"
         stretches.append(Stretch(now, what.state, what.contact, what.reason))
@@ -151,20 +164,20 @@ class Course:
         if what.why == "ready" and before in ("paused", "not_responding"):
             self.orders.append((now, i.Ready(what.agent)))
 
-    def _order(self, record: f.Record) -> None:
-        match record.what:
-            case i.SignIn() | i.SignOut() | i.Pause() | i.SetMode() | i.Reachable() | i.DirectCall():
-                self.orders.append((record.time, record.what))
-                self._ordered = record.id
-            case i.Configure(config=config):
-                self.config = self.config if self.configs else config
-                self.configs += 1
-            case i.Take():
-                self.taken += 1
-            case _:
-                pass
+    def _order(self, what: i.AnyInput, record: f.Record) -> None:
+        self.orders.append((record.time, what))
+        self._ordered = record.id
 
-    def _refused(self, record: f.Record) -> None:
+    def _take(self, what: i.Take, record: f.Record) -> None:
+        self.taken += 1
+
+    # ---- all
+
+    def _configure(self, what: i.Configure, record: f.Record) -> None:
+        self.config = self.config if self.configs else what.config
+        self.configs += 1
+
+    def _refused(self, what: f.Refused, record: f.Record) -> None:
         """What was refused has not been."""
         if record.cause == self._ordered and self.orders:
             self.orders.pop()
@@ -176,3 +189,26 @@ class Course:
             del self._now[contact]
             if before is not None:
                 self._now[contact] = before
+
+
+READ: dict[type, Callable[[Course, Any, f.Record], None]] = {
+    i.Enqueue: Course._enqueue,
+    f.Queued: Course._queued,
+    f.Offered: Course._offered,
+    f.OfferEnded: Course._offer_ended,
+    f.Connected: Course._connected,
+    f.HandleEnded: Course._handle_ended,
+    f.LeftQueue: Course._left_queue,
+    i.PressKey: Course._key,
+    f.AgentChanged: Course._agent,
+    i.SignIn: Course._order,
+    i.SignOut: Course._order,
+    i.Pause: Course._order,
+    i.SetMode: Course._order,
+    i.Reachable: Course._order,
+    i.DirectCall: Course._order,
+    i.Take: Course._take,
+    i.Configure: Course._configure,
+    f.Refused: Course._refused,
+}
+"""By type, as a day has more than a million records; what is not here says nothing of a course."""

@@ -13,9 +13,10 @@ from acd import facts as f
 from acd import inputs as i
 from acd.config import Config
 from acd.facts import AgentStateName, Leaving, OfferEnd
+from acd.simulate.arrivals import ANSWERED, BY_RULE, During
 
-BY_RULE = -1.0
-"""Of a wrap-up: the rules ended it, not the agent."""
+BEYOND = 1.0
+"""Seconds by which a wrap-up outlasts the journal that an agent was in when it ended."""
 
 
 class Part(msgspec.Struct):
@@ -31,12 +32,15 @@ class Part(msgspec.Struct):
     answered: float = math.nan
     talk: float = math.nan
     wrap_up: float = BY_RULE
+    """After the answer; `wraps`: after each offer that was not taken, as the rules may want."""
+    wraps: list[float] = []
+    during: list[During] = []
     rings: list[tuple[float, OfferEnd]] = []
     """Of each offer, in the order in which they were made: how long it was one, and how it ended."""
     left: Leaving | str = ""
     left_at: float = math.nan
-    key: str = ""
-    key_at: float = math.nan
+    keys: list[tuple[float, str]] = []
+    """That it pressed, and when."""
 
     @property
     def waited(self) -> float:
@@ -63,14 +67,25 @@ class Stretch(NamedTuple):
     reason: str
 
 
+class Wrap(NamedTuple):
+    """A wrap-up that goes on, since `began`. `at`: its place in the part's `wraps`, -1: it is that after the answer;
+    `by_time`: it ends by itself."""
+
+    part: Part
+    at: int
+    began: float
+    by_time: bool
+
+
 class Course:
-    """`parts` by id; `orders`: what agents were told or told themselves, with times; `config`: the first one, `configs`
-    how many there were; `other`: contacts that are not calls, by kind; `began`, `ended`: times of the first and last
-    record."""
+    """`parts` by id; `orders`: what agents were told or told themselves, with times; `missing`: at which times each
+    agent was made not responding, and for how long; `config`: the first one, `configs` how many there were; `other`:
+    contacts that are not calls, by kind; `began`, `ended`: times of the first and last record."""
 
     def __init__(self) -> None:
         self.parts: dict[str, Part] = {}
         self.orders: list[tuple[float, i.AnyInput]] = []
+        self.missing: dict[str, dict[float, float]] = {}
         self.config = Config()
         self.configs = 0
         self.other = 0
@@ -80,8 +95,8 @@ class Course:
         self._now: dict[str, Part] = {}  # by contact: its latest part
         self._count: dict[str, int] = {}
         self._offers: dict[int, tuple[list[tuple[float, OfferEnd]], int, float]] = {}
-        self._wraps: dict[str, tuple[Part, float]] = {}
-        self._ordered = 0  # the record of the latest order
+        self._wraps: dict[str, Wrap] = {}
+        self._latest: tuple[int, list[Any]] = (0, [])  # the record of what was noted last, and the list of it
         self._came: tuple[int, str, Part | None] = (0, "", None)  # of the latest part, and what there was before it
 
     def add(self, record: f.Record) -> None:
@@ -92,6 +107,15 @@ class Course:
         read = READ.get(type(record.what))
         if read is not None:
             read(self, record.what, record)
+
+    def close(self) -> Course:
+        """There are no more records: what goes on lasts longer than that."""
+        for rings, at, made in self._offers.values():
+            rings[at] = (self.ended - made, "withdrawn")
+        for wrap in self._wraps.values():
+            if not wrap.by_time:
+                _set_wrap(wrap, self.ended - wrap.began + BEYOND)
+        return self
 
     def at(self, agent: str, time: float) -> Stretch | None:
         """What an agent was doing just then; None: it had not come."""
@@ -114,7 +138,7 @@ class Course:
     def _queued(self, what: f.Queued, _: f.Record) -> None:
         part = self._now.get(what.contact)
         if part is not None:
-            part.queue = what.queue
+            part.queue, part.left, part.left_at = what.queue, "", math.nan
 
     def _offered(self, what: f.Offered, record: f.Record) -> None:
         part = self._now.get(what.contact)
@@ -146,7 +170,13 @@ class Course:
     def _key(self, what: i.PressKey, record: f.Record) -> None:
         part = self._now.get(what.contact)
         if part is not None:
-            part.key, part.key_at = what.key, record.time
+            self._note(part.keys, (record.time, what.key), record)
+
+    def _during(self, what: i.Hold | i.Consult, record: f.Record) -> None:
+        part = self._now.get(what.contact)
+        if part is not None and part.agent == what.agent:
+            begins = what.held if isinstance(what, i.Hold) else what.active
+            self._note(part.during, During(record.time - part.answered, type(what), begins), record)
 
     # ---- agents
 
@@ -155,23 +185,39 @@ class Course:
         stretches = self.agents.setdefault(what.agent, [])
         before = stretches[-1].state if stretches else "signed_out"
         stretches.append(Stretch(now, what.state, what.contact, what.reason))
-        if what.agent in self._wraps:
-            part, began = self._wraps.pop(what.agent)
-            if what.why != "wrap_up_over":
-                part.wrap_up = now - began
+        wrap = self._wraps.pop(what.agent, None)
+        if wrap is not None and what.why != "wrap_up_over":
+            _set_wrap(wrap, now - wrap.began)
         if what.state == "wrap_up" and what.contact in self._now:
-            self._wraps[what.agent] = (self._now[what.contact], now)
+            part = self._now[what.contact]
+            at = -1 if what.why in ANSWERED else len(part.wraps)
+            if at >= 0:
+                part.wraps.append(BY_RULE)
+            self._wraps[what.agent] = Wrap(part, at, now, what.until > 0.0)
+        if before == "not_responding":
+            self.missing[what.agent][stretches[-2].since] = now - stretches[-2].since
+        if what.state == "not_responding":
+            self.missing.setdefault(what.agent, {})[now] = math.nan
         if what.why == "ready" and before in ("paused", "not_responding"):
             self.orders.append((now, i.Ready(what.agent)))
 
+    def _after_work(self, what: f.AfterWork, record: f.Record) -> None:
+        """It has thought better of it."""
+        if not what.state:
+            self.orders.append((record.time, i.Ready(what.agent)))
+
     def _order(self, what: i.AnyInput, record: f.Record) -> None:
-        self.orders.append((record.time, what))
-        self._ordered = record.id
+        self._note(self.orders, (record.time, what), record)
 
     def _take(self, what: i.Take, record: f.Record) -> None:
         self.taken += 1
 
     # ---- all
+
+    def _note(self, to: list[Any], what: object, record: f.Record) -> None:
+        """An input, unless it turns out to be refused."""
+        to.append(what)
+        self._latest = record.id, to
 
     def _configure(self, what: i.Configure, record: f.Record) -> None:
         self.config = self.config if self.configs else what.config
@@ -179,9 +225,9 @@ class Course:
 
     def _refused(self, what: f.Refused, record: f.Record) -> None:
         """What was refused has not been."""
-        if record.cause == self._ordered and self.orders:
-            self.orders.pop()
-            self._ordered = 0
+        latest, noted = self._latest
+        if record.cause == latest:
+            noted.pop()
         number, name, before = self._came
         if number and record.cause == number:
             contact = self.parts.pop(name).entered.contact
@@ -189,6 +235,13 @@ class Course:
             del self._now[contact]
             if before is not None:
                 self._now[contact] = before
+
+
+def _set_wrap(wrap: Wrap, seconds: float) -> None:
+    if wrap.at < 0:
+        wrap.part.wrap_up = seconds
+    else:
+        wrap.part.wraps[wrap.at] = seconds
 
 
 READ: dict[type, Callable[[Course, Any, f.Record], None]] = {
@@ -200,6 +253,10 @@ READ: dict[type, Callable[[Course, Any, f.Record], None]] = {
     f.HandleEnded: Course._handle_ended,
     f.LeftQueue: Course._left_queue,
     i.PressKey: Course._key,
+    i.Hold: Course._during,
+    i.Consult: Course._during,
+    f.AfterWork: Course._after_work,
+    i.ExtendWrapUp: Course._order,
     f.AgentChanged: Course._agent,
     i.SignIn: Course._order,
     i.SignOut: Course._order,

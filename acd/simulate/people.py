@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
+from acd.agent import WORK
 from acd.engine import Engine, Outcome
-from acd.simulate.arrivals import Contacts
+from acd.simulate.arrivals import ANSWERED, BY_RULE, Contacts
 from acd.simulate.tally import ALL, OFFERED, OUT, Tally
 
-GIVES_UP, ANSWERS, FINISHES, READY_AGAIN, SHIFT, ORDER = range(6)
+GIVES_UP, ANSWERS, DECLINES, FINISHES, READY_AGAIN, SHIFT, ORDER = range(7)
 
 NEXT_RING = 7919
 """So far on in the times of ringing stands that of a contact's next offer; a prime."""
@@ -45,6 +46,8 @@ class People:
     `waits`: seconds that it waited before the answer, negative less 1 where it gave up, NaN where neither was."""
 
     __slots__ = (
+        "_acted",
+        "_away",
         "_back",
         "_heap",
         "_instant",
@@ -53,11 +56,11 @@ class People:
         "_order",
         "_orders",
         "_ring",
-        "_rings",
         "_rows",
         "_seq",
         "_strict",
         "_working",
+        "_wrapped",
         "active",
         "contacts",
         "engine",
@@ -78,6 +81,7 @@ class People:
         order: tuple[str, ...],
         back: float,
         watches: Sequence[Watch] = (),
+        away: Mapping[str, Mapping[float, float]] | None = None,
     ) -> None:
         count = len(contacts.id)
         self.engine, self.contacts, self.tally, self.watches = engine, contacts, tally, watches
@@ -94,8 +98,10 @@ class People:
         self._heap: list[Moment] = []
         self._seq = 0
         self._back = back
-        self._ring, self._rings = contacts.ring, contacts.rings
-        self._offered = bytearray(count)  # how often each contact was
+        self._away = {name: frozenset(times) for name, times in (away or {}).items()}
+        self._ring, self._acted = contacts.ring, contacts.acted
+        self._offered = [0] * count  # how often each contact was
+        self._wrapped: dict[int, int] = {}  # by row: after how many offers that were not taken agents wrapped up
         self._orders: list[i.AnyInput] = []
         self._offers: dict[int, int] = {}  # those that ring: the row of the contact
         self._instant: list[int] = []
@@ -114,7 +120,7 @@ class People:
         self._push(at, SHIFT, staff)
 
     def order(self, at: float, what: i.AnyInput) -> None:
-        """At that time the engine is told so, whatever becomes of it; a key counts where the contact still waits."""
+        """At that time the engine is told so, where it makes sense then (see `_makes_sense`)."""
         self._orders.append(what)
         self._push(at, ORDER, len(self._orders) - 1)
 
@@ -134,6 +140,7 @@ class People:
                 needs=contacts.needs[row],
                 priority=contacts.priority[row],
                 last_agent=contacts.last_agent[row],
+                waited=self._acted[row].waited if row in self._acted else 0.0,
             ),
             now,
         )
@@ -150,16 +157,31 @@ class People:
         elif kind == ANSWERS:
             if what in self._offers:
                 self.tell(i.Accept(what), at)
+        elif kind == DECLINES:
+            if what in self._offers:
+                self.tell(i.Reject(what) if who == "rejected" else i.Unreachable(what), at)
         elif kind == READY_AGAIN:
             state, began = self.tally.state(who)
             if began == since and state in ("wrap_up", "not_responding"):
                 self.tell(i.Ready(who), at)
         elif kind == SHIFT:
             self._shift(what, at)
-        elif kind == ORDER:
-            order = self._orders[what]
-            if not isinstance(order, i.PressKey) or self.waiting[self._rows[order.contact]]:
-                self.tell(order, at)
+        elif kind == ORDER and self._makes_sense(self._orders[what]):
+            self.tell(self._orders[what], at)
+
+    def _makes_sense(self, order: i.AnyInput) -> bool:
+        """Whether whoever gave an order in a recorded day would do so now, where that hangs on what came before."""
+        match order:
+            case i.PressKey(contact=contact):
+                return bool(self.waiting[self._rows[contact]])
+            case i.Ready(agent=name):
+                agent = self.engine.state.agents[name]
+                return agent.state in ("paused", "not_responding") or bool(agent.after)
+            case i.Hold(contact=contact, agent=name) | i.Consult(contact=contact, agent=name):
+                agent = self.engine.state.agents[name]
+                return agent.contact == contact and agent.state in WORK
+            case _:
+                return True
 
     def tick(self, now: float) -> None:
         """Something is due in the engine."""
@@ -192,6 +214,8 @@ class People:
                 self._connected(what, record.time)  # type: ignore[arg-type]
             elif kind is f.LeftQueue:
                 self._left(what, record.time)  # type: ignore[arg-type]
+            elif kind is f.Ended:
+                self._ended(what)  # type: ignore[arg-type]
             elif kind is f.Refused:
                 self._refused(what, outcome.records)  # type: ignore[arg-type]
         for effect in outcome.effects:
@@ -208,10 +232,13 @@ class People:
         row = self._rows[offer.contact]
         self._offers[offer.offer] = row
         turn = self._offered[row]
-        self._offered[row] = min(turn + 1, 255)
-        own = self._rings.get(row, ())
-        seconds = own[turn] if turn < len(own) else self._ring[(row + turn * NEXT_RING) % len(self._ring)]
-        if seconds <= 0.0:
+        self._offered[row] = turn + 1
+        own = self._acted[row].rings if row in self._acted else ()
+        drawn = self._ring[(row + turn * NEXT_RING) % len(self._ring)]
+        seconds, how = own[turn] if turn < len(own) else (drawn, "accepted")
+        if how != "accepted":
+            self._push(now + seconds, DECLINES, offer.offer, how)
+        elif seconds <= 0.0:
             self._instant.append(offer.offer)
         elif now + seconds < offer.deadline:
             self._push(now + seconds, ANSWERS, offer.offer)
@@ -234,6 +261,8 @@ class People:
         tally.answered(name, tally.at(self.entered[row]), fact.waited, target)
         tally.answered(ALL, tally.at(came), waited, target)
         self._push(now + self.contacts.talk[row], FINISHES, row, fact.agent)
+        for each in self._acted[row].during if row in self._acted else ():
+            self.order(now + each.seconds, each.what(fact.contact, fact.agent, each.begins))
 
     def _left(self, fact: f.LeftQueue, now: float) -> None:
         row, tally = self._rows[fact.contact], self.tally
@@ -249,6 +278,13 @@ class People:
                 return  # the engine says where it goes on, or that it does not
             tally.queue(ALL)[OUT][tally.at(came)] += 1.0
         self._over(row)
+
+    def _ended(self, fact: f.Ended) -> None:
+        """Who was to go on in another queue goes nowhere: there is none, or it has gone through too many."""
+        row = self._rows[fact.contact]
+        if self.waiting[row]:
+            self.tally.queue(ALL)[OUT][self.tally.at(self.contacts.time[row])] += 1.0
+            self._over(row)
 
     def _over(self, row: int) -> None:
         self.waiting[row] = 0
@@ -272,7 +308,8 @@ class People:
         if fact.state == "wrap_up":
             self._wraps_up(fact, now)
         elif fact.state == "not_responding":
-            self._push(now + self._back, READY_AGAIN, 0, fact.agent, now)
+            if now not in self._away.get(fact.agent, ()):
+                self._push(now + self._back, READY_AGAIN, 0, fact.agent, now)
         elif fact.state == "signed_out" and fact.agent in self._working:
             self._push(now, SHIFT, len(self._working))
 
@@ -280,15 +317,24 @@ class People:
         """The agent says when it is through, where the rule lets it, or wants it to."""
         row = self._rows[fact.contact]
         queue = self.queue[row]
-        drawn = self.contacts.wrap_up
-        if drawn is None or drawn[row] < 0.0:
+        seconds = self._wrap_up(row, fact.why)
+        if seconds < 0.0:
             if fact.until:
                 return
             config = self.engine.state.config
             rule = config.agents[fact.agent].wrap_up or config.queues[queue].wrap_up
             self._push(now + rule.seconds, READY_AGAIN, 0, fact.agent, now)
         elif not self._is_strict(fact.agent, queue):
-            self._push(now + drawn[row], READY_AGAIN, 0, fact.agent, now)
+            self._push(now + seconds, READY_AGAIN, 0, fact.agent, now)
+
+    def _wrap_up(self, row: int, why: f.Why) -> float:
+        """Seconds after which an agent is through with it; `BY_RULE`: when the rules say so."""
+        if row in self._acted and why not in ANSWERED:
+            turn = self._wrapped[row] = self._wrapped.get(row, -1) + 1
+            wraps = self._acted[row].wraps
+            return wraps[turn] if turn < len(wraps) else BY_RULE
+        drawn = self.contacts.wrap_up
+        return BY_RULE if drawn is None else drawn[row]
 
     def _is_strict(self, agent: str, queue: str) -> bool:
         found = self._strict.get((agent, queue))

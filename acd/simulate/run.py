@@ -7,7 +7,7 @@ next deadline. The earliest has its turn; at the same time the engine first, the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from acd import inputs as i
@@ -19,6 +19,8 @@ from acd.simulate.people import People, Watch
 from acd.simulate.tally import Measures, Tally, intervals
 
 INTERVAL = 1800.0
+BACK = 60.0
+"""Seconds until an agent who missed an offer is there again."""
 PATIENT = DAY
 """Seconds after the end for which those who still wait are served."""
 STEP = 2000
@@ -45,7 +47,8 @@ def run(
     staff: Sequence[int] | None = None,
     order: Sequence[str] | None = None,
     orders: Sequence[tuple[float, i.AnyInput]] | None = None,
-    back: float = 60.0,
+    away: Mapping[str, Mapping[float, float]] | None = None,
+    back: float = BACK,
     warm_up: float = 0.0,
     start: float = MONDAY,
     watch: Watch | None = None,
@@ -55,14 +58,15 @@ def run(
     """Simulates `seconds` from `start` on. `staff`: how many of the agents, those first in `order`, are there in each
     interval, from the beginning again at its end; None: all. `order` None: that of the configuration. `warm_up`:
     seconds at the beginning that are not counted. `back`: seconds until an agent who missed an offer is there again.
-    `orders`: what is told at which time, instead of `staff`. `watch` is given all records, `progress` contacts that
-    have come since it was called last. `expected`: expected waits are held against the waits."""
+    `orders`: what is told at which time, instead of `staff`; `away`: of each agent the times at which it was made not
+    responding, after which an order brings it back, and for how long. `watch` is given all records, `progress` contacts
+    that have come since it was called last. `expected`: expected waits are held against the waits."""
     end = start + seconds
     engine = Engine()
     names = tuple(config.agents) if order is None else tuple(order)
     tally = Tally(start + warm_up, end, interval)
     watches = [*([Expected(engine, tally).watch] if expected else []), *([watch] if watch else [])]
-    people = People(engine, contacts, tally, names, back, watches)
+    people = People(engine, contacts, tally, names, back, watches, away or {})
     people.tell(i.Configure(config), start)
     if orders is not None:
         for at, what in orders:

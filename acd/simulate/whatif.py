@@ -20,15 +20,15 @@ from acd import inputs as i
 from acd.agent import HANDLING
 from acd.config import Config
 from acd.facts import OfferEnd, Record
-from acd.simulate.arrivals import Contacts
+from acd.simulate.arrivals import Acted, Contacts, Ring
 from acd.simulate.course import Course, Part
-from acd.simulate.run import Result, run
+from acd.simulate.run import BACK, Result, run
 
 SAME = 0.5
 """Seconds by which a wait may differ and is still the same."""
 
-GIVE_UP = frozenset(("abandoned", "callback", "exit"))
-"""Ways out of a queue that the caller chose. Whose key is known presses it again; the others hang up."""
+LONGER = 1.0
+"""Seconds for which an agent would have rung on at least whose offer was withdrawn: it did not answer just then."""
 
 
 class Change(NamedTuple):
@@ -57,7 +57,7 @@ def read(records: Iterable[Record]) -> Course:
     course = Course()
     for record in records:
         course.add(record)
-    return course
+    return course.close()
 
 
 def what_if(
@@ -84,6 +84,8 @@ def what_if(
         max(was.ended - was.began, 1.0),
         interval=max(was.ended - was.began, 1.0),
         orders=_orders(was, config),
+        away=was.missing,
+        back=_back(was),
         start=was.began,
         watch=watch,
         progress=progress,
@@ -125,18 +127,24 @@ def contacts_of(was: Course, seed: int, patience: float | None = None) -> Contac
         if part.agent and not math.isnan(part.talk):
             known.setdefault(part.queue, []).append(_handled(part))
     every = [each for queue in known.values() for each in queue] or [(0.0, -1.0, 0.0)]
-    handled, waits, rings = [], [], {}
+    handled, waits, acted = [], [], {}
     for row, part in enumerate(parts):
         more = float(draw.exponential(mean)) if mean < math.inf else math.inf
         others = known.get(part.queue, every)
         drawn = others[int(draw.random() * len(others))]
-        if part.agent and not math.isnan(part.talk):
-            handled.append(_handled(part))
-        else:
+        if not part.agent:
             handled.append(drawn)
-        rings[row] = tuple(_ring(seconds, how, drawn[2]) for seconds, how in part.rings)
-        gave_up = part.fate in GIVE_UP and not part.key
-        waits.append(part.waited if gave_up else _finite(part.waited) + more)
+        elif not math.isnan(part.talk):
+            handled.append(_handled(part))
+        else:  # still talking at the end
+            handled.append((was.ended - part.answered + drawn[0], drawn[1], part.ring))
+        acted[row] = Acted(
+            part.entered.waited,
+            tuple(_ring(seconds, how, drawn[2]) for seconds, how in part.rings),
+            tuple(part.wraps),
+            tuple(part.during),
+        )
+        waits.append(_patience(part, was.ended, more))
     return Contacts(
         id=[part.id for part in parts],
         time=[part.came for part in parts],
@@ -149,8 +157,19 @@ def contacts_of(was: Course, seed: int, patience: float | None = None) -> Contac
         wrap_up=[each[1] for each in handled],
         patience=waits,
         ring=[each[2] for each in handled],
-        rings=rings,
+        acted=acted,
     )
+
+
+def _patience(part: Part, ended: float, more: float) -> float:
+    """Seconds after which a caller gives up: as it did, or `more` than it is known to have had."""
+    match part.fate:
+        case "abandoned" | "callback":
+            return part.waited
+        case "waiting":
+            return ended - part.came + more
+        case _:
+            return part.waited + more
 
 
 def _handled(part: Part) -> tuple[float, float, float]:
@@ -158,16 +177,16 @@ def _handled(part: Part) -> tuple[float, float, float]:
     return part.talk, part.wrap_up, part.ring
 
 
-def _ring(seconds: float, how: OfferEnd, more: float) -> float:
-    """Until an agent answers an offer that was one for so long: it has rung for longer where it was withdrawn, and
-    would have for ever where it was not answered."""
+def _ring(seconds: float, how: OfferEnd, more: float) -> Ring:
+    """What an agent does about an offer that was one for so long: it has rung for longer where it was withdrawn, and
+    would have for ever where it was missed."""
     match how:
-        case "accepted":
-            return seconds
+        case "accepted" | "rejected" | "unreachable":
+            return Ring(seconds, how)
         case "withdrawn":
-            return seconds + more
-        case "missed" | "rejected" | "unreachable":
-            return math.inf
+            return Ring(seconds + max(more, LONGER))
+        case "missed":
+            return Ring(math.inf)
         case _:
             assert_never(how)
 
@@ -183,8 +202,7 @@ def _orders(was: Course, config: Config) -> list[tuple[float, i.AnyInput]]:
     day."""
     orders = [each for each in was.orders if _is_known(each[1], config)]
     for part in was.parts.values():
-        if part.key and part.fate == "exit":
-            orders.append((part.key_at, i.PressKey(part.id, part.key)))
+        orders += [(at, i.PressKey(part.id, key)) for at, key in part.keys]
     for name, agent in config.agents.items():
         if name not in was.config.agents:
             orders.append((was.began, i.SignIn(name, agent.address or f"sim:{name}")))
@@ -194,6 +212,12 @@ def _orders(was: Course, config: Config) -> list[tuple[float, i.AnyInput]]:
 def _is_known(what: i.AnyInput, config: Config) -> bool:
     name = getattr(what, "agent", None)
     return name is None or name in config.agents
+
+
+def _back(was: Course) -> float:
+    """Seconds until an agent is back who misses an offer that it took in the journal: the mean of those it tells of."""
+    known = [seconds for times in was.missing.values() for seconds in times.values() if not math.isnan(seconds)]
+    return sum(known) / len(known) if known else BACK
 
 
 # ---- in all

@@ -102,10 +102,8 @@ def test_other_rules_change_the_fate_of_contacts() -> None:
 
 def busy(*steps: tuple[float, i.AnyInput], rules: Config | None = None) -> list[Record]:
     """Agent a0 talks to c1 from 10 on, c2 comes at 20 and is served at 55, all others being away."""
-    return told(
-        rules or config(),
+    usual: tuple[tuple[float, i.AnyInput], ...] = (
         (0.0, i.SignIn("a0", "x0")),
-        *steps,
         (10.0, i.Enqueue("c1", "sales")),
         (20.0, i.Enqueue("c2", "sales")),
         (50.0, i.Finish("c1", "a0")),
@@ -113,6 +111,7 @@ def busy(*steps: tuple[float, i.AnyInput], rules: Config | None = None) -> list[
         (100.0, i.Finish("c2", "a0")),
         (103.0, i.Ready("a0")),
     )
+    return told(rules or config(), *sorted((*usual, *steps), key=lambda step: step[0]))
 
 
 def test_what_agents_did_and_how_long_it_took_is_taken_of_the_journal() -> None:
@@ -272,3 +271,37 @@ def test_whoever_answers_first_of_several_who_are_rung_does_so_again() -> None:
     was = read(simulated_day(rules))
     assert max(len(part.rings) for part in was.parts.values()) > 1
     assert what_if(was, rules).changes == []
+
+
+def test_an_agent_who_was_not_responding_is_back_when_it_was() -> None:
+    rules = config(team={"misses": 1})
+    engine = Engine()
+    steps = (
+        (0.0, i.Configure(rules)),
+        (1.0, i.SignIn("a0", "x0")),
+        (5.0, i.Enqueue("c1", "sales")),
+        (25.0, i.Tick()),
+        (225.0, i.Ready("a0")),
+    )
+    was = read(record for at, what in steps for record in engine.handle(what, 1e9 + at).records)
+    assert was.missing == {"a0": {1e9 + 25.0: 200.0}}
+    found = what_if(was, rules)
+    assert found.now.agents["a0"][:5] == was.agents["a0"]
+    assert [each.state for each in was.agents["a0"]] == ["ready", "offered", "not_responding", "ready", "offered"]
+    sooner = what_if(was, config(team={"misses": 1}, ring_seconds=5.0)).now.agents["a0"]
+    missed, back = sooner[2:4]
+    assert (missed.state, missed.since - 1e9) == ("not_responding", 10.0)
+    assert (back.state, back.since - 1e9) == ("ready", 210.0), "as long after a miss that the journal does not know"
+
+
+def test_who_has_thought_better_of_a_pause_takes_none() -> None:
+    was = read(busy((20.0, i.Pause("a0", "lunch")), (30.0, i.Ready("a0"))))
+    assert what_if(was, config()).changes == []
+
+
+def test_a_return_from_a_pause_ends_no_wrap_up() -> None:
+    """By the other rules there is no such pause, and the agent is in wrap-up when it ended."""
+    journal = busy((1.0, i.SignIn("a1", "x1")), (2.0, i.Pause("a1", "lunch")), (66.0, i.Ready("a1")))
+    found = what_if(read(journal), config(team={"pause_reasons": ("tea",)}))
+    latest = found.now.agents["a1"][-2:]
+    assert [(each.since - 1e9, each.state) for each in latest] == [(65.0, "wrap_up"), (68.0, "ready")]

@@ -1,0 +1,70 @@
+"""Under its own rules a recorded day comes out as it was, contact by contact, whatever the rules and whatever people
+did."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from acd.config import Config
+from acd.simulate.course import Course, Part
+from acd.simulate.whatif import read, what_if
+from tests.property.acd_day import Day
+from tests.property.acd_model import configs
+
+CONFIGS = 24
+SHARDS = 4
+SECONDS = 1_800.0
+EXACT = 1e-6
+"""Seconds."""
+
+
+@pytest.fixture(scope="module")
+def pool() -> list[Config]:
+    """Configurations to draw from."""
+    found: list[Config] = []
+
+    @seed(2)
+    @settings(
+        max_examples=CONFIGS, database=None, deadline=None, suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )  # fmt: skip
+    @given(config=configs())
+    def collect(config: Config) -> None:
+        found.append(config)
+
+    collect()
+    return found
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_each_contact_fares_as_it_did(shard: int, pool: list[Config]) -> None:
+    for number in range(shard, len(pool), SHARDS):
+        config = pool[number]
+        was = read(Day(config, number, SECONDS, polite=draws_lots(config)).records)
+        if was.parts:
+            found = what_if(was, config)
+            assert differences(was, found.now) == [], number
+            assert found.changes == []
+
+
+def draws_lots(config: Config) -> bool:
+    """A lot is drawn by the number of the record, and so hangs on everything that was told before."""
+    return any(queue.strategy == "weighted_random" for queue in config.queues.values())
+
+
+def differences(was: Course, now: Course) -> list[str]:
+    """Contacts that fared otherwise, the first one first."""
+    parts = sorted(was.parts.values(), key=lambda part: part.came)
+    return [f"{each}, now {now.parts.get(each.id)}" for each in parts if not same(each, now.parts[each.id], was.ended)]
+
+
+def same(was: Part, now: Part, end: float) -> bool:
+    """In everything that people notice, up to the end of the journal."""
+    if was.fate == "waiting":
+        return now.fate == "waiting" or now.came + now.waited > end - EXACT
+    return (was.fate, was.agent, was.queue) == (now.fate, now.agent, now.queue) and math.isclose(
+        was.waited, now.waited, abs_tol=EXACT
+    )

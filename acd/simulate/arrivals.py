@@ -144,10 +144,20 @@ class Acted(NamedTuple):
     during: tuple[During, ...] = ()
 
 
+class Call(NamedTuple):
+    """What becomes of the call to a customer who is called back, after so many seconds of ringing; `hung_up`: the agent
+    has, meanwhile. Infinite: it rings for as long as the rules let it."""
+
+    seconds: float
+    outcome: i.CallOutcome | Literal["hung_up"]
+
+
 class Contacts(NamedTuple):
     """The contacts of a run by columns, in the order of their coming. Times are Unix seconds. `wrap_up` None, or
     less than 0: as the configuration ends it. `ring`: of the first offer of each contact; those of further ones stand
-    elsewhere in it. `acted`: by row, of contacts that have been through it once."""
+    elsewhere in it. `acted`: by row, of contacts that have been through it once. Beyond those that come,
+    with an infinite time, stand the attempts of callbacks, by the ids that the engine gives them, each with its call in
+    `calls`."""
 
     id: list[str]
     time: list[float]
@@ -161,6 +171,7 @@ class Contacts(NamedTuple):
     patience: list[float]
     ring: list[float]
     acted: dict[int, Acted] = {}
+    calls: dict[int, Call] = {}
 
 
 class Recorded(NamedTuple):

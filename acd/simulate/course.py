@@ -13,7 +13,7 @@ from acd import facts as f
 from acd import inputs as i
 from acd.config import Config
 from acd.facts import AgentStateName, Leaving, OfferEnd
-from acd.simulate.arrivals import ANSWERED, BY_RULE, During
+from acd.simulate.arrivals import ANSWERED, BY_RULE, Call, During
 
 BEYOND = 1.0
 """Seconds by which a wrap-up outlasts the journal that an agent was in when it ended."""
@@ -39,6 +39,10 @@ class Part(msgspec.Struct):
     """Of each offer, in the order in which they were made: how long it was one, and how it ended."""
     left: Leaving | str = ""
     left_at: float = math.nan
+    called: float = math.nan
+    """When the customer was, of a callback; `call`: what became of that; `reached`: when it answered."""
+    call: Call | None = None
+    reached: float = math.nan
     keys: list[tuple[float, str]] = []
     """That it pressed, and when."""
 
@@ -78,12 +82,14 @@ class Wrap(NamedTuple):
 
 
 class Course:
-    """`parts` by id; `orders`: what agents were told or told themselves, with times; `missing`: at which times each
-    agent was made not responding, and for how long; `config`: the first one, `configs` how many there were; `other`:
-    contacts that are not calls, by kind; `began`, `ended`: times of the first and last record."""
+    """`parts` by id; `called`: the attempts of callbacks, by the ids of their contacts; `orders`: what agents were told
+    or told themselves, and callbacks asked for, with times; `missing`: at which times each agent was made not
+    responding, and for how long; `config`: the first one, `configs` how many there were; `other`: reservations, and
+    `taken`: transfers and pick-ups, how many; `began`, `ended`: times of the first and last record."""
 
     def __init__(self) -> None:
         self.parts: dict[str, Part] = {}
+        self.called: dict[str, Part] = {}
         self.orders: list[tuple[float, i.AnyInput]] = []
         self.missing: dict[str, dict[float, float]] = {}
         self.config = Config()
@@ -96,6 +102,7 @@ class Course:
         self._count: dict[str, int] = {}
         self._offers: dict[int, tuple[list[tuple[float, OfferEnd]], int, float]] = {}
         self._wraps: dict[str, Wrap] = {}
+        self._calls: dict[str, Part] = {}  # by callback: whose customer is being called
         self._latest: tuple[int, list[Any]] = (0, [])  # the record of what was noted last, and the list of it
         self._came: tuple[int, str, Part | None] = (0, "", None)  # of the latest part, and what there was before it
 
@@ -112,6 +119,8 @@ class Course:
         """There are no more records: what goes on lasts longer than that."""
         for rings, at, made in self._offers.values():
             rings[at] = (self.ended - made, "withdrawn")
+        for part in self._calls.values():
+            part.call = Call(self.ended - part.called + BEYOND, "answered")
         for wrap in self._wraps.values():
             if not wrap.by_time:
                 _set_wrap(wrap, self.ended - wrap.began + BEYOND)
@@ -135,7 +144,12 @@ class Course:
         self._came = (record.id, name, self._now.get(what.contact))
         self.parts[name] = self._now[what.contact] = Part(name, record.time, what, what.queue)
 
-    def _queued(self, what: f.Queued, _: f.Record) -> None:
+    def _queued(self, what: f.Queued, record: f.Record) -> None:
+        if what.kind == "callback" and what.contact not in self.called:
+            asked = i.Enqueue(what.contact, what.queue, what.number, what.needs, what.priority, kind="callback")
+            self.called[what.contact] = self._now[what.contact] = Part(what.contact, record.time, asked, what.queue)
+            self._count[what.contact] = 1
+            return
         part = self._now.get(what.contact)
         if part is not None:
             part.queue, part.left, part.left_at = what.queue, "", math.nan
@@ -160,7 +174,10 @@ class Course:
     def _handle_ended(self, what: f.HandleEnded, record: f.Record) -> None:
         part = self._now.get(what.contact)
         if part is not None and part.agent == what.agent and math.isnan(part.talk):
-            part.talk = record.time - part.answered
+            if part.entered.kind == "call":
+                part.talk = record.time - part.answered
+            elif not math.isnan(part.reached):
+                part.talk = record.time - max(part.answered, part.reached)
 
     def _left_queue(self, what: f.LeftQueue, record: f.Record) -> None:
         part = self._now.get(what.contact)
@@ -177,6 +194,34 @@ class Course:
         if part is not None and part.agent == what.agent:
             begins = what.held if isinstance(what, i.Hold) else what.active
             self._note(part.during, During(record.time - part.answered, type(what), begins), record)
+
+    # ---- callbacks
+
+    def _ask(self, what: i.AskCallback, record: f.Record) -> None:
+        """By the name of the part that asks for it."""
+        part = self._now.get(what.contact)
+        self._order(what if part is None else msgspec.structs.replace(what, contact=part.id), record)
+
+    def _calling(self, what: f.CustomerCalling, record: f.Record) -> None:
+        part = self._calls[what.callback] = self.called[f"{what.callback}.{what.attempt}"]
+        part.called = record.time
+
+    def _customer(self, what: i.CustomerCalled, record: f.Record) -> None:
+        part = self._calls.get(what.callback)
+        if part is not None:
+            part.call = Call(record.time - part.called, what.outcome)
+
+    def _tried(self, what: f.CallbackTried, record: f.Record) -> None:
+        """Without a word of the customer's telephone the time was over, or the agent hung up."""
+        part = self._calls.pop(what.callback, None)
+        if part is not None and part.call is None:
+            over = what.outcome == "no_answer"
+            part.call = Call(math.inf, "no_answer") if over else Call(record.time - part.called, "hung_up")
+
+    def _callback_ended(self, what: f.CallbackEnded, record: f.Record) -> None:
+        part = self._calls.pop(what.callback, None)
+        if part is not None and what.how == "answered":
+            part.reached = record.time
 
     # ---- agents
 
@@ -265,6 +310,12 @@ READ: dict[type, Callable[[Course, Any, f.Record], None]] = {
     i.Reachable: Course._order,
     i.DirectCall: Course._order,
     i.Take: Course._take,
+    i.AskCallback: Course._ask,
+    i.CancelCallback: Course._order,
+    i.CustomerCalled: Course._customer,
+    f.CustomerCalling: Course._calling,
+    f.CallbackTried: Course._tried,
+    f.CallbackEnded: Course._callback_ended,
     i.Configure: Course._configure,
     f.Refused: Course._refused,
 }

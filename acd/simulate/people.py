@@ -20,7 +20,7 @@ from acd.engine import Engine, Outcome
 from acd.simulate.arrivals import ANSWERED, BY_RULE, Contacts
 from acd.simulate.tally import ALL, OFFERED, OUT, Tally
 
-GIVES_UP, ANSWERS, DECLINES, FINISHES, READY_AGAIN, SHIFT, ORDER = range(7)
+GIVES_UP, ANSWERS, DECLINES, FINISHES, READY_AGAIN, SHIFT, ORDER, CUSTOMER = range(8)
 
 NEXT_RING = 7919
 """So far on in the times of ringing stands that of a contact's next offer; a prime."""
@@ -49,6 +49,7 @@ class People:
         "_acted",
         "_away",
         "_back",
+        "_called",
         "_heap",
         "_instant",
         "_offered",
@@ -101,6 +102,7 @@ class People:
         self._away = {name: frozenset(times) for name, times in (away or {}).items()}
         self._ring, self._acted = contacts.ring, contacts.acted
         self._offered = [0] * count  # how often each contact was
+        self._called: set[int] = set()  # rows of callbacks that wait, or that agents have
         self._wrapped: dict[int, int] = {}  # by row: after how many offers that were not taken agents wrapped up
         self._orders: list[i.AnyInput] = []
         self._offers: dict[int, int] = {}  # those that ring: the row of the contact
@@ -149,7 +151,8 @@ class People:
         """The next of the moments."""
         at, _, kind, what, who, since = heapq.heappop(self._heap)
         if kind == FINISHES:
-            self.active -= 1
+            if what not in self._called:
+                self.active -= 1
             self.tell(i.Finish(self.contacts.id[what], who), at)
         elif kind == GIVES_UP:
             if self.waiting[what]:
@@ -166,13 +169,15 @@ class People:
                 self.tell(i.Ready(who), at)
         elif kind == SHIFT:
             self._shift(what, at)
+        elif kind == CUSTOMER:
+            self._customer(what, who, at)
         elif kind == ORDER and self._makes_sense(self._orders[what]):
             self.tell(self._orders[what], at)
 
     def _makes_sense(self, order: i.AnyInput) -> bool:
         """Whether whoever gave an order in a recorded day would do so now, where that hangs on what came before."""
         match order:
-            case i.PressKey(contact=contact):
+            case i.PressKey(contact=contact) | i.AskCallback(contact=contact) if contact:
                 return bool(self.waiting[self._rows[contact]])
             case i.Ready(agent=name):
                 agent = self.engine.state.agents[name]
@@ -224,6 +229,8 @@ class People:
                 self._ring_for(effect, now)  # type: ignore[arg-type]
             elif sort is e.Withdraw:
                 self._offers.pop(effect.offer, None)  # type: ignore[union-attr]
+            elif sort is e.CallCustomer:
+                self._call(effect, now)  # type: ignore[arg-type]
         for watch in self.watches:
             watch(outcome.records)
 
@@ -238,6 +245,8 @@ class People:
         seconds, how = own[turn] if turn < len(own) else (drawn, "accepted")
         if how != "accepted":
             self._push(now + seconds, DECLINES, offer.offer, how)
+        elif offer.kind == "reservation":
+            return  # nothing rings
         elif seconds <= 0.0:
             self._instant.append(offer.offer)
         elif now + seconds < offer.deadline:
@@ -246,6 +255,9 @@ class People:
     def _queued(self, fact: f.Queued) -> None:
         row, at = self._rows[fact.contact], self.tally.at(fact.entered)
         self.queue[row], self.entered[row] = fact.queue, fact.entered
+        if fact.kind == "callback":
+            self._called_queued(row, fact)
+            return
         self.tally.queue(fact.queue)[OFFERED][at] += 1.0
         if not fact.moves:
             self.tally.queue(ALL)[OFFERED][at] += 1.0
@@ -254,18 +266,29 @@ class People:
         row, tally = self._rows[fact.contact], self.tally
         self._offers.pop(fact.offer, None)
         self.waiting[row] = 0
+        for each in self._acted[row].during if row in self._acted else ():
+            self.order(now + each.seconds, each.what(fact.contact, fact.agent, each.begins))
+        if row in self._called:
+            if not self.engine.state.contacts[fact.contact].callback:  # else its customer is not there yet
+                self._talk(row, fact.agent, now)
+            return
         name = self.queue[row]
         target = self.engine.state.config.queues[name].target_seconds
         came = self.contacts.time[row]
         self.waits[row] = waited = now - came
         tally.answered(name, tally.at(self.entered[row]), fact.waited, target)
         tally.answered(ALL, tally.at(came), waited, target)
-        self._push(now + self.contacts.talk[row], FINISHES, row, fact.agent)
-        for each in self._acted[row].during if row in self._acted else ():
-            self.order(now + each.seconds, each.what(fact.contact, fact.agent, each.begins))
+        self._talk(row, fact.agent, now)
+
+    def _talk(self, row: int, agent: str, now: float) -> None:
+        """The two talk, from now on."""
+        self._push(now + self.contacts.talk[row], FINISHES, row, agent)
 
     def _left(self, fact: f.LeftQueue, now: float) -> None:
         row, tally = self._rows[fact.contact], self.tally
+        if row in self._called:
+            self.waiting[row] = fact.to == "queue"
+            return
         came, at = self.contacts.time[row], tally.at(self.entered[row])
         if fact.how == "abandoned":
             short = self.engine.state.config.queues[fact.queue].short_abandon
@@ -282,9 +305,43 @@ class People:
     def _ended(self, fact: f.Ended) -> None:
         """Who was to go on in another queue goes nowhere: there is none, or it has gone through too many."""
         row = self._rows[fact.contact]
-        if self.waiting[row]:
+        if row in self._called:
+            self._called.discard(row)
+            self.waiting[row] = 0
+        elif self.waiting[row]:
             self.tally.queue(ALL)[OUT][self.tally.at(self.contacts.time[row])] += 1.0
             self._over(row)
+
+    # ---- customers who are called back
+
+    def _called_queued(self, row: int, fact: f.Queued) -> None:
+        """It waits for an agent, not on the line: KPIs of callers do not have it, and no run lasts longer for it."""
+        self.waiting[row] = 1
+        if not fact.moves:
+            self._called.add(row)
+            if self.contacts.patience[row] < math.inf:
+                self._push(fact.entered + self.contacts.patience[row], GIVES_UP, row)
+
+    def _call(self, call: e.CallCustomer, now: float) -> None:
+        """The telephone of a customer."""
+        row = self._rows[call.contact]
+        seconds, _ = self.contacts.calls[row]
+        if seconds < math.inf:
+            self._push(now + seconds, CUSTOMER, row, call.callback)
+
+    def _customer(self, row: int, callback: str, now: float) -> None:
+        """What becomes of the call to it, if it still goes on."""
+        name, outcome = self.contacts.id[row], self.contacts.calls[row].outcome
+        asked, contact = self.engine.state.callbacks.get(callback), self.engine.state.contacts.get(name)
+        if asked is None or contact is None or asked.contact != name or not asked.calling:
+            return
+        agents = list(contact.agents)
+        if outcome == "hung_up":
+            self.tell(i.Finish(name, agents[0]) if agents else i.HangUp(name), now)
+            return
+        self.tell(i.CustomerCalled(callback, outcome), now)
+        if outcome == "answered" and agents:
+            self._talk(row, agents[0], now)
 
     def _over(self, row: int) -> None:
         self.waiting[row] = 0

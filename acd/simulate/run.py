@@ -87,7 +87,7 @@ def _drive(
     engine: Engine, people: People, contacts: Contacts, end: float, progress: Callable[[int], None] | None
 ) -> None:
     times = contacts.time
-    count, row, last = len(times), 0, end + PATIENT
+    count, row, last = len(times) - len(contacts.calls), 0, end + PATIENT
     deadlines = engine.state.deadlines
     while True:
         comes = times[row] if row < count else math.inf

@@ -90,7 +90,25 @@ class Day:
         self._in(lot.expovariate(1 / 90.0), self._tell, i.HangUp(name))
         if lot.random() < 0.4:
             self._in(lot.expovariate(1 / 30.0), self._tell, i.PressKey(name, lot.choice(KEYS)))
+        if lot.random() < 0.3:
+            at = self._now + lot.choice([0.0, 0.0, 100.0])
+            asked = i.AskCallback(
+                f"b{self._count}", lot.choice(NUMBERS[1:]), contact=name, at=at if at > self._now else 0.0
+            )
+            self._in(lot.expovariate(1 / 25.0), self._tell, asked)
         self._tell(wanted)
+        if lot.random() < 0.1:
+            self._in(lot.expovariate(1 / 10.0), self._ask)
+
+    def _ask(self) -> None:
+        """Somebody who does not wait wants to be called."""
+        lot = self._lot
+        self._count += 1
+        name, queue = f"w{self._count}", lot.choice(list(self._config.queues))
+        by, needs = lot.choice(["", *self._config.agents]), lot.choice(list(NEEDS))
+        self._tell(i.AskCallback(name, str(self._count), queue, agent=by, needs=needs))
+        if lot.random() < 0.2:
+            self._in(lot.expovariate(1 / 60.0), self._tell, i.CancelCallback(name))
 
     # ---- agents
 
@@ -135,11 +153,21 @@ class Day:
         for effect in outcome.effects:
             if isinstance(effect, e.Offer):
                 self._ring(effect)
+            elif isinstance(effect, e.CallCustomer):
+                self._call(effect)
 
     def _ring(self, offer: e.Offer) -> None:
-        answers = [i.Accept(offer.offer)] * 8 + [i.Reject(offer.offer), i.Unreachable(offer.offer, "busy")]
-        if self._lot.random() < 0.9:
+        accepts = 0 if offer.kind == "reservation" else 8
+        answers = [i.Accept(offer.offer)] * accepts + [i.Reject(offer.offer), i.Unreachable(offer.offer, "busy")]
+        if self._lot.random() < (0.9 if accepts else 0.1):
             self._in(self._lot.expovariate(1 / 6.0), self._tell, self._lot.choice(answers))
+
+    def _call(self, call: e.CallCustomer) -> None:
+        """A customer, for whom an agent is kept, or waits on the line."""
+        outcomes: list[i.CallOutcome] = ["answered", "answered", "answered", "busy", "no_answer", "machine"]
+        if self._lot.random() < 0.8:
+            called = i.CustomerCalled(call.callback, self._lot.choice(outcomes))
+            self._in(self._lot.expovariate(1 / 8.0), self._tell, called)
 
     def _talk(self, contact: str, agent: str) -> None:
         lot = self._lot

@@ -56,13 +56,18 @@ def draws_lots(config: Config) -> bool:
 
 
 def differences(was: Course, now: Course) -> list[str]:
-    """Contacts that fared otherwise, the first one first."""
-    parts = sorted(was.parts.values(), key=lambda part: part.came)
-    return [f"{each}, now {now.parts.get(each.id)}" for each in parts if not same(each, now.parts[each.id], was.ended)]
+    """Contacts that fared otherwise, callbacks among them, the first one first."""
+    parts = sorted([*was.parts.values(), *was.called.values()], key=lambda part: part.came)
+    then = now.parts | now.called
+    return [f"{each}, now {then.get(each.id)}" for each in parts if not same(each, then.get(each.id), was.ended)]
 
 
-def same(was: Part, now: Part, end: float) -> bool:
+def same(was: Part, now: Part | None, end: float) -> bool:
     """In everything that people notice, up to the end of the journal."""
+    if was.entered.kind == "callback" and not was.agent:
+        return now is None or not now.agent or now.answered > end - EXACT
+    if now is None:
+        return False
     if was.fate == "waiting":
         return now.fate == "waiting" or now.came + now.waited > end - EXACT
     return (was.fate, was.agent, was.queue) == (now.fate, now.agent, now.queue) and math.isclose(

@@ -61,11 +61,9 @@ def notes(was: Course) -> list[str]:
     if was.configs > 1:
         said.append(f"the journal has {was.configs} configurations: its first is taken for what it was")
     if was.other:
-        said.append(f"{was.other} callbacks and reservations are left out")
+        said.append(f"{was.other} reservations for calls of a dialler are left out")
     if was.taken:
         said.append(f"{was.taken} contacts that agents took by transfer or pick-up take none of their time")
-    if any(part.fate == "callback" for part in was.parts.values()):
-        said.append("callers who chose a callback hang up when they chose it, if they still wait then")
     return said
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from acd import inputs as i
-from acd.config import Agent, Config, Group, Queue, Relax, Team, WayOut, WrapUp
+from acd.config import Agent, CallbackRules, Config, Group, Queue, Relax, Team, WayOut, WrapUp
 from acd.effects import Offer
 from acd.engine import Engine, Outcome
 from acd.facts import Record
-from acd.simulate.arrivals import Habits, Plan, Times, constant, draw
+from acd.simulate.arrivals import Call, Habits, Plan, Times, constant, draw
+from acd.simulate.course import Course
 from acd.simulate.run import run
-from acd.simulate.whatif import WhatIf, contacts_of, mean_patience, read, totals, what_if
+from acd.simulate.whatif import MAX_ATTEMPTS, WhatIf, contacts_of, mean_patience, read, totals, what_if
 from acd.simulate.why import Words
 
 WORK = {"a0": ("g",), "a1": ("g", "h"), "a2": ("h",)}
@@ -305,3 +306,134 @@ def test_a_return_from_a_pause_ends_no_wrap_up() -> None:
     found = what_if(read(journal), config(team={"pause_reasons": ("tea",)}))
     latest = found.now.agents["a1"][-2:]
     assert [(each.since - 1e9, each.state) for each in latest] == [(65.0, "wrap_up"), (68.0, "ready")]
+
+
+# ---- what still went on at the end, and who answered first
+
+
+def test_what_still_rang_at_the_end_rings_on() -> None:
+    engine = Engine()
+    steps = ((0.0, i.Configure(config())), (1.0, i.SignIn("a0", "x0")), (5.0, i.Enqueue("c1", "sales")),
+             (20.0, i.Enqueue("c2", "support")))  # fmt: skip
+    was = read(record for at, what in steps for record in engine.handle(what, 1e9 + at).records)
+    assert what_if(was, config()).now.parts["c1"].answered > was.ended
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whose_offer_was_withdrawn_would_not_have_answered_just_then(seed: int) -> None:
+    """As little as others in this queue have rung: c0 was answered at once."""
+    rules = config(groups=("g", "h"), strategy="ring_all")
+    engine = Engine()
+    records: list[Record] = []
+
+    def handle(at: float, what: i.AnyInput) -> list[Offer]:
+        outcome = engine.handle(what, 1e9 + at)
+        records.extend(outcome.records)
+        return [each for each in outcome.effects if isinstance(each, Offer)]
+
+    for at, what in ((0.0, i.Configure(rules)), (1.0, i.SignIn("a0", "x0"))):
+        handle(at, what)
+    handle(2.0, i.Accept(handle(2.0, i.Enqueue("c0", "sales"))[0].offer))
+    for at, told_ in ((3.0, i.Finish("c0", "a0")), (4.0, i.Ready("a0")), (5.0, i.SignIn("a1", "x1"))):
+        handle(at, told_)
+    second = handle(10.0, i.Enqueue("c1", "sales"))[1]
+    handle(15.0, i.Accept(second.offer))
+    handle(20.0, i.Finish("c1", second.agent))
+    found = what_if(read(records), rules, seed=seed)
+    assert found.now.parts["c1"].agent == second.agent == "a1"
+
+
+# ---- callbacks
+
+
+CALLBACK = CallbackRules(retry={"busy": 100.0, "no_answer": 100.0, "failed": 100.0})
+
+
+def callback(*steps: tuple[float, i.AnyInput], first: Literal["agent", "customer"] = "agent") -> Course:
+    """Agent a0 talks to c1 from 10 to 50 and is ready at 55, c2 asks at 30 to be called back as b1."""
+    rules = config(callback=msgspec.structs.replace(CALLBACK, first=first))
+    usual: tuple[tuple[float, i.AnyInput], ...] = (
+        (0.0, i.SignIn("a0", "x0")),
+        (10.0, i.Enqueue("c1", "sales")),
+        (20.0, i.Enqueue("c2", "sales")),
+        (30.0, i.AskCallback("b1", "7", contact="c2")),
+        (50.0, i.Finish("c1", "a0")),
+        (55.0, i.Ready("a0")),
+    )
+    return read(told(rules, *sorted((*usual, *steps), key=lambda step: step[0])))
+
+
+def under(was: Course, **of_queue: Any) -> WhatIf:
+    return what_if(was, config(**{"callback": CALLBACK, **of_queue}))
+
+
+SERVED = (
+    (60.0, i.CustomerCalled("b1", "answered")),
+    (70.0, i.Enqueue("c3", "sales")),
+    (90.0, i.Finish("b1.1", "a0")),
+    (95.0, i.Ready("a0")),
+    (99.0, i.Finish("c3", "a0")),
+)
+
+
+def test_who_asked_for_a_callback_asks_again_and_talks_for_as_long() -> None:
+    was = callback(*SERVED)
+    assert (was.called["b1.1"].talk, was.called["b1.1"].call) == (30.0, Call(5.0, "answered"))
+    found = under(was)
+    assert found.changes == []
+    assert found.now.parts["c2"].fate == "callback"
+    assert found.now.called == was.called
+    assert found.now.parts["c3"].waited == 25.0, "the agent was with the callback"
+    assert found.now.agents["a0"][: len(was.agents["a0"])] == was.agents["a0"]
+
+
+def test_who_waits_no_longer_asks_for_nothing() -> None:
+    was = callback(*SERVED)
+    rules = config(callback=CALLBACK)
+    more = msgspec.structs.replace(rules, agents=rules.agents | {"new": Agent(id="new", team="t", groups=("g",))})
+    found = what_if(was, more)
+    assert [(each.was.fate, each.now.fate) for each in found.changes] == [("callback", "answered"), ("answered",) * 2]
+    assert found.now.called == {}
+
+
+def test_where_there_are_no_callbacks_the_caller_waits_on() -> None:
+    found = under(callback(*SERVED), callback=None)
+    assert found.now.parts["c2"].waited == 35.0
+    assert found.now.called == {}
+
+
+@pytest.mark.parametrize(
+    ("end", "call", "again"),
+    [
+        ((60.0, i.CustomerCalled("b1", "busy")), Call(5.0, "busy"), 160.0),
+        ((100.0, i.Tick()), Call(math.inf, "no_answer"), 185.0),
+        ((62.0, i.Finish("b1.1", "a0")), Call(7.0, "hung_up"), 162.0),
+    ],
+)
+def test_each_attempt_ends_as_it_did(end: tuple[float, i.AnyInput], call: Call, again: float) -> None:
+    was = callback(
+        end,
+        (130.0, i.Ready("a0")),
+        (again + 2.0, i.CustomerCalled("b1", "answered")),
+        (again + 9.0, i.Finish("b1.2", "a0")),
+        (again + 12.0, i.Ready("a0")),
+    )
+    assert was.called["b1.1"].call == call
+    assert was.called["b1.2"].reached == 1e9 + again + 2.0
+    found = under(was)
+    assert found.now.called == was.called
+    assert found.now.agents["a0"][: len(was.agents["a0"])] == was.agents["a0"]
+
+
+def test_an_agent_is_kept_for_a_customer_who_is_called_first() -> None:
+    was = callback(*SERVED, first="customer")
+    assert was.called["b1.1"].answered == was.called["b1.1"].reached == 1e9 + 60.0
+    found = under(was, callback=msgspec.structs.replace(CALLBACK, first="customer"))
+    assert found.now.called == was.called
+    assert [each.state for each in found.now.agents["a0"]][5:8] == ["offered", "talking", "wrap_up"]
+
+
+def test_an_attempt_that_the_journal_does_not_have_ends_as_one_that_it_has() -> None:
+    contacts = contacts_of(callback((60.0, i.CustomerCalled("b1", "busy"))), seed=1)
+    assert {call.outcome for call in contacts.calls.values()} == {"busy"}
+    assert contacts.id[-MAX_ATTEMPTS:] == [f"b1.{number + 1}" for number in range(MAX_ATTEMPTS)]

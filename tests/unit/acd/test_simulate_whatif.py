@@ -384,6 +384,7 @@ def test_who_asked_for_a_callback_asks_again_and_talks_for_as_long() -> None:
     assert found.now.parts["c2"].fate == "callback"
     assert found.now.called == was.called
     assert found.now.parts["c3"].waited == 25.0, "the agent was with the callback"
+    assert (found.result.left, found.result.refused) == (0, [])
     assert found.now.agents["a0"][: len(was.agents["a0"])] == was.agents["a0"]
 
 
@@ -393,7 +394,7 @@ def test_who_waits_no_longer_asks_for_nothing() -> None:
     more = msgspec.structs.replace(rules, agents=rules.agents | {"new": Agent(id="new", team="t", groups=("g",))})
     found = what_if(was, more)
     assert [(each.was.fate, each.now.fate) for each in found.changes] == [("callback", "answered"), ("answered",) * 2]
-    assert found.now.called == {}
+    assert (found.now.called, found.result.refused) == ({}, [])
 
 
 def test_where_there_are_no_callbacks_the_caller_waits_on() -> None:
@@ -430,6 +431,7 @@ def test_an_agent_is_kept_for_a_customer_who_is_called_first() -> None:
     assert was.called["b1.1"].answered == was.called["b1.1"].reached == 1e9 + 60.0
     found = under(was, callback=msgspec.structs.replace(CALLBACK, first="customer"))
     assert found.now.called == was.called
+    assert found.result.refused == [], "nothing rings that could be answered"
     assert [each.state for each in found.now.agents["a0"]][5:8] == ["offered", "talking", "wrap_up"]
 
 
@@ -437,3 +439,33 @@ def test_an_attempt_that_the_journal_does_not_have_ends_as_one_that_it_has() -> 
     contacts = contacts_of(callback((60.0, i.CustomerCalled("b1", "busy"))), seed=1)
     assert {call.outcome for call in contacts.calls.values()} == {"busy"}
     assert contacts.id[-MAX_ATTEMPTS:] == [f"b1.{number + 1}" for number in range(MAX_ATTEMPTS)]
+
+
+@pytest.mark.parametrize(("end", "outcome"), [(i.CustomerCalled("b1", "busy"), "busy"), (i.HangUp("b1.1"), "hung_up")])
+def test_a_customer_who_is_called_first_and_not_reached_keeps_no_agent(end: i.AnyInput, outcome: str) -> None:
+    was = callback((60.0, end), (70.0, i.Enqueue("c3", "sales")), first="customer")
+    assert was.called["b1.1"].call == Call(5.0, outcome)  # type: ignore[arg-type]
+    found = under(was, callback=msgspec.structs.replace(CALLBACK, first="customer"))
+    assert (found.changes, found.result.left) == ([], 0)
+    assert found.now.called["b1.1"] == was.called["b1.1"]
+    assert found.now.parts["c3"].waited == 0.0
+
+
+def test_a_customer_who_rang_at_the_end_is_not_reached_before() -> None:
+    was = callback((70.0, i.Enqueue("c3", "sales")))
+    assert was.called["b1.1"].call == Call(16.0, "answered")
+    assert under(was).now.called["b1.1"].reached == 1e9 + 71.0
+
+
+def test_who_comes_into_a_queue_again_asks_as_who_it_is_then() -> None:
+    again = ((51.0, i.Enqueue("c1", "support")), (56.0, i.AskCallback("b2", "8", contact="c1")))
+    was = callback(*SERVED[:1], *again, *SERVED[1:])
+    assert was.parts["c1#2"].fate == "callback"
+    assert under(was).changes == []
+
+
+def test_who_is_called_back_has_no_end_of_patience_and_no_run_lasts_for_it() -> None:
+    later = (56.0, i.AskCallback("b2", "8", "sales", at=1e9 + 5_000.0))
+    was = callback(*SERVED[:1], later, *SERVED[1:])
+    assert set(contacts_of(was, seed=1, patience=60.0).patience[-MAX_ATTEMPTS:]) == {math.inf}
+    assert list(under(was).now.called) == ["b1.1"]

@@ -337,7 +337,8 @@ class People:
             return
         agents = list(contact.agents)
         if outcome == "hung_up":
-            self.tell(i.Finish(name, agents[0]) if agents else i.HangUp(name), now)
+            if agents:  # else its patience is over
+                self.tell(i.Finish(name, agents[0]), now)
             return
         self.tell(i.CustomerCalled(callback, outcome), now)
         if outcome == "answered" and agents:

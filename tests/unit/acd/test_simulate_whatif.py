@@ -449,6 +449,7 @@ def test_a_customer_who_is_called_first_and_not_reached_keeps_no_agent(end: i.An
     assert (found.changes, found.result.left) == ([], 0)
     assert found.now.called["b1.1"] == was.called["b1.1"]
     assert found.now.parts["c3"].waited == 0.0
+    assert found.now.parts["c3"].talk > 0.0, "until the last caller has gone"
 
 
 def test_a_customer_who_rang_at_the_end_is_not_reached_before() -> None:

@@ -1,11 +1,12 @@
 """A recorded day under other rules: the same contacts and agents, and what differs, contact by contact.
 
-Of the journal are taken: when contacts come, into which queue and with which needs; how long an agent talked to each
-and wrapped up; when agents came, went and paused; keys that were pressed. What is not known is drawn, by seed: the talk
-of contacts that nobody answered, from those that were answered in the same queue; and how long a caller would have
-waited who was answered. Of that it is known only that it is longer than the caller did wait: patience is taken as
-exponential with the mean that makes the journal most likely, all seconds waited by the number who gave up, and as it
-has no memory, what is drawn comes on top of the wait.
+Of the journal are taken: when contacts come, into which queue and with which needs; the keys that callers press, the
+callbacks that they ask for, and what becomes of each call to them; what agents do about each offer of a contact, how
+long they talk to it, hold it and wrap up; when they come, go and pause. Under its own rules the day comes out as it
+was. What is not known is drawn, by seed: the talk of contacts that nobody answered, from those that were answered in
+the same queue; and how long a caller would have waited who was answered. Of that it is known only that it is longer
+than the caller did wait: patience is taken as exponential with the mean that makes the journal most likely, all seconds
+waited by the number who gave up, and as it has no memory, what is drawn comes on top of the wait.
 """
 
 from __future__ import annotations

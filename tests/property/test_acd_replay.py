@@ -4,6 +4,7 @@ did."""
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -11,7 +12,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from acd.config import Config
 from acd.simulate.course import Course, Part
 from acd.simulate.whatif import read, what_if
-from tests.property.acd_day import Day
+from acd.simulate.why import Words
+from tests.property.acd_day import MONDAY, Day
 from tests.property.acd_model import configs
 
 CONFIGS = 24
@@ -48,6 +50,19 @@ def test_each_contact_fares_as_it_did(shard: int, pool: list[Config]) -> None:
             found = what_if(was, config)
             assert differences(was, found.now) == [], number
             assert found.changes == []
+
+
+def test_under_other_rules_each_contact_has_a_fate_and_each_change_a_reason(pool: list[Config]) -> None:
+    for number, (config, other) in enumerate(pairwise(pool)):
+        was = read(Day(config, number, SECONDS / 2.0).records)
+        if was.parts:
+            found = what_if(was, other)
+            assert found.now.parts.keys() <= was.parts.keys()
+            assert all(part.entered.queue in other.queues for part in found.now.parts.values())
+            missing = [was.parts[name] for name in was.parts.keys() - found.now.parts.keys()]
+            assert all(part.entered.queue not in other.queues for part in missing)
+            words = Words(found, lambda time: f"{time - MONDAY:.0f}")
+            assert all(words.why(change).startswith(f"contact {change.was.id} ") for change in found.changes)
 
 
 def draws_lots(config: Config) -> bool:

@@ -19,7 +19,7 @@ BEYOND = 1.0
 """Seconds by which a wrap-up outlasts the journal that an agent was in when it ended."""
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, gc=False):
     """A contact's way through the queues, from when it came in until an agent or nobody had it. A contact that was
     sent back into a queue has another part, whose id says so: c7, c7#2. Times are Unix seconds; NaN: it was not so."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,7 @@ def test_a_recorded_day_under_its_own_rules_is_the_same(tmp_path: Path) -> None:
     assert found["changed"] == 0
     assert found["journal"] == pytest.approx(found["under_these_rules"], rel=1e-6)
     assert found["journal"]["contacts"] > 80
+    assert gc.isenabled()
 
 
 def test_a_recorded_day_under_other_rules_is_explained_contact_by_contact(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class Classes:
         "queue",
         "queue_rows",
         "rows",
+        "size",
         "tail",
     )
 
@@ -77,6 +78,7 @@ class Classes:
         self.tail: Floats = np.full(FIRST_ROWS, NOBODY)
         self.count = np.zeros(FIRST_ROWS, np.int64)
         self.inbound: Bools = np.zeros(FIRST_ROWS, np.bool_)
+        self.size = np.zeros(FIRST_ROWS, np.int64)  # eligible agents
         self.queue = np.zeros(FIRST_ROWS, np.intp)  # in the order of the configuration
         self._overlaps: dict[int, Floats] = {}
         self._queue_index = {name: index for index, name in enumerate(roster.config.queues)}
@@ -92,6 +94,12 @@ class Classes:
         """Who may have the contacts of a class: shape (agents,)."""
         return np.asarray(self.eligible[row])
 
+    def key(self, row: int) -> ClassKey:
+        """Of a class that there is."""
+        found = self._keys[row]
+        assert found is not None
+        return found
+
     def _make(self, key: ClassKey) -> int:
         if len(self.rows) >= MAX_CLASSES:
             self._forget_empty()
@@ -101,6 +109,7 @@ class Classes:
         self._keys[row] = key
         self.eligible[row] = mask
         self.of_agent[:, row] = mask
+        self.size[row] = mask.sum()
         self.inbound[row] = queue.direction == "inbound"
         self.queue[row] = self._queue_index[key.queue]
         self._overlaps.clear()
@@ -119,6 +128,7 @@ class Classes:
             self.tail = np.concatenate([self.tail, np.full(have, NOBODY)])
             self.count = np.concatenate([self.count, np.zeros(have, np.int64)])
             self.inbound = np.concatenate([self.inbound, np.zeros(have, np.bool_)])
+            self.size = np.concatenate([self.size, np.zeros(have, np.int64)])
             self.queue = np.concatenate([self.queue, np.zeros(have, np.intp)])
         return row
 
@@ -182,6 +192,11 @@ class Classes:
         """Of these, those before that one."""
         return sum(line.bisect_left(waiter) for line in self._lines(queue))
 
+    def alone_before(self, row: int, waiter: Waiter) -> int:
+        """Those before that one that wait for one agent alone, who may have the contacts of a class."""
+        mask, rows = self.eligible[row], self._roster.row
+        return sum(line.bisect_left(waiter) for agent, line in self._alone.items() if mask[rows[agent]])
+
     def everybody(self, queue: str) -> list[Waiter]:
         """All of them, in order."""
         return sorted(waiter for line in self._lines(queue) for waiter in line)
@@ -198,7 +213,7 @@ class Classes:
         """Of the agents of each class, which part may have the contacts of that one, too: shape (rows,)."""
         found = self._overlaps.get(row)
         if found is None:
-            eligible = self.eligible[: len(self._keys)]
-            both = (eligible & self.eligible[row]).sum(axis=1)
-            found = self._overlaps[row] = both / np.maximum(eligible.sum(axis=1), 1)
+            rows = len(self._keys)
+            both = (self.eligible[:rows] & self.eligible[row]).sum(axis=1)
+            found = self._overlaps[row] = both / np.maximum(self.size[:rows], 1)
         return found

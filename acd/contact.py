@@ -11,6 +11,8 @@ from acd.inputs import CallOutcome, ContactKind
 
 HANDLED = 50
 """Contacts after which one counts 1/e in the mean of a queue's handling time."""
+WAITED = 200
+"""The same of those who waited, in the rate at which they give up."""
 
 
 class ContactState(msgspec.Struct):
@@ -113,3 +115,20 @@ class Handling(msgspec.Struct):
     def note(self, seconds: float) -> None:
         self.count += 1
         self.mean += (seconds - self.mean) / min(self.count, HANDLED)
+
+
+class Impatience(msgspec.Struct):
+    """How fast those who wait in a queue give up: those who did, and the seconds that all waited, of the latest."""
+
+    gave_up: float = 0.0
+    seconds: float = 0.0
+
+    def note(self, seconds: float, gave_up: bool) -> None:
+        """The wait of one is over."""
+        self.gave_up += float(gave_up) - self.gave_up / WAITED
+        self.seconds += seconds - self.seconds / WAITED
+
+    @property
+    def rate(self) -> float:
+        """A second, of each who waits."""
+        return self.gave_up / self.seconds if self.seconds > 0.0 else 0.0

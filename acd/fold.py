@@ -13,15 +13,16 @@ from typing import Any
 
 from acd import facts as f
 from acd.agent import AT_WORK, BEGINS, HANDLING, WORK, AgentState
-from acd.contact import Asking, CallbackState, ContactState, Handling, OfferState, Returning
+from acd.contact import Asking, CallbackState, ContactState, Handling, Impatience, OfferState, Returning
 from acd.state import APART, State, asks
 from acd.strategy import still_wanted
 
 MAX_RETURNING = 100_000
-MAX_ASKING = 100_000
-ASKING_SECONDS = 600.0
-"""For which the place of who was sent to a callback is kept."""
 """Callers who hung up whose places are kept; the oldest are forgotten first."""
+MAX_ASKING = 100_000
+"""The same of those who were sent to a callback."""
+ASKING_SECONDS = 600.0
+"""For which their places are kept."""
 
 
 def apply(state: State, record: f.Record) -> None:
@@ -177,6 +178,7 @@ def _offer_ended(state: State, fact: f.OfferEnded) -> None:
 
 def _connected(state: State, fact: f.Connected) -> None:
     contact, agent = state.contacts[fact.contact], state.agents[fact.agent]
+    _note_wait(state, contact, gave_up=False)
     state.ends(contact)
     contact.agents.append(fact.agent)
     agent.misses = 0
@@ -194,6 +196,7 @@ def _handle_ended(state: State, fact: f.HandleEnded) -> None:
 
 def _left_queue(state: State, fact: f.LeftQueue) -> None:
     contact = state.contacts[fact.contact]
+    _note_wait(state, contact, gave_up=fact.how == "abandoned")
     state.ends(contact)
     queue = state.queue(fact.queue)
     if fact.how == "abandoned" and contact.number and queue.return_within > 0.0:
@@ -214,6 +217,13 @@ def _asked_back(state: State, queue: str, contact: ContactState) -> None:
     until = state.now + ASKING_SECONDS
     state.asking.pop(contact.id, None)
     state.asking[contact.id] = Asking(queue, contact.place, contact.since, contact.needs, contact.priority, until)
+
+
+def _note_wait(state: State, contact: ContactState, gave_up: bool) -> None:
+    """Of a caller; who is called back does not wait on the line."""
+    waited = state.now - contact.entered
+    if contact.kind == "call" and waited > 0.0:
+        state.impatience.setdefault(contact.queue, Impatience()).note(waited, gave_up)
 
 
 def _ended(state: State, fact: f.Ended) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from acd.agent import AgentState
 from acd.classes import Classes, ClassKey
 from acd.config import BY_AGENTS, Agent, Config, Queue, Team
-from acd.contact import Asking, CallbackState, ContactState, Handling, OfferState, Returning
+from acd.contact import Asking, CallbackState, ContactState, Handling, Impatience, OfferState, Returning
 from acd.deadlines import Deadlines, Due
 from acd.expression import Bools, reread
 from acd.roster import Floats, Roster
@@ -50,6 +50,7 @@ class State:
         "deadlines",
         "freed",
         "handling",
+        "impatience",
         "kept",
         "last_id",
         "latest",
@@ -78,6 +79,8 @@ class State:
         """Of the telephones of those who are signed in: whose they are."""
         self.handling: dict[str, Handling] = {}
         """By queue: how long agents have had its contacts lately."""
+        self.impatience: dict[str, Impatience] = {}
+        """By queue: how fast those who wait there give up lately."""
         self.latest: dict[str, str] = {}
         """By queue: the agent to whom a contact of it was offered last."""
         self.returning: dict[tuple[str, str], Returning] = {}
@@ -307,6 +310,7 @@ class State:
                 self.asking,
                 self.last_id,
                 self.now,
+                self.impatience,
             )
         )
 
@@ -324,7 +328,7 @@ class State:
         state.offers, state.callbacks, state.latest = kept.offers, kept.callbacks, kept.latest
         state.unreachable, state.handling = set(kept.unreachable), kept.handling
         state.returning = {(queue, number): each for queue, number, each in kept.returning}
-        state.asking = kept.asking
+        state.asking, state.impatience = kept.asking, kept.impatience
         state.last_id, state.now = kept.last_id, kept.now
         state.addresses = {agent.address: agent.id for agent in state.agents.values() if agent.signed_in}
         state._columns()
@@ -352,6 +356,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     asking: dict[str, Asking]
     last_id: int
     now: float
+    impatience: dict[str, Impatience]
 
 
 def asks(queue: Queue, relaxed: int, needs: str) -> str:

@@ -14,13 +14,21 @@ from typing import Literal, NamedTuple, assert_never
 import msgspec
 import numpy as np
 
+from acd import inputs as i
 from acd.expression import ExpressionError, parse
+from acd.facts import Why
 
 DAY = 86_400.0
 MONDAY = 1_767_571_200.0
 """2026-01-05 00:00 UTC, a Monday: the first second of simulated time."""
 MAX_CONTACTS = 5_000_000
 """Of one run: what memory holds."""
+
+BY_RULE = -1.0
+"""Of a wrap-up: the rules end it, not the agent."""
+
+ANSWERED: frozenset[Why] = frozenset(("finished", "customer_left"))
+"""Why an agent wraps up who has talked to the contact."""
 
 _PURPOSES = ("arrive", "talk", "wrap_up", "patience", "ring")
 Purpose = Literal["arrive", "talk", "wrap_up", "patience", "ring"]
@@ -111,10 +119,45 @@ class Plan(msgspec.Struct, frozen=True):
         return [sum(each.means[at % len(each.means)] for each in self.streams) for at in range(intervals)]
 
 
+class Ring(NamedTuple):
+    """What an agent does about an offer after so many seconds of it; infinite: nothing."""
+
+    seconds: float
+    how: Literal["accepted", "rejected", "unreachable"] = "accepted"
+
+
+class During(NamedTuple):
+    """So many seconds after the answer the agent puts the contact on hold or consults, or does so no more."""
+
+    seconds: float
+    what: type[i.Hold] | type[i.Consult]
+    begins: bool
+
+
+class Acted(NamedTuple):
+    """What is known of a contact that has been through it once. `waited`: seconds, elsewhere; `rings`: of its first
+    offers; `wraps`: seconds of wrap-up after such as were not taken, `BY_RULE` where the rules ended it."""
+
+    waited: float = 0.0
+    rings: tuple[Ring, ...] = ()
+    wraps: tuple[float, ...] = ()
+    during: tuple[During, ...] = ()
+
+
+class Call(NamedTuple):
+    """What becomes of the call to a customer who is called back, after so many seconds of ringing; `hung_up`: the agent
+    has, meanwhile. Infinite: it rings for as long as the rules let it."""
+
+    seconds: float
+    outcome: i.CallOutcome | Literal["hung_up"]
+
+
 class Contacts(NamedTuple):
     """The contacts of a run by columns, in the order of their coming. Times are Unix seconds. `wrap_up` None, or
     less than 0: as the configuration ends it. `ring`: of the first offer of each contact; those of further ones stand
-    elsewhere in it. `rings`: by row, where the first offers of a contact have times of their own."""
+    elsewhere in it. `acted`: by row, of contacts that have been through it once. Beyond those that come,
+    with an infinite time, stand the attempts of callbacks, by the ids that the engine gives them, each with its call in
+    `calls`."""
 
     id: list[str]
     time: list[float]
@@ -127,7 +170,8 @@ class Contacts(NamedTuple):
     wrap_up: list[float] | None
     patience: list[float]
     ring: list[float]
-    rings: dict[int, tuple[float, ...]] = {}
+    acted: dict[int, Acted] = {}
+    calls: dict[int, Call] = {}
 
 
 class Recorded(NamedTuple):

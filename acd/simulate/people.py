@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
+from acd.agent import WORK
 from acd.engine import Engine, Outcome
-from acd.simulate.arrivals import Contacts
+from acd.simulate.arrivals import ANSWERED, BY_RULE, Contacts
 from acd.simulate.tally import ALL, OFFERED, OUT, Tally
 
-GIVES_UP, ANSWERS, FINISHES, READY_AGAIN, SHIFT, ORDER = range(6)
+GIVES_UP, ANSWERS, DECLINES, FINISHES, READY_AGAIN, SHIFT, ORDER, CUSTOMER = range(8)
 
 NEXT_RING = 7919
 """So far on in the times of ringing stands that of a contact's next offer; a prime."""
@@ -45,7 +46,10 @@ class People:
     `waits`: seconds that it waited before the answer, negative less 1 where it gave up, NaN where neither was."""
 
     __slots__ = (
+        "_acted",
+        "_away",
         "_back",
+        "_called",
         "_heap",
         "_instant",
         "_offered",
@@ -53,11 +57,11 @@ class People:
         "_order",
         "_orders",
         "_ring",
-        "_rings",
         "_rows",
         "_seq",
         "_strict",
         "_working",
+        "_wrapped",
         "active",
         "contacts",
         "engine",
@@ -67,7 +71,7 @@ class People:
         "tally",
         "waiting",
         "waits",
-        "watch",
+        "watches",
     )
 
     def __init__(
@@ -77,10 +81,11 @@ class People:
         tally: Tally,
         order: tuple[str, ...],
         back: float,
-        watch: Watch | None = None,
+        watches: Sequence[Watch] = (),
+        away: Mapping[str, Mapping[float, float]] | None = None,
     ) -> None:
         count = len(contacts.id)
-        self.engine, self.contacts, self.tally, self.watch = engine, contacts, tally, watch
+        self.engine, self.contacts, self.tally, self.watches = engine, contacts, tally, watches
         self._order = order
         self.waiting = bytearray(count)
         self.queue = [""] * count
@@ -94,8 +99,11 @@ class People:
         self._heap: list[Moment] = []
         self._seq = 0
         self._back = back
-        self._ring, self._rings = contacts.ring, contacts.rings
-        self._offered = bytearray(count)  # how often each contact was
+        self._away = {name: frozenset(times) for name, times in (away or {}).items()}
+        self._ring, self._acted = contacts.ring, contacts.acted
+        self._offered = [0] * count  # how often each contact was
+        self._called: set[int] = set()  # rows of callbacks that wait, or that agents have
+        self._wrapped: dict[int, int] = {}  # by row: after how many offers that were not taken agents wrapped up
         self._orders: list[i.AnyInput] = []
         self._offers: dict[int, int] = {}  # those that ring: the row of the contact
         self._instant: list[int] = []
@@ -114,7 +122,7 @@ class People:
         self._push(at, SHIFT, staff)
 
     def order(self, at: float, what: i.AnyInput) -> None:
-        """At that time the engine is told so, whatever becomes of it; a key counts where the contact still waits."""
+        """At that time the engine is told so, where it makes sense then (see `_makes_sense`)."""
         self._orders.append(what)
         self._push(at, ORDER, len(self._orders) - 1)
 
@@ -134,6 +142,7 @@ class People:
                 needs=contacts.needs[row],
                 priority=contacts.priority[row],
                 last_agent=contacts.last_agent[row],
+                waited=self._acted[row].waited if row in self._acted else 0.0,
             ),
             now,
         )
@@ -142,7 +151,8 @@ class People:
         """The next of the moments."""
         at, _, kind, what, who, since = heapq.heappop(self._heap)
         if kind == FINISHES:
-            self.active -= 1
+            if what not in self._called:
+                self.active -= 1
             self.tell(i.Finish(self.contacts.id[what], who), at)
         elif kind == GIVES_UP:
             if self.waiting[what]:
@@ -150,16 +160,33 @@ class People:
         elif kind == ANSWERS:
             if what in self._offers:
                 self.tell(i.Accept(what), at)
+        elif kind == DECLINES:
+            if what in self._offers:
+                self.tell(i.Reject(what) if who == "rejected" else i.Unreachable(what), at)
         elif kind == READY_AGAIN:
             state, began = self.tally.state(who)
             if began == since and state in ("wrap_up", "not_responding"):
                 self.tell(i.Ready(who), at)
         elif kind == SHIFT:
             self._shift(what, at)
-        elif kind == ORDER:
-            order = self._orders[what]
-            if not isinstance(order, i.PressKey) or self.waiting[self._rows[order.contact]]:
-                self.tell(order, at)
+        elif kind == CUSTOMER:
+            self._customer(what, who, at)
+        elif kind == ORDER and self._makes_sense(self._orders[what]):
+            self.tell(self._orders[what], at)
+
+    def _makes_sense(self, order: i.AnyInput) -> bool:
+        """Whether whoever gave an order in a recorded day would do so now, where that hangs on what came before."""
+        match order:
+            case i.PressKey(contact=contact) | i.AskCallback(contact=contact) if contact:
+                return bool(self.waiting[self._rows[contact]])
+            case i.Ready(agent=name):
+                agent = self.engine.state.agents[name]
+                return agent.state in ("paused", "not_responding") or bool(agent.after)
+            case i.Hold(contact=contact, agent=name) | i.Consult(contact=contact, agent=name):
+                agent = self.engine.state.agents[name]
+                return agent.contact == contact and agent.state in WORK
+            case _:
+                return True
 
     def tick(self, now: float) -> None:
         """Something is due in the engine."""
@@ -192,6 +219,8 @@ class People:
                 self._connected(what, record.time)  # type: ignore[arg-type]
             elif kind is f.LeftQueue:
                 self._left(what, record.time)  # type: ignore[arg-type]
+            elif kind is f.Ended:
+                self._ended(what)  # type: ignore[arg-type]
             elif kind is f.Refused:
                 self._refused(what, outcome.records)  # type: ignore[arg-type]
         for effect in outcome.effects:
@@ -200,18 +229,25 @@ class People:
                 self._ring_for(effect, now)  # type: ignore[arg-type]
             elif sort is e.Withdraw:
                 self._offers.pop(effect.offer, None)  # type: ignore[union-attr]
-        if self.watch is not None:
-            self.watch(outcome.records)
+            elif sort is e.CallCustomer:
+                self._call(effect, now)  # type: ignore[arg-type]
+        for watch in self.watches:
+            watch(outcome.records)
 
     def _ring_for(self, offer: e.Offer, now: float) -> None:
         """The telephone of an agent."""
         row = self._rows[offer.contact]
         self._offers[offer.offer] = row
         turn = self._offered[row]
-        self._offered[row] = min(turn + 1, 255)
-        own = self._rings.get(row, ())
-        seconds = own[turn] if turn < len(own) else self._ring[(row + turn * NEXT_RING) % len(self._ring)]
-        if seconds <= 0.0:
+        self._offered[row] = turn + 1
+        own = self._acted[row].rings if row in self._acted else ()
+        drawn = self._ring[(row + turn * NEXT_RING) % len(self._ring)]
+        seconds, how = own[turn] if turn < len(own) else (drawn, "accepted")
+        if how != "accepted":
+            self._push(now + seconds, DECLINES, offer.offer, how)
+        elif offer.kind == "reservation":
+            return  # nothing rings
+        elif seconds <= 0.0:
             self._instant.append(offer.offer)
         elif now + seconds < offer.deadline:
             self._push(now + seconds, ANSWERS, offer.offer)
@@ -219,6 +255,9 @@ class People:
     def _queued(self, fact: f.Queued) -> None:
         row, at = self._rows[fact.contact], self.tally.at(fact.entered)
         self.queue[row], self.entered[row] = fact.queue, fact.entered
+        if fact.kind == "callback":
+            self._called_queued(row, fact)
+            return
         self.tally.queue(fact.queue)[OFFERED][at] += 1.0
         if not fact.moves:
             self.tally.queue(ALL)[OFFERED][at] += 1.0
@@ -227,16 +266,29 @@ class People:
         row, tally = self._rows[fact.contact], self.tally
         self._offers.pop(fact.offer, None)
         self.waiting[row] = 0
+        for each in self._acted[row].during if row in self._acted else ():
+            self.order(now + each.seconds, each.what(fact.contact, fact.agent, each.begins))
+        if row in self._called:
+            if not self.engine.state.contacts[fact.contact].callback:  # else its customer is not there yet
+                self._talk(row, fact.agent, now)
+            return
         name = self.queue[row]
         target = self.engine.state.config.queues[name].target_seconds
         came = self.contacts.time[row]
         self.waits[row] = waited = now - came
         tally.answered(name, tally.at(self.entered[row]), fact.waited, target)
         tally.answered(ALL, tally.at(came), waited, target)
-        self._push(now + self.contacts.talk[row], FINISHES, row, fact.agent)
+        self._talk(row, fact.agent, now)
+
+    def _talk(self, row: int, agent: str, now: float) -> None:
+        """The two talk, from now on."""
+        self._push(now + self.contacts.talk[row], FINISHES, row, agent)
 
     def _left(self, fact: f.LeftQueue, now: float) -> None:
         row, tally = self._rows[fact.contact], self.tally
+        if row in self._called:
+            self.waiting[row] = fact.to == "queue"
+            return
         came, at = self.contacts.time[row], tally.at(self.entered[row])
         if fact.how == "abandoned":
             short = self.engine.state.config.queues[fact.queue].short_abandon
@@ -249,6 +301,48 @@ class People:
                 return  # the engine says where it goes on, or that it does not
             tally.queue(ALL)[OUT][tally.at(came)] += 1.0
         self._over(row)
+
+    def _ended(self, fact: f.Ended) -> None:
+        """Who was to go on in another queue goes nowhere: there is none, or it has gone through too many."""
+        row = self._rows[fact.contact]
+        if row in self._called:
+            self._called.discard(row)
+            self.waiting[row] = 0
+        elif self.waiting[row]:
+            self.tally.queue(ALL)[OUT][self.tally.at(self.contacts.time[row])] += 1.0
+            self._over(row)
+
+    # ---- customers who are called back
+
+    def _called_queued(self, row: int, fact: f.Queued) -> None:
+        """It waits for an agent, not on the line: KPIs of callers do not have it, and no run lasts longer for it."""
+        self.waiting[row] = 1
+        if not fact.moves:
+            self._called.add(row)
+            if self.contacts.patience[row] < math.inf:
+                self._push(fact.entered + self.contacts.patience[row], GIVES_UP, row)
+
+    def _call(self, call: e.CallCustomer, now: float) -> None:
+        """The telephone of a customer."""
+        row = self._rows[call.contact]
+        seconds, _ = self.contacts.calls[row]
+        if seconds < math.inf:
+            self._push(now + seconds, CUSTOMER, row, call.callback)
+
+    def _customer(self, row: int, callback: str, now: float) -> None:
+        """What becomes of the call to it, if it still goes on."""
+        name, outcome = self.contacts.id[row], self.contacts.calls[row].outcome
+        asked, contact = self.engine.state.callbacks.get(callback), self.engine.state.contacts.get(name)
+        if asked is None or contact is None or asked.contact != name or not asked.calling:
+            return
+        agents = list(contact.agents)
+        if outcome == "hung_up":
+            if agents:  # else its patience is over
+                self.tell(i.Finish(name, agents[0]), now)
+            return
+        self.tell(i.CustomerCalled(callback, outcome), now)
+        if outcome == "answered" and agents:
+            self._talk(row, agents[0], now)
 
     def _over(self, row: int) -> None:
         self.waiting[row] = 0
@@ -272,7 +366,8 @@ class People:
         if fact.state == "wrap_up":
             self._wraps_up(fact, now)
         elif fact.state == "not_responding":
-            self._push(now + self._back, READY_AGAIN, 0, fact.agent, now)
+            if now not in self._away.get(fact.agent, ()):
+                self._push(now + self._back, READY_AGAIN, 0, fact.agent, now)
         elif fact.state == "signed_out" and fact.agent in self._working:
             self._push(now, SHIFT, len(self._working))
 
@@ -280,15 +375,24 @@ class People:
         """The agent says when it is through, where the rule lets it, or wants it to."""
         row = self._rows[fact.contact]
         queue = self.queue[row]
-        drawn = self.contacts.wrap_up
-        if drawn is None or drawn[row] < 0.0:
+        seconds = self._wrap_up(row, fact.why)
+        if seconds < 0.0:
             if fact.until:
                 return
             config = self.engine.state.config
             rule = config.agents[fact.agent].wrap_up or config.queues[queue].wrap_up
             self._push(now + rule.seconds, READY_AGAIN, 0, fact.agent, now)
         elif not self._is_strict(fact.agent, queue):
-            self._push(now + drawn[row], READY_AGAIN, 0, fact.agent, now)
+            self._push(now + seconds, READY_AGAIN, 0, fact.agent, now)
+
+    def _wrap_up(self, row: int, why: f.Why) -> float:
+        """Seconds after which an agent is through with it; `BY_RULE`: when the rules say so."""
+        if row in self._acted and why not in ANSWERED:
+            turn = self._wrapped[row] = self._wrapped.get(row, -1) + 1
+            wraps = self._acted[row].wraps
+            return wraps[turn] if turn < len(wraps) else BY_RULE
+        drawn = self.contacts.wrap_up
+        return BY_RULE if drawn is None else drawn[row]
 
     def _is_strict(self, agent: str, queue: str) -> bool:
         found = self._strict.get((agent, queue))

@@ -7,17 +7,20 @@ next deadline. The earliest has its turn; at the same time the engine first, the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from acd import inputs as i
 from acd.config import Config
 from acd.engine import Engine
 from acd.simulate.arrivals import DAY, MONDAY, Contacts
+from acd.simulate.expected import Expected
 from acd.simulate.people import People, Watch
 from acd.simulate.tally import Measures, Tally, intervals
 
 INTERVAL = 1800.0
+BACK = 60.0
+"""Seconds until an agent who missed an offer is there again."""
 PATIENT = DAY
 """Seconds after the end for which those who still wait are served."""
 STEP = 2000
@@ -44,21 +47,26 @@ def run(
     staff: Sequence[int] | None = None,
     order: Sequence[str] | None = None,
     orders: Sequence[tuple[float, i.AnyInput]] | None = None,
-    back: float = 60.0,
+    away: Mapping[str, Mapping[float, float]] | None = None,
+    back: float = BACK,
     warm_up: float = 0.0,
     start: float = MONDAY,
     watch: Watch | None = None,
     progress: Callable[[int], None] | None = None,
+    expected: bool = False,
 ) -> Result:
     """Simulates `seconds` from `start` on. `staff`: how many of the agents, those first in `order`, are there in each
     interval, from the beginning again at its end; None: all. `order` None: that of the configuration. `warm_up`:
     seconds at the beginning that are not counted. `back`: seconds until an agent who missed an offer is there again.
-    `orders`: what is told at which time, instead of `staff`. `watch` is given all records, `progress` contacts that
-    have come since it was called last."""
+    `orders`: what is told at which time, instead of `staff`; `away`: of each agent the times at which it was made not
+    responding, after which an order brings it back, and for how long. `watch` is given all records, `progress` contacts
+    that have come since it was called last. `expected`: expected waits are held against the waits."""
     end = start + seconds
     engine = Engine()
     names = tuple(config.agents) if order is None else tuple(order)
-    people = People(engine, contacts, Tally(start + warm_up, end, interval), names, back, watch)
+    tally = Tally(start + warm_up, end, interval)
+    watches = [*([Expected(engine, tally).watch] if expected else []), *([watch] if watch else [])]
+    people = People(engine, contacts, tally, names, back, watches, away or {})
     people.tell(i.Configure(config), start)
     if orders is not None:
         for at, what in orders:
@@ -79,7 +87,7 @@ def _drive(
     engine: Engine, people: People, contacts: Contacts, end: float, progress: Callable[[int], None] | None
 ) -> None:
     times = contacts.time
-    count, row, last = len(times), 0, end + PATIENT
+    count, row, last = len(times) - len(contacts.calls), 0, end + PATIENT
     deadlines = engine.state.deadlines
     while True:
         comes = times[row] if row < count else math.inf

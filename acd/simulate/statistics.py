@@ -19,8 +19,30 @@ import numpy as np
 from acd.simulate.tally import Counts, Measures
 
 CONFIDENCE = 0.95
-Kpi = Literal["service_level", "asa", "abandoned", "occupancy", "offered"]
+Kpi = Literal[
+    "service_level",
+    "asa",
+    "abandoned",
+    "occupancy",
+    "offered",
+    "estimate_known",
+    "estimate_held",
+    "estimate_error",
+    "estimate_bias",
+    "estimate_wait",
+    "estimate_bias_share",
+]
 KPIS: tuple[Kpi, ...] = ("service_level", "asa", "abandoned", "occupancy", "offered")
+ESTIMATE: tuple[Kpi, ...] = (
+    "estimate_known",
+    "estimate_held",
+    "estimate_wait",
+    "estimate_error",
+    "estimate_bias",
+    "estimate_bias_share",
+)
+"""Of the expected wait of those who had to wait: how often it was known, how often the wait lay within it; the mean
+wait; the mean error of its middle, its bias, seconds, and that by the mean wait."""
 
 
 class Estimate(NamedTuple):
@@ -69,6 +91,18 @@ def parts(measures: Measures, kpi: Kpi) -> tuple[Counts, Counts]:
             return measures.handling, measures.handling + measures.idle
         case "offered":
             return measures.offered, np.ones_like(measures.offered)
+        case "estimate_known":
+            return measures.estimated, measures.lined_up
+        case "estimate_held":
+            return measures.in_range, measures.judged
+        case "estimate_wait":
+            return measures.real, measures.judged
+        case "estimate_error":
+            return measures.off, measures.judged
+        case "estimate_bias":
+            return measures.too_long, measures.judged
+        case "estimate_bias_share":
+            return measures.too_long, measures.real
         case _:
             assert_never(kpi)
 

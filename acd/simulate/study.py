@@ -104,6 +104,7 @@ def simulate(
             order=order,
             back=study.habits.back,
             progress=progress,
+            expected=True,
         )
         runs.append({name: over_a_day(each, study.interval) for name, each in result.queues.items()})
         left += result.left

@@ -22,7 +22,12 @@ ALL = ""
 class Measures(NamedTuple):
     """Counts by interval, each of shape (intervals,). `within`: answered within the threshold of the queue; `short`:
     abandoned sooner than is counted against it; `out`: flowed out; `waits`: sum of the seconds that the answered
-    waited; `handling`, `idle`: seconds of agents in talk and wrap-up, and ready, of all queues together."""
+    waited; `handling`, `idle`: seconds of agents in talk and wrap-up, and ready, of all queues together.
+
+    Of the expected wait, where it is measured (`acd.simulate.expected`): `lined_up`: contacts that nobody was free for
+    when they came in; `estimated`: those of whom it was known then; `judged`: those of whom it is known by now how long
+    they waited, or would have; `in_range`: that lay within the estimate; `off`, `too_long`: by how many seconds the
+    middle of it differed, and by how many more it was; `real`: the seconds that they waited."""
 
     offered: Counts
     answered: Counts
@@ -33,10 +38,18 @@ class Measures(NamedTuple):
     waits: Counts
     handling: Counts
     idle: Counts
+    lined_up: Counts
+    estimated: Counts
+    judged: Counts
+    in_range: Counts
+    off: Counts
+    too_long: Counts
+    real: Counts
 
 
 MEASURES = len(Measures._fields)
-OFFERED, ANSWERED, WITHIN, ABANDONED, SHORT, OUT, WAITS, HANDLED, IDLE = range(MEASURES)
+OFFERED, ANSWERED, WITHIN, ABANDONED, SHORT, OUT, WAITS, HANDLED, IDLE, *_EXPECTED = range(MEASURES)
+LINED_UP, ESTIMATED, JUDGED, IN_RANGE, OFF, TOO_LONG, REAL = _EXPECTED
 
 
 def intervals(seconds: float, width: float) -> int:

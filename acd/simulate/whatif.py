@@ -1,11 +1,12 @@
 """A recorded day under other rules: the same contacts and agents, and what differs, contact by contact.
 
-Of the journal are taken: when contacts come, into which queue and with which needs; how long an agent talked to each
-and wrapped up; when agents came, went and paused; keys that were pressed. What is not known is drawn, by seed: the talk
-of contacts that nobody answered, from those that were answered in the same queue; and how long a caller would have
-waited who was answered. Of that it is known only that it is longer than the caller did wait: patience is taken as
-exponential with the mean that makes the journal most likely, all seconds waited by the number who gave up, and as it
-has no memory, what is drawn comes on top of the wait.
+Of the journal are taken: when contacts come, into which queue and with which needs; the keys that callers press, the
+callbacks that they ask for, and what becomes of each call to them; what agents do about each offer of a contact, how
+long they talk to it, hold it and wrap up; when they come, go and pause. Under its own rules the day comes out as it
+was. What is not known is drawn, by seed: the talk of contacts that nobody answered, from those that were answered in
+the same queue; and how long a caller would have waited who was answered. Of that it is known only that it is longer
+than the caller did wait: patience is taken as exponential with the mean that makes the journal most likely, all seconds
+waited by the number who gave up, and as it has no memory, what is drawn comes on top of the wait.
 """
 
 from __future__ import annotations
@@ -20,15 +21,19 @@ from acd import inputs as i
 from acd.agent import HANDLING
 from acd.config import Config
 from acd.facts import OfferEnd, Record
-from acd.simulate.arrivals import Contacts
+from acd.simulate.arrivals import Acted, Call, Contacts, Ring
 from acd.simulate.course import Course, Part
-from acd.simulate.run import Result, run
+from acd.simulate.run import BACK, Result, run
 
 SAME = 0.5
 """Seconds by which a wait may differ and is still the same."""
 
-GIVE_UP = frozenset(("abandoned", "callback", "exit"))
-"""Ways out of a queue that the caller chose. Whose key is known presses it again; the others hang up."""
+MAX_ATTEMPTS = 10
+"""Of a callback: what is prepared for."""
+NEVER_TRIED = Call(5.0, "answered")
+"""What a customer does who is called back, where no journal has any who was."""
+LONGER = 1.0
+"""Seconds for which an agent would have rung on at least whose offer was withdrawn: it did not answer just then."""
 
 
 class Change(NamedTuple):
@@ -57,7 +62,7 @@ def read(records: Iterable[Record]) -> Course:
     course = Course()
     for record in records:
         course.add(record)
-    return course
+    return course.close()
 
 
 def what_if(
@@ -84,6 +89,8 @@ def what_if(
         max(was.ended - was.began, 1.0),
         interval=max(was.ended - was.began, 1.0),
         orders=_orders(was, config),
+        away=was.missing,
+        back=_back(was),
         start=was.began,
         watch=watch,
         progress=progress,
@@ -116,8 +123,9 @@ def _finite(seconds: float) -> float:
 
 
 def contacts_of(was: Course, seed: int, patience: float | None = None) -> Contacts:
-    """The contacts of a journal, and what is drawn of them."""
+    """The contacts of a journal, the attempts of its callbacks after them, and what is drawn of them."""
     parts = sorted(was.parts.values(), key=lambda part: part.came)
+    attempts = _attempts(was)
     draw = np.random.default_rng((seed, 0))
     mean = mean_patience(was) if patience is None else patience
     known: dict[str, list[tuple[float, float, float]]] = {}
@@ -125,32 +133,74 @@ def contacts_of(was: Course, seed: int, patience: float | None = None) -> Contac
         if part.agent and not math.isnan(part.talk):
             known.setdefault(part.queue, []).append(_handled(part))
     every = [each for queue in known.values() for each in queue] or [(0.0, -1.0, 0.0)]
-    handled, waits, rings = [], [], {}
-    for row, part in enumerate(parts):
+    tried = [part.call for part in attempts if part.call is not None] or [NEVER_TRIED]
+    handled, waits, acted, calls = [], [], {}, {}
+    for row, part in enumerate([*parts, *attempts]):
         more = float(draw.exponential(mean)) if mean < math.inf else math.inf
         others = known.get(part.queue, every)
         drawn = others[int(draw.random() * len(others))]
-        if part.agent and not math.isnan(part.talk):
-            handled.append(_handled(part))
-        else:
-            handled.append(drawn)
-        rings[row] = tuple(_ring(seconds, how, drawn[2]) for seconds, how in part.rings)
-        gave_up = part.fate in GIVE_UP and not part.key
-        waits.append(part.waited if gave_up else _finite(part.waited) + more)
+        handled.append(_handling(part, was.ended, drawn))
+        acted[row] = Acted(
+            part.entered.waited,
+            tuple(_ring(seconds, how, drawn[2]) for seconds, how in part.rings),
+            tuple(part.wraps),
+            tuple(part.during),
+        )
+        waits.append(_patience(part, was.ended, more))
+        if row >= len(parts):
+            calls[row] = part.call or tried[int(draw.random() * len(tried))]
+    rows = [*parts, *attempts]
     return Contacts(
-        id=[part.id for part in parts],
-        time=[part.came for part in parts],
-        queue=[part.entered.queue for part in parts],
-        needs=[part.entered.needs for part in parts],
-        priority=[part.entered.priority for part in parts],
-        number=[part.entered.number for part in parts],
-        last_agent=[part.entered.last_agent for part in parts],
+        id=[part.id for part in rows],
+        time=[part.came for part in parts] + [math.inf] * len(attempts),
+        queue=[part.entered.queue for part in rows],
+        needs=[part.entered.needs for part in rows],
+        priority=[part.entered.priority for part in rows],
+        number=[part.entered.number for part in rows],
+        last_agent=[part.entered.last_agent for part in rows],
         talk=[each[0] for each in handled],
         wrap_up=[each[1] for each in handled],
         patience=waits,
         ring=[each[2] for each in handled],
-        rings=rings,
+        acted=acted,
+        calls=calls,
     )
+
+
+def _attempts(was: Course) -> list[Part]:
+    """Of all callbacks that were asked for, those that the journal does not have included, as by other rules there may
+    be more."""
+    found = []
+    for _, order in was.orders:
+        if isinstance(order, i.AskCallback):
+            for number in range(1, MAX_ATTEMPTS + 1):
+                name = f"{order.callback}.{number}"
+                unknown = Part(name, math.inf, i.Enqueue(name, order.queue, kind="callback"), order.queue)
+                found.append(was.called.get(name, unknown))
+    return found
+
+
+def _handling(part: Part, ended: float, drawn: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Talk, wrap-up and ring: as they were, as far as they are known."""
+    if not part.agent:
+        return drawn
+    if not math.isnan(part.talk):
+        return _handled(part)
+    if part.entered.kind == "call":  # still talking at the end
+        return ended - part.answered + drawn[0], drawn[1], part.ring
+    if math.isnan(part.reached):
+        return drawn[0], part.wrap_up, part.ring
+    return ended - max(part.answered, part.reached) + drawn[0], drawn[1], part.ring
+
+
+def _patience(part: Part, ended: float, more: float) -> float:
+    """Seconds after which a caller gives up: as it did, or `more` than it is known to have had. Who is called back has
+    no end of it."""
+    if part.fate == "abandoned":
+        return part.waited
+    if part.entered.kind != "call":
+        return math.inf
+    return (ended - part.came if part.fate == "waiting" else part.waited) + more
 
 
 def _handled(part: Part) -> tuple[float, float, float]:
@@ -158,16 +208,16 @@ def _handled(part: Part) -> tuple[float, float, float]:
     return part.talk, part.wrap_up, part.ring
 
 
-def _ring(seconds: float, how: OfferEnd, more: float) -> float:
-    """Until an agent answers an offer that was one for so long: it has rung for longer where it was withdrawn, and
-    would have for ever where it was not answered."""
+def _ring(seconds: float, how: OfferEnd, more: float) -> Ring:
+    """What an agent does about an offer that was one for so long: it has rung for longer where it was withdrawn, and
+    would have for ever where it was missed."""
     match how:
-        case "accepted":
-            return seconds
+        case "accepted" | "rejected" | "unreachable":
+            return Ring(seconds, how)
         case "withdrawn":
-            return seconds + more
-        case "missed" | "rejected" | "unreachable":
-            return math.inf
+            return Ring(seconds + max(more, LONGER))
+        case "missed":
+            return Ring(math.inf)
         case _:
             assert_never(how)
 
@@ -179,12 +229,11 @@ def mean_patience(was: Course) -> float:
 
 
 def _orders(was: Course, config: Config) -> list[tuple[float, i.AnyInput]]:
-    """What agents did, and the keys of callers; agents whom the configuration of the journal did not have are there all
-    day."""
+    """What agents did, keys of callers, callbacks asked for; agents whom the configuration of the journal did not have
+    are there all day."""
     orders = [each for each in was.orders if _is_known(each[1], config)]
     for part in was.parts.values():
-        if part.key and part.fate == "exit":
-            orders.append((part.key_at, i.PressKey(part.id, part.key)))
+        orders += [(at, i.PressKey(part.id, key)) for at, key in part.keys]
     for name, agent in config.agents.items():
         if name not in was.config.agents:
             orders.append((was.began, i.SignIn(name, agent.address or f"sim:{name}")))
@@ -193,7 +242,13 @@ def _orders(was: Course, config: Config) -> list[tuple[float, i.AnyInput]]:
 
 def _is_known(what: i.AnyInput, config: Config) -> bool:
     name = getattr(what, "agent", None)
-    return name is None or name in config.agents
+    return not name or name in config.agents
+
+
+def _back(was: Course) -> float:
+    """Seconds until an agent is back who misses an offer that it took in the journal: the mean of those it tells of."""
+    known = [seconds for times in was.missing.values() for seconds in times.values() if not math.isnan(seconds)]
+    return sum(known) / len(known) if known else BACK
 
 
 # ---- in all

@@ -292,6 +292,7 @@ def show(document: dict[str, Any]) -> None:
 
     console = terminal()
     _show_intervals(console, document)
+    _show_estimates(console, document)
     if "compare" in document:
         _show_difference(console, document)
     if "staffing" in document:
@@ -323,6 +324,19 @@ def _show_intervals(console: Console, document: dict[str, Any]) -> None:
     rows.append([cell("all", "bold"), *(cell(shown(kpi, document["total"][kpi]), "bold") for kpi in kpis)])
     title = f"{document['config']}: {document['runs']} runs of {document['days']:g} days"
     console.print(table(title, columns, rows, console.width, "contacts: by time of day of one day, below of a run"))
+
+
+def _show_estimates(console: Console, document: dict[str, Any]) -> None:
+    from softswitch.cli.printable import cell
+    from softswitch.cli.tables import table
+    from softswitch.simulation.results import ESTIMATE_NOTE, ESTIMATE_TITLES, estimates, shown
+
+    columns = [Column("", 1), *(Column(title, n + 2, right=True) for n, title in enumerate(ESTIMATE_TITLES.values()))]
+    for each in (document, document.get("compare")):
+        if each and (found := estimates(each)):
+            rows = [[cell(name), *(cell(shown(kpi, row[kpi])) for kpi in ESTIMATE_TITLES)] for name, row in found]
+            title = f"{each['config']}: expected wait"
+            console.print(table(title, columns, rows, console.width, ESTIMATE_NOTE))
 
 
 def _show_difference(console: Console, document: dict[str, Any]) -> None:

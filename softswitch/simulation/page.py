@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from softswitch.simulation.results import SHARES, TITLES, Json, shown
+from softswitch.simulation.results import ESTIMATE_NOTE, ESTIMATE_TITLES, SHARES, TITLES, Json, estimates, shown
 
 PLOTTED = ("service_level", "asa", "abandoned", "occupancy")
 COLOURS = ("#1f6feb", "#d4572a")
@@ -130,6 +130,8 @@ def html(document: Json, pictures: Mapping[str, bytes]) -> str:
     parts = ["<h2>In all</h2>", _totals(document)]
     if "compare" in document:
         parts += ["<h2>Difference</h2>", _differences(document)]
+    if estimates(document):
+        parts += ["<h2>Expected wait</h2>", f'<p class="note">{escape(ESTIMATE_NOTE)}</p>', _estimates(document)]
     for name, png in pictures.items():
         data = base64.b64encode(png).decode("ascii")
         parts.append(
@@ -154,6 +156,19 @@ def _totals(document: Json) -> str:
                 for queue, found in each["queues"].items()
             ]
     return _table(["", *TITLES.values()], rows)
+
+
+def _estimates(document: Json) -> str:
+    several = [document, *([document["compare"]] if "compare" in document else [])]
+    rows = [
+        [
+            f"{each['config']}: {name}" if len(several) > 1 else name,
+            *(shown(kpi, found[kpi]) for kpi in ESTIMATE_TITLES),
+        ]
+        for each in several
+        for name, found in estimates(each)
+    ]
+    return _table(["", *ESTIMATE_TITLES.values()], rows)
 
 
 def _differences(document: Json) -> str:

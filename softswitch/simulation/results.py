@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from acd.simulate.staffing import Staffing
-from acd.simulate.statistics import CONFIDENCE, KPIS, Difference, Estimate, ratio
+from acd.simulate.statistics import CONFIDENCE, ESTIMATE, KPIS, Difference, Estimate, ratio
 from acd.simulate.study import Found, Study, compare
 from acd.simulate.tally import ALL
 
@@ -19,14 +19,29 @@ TITLES: dict[str, str] = {
     "occupancy": "occupancy",
     "offered": "contacts",
 }
-SHARES = frozenset(("service_level", "abandoned", "occupancy"))
+ESTIMATE_TITLES: dict[str, str] = {
+    "estimate_known": "known",
+    "estimate_held": "wait within it",
+    "estimate_wait": "wait, s",
+    "estimate_error": "error, s",
+    "estimate_bias": "too long by, s",
+    "estimate_bias_share": "of the wait",
+}
+ESTIMATE_NOTE = (
+    "of contacts that nobody was free for; error: of the middle of the range; who gave up counts with the wait that it "
+    "would have had"
+)
+SHARES = frozenset(
+    ("service_level", "abandoned", "occupancy", "estimate_known", "estimate_held", "estimate_bias_share")
+)
 """KPIs that are shown in per cent."""
 
 
 def results(name: str, study: Study, found: Found) -> Json:
     """Of one configuration: `total` over the whole time, `queues` the same by queue, `intervals` by time of day. Each
     KPI is {value, low, high} with the bounds of its confidence interval, null where there is nothing to tell it from.
-    `offered` is the mean number of contacts of a run, by interval that of a day."""
+    `offered` is the mean number of contacts of a run, by interval that of a day. `expected_wait`: how good the engine's
+    estimate was, in all and by queue."""
     days = max(study.days, 1.0)
     return {
         "config": name,
@@ -38,6 +53,10 @@ def results(name: str, study: Study, found: Found) -> Json:
         "total": {kpi: value(found.total(kpi)) for kpi in KPIS},
         "queues": {
             queue: {kpi: value(found.total(kpi, queue)) for kpi in KPIS if kpi != "occupancy"} for queue in found.queues
+        },
+        "expected_wait": {
+            "total": {kpi: value(found.total(kpi)) for kpi in ESTIMATE},
+            "queues": {queue: {kpi: value(found.total(kpi, queue)) for kpi in ESTIMATE} for queue in found.queues},
         },
         "intervals": _intervals(study, found, days),
         "not_taken": found.left,
@@ -101,6 +120,16 @@ def staffing(found: Staffing, study: Study, share: float, threshold: float) -> J
             for at, (n, guess, level) in enumerate(zip(found.staff, found.guess, found.levels, strict=True))
         ],
     }
+
+
+def estimates(document: Json) -> list[tuple[str, Json]]:
+    """How good the expected wait was, by what it is of: each queue, where there are several, and all; none where nobody
+    had to wait."""
+    found = document["expected_wait"]
+    if found["total"]["estimate_known"]["value"] is None:
+        return []
+    queues = found["queues"] if len(found["queues"]) > 1 else {}
+    return [*queues.items(), ("all", found["total"])]
 
 
 def clock(seconds: float) -> str:

@@ -135,6 +135,14 @@ def test_wrap_up_by_time_goes_by_the_rule_where_nothing_else_is_said() -> None:
     assert play(config(wrap_up=WrapUp(seconds=7.0)), habits(), *come(0.0, 4.0)).waits == [0.0, 13.0]
 
 
+def test_who_goes_through_too_many_queues_is_out() -> None:
+    there, back = (Limit(of="waited", value=1.0, to=WayOut(kind="queue", name=to)) for to in ("other", "q"))
+    result = play(config(1, Queue(name="other", team="t", limits=(back,)), limits=(there,)), habits(60.0), *come(0, 1))
+    assert result.left == 0
+    found = result.queues[ALL]
+    assert (found.offered.sum(), found.answered.sum(), found.out.sum()) == (2, 1, 1)
+
+
 def test_a_strict_rule_is_not_cut_short() -> None:
     rule = WrapUp(ends="timeboxed_strict", seconds=7.0)
     result = play(config(wrap_up=rule), habits(wrap_up=1.0), *come(0.0, 4.0))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from acd import inputs as i
-from acd.config import Agent, Config, Group, Queue, Relax, Team, WayOut, WrapUp
+from acd.config import Agent, CallbackRules, Config, Group, Queue, Relax, Team, WayOut, WrapUp
 from acd.effects import Offer
 from acd.engine import Engine, Outcome
 from acd.facts import Record
-from acd.simulate.arrivals import Habits, Plan, Times, constant, draw
+from acd.simulate.arrivals import Call, Habits, Plan, Times, constant, draw
+from acd.simulate.course import Course
 from acd.simulate.run import run
-from acd.simulate.whatif import WhatIf, contacts_of, mean_patience, read, totals, what_if
+from acd.simulate.whatif import MAX_ATTEMPTS, WhatIf, contacts_of, mean_patience, read, totals, what_if
 from acd.simulate.why import Words
 
 WORK = {"a0": ("g",), "a1": ("g", "h"), "a2": ("h",)}
@@ -102,10 +103,8 @@ def test_other_rules_change_the_fate_of_contacts() -> None:
 
 def busy(*steps: tuple[float, i.AnyInput], rules: Config | None = None) -> list[Record]:
     """Agent a0 talks to c1 from 10 on, c2 comes at 20 and is served at 55, all others being away."""
-    return told(
-        rules or config(),
+    usual: tuple[tuple[float, i.AnyInput], ...] = (
         (0.0, i.SignIn("a0", "x0")),
-        *steps,
         (10.0, i.Enqueue("c1", "sales")),
         (20.0, i.Enqueue("c2", "sales")),
         (50.0, i.Finish("c1", "a0")),
@@ -113,6 +112,7 @@ def busy(*steps: tuple[float, i.AnyInput], rules: Config | None = None) -> list[
         (100.0, i.Finish("c2", "a0")),
         (103.0, i.Ready("a0")),
     )
+    return told(rules or config(), *sorted((*usual, *steps), key=lambda step: step[0]))
 
 
 def test_what_agents_did_and_how_long_it_took_is_taken_of_the_journal() -> None:
@@ -272,3 +272,201 @@ def test_whoever_answers_first_of_several_who_are_rung_does_so_again() -> None:
     was = read(simulated_day(rules))
     assert max(len(part.rings) for part in was.parts.values()) > 1
     assert what_if(was, rules).changes == []
+
+
+def test_an_agent_who_was_not_responding_is_back_when_it_was() -> None:
+    rules = config(team={"misses": 1})
+    engine = Engine()
+    steps = (
+        (0.0, i.Configure(rules)),
+        (1.0, i.SignIn("a0", "x0")),
+        (5.0, i.Enqueue("c1", "sales")),
+        (25.0, i.Tick()),
+        (225.0, i.Ready("a0")),
+    )
+    was = read(record for at, what in steps for record in engine.handle(what, 1e9 + at).records)
+    assert was.missing == {"a0": {1e9 + 25.0: 200.0}}
+    found = what_if(was, rules)
+    assert found.now.agents["a0"][:5] == was.agents["a0"]
+    assert [each.state for each in was.agents["a0"]] == ["ready", "offered", "not_responding", "ready", "offered"]
+    sooner = what_if(was, config(team={"misses": 1}, ring_seconds=5.0)).now.agents["a0"]
+    missed, back = sooner[2:4]
+    assert (missed.state, missed.since - 1e9) == ("not_responding", 10.0)
+    assert (back.state, back.since - 1e9) == ("ready", 210.0), "as long after a miss that the journal does not know"
+
+
+def test_who_has_thought_better_of_a_pause_takes_none() -> None:
+    was = read(busy((20.0, i.Pause("a0", "lunch")), (30.0, i.Ready("a0"))))
+    assert what_if(was, config()).changes == []
+
+
+def test_a_return_from_a_pause_ends_no_wrap_up() -> None:
+    """By the other rules there is no such pause, and the agent is in wrap-up when it ended."""
+    journal = busy((1.0, i.SignIn("a1", "x1")), (2.0, i.Pause("a1", "lunch")), (66.0, i.Ready("a1")))
+    found = what_if(read(journal), config(team={"pause_reasons": ("tea",)}))
+    latest = found.now.agents["a1"][-2:]
+    assert [(each.since - 1e9, each.state) for each in latest] == [(65.0, "wrap_up"), (68.0, "ready")]
+
+
+# ---- what still went on at the end, and who answered first
+
+
+def test_what_still_rang_at_the_end_rings_on() -> None:
+    engine = Engine()
+    steps = ((0.0, i.Configure(config())), (1.0, i.SignIn("a0", "x0")), (5.0, i.Enqueue("c1", "sales")),
+             (20.0, i.Enqueue("c2", "support")))  # fmt: skip
+    was = read(record for at, what in steps for record in engine.handle(what, 1e9 + at).records)
+    assert what_if(was, config()).now.parts["c1"].answered > was.ended
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whose_offer_was_withdrawn_would_not_have_answered_just_then(seed: int) -> None:
+    """As little as others in this queue have rung: c0 was answered at once."""
+    rules = config(groups=("g", "h"), strategy="ring_all")
+    engine = Engine()
+    records: list[Record] = []
+
+    def handle(at: float, what: i.AnyInput) -> list[Offer]:
+        outcome = engine.handle(what, 1e9 + at)
+        records.extend(outcome.records)
+        return [each for each in outcome.effects if isinstance(each, Offer)]
+
+    for at, what in ((0.0, i.Configure(rules)), (1.0, i.SignIn("a0", "x0"))):
+        handle(at, what)
+    handle(2.0, i.Accept(handle(2.0, i.Enqueue("c0", "sales"))[0].offer))
+    for at, told_ in ((3.0, i.Finish("c0", "a0")), (4.0, i.Ready("a0")), (5.0, i.SignIn("a1", "x1"))):
+        handle(at, told_)
+    second = handle(10.0, i.Enqueue("c1", "sales"))[1]
+    handle(15.0, i.Accept(second.offer))
+    handle(20.0, i.Finish("c1", second.agent))
+    found = what_if(read(records), rules, seed=seed)
+    assert found.now.parts["c1"].agent == second.agent == "a1"
+
+
+# ---- callbacks
+
+
+CALLBACK = CallbackRules(retry={"busy": 100.0, "no_answer": 100.0, "failed": 100.0})
+
+
+def callback(*steps: tuple[float, i.AnyInput], first: Literal["agent", "customer"] = "agent") -> Course:
+    """Agent a0 talks to c1 from 10 to 50 and is ready at 55, c2 asks at 30 to be called back as b1."""
+    rules = config(callback=msgspec.structs.replace(CALLBACK, first=first))
+    usual: tuple[tuple[float, i.AnyInput], ...] = (
+        (0.0, i.SignIn("a0", "x0")),
+        (10.0, i.Enqueue("c1", "sales")),
+        (20.0, i.Enqueue("c2", "sales")),
+        (30.0, i.AskCallback("b1", "7", contact="c2")),
+        (50.0, i.Finish("c1", "a0")),
+        (55.0, i.Ready("a0")),
+    )
+    return read(told(rules, *sorted((*usual, *steps), key=lambda step: step[0])))
+
+
+def under(was: Course, **of_queue: Any) -> WhatIf:
+    return what_if(was, config(**{"callback": CALLBACK, **of_queue}))
+
+
+SERVED = (
+    (60.0, i.CustomerCalled("b1", "answered")),
+    (70.0, i.Enqueue("c3", "sales")),
+    (90.0, i.Finish("b1.1", "a0")),
+    (95.0, i.Ready("a0")),
+    (99.0, i.Finish("c3", "a0")),
+)
+
+
+def test_who_asked_for_a_callback_asks_again_and_talks_for_as_long() -> None:
+    was = callback(*SERVED)
+    assert (was.called["b1.1"].talk, was.called["b1.1"].call) == (30.0, Call(5.0, "answered"))
+    found = under(was)
+    assert found.changes == []
+    assert found.now.parts["c2"].fate == "callback"
+    assert found.now.called == was.called
+    assert found.now.parts["c3"].waited == 25.0, "the agent was with the callback"
+    assert (found.result.left, found.result.refused) == (0, [])
+    assert found.now.agents["a0"][: len(was.agents["a0"])] == was.agents["a0"]
+
+
+def test_who_waits_no_longer_asks_for_nothing() -> None:
+    was = callback(*SERVED)
+    rules = config(callback=CALLBACK)
+    more = msgspec.structs.replace(rules, agents=rules.agents | {"new": Agent(id="new", team="t", groups=("g",))})
+    found = what_if(was, more)
+    assert [(each.was.fate, each.now.fate) for each in found.changes] == [("callback", "answered"), ("answered",) * 2]
+    assert (found.now.called, found.result.refused) == ({}, [])
+
+
+def test_where_there_are_no_callbacks_the_caller_waits_on() -> None:
+    found = under(callback(*SERVED), callback=None)
+    assert found.now.parts["c2"].waited == 35.0
+    assert found.now.called == {}
+
+
+@pytest.mark.parametrize(
+    ("end", "call", "again"),
+    [
+        ((60.0, i.CustomerCalled("b1", "busy")), Call(5.0, "busy"), 160.0),
+        ((100.0, i.Tick()), Call(math.inf, "no_answer"), 185.0),
+        ((62.0, i.Finish("b1.1", "a0")), Call(7.0, "hung_up"), 162.0),
+    ],
+)
+def test_each_attempt_ends_as_it_did(end: tuple[float, i.AnyInput], call: Call, again: float) -> None:
+    was = callback(
+        end,
+        (130.0, i.Ready("a0")),
+        (again + 2.0, i.CustomerCalled("b1", "answered")),
+        (again + 9.0, i.Finish("b1.2", "a0")),
+        (again + 12.0, i.Ready("a0")),
+    )
+    assert was.called["b1.1"].call == call
+    assert was.called["b1.2"].reached == 1e9 + again + 2.0
+    found = under(was)
+    assert found.now.called == was.called
+    assert found.now.agents["a0"][: len(was.agents["a0"])] == was.agents["a0"]
+
+
+def test_an_agent_is_kept_for_a_customer_who_is_called_first() -> None:
+    was = callback(*SERVED, first="customer")
+    assert was.called["b1.1"].answered == was.called["b1.1"].reached == 1e9 + 60.0
+    found = under(was, callback=msgspec.structs.replace(CALLBACK, first="customer"))
+    assert found.now.called == was.called
+    assert found.result.refused == [], "nothing rings that could be answered"
+    assert [each.state for each in found.now.agents["a0"]][5:8] == ["offered", "talking", "wrap_up"]
+
+
+def test_an_attempt_that_the_journal_does_not_have_ends_as_one_that_it_has() -> None:
+    contacts = contacts_of(callback((60.0, i.CustomerCalled("b1", "busy"))), seed=1)
+    assert {call.outcome for call in contacts.calls.values()} == {"busy"}
+    assert contacts.id[-MAX_ATTEMPTS:] == [f"b1.{number + 1}" for number in range(MAX_ATTEMPTS)]
+
+
+@pytest.mark.parametrize(("end", "outcome"), [(i.CustomerCalled("b1", "busy"), "busy"), (i.HangUp("b1.1"), "hung_up")])
+def test_a_customer_who_is_called_first_and_not_reached_keeps_no_agent(end: i.AnyInput, outcome: str) -> None:
+    was = callback((60.0, end), (70.0, i.Enqueue("c3", "sales")), first="customer")
+    assert was.called["b1.1"].call == Call(5.0, outcome)  # type: ignore[arg-type]
+    found = under(was, callback=msgspec.structs.replace(CALLBACK, first="customer"))
+    assert (found.changes, found.result.left) == ([], 0)
+    assert found.now.called["b1.1"] == was.called["b1.1"]
+    assert found.now.parts["c3"].waited == 0.0
+    assert found.now.parts["c3"].talk > 0.0, "until the last caller has gone"
+
+
+def test_a_customer_who_rang_at_the_end_is_not_reached_before() -> None:
+    was = callback((70.0, i.Enqueue("c3", "sales")))
+    assert was.called["b1.1"].call == Call(16.0, "answered")
+    assert under(was).now.called["b1.1"].reached == 1e9 + 71.0
+
+
+def test_who_comes_into_a_queue_again_asks_as_who_it_is_then() -> None:
+    again = ((51.0, i.Enqueue("c1", "support")), (56.0, i.AskCallback("b2", "8", contact="c1")))
+    was = callback(*SERVED[:1], *again, *SERVED[1:])
+    assert was.parts["c1#2"].fate == "callback"
+    assert under(was).changes == []
+
+
+def test_who_is_called_back_has_no_end_of_patience_and_no_run_lasts_for_it() -> None:
+    later = (56.0, i.AskCallback("b2", "8", "sales", at=1e9 + 5_000.0))
+    was = callback(*SERVED[:1], later, *SERVED[1:])
+    assert set(contacts_of(was, seed=1, patience=60.0).patience[-MAX_ATTEMPTS:]) == {math.inf}
+    assert list(under(was).now.called) == ["b1.1"]

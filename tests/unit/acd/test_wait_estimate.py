@@ -6,7 +6,10 @@ import pytest
 from acd_world import World, agent, queue
 
 from acd import inputs as i
-from acd.wait_estimate import ENOUGH, SPREAD, Wait, ahead, estimate
+from acd.config import CallbackRules
+from acd.contact import Impatience
+from acd.state import State
+from acd.wait_estimate import ENOUGH, SPREAD, Wait, ahead, before, estimate, passage
 
 
 def world(served: int = ENOUGH, agents: int = 1, seconds: float = 100.0) -> World:
@@ -28,6 +31,18 @@ def expected(turns: float, each: float) -> Wait:
     """The middle 80 % of so many exponential intervals."""
     spread = SPREAD * math.sqrt(turns) * each
     return Wait(max(turns * each - spread, 0.0), turns * each + spread)
+
+
+def turns(made: World, name: str) -> float:
+    """Contacts before one."""
+    contact = made.contact(name)
+    row = made.state.row_of(contact)
+    return ahead(made.state, contact, row, before(made.state, contact, row))
+
+
+def middle(found: Wait | None) -> float:
+    assert found is not None
+    return (found.low + found.high) / 2.0
 
 
 def test_nothing_is_known_before_enough_contacts_were_served_or_when_nobody_is_there() -> None:
@@ -69,21 +84,145 @@ def test_contacts_of_other_queues_count_as_far_as_the_same_agents_may_have_them(
         made.call(f"h{number}", "help", needs="es" if number < 4 else "")
         made.wait(1.0)
     made.call("c1", "sales", needs="es")
-    assert ahead(made.state, made.contact("c1"), made.state.row_of(made.contact("c1"))) == pytest.approx(
-        4 * 1.0 + 6 * 0.5
-    ), "two of four agents"
+    assert turns(made, "c1") == pytest.approx(4 * 1.0 + 6 * 0.5), "two of four agents"
     made.call("c2", "sales")
-    assert ahead(made.state, made.contact("c2"), made.state.row_of(made.contact("c2"))) == pytest.approx(10.0 + 1.0)
+    assert turns(made, "c2") == pytest.approx(10.0 + 1.0)
 
 
 def test_contacts_of_other_queues_with_later_places_do_not_count() -> None:
     made = world()
     made.call("c1", "sales", priority=5.0)
     made.call("h1", "help")
-    assert ahead(made.state, made.contact("c1"), made.state.row_of(made.contact("c1"))) == 0.0
+    assert turns(made, "c1") == 0.0
 
 
 def test_wrap_up_belongs_to_the_handling_time() -> None:
     made = world(seconds=60.0)
     assert made.state.handling["sales"].mean == pytest.approx(60.0)
     assert made.state.handling["sales"].count == ENOUGH
+
+
+def test_other_needs_in_the_same_queue_count_as_far_as_the_same_agents_may_have_them() -> None:
+    made = world(agents=4)
+    for number in range(6):
+        made.call(f"p{number}", "sales")
+    made.call("c1", "sales", needs="es")
+    assert turns(made, "c1") == pytest.approx(6 * 0.5), "the other two take half of them"
+
+
+def test_who_is_being_rung_for_is_in_nobodys_way() -> None:
+    made = world()
+    made.free("a0")
+    made.call("c1", "sales")
+    assert made.rings() == {"a0": "c1"}
+    made.call("c2", "sales")
+    assert estimate(made.state, made.contact("c2")) == pytest.approx(expected(1.0, 100.0))
+
+
+def test_who_waits_for_one_agent_alone_takes_a_turn_of_it() -> None:
+    people = [agent("a0"), agent("a1", skills={"es": 1})]
+    made = World([queue("sales", affinity=900.0)], people)
+    made.sign_in("a0", "a1")
+    made.busy("a0")
+    made.busy("a1")
+    made.call("c1", "sales", last_agent="a0")
+    made.call("c2", "sales")
+    made.call("c3", "sales", needs="es")
+    assert (turns(made, "c2"), turns(made, "c3")) == (1.0, 0.5), "which a1 has not, who alone may have c3"
+
+
+def test_agents_who_are_lost_to_a_longer_line_serve_nobody_else() -> None:
+    """Two of four agents have ten contacts before them that only they may have: the others serve one who needs
+    nothing, who would wait for eleven turns of all four else."""
+    made = world(agents=4)
+    for number in range(10):
+        made.call(f"s{number}", "sales", needs="es")
+    made.call("c1", "sales")
+    assert turns(made, "c1") == 10.0
+    assert estimate(made.state, made.contact("c1")) == pytest.approx(expected(1.0, 100.0 / 2))
+    made.call("c2", "sales", needs="es")
+    assert estimate(made.state, made.contact("c2")) == pytest.approx(expected(10.5 + 1.0, 100.0 / 2))
+
+
+def known(made: World) -> World:
+    """As many have been served in 100 s each as is needed, and all agents are in direct calls."""
+    for number in range(ENOUGH):
+        made.call(f"k{number}", "sales")
+        made.serve(next(iter(made.ringing)), 100.0)
+    for each in made.state.agents:
+        made.busy(each)
+    return made
+
+
+def test_a_line_that_is_longer_still_but_shares_no_agents_hides_nothing() -> None:
+    people = [agent("a0", skills={"es": 1, "de": 1}), agent("a1", skills={"es": 1}), agent("a2", skills={"fr": 1})]
+    made = World([queue("sales")], people)
+    made.sign_in("a0", "a1", "a2")
+    known(made)
+    for number in range(20):
+        made.call(f"f{number}", "sales", needs="fr")
+    for number in range(10):
+        made.call(f"d{number}", "sales", needs="de")
+    made.call("c1", "sales", needs="es")
+    assert estimate(made.state, made.contact("c1")) == pytest.approx(expected(1.0, 100.0))
+
+
+def test_what_the_lost_agents_would_have_served_of_others_is_left_to_the_rest() -> None:
+    people = [agent("a0", skills={"es": 1, "de": 1}), agent("a1", skills={"es": 1}), agent("a2")]
+    made = World([queue("sales")], people)
+    made.sign_in("a0", "a1", "a2")
+    known(made)
+    for number in range(4):
+        made.call(f"e{number}", "sales", needs="es")
+    for number in range(20):
+        made.call(f"d{number}", "sales", needs="de")
+    made.call("c1", "sales")
+    assert estimate(made.state, made.contact("c1")) == pytest.approx(expected(4.0 + 1.0, 100.0 / 2))
+
+
+@pytest.mark.parametrize("leaving", [0.0, 1e-9, 0.001, 0.01, 0.03])
+@pytest.mark.parametrize("turns", [0, 1, 7, 400])
+def test_those_before_it_go_by_service_or_give_up(turns: int, leaving: float) -> None:
+    served = 0.02
+    rates = [served + each * leaving for each in range(turns + 1)]
+    mean, variance = passage(turns, served, leaving)
+    assert mean == pytest.approx(sum(1.0 / rate for rate in rates), rel=0.02)
+    assert variance == pytest.approx(sum(1.0 / rate**2 for rate in rates), rel=0.05)
+
+
+def test_where_callers_give_up_the_wait_is_shorter() -> None:
+    made = world()
+    for number in range(10):
+        made.call(f"c{number}", "sales")
+    patient = middle(estimate(made.state, made.contact("c9")))
+    made.wait(30.0)
+    for number in range(1, 5):
+        made.tell(i.HangUp(f"c{number}"))
+    assert made.state.impatience["sales"].rate == pytest.approx(4 / 120.0, rel=0.05)
+    for number in range(10, 14):
+        made.call(f"c{number}", "sales")
+    assert turns(made, "c13") == 9.0
+    assert middle(estimate(made.state, made.contact("c13"))) < patient / 2.0
+    assert State.restore(made.state.snapshot()).impatience == made.state.impatience
+    made.check()
+
+
+def test_what_lies_back_counts_less_in_the_rate_of_giving_up() -> None:
+    lately = Impatience()
+    for _ in range(2_000):
+        lately.note(10.0, gave_up=True)
+    assert lately.rate == pytest.approx(0.1)
+    for _ in range(2_000):
+        lately.note(10.0, gave_up=False)
+    assert lately.rate < 0.001
+
+
+def test_callbacks_and_those_who_never_waited_say_nothing_of_patience() -> None:
+    made = World([queue("sales", callback=CallbackRules())], [agent("a0")])
+    made.sign_in("a0")
+    made.call("c1", "sales")
+    made.answer("a0")
+    made.tell(i.AskCallback("b1", "7", "sales"))
+    made.wait(60.0)
+    made.tell(i.CancelCallback("b1"))
+    assert made.state.impatience == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,28 @@ def test_json_has_what_the_table_has() -> None:
     assert 0.0 < level["low"] < level["value"] < level["high"] <= 1.1
     assert [row["start"] for row in found["intervals"]] == ["00:00", "02:00", "04:00"]
     assert found == parsed("--agents", "2", "--rate", "60/h", *SMALL)
+
+
+def test_how_good_the_expected_wait_is_stands_in_table_json_and_page(tmp_path: Path) -> None:
+    out, config = tmp_path / "out", written(tmp_path / "one.json", 2)
+    given = (config, "--rate", "60/h:sales", "--rate", "40/h:support", *SMALL)
+    found = parsed(*given)["expected_wait"]
+    assert set(found["queues"]) == {"sales", "support"}
+    assert 0.0 < found["total"]["estimate_held"]["low"] < found["total"]["estimate_held"]["value"] < 1.0
+    assert found["total"]["estimate_error"]["value"] > abs(found["total"]["estimate_bias"]["value"])
+    result = run(*given, "--plot", str(out))
+    page = (out / "index.html").read_text("utf-8")
+    assert "one.json: expected wait" in result.output
+    error = f"{found['total']['estimate_error']['value']:.1f} \N{PLUS-MINUS SIGN}"
+    assert error in result.output
+    assert error in page
+    assert "Expected wait" in page
+
+
+def test_where_nobody_has_to_wait_nothing_is_said_of_estimates() -> None:
+    result = run("--agents", "90", "--rate", "10/h", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "expected wait" not in result.output
 
 
 def test_queues_and_shares_of_skills_come_from_the_configuration(tmp_path: Path) -> None:
@@ -229,6 +252,7 @@ def test_a_recorded_day_under_its_own_rules_is_the_same(tmp_path: Path) -> None:
     assert found["changed"] == 0
     assert found["journal"] == pytest.approx(found["under_these_rules"], rel=1e-6)
     assert found["journal"]["contacts"] > 80
+    assert gc.isenabled()
 
 
 def test_a_recorded_day_under_other_rules_is_explained_contact_by_contact(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def _queue_up(turn: Turn, callback: CallbackState) -> None:
     if queue is None:
         turn.fact(f.CallbackEnded(callback.id, "given_up"))
         return
-    contact = f"{callback.id}.{callback.attempts + 1}"
+    contact = f"{callback.id}.{callback.queued + 1}"
     wanted = i.Enqueue(
         contact, queue.name, callback.number, callback.needs, callback.priority, callback.agent, "callback"
     )

@@ -130,7 +130,8 @@ def not_reached(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> 
 
 
 def tried(turn: Turn, callback: CallbackState, outcome: i.CallOutcome) -> None:
-    """An attempt is over without the customer."""
+    """An attempt is over without the customer. One that ended before the customer was called does not count: it is made
+    again as often as it takes."""
     queue = turn.state.config.queues.get(callback.queue)
     rules = rules_of(queue)
     retry = rules.retry.get(outcome)

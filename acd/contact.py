@@ -80,7 +80,10 @@ class CallbackState(msgspec.Struct):
     needs: str = ""
     priority: float = 0.0
     contact: str = ""
+    queued: int = 0
+    """How often its time has come."""
     attempts: int = 0
+    """How often the customer was called."""
     calling: float = 0.0
     """The deadline of the attempt under way; 0: none is."""
     latest: CallOutcome | Literal[""] = ""

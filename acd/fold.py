@@ -259,7 +259,8 @@ def _callback_kept(state: State, fact: f.CallbackKept) -> None:
 
 
 def _callback_queued(state: State, fact: f.CallbackQueued) -> None:
-    state.callbacks[fact.callback].contact = fact.contact
+    callback = state.callbacks[fact.callback]
+    callback.contact, callback.queued = fact.contact, callback.queued + 1
     state.contacts[fact.contact].callback = fact.callback
 
 

@@ -10,6 +10,7 @@ offered --Accept--> accepted: connected; offers of the same contact to others ar
 from __future__ import annotations
 
 from typing import Literal
+from zlib import crc32
 
 from acd import effects as e
 from acd import facts as f
@@ -62,10 +63,16 @@ def _match_contact(turn: Turn, name: str) -> None:
     contact = state.contacts[name]
     queue = state.queue(contact.queue)
     latest = state.roster.row.get(state.latest.get(queue.name, ""), -1)
-    asked = Asked(queue, contact.asks, turn.now, latest, state.last_id)
+    lot = _lot(contact, turn.now) if queue.strategy == "weighted_random" else 0
+    asked = Asked(queue, contact.asks, turn.now, latest, lot)
     choice = agents_for(state, contact, asked, still_wanted(queue, len(contact.offers)))
     for agent in choice.names:
         _make(turn, contact, agent, choice, "contact")
+
+
+def _lot(contact: ContactState, now: float) -> int:
+    """It hangs on this contact and time alone: in another course of the same day the same is drawn."""
+    return crc32(contact.id.encode()) << 64 | round(now * 1e6)
 
 
 def _make(turn: Turn, contact: ContactState, name: str, choice: Choice, by: Literal["agent", "contact"]) -> None:

@@ -22,7 +22,7 @@ SORTED_WHOLE = 64
 
 class Asked(NamedTuple):
     """What a choice depends on besides the agents. `latest`: the row of who was served last in this queue, -1: nobody;
-    `lot`: a number that is used once."""
+    `lot`: a number of this decision's own."""
 
     queue: Queue
     needs: str

@@ -170,6 +170,8 @@ class Course:
         part = self._now.get(what.contact)
         if part is not None:
             part.agent, part.answered = what.agent, record.time
+            if not what.offer:
+                self.orders.append((record.time, i.PickUp(part.id, what.agent)))
 
     def _handle_ended(self, what: f.HandleEnded, record: f.Record) -> None:
         part = self._now.get(what.contact)

@@ -177,8 +177,13 @@ class People:
     def _makes_sense(self, order: i.AnyInput) -> bool:
         """Whether whoever gave an order in a recorded day would do so now, where that hangs on what came before."""
         match order:
-            case i.PressKey(contact=contact) | i.AskCallback(contact=contact) if contact:
-                return bool(self.waiting[self._rows[contact]])
+            case i.PressKey(contact=contact):
+                return self._waits(contact)
+            case i.AskCallback(contact=contact) if contact:
+                return self._waits(contact) or self.engine.state.asking_in(contact) is not None
+            case i.PickUp(contact=contact, agent=name):
+                agent = self.engine.state.agents[name]
+                return self._waits(contact) and agent.signed_in and not agent.contact
             case i.Ready(agent=name):
                 agent = self.engine.state.agents[name]
                 return agent.state in ("paused", "not_responding") or bool(agent.after)
@@ -187,6 +192,11 @@ class People:
                 return agent.contact == contact and agent.state in WORK
             case _:
                 return True
+
+    def _waits(self, contact: str) -> bool:
+        """One that the day has; who waited already when it began is not among them."""
+        row = self._rows.get(contact)
+        return row is not None and bool(self.waiting[row])
 
     def tick(self, now: float) -> None:
         """Something is due in the engine."""

@@ -548,7 +548,14 @@ def test_a_callback_that_a_limit_sends_out_is_tried_again() -> None:
     assert "b1.1" in here.state.contacts
     here.tell(i.SignOut("ann"))
     assert (here.state.contacts, here.of(e.SendTo)) == ({}, [])
-    assert here.state.callbacks["b1"].due == here.now + 60.0
+    for attempt in range(2, 9):
+        assert here.state.callbacks["b1"].due == here.now + 60.0
+        here.wait(59.9)
+        here.tell(i.SignIn("ann"))
+        here.busy("ann")
+        here.wait(0.1)
+        assert list(here.state.contacts) == [f"b1.{attempt}"], "the customer was never called: it is no attempt of it"
+        here.tell(i.SignOut("ann"))
     here.check()
 
 

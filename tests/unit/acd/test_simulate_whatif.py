@@ -470,3 +470,45 @@ def test_who_is_called_back_has_no_end_of_patience_and_no_run_lasts_for_it() -> 
     was = callback(*SERVED[:1], later, *SERVED[1:])
     assert set(contacts_of(was, seed=1, patience=60.0).patience[-MAX_ATTEMPTS:]) == {math.inf}
     assert list(under(was).now.called) == ["b1.1"]
+
+
+def test_who_was_sent_to_a_callback_asks_for_it_again() -> None:
+    rules = config(callback=CALLBACK, exits={"1": WayOut(kind="callback")})
+    was = read(
+        told(
+            rules,
+            (0.0, i.SignIn("a0", "x0")),
+            (10.0, i.Enqueue("c1", "sales")),
+            (20.0, i.Enqueue("c2", "sales")),
+            (25.0, i.PressKey("c2", "1")),
+            (40.0, i.AskCallback("b1", "7", contact="c2")),
+            (50.0, i.Finish("c1", "a0")),
+            (55.0, i.Ready("a0")),
+            (60.0, i.CustomerCalled("b1", "answered")),
+            (90.0, i.Finish("b1.1", "a0")),
+        )
+    )
+    found = what_if(was, rules)
+    assert found.changes == []
+    assert found.now.called["b1.1"].talk == 30.0
+    assert found.result.refused == []
+
+
+def test_who_was_picked_up_out_of_the_queue_is_picked_up_again() -> None:
+    was = read(
+        told(
+            config(),
+            (0.0, i.SignIn("a0", "x0")),
+            (5.0, i.SignIn("a1", "x1")),
+            (6.0, i.Pause("a1")),
+            (10.0, i.Enqueue("c1", "sales")),
+            (20.0, i.Enqueue("c2", "sales")),
+            (30.0, i.PickUp("c2", "a1")),
+            (70.0, i.Finish("c2", "a1")),
+            (80.0, i.Finish("c1", "a0")),
+        )
+    )
+    found = what_if(was, config())
+    assert found.changes == []
+    assert (found.now.parts["c2"].agent, found.now.parts["c2"].waited, found.now.parts["c2"].talk) == ("a1", 10.0, 40.0)
+    assert found.result.refused == []

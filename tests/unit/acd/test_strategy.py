@@ -6,6 +6,7 @@ from acd_world import NO_WRAP_UP, World, agent, config, queue
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acd import facts as f
 from acd import inputs as i
 from acd.agent import AgentState
 from acd.config import StrategyName, Team
@@ -104,6 +105,21 @@ def test_a_lot_is_another_one_for_each_decision_and_the_same_when_it_is_replayed
     drawn = [chosen(*team(count, "weighted_random", lot=lot)) for lot in (*range(20), *range(20))]
     assert drawn[:20] == drawn[20:]
     assert len(set(map(tuple, drawn))) > 5
+
+
+def test_who_is_drawn_hangs_on_nothing_that_has_happened_elsewhere() -> None:
+    def drawn(refused: int) -> list[str]:
+        world = World([queue("sales", strategy="weighted_random")], [agent(f"a{number}") for number in range(9)])
+        world.sign_in(*world.state.agents)
+        for _ in range(refused):
+            world.refused(i.HangUp("nobody"))
+        for number in range(9):
+            world.wait(1.0)
+            world.call(f"c{number}", "sales")
+        return [offer.agent for offer in world.all(f.Offered)]
+
+    assert drawn(0) == drawn(5)
+    assert drawn(0) != sorted(drawn(0))
 
 
 def test_lots_fall_by_weight() -> None:

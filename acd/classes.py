@@ -45,6 +45,7 @@ class Classes:
     __slots__ = (
         "_alone",
         "_apart",
+        "_first",
         "_free",
         "_keys",
         "_overlaps",
@@ -69,6 +70,7 @@ class Classes:
         self.queue_rows: dict[str, list[int]] = {}
         self._keys: list[ClassKey | None] = []
         self._waiting: list[SortedList[Waiter]] = []
+        self._first: list[Waiter | None] = []  # of those waiting
         self._free: list[int] = []
         self._alone: dict[str, SortedList[Waiter]] = {}  # by agent: those that wait for that one
         self._apart: dict[str, SortedList[Waiter]] = {}  # by queue: these, and those that are being offered
@@ -121,6 +123,7 @@ class Classes:
         row, have = len(self._keys), len(self.head)
         self._keys.append(None)
         self._waiting.append(SortedList())
+        self._first.append(None)
         if row == have:
             self.eligible = np.concatenate([self.eligible, np.zeros_like(self.eligible)])
             self.of_agent = np.concatenate([self.of_agent, np.zeros_like(self.of_agent)], axis=1)
@@ -145,16 +148,31 @@ class Classes:
 
     def add(self, row: int, waiter: Waiter) -> None:
         """A contact may be offered to whoever may have those of its class."""
-        waiting = self._waiting[row]
-        waiting.add(waiter)
-        self.head[row], self.tail[row], self.count[row] = waiting[0].place, waiting[-1].place, len(waiting)
+        self._waiting[row].add(waiter)
+        self.count[row] += 1
+        first = self._first[row]
+        if first is None or waiter < first:
+            self._first[row], self.head[row] = waiter, waiter.place
+        if first is None or waiter.place > self.tail[row]:
+            self.tail[row] = waiter.place
 
     def remove(self, row: int, waiter: Waiter) -> None:
         """It is open no more."""
         waiting = self._waiting[row]
         waiting.remove(waiter)
-        self.count[row] = len(waiting)
-        self.head[row], self.tail[row] = (waiting[0].place, waiting[-1].place) if waiting else (NOBODY, NOBODY)
+        self.count[row] -= 1
+        if not waiting:
+            self._first[row], self.head[row], self.tail[row] = None, NOBODY, NOBODY
+            return
+        if waiter == self._first[row]:
+            first = self._first[row] = waiting[0]
+            self.head[row] = first.place
+        if waiter.place >= self.tail[row]:
+            self.tail[row] = waiting[-1].place
+
+    def first(self, row: int) -> Waiter | None:
+        """Of those of a class."""
+        return self._first[row]
 
     def waiting(self, row: int) -> SortedList[Waiter]:
         """Those of a class, in order."""

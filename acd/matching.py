@@ -39,11 +39,8 @@ NOTHING = Choice((), 0, 0, ())
 def agents_for(state: State, contact: ContactState, asked: Asked, count: int) -> Choice:
     """The ready agents to whom a contact is offered, at most `count`."""
     roster = state.roster
-    free = roster.free(asked.queue)
-    if not (state.classes.mask(state.row_of(contact)) & free).any():
-        return NOTHING  # as most often, without a look at who is skipped
     mask = able(state, contact)
-    rows = np.flatnonzero(mask & free)
+    rows = np.flatnonzero(mask & roster.free(asked.queue))
     if not len(rows):
         return NOTHING
     ranks = keys(asked, roster, rows)
@@ -67,12 +64,8 @@ def able(state: State, contact: ContactState) -> Bools:
     return mask
 
 
-class Rival(NamedTuple):
-    """A contact that an agent could be offered, in the order in which it would be."""
-
-    place: float
-    seq: int
-    contact: str
+Rival = tuple[float, int, str]
+"""A contact that an agent could be offered, in the order in which it would be: place, seq, id."""
 
 
 def contact_for(state: State, agent: AgentState) -> Choice:
@@ -82,41 +75,48 @@ def contact_for(state: State, agent: AgentState) -> Choice:
     if agent.mode != "both":
         open_ &= classes.inbound if agent.mode == "inbound" else ~classes.inbound
     rows = np.flatnonzero(open_)
-    rivals = [*_heads(state, agent.id, row, rows), *_alone(state, agent)]
+    rivals = _heads(state, agent.id, row, rows)
+    alone = _alone(state, agent)
+    if alone is not None:
+        insort(rivals, alone)
     if not rivals:
         return NOTHING
-    rivals.sort()
-    candidates = tuple(Candidate(rival.contact, rival.place) for rival in rivals[:CANDIDATES])
-    return Choice((rivals[0].contact,), 0, len(rows), candidates)
+    candidates = tuple([Candidate(contact, place) for place, _, contact in rivals[:CANDIDATES]])
+    return Choice((rivals[0][2],), 0, len(rows), candidates)
 
 
 def _heads(state: State, agent: str, row: int, rows: Rows) -> list[Rival]:
-    """The first contact that an agent may have of each of these classes, from that with the least place on, until no
-    other class can have one that is named; those that equal the last one are among them, as rows have no order of their
-    own. What its weights bring forward is before others."""
-    points = state.roster.points(row)
-    sooner = np.zeros(len(rows)) if points is None else points[state.classes.queue[rows]]
-    places = state.classes.head[rows] - sooner
-    order = places.argsort()
+    """In order the first contact that an agent may have of each of these classes, from that with the least place on,
+    until no other class can have one that is named; those that equal the last one are among them, as rows have no order
+    of their own. What its weights bring forward is before others."""
+    classes, contacts, points = state.classes, state.contacts, state.roster.points(row)
+    places = classes.head[rows]
+    if points is not None:
+        places = places - points[classes.queue[rows]]
     rivals: list[Rival] = []
-    for at, place, by in zip(rows[order].tolist(), places[order].tolist(), sooner[order].tolist(), strict=True):
-        if len(rivals) >= CANDIDATES and place > rivals[CANDIDATES - 1].place:
+    for place, at in sorted(zip(places.tolist(), rows.tolist(), strict=True)):
+        if len(rivals) >= CANDIDATES and place > rivals[CANDIDATES - 1][0]:
             break
-        for waiter in state.classes.waiting(at):
-            if agent not in state.contacts[waiter.contact].skipped:
-                insort(rivals, Rival(waiter.place - by, waiter.seq, waiter.contact))
-                break
+        by = 0.0 if points is None else float(points[classes.queue[at]])
+        waiter = classes.first(at)
+        if waiter is not None and agent in contacts[waiter.contact].skipped:
+            waiter = next((each for each in classes.waiting(at) if agent not in contacts[each.contact].skipped), None)
+        if waiter is not None:
+            insort(rivals, (waiter.place - by, waiter.seq, waiter.contact))
     return rivals
 
 
-def _alone(state: State, agent: AgentState) -> list[Rival]:
+def _alone(state: State, agent: AgentState) -> Rival | None:
     """The first contact of those that wait for this agent and nobody else."""
+    waiting = state.classes.alone(agent.id)
+    if not waiting:
+        return None
     row = state.roster.row[agent.id]
     points = state.roster.points(row)
     most = 0.0 if points is None else float(points.max(initial=0.0))
-    best: list[Rival] = []
-    for waiter in state.classes.alone(agent.id):
-        if best and waiter.place - most > best[0].place:
+    best: Rival | None = None
+    for waiter in waiting:
+        if best is not None and waiter.place - most > best[0]:
             break  # nothing brings it before that
         contact = state.contacts[waiter.contact]
         of = state.row_of(contact)
@@ -126,5 +126,6 @@ def _alone(state: State, agent: AgentState) -> list[Rival]:
             and state.classes.mask(of)[row]
         ):
             sooner = 0.0 if points is None else float(points[state.classes.queue[of]])
-            best = [min([*best, Rival(waiter.place - sooner, waiter.seq, waiter.contact)])]
+            rival = (waiter.place - sooner, waiter.seq, waiter.contact)
+            best = rival if best is None else min(best, rival)
     return best

@@ -62,6 +62,8 @@ def _match_contact(turn: Turn, name: str) -> None:
     state.opened.pop(name)
     contact = state.contacts[name]
     queue = state.queue(contact.queue)
+    if not (state.classes.mask(state.row_of(contact)) & state.roster.free(queue)).any():
+        return  # as most often, without a look at who is skipped
     latest = state.roster.row.get(state.latest.get(queue.name, ""), -1)
     lot = _lot(contact, turn.now) if queue.strategy == "weighted_random" else 0
     asked = Asked(queue, contact.asks, turn.now, latest, lot)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from acd import effects as e
@@ -122,7 +120,7 @@ def waits_for(turn: Turn, queue: Queue, contact: ContactState, name: str) -> boo
 def reclass(
     turn: Turn,
     contact: ContactState,
-    skip: Mapping[str, float] | None = None,
+    skip: dict[str, float] | None = None,
     only: str | None = None,
     patience: float = 0.0,
 ) -> None:
@@ -134,14 +132,13 @@ def reclass(
         only, patience = contact.only, contact.patience
     if patience <= now:
         only, patience = "", 0.0
-    skipped = {agent: until for agent, until in (contact.skipped | dict(skip or {})).items() if until > now}
-    times = [
-        *(contact.since + step.after for step in queue.relax),
-        *(contact.since + step.after for step in queue.widen),
-        *skipped.values(),
-        patience,
-        limits.look_again(state, queue, contact),
-    ]
+    skipped = contact.skipped | skip if skip else contact.skipped
+    skipped = {agent: until for agent, until in skipped.items() if until > now} if skipped else {}
+    times = [*skipped.values(), patience]
+    if queue.limits:
+        times.append(limits.look_again(state, queue, contact))
+    times += [contact.since + each.after for each in queue.relax]
+    times += [contact.since + each.after for each in queue.widen]
     turn.fact(
         f.Classed(
             contact=contact.id,
@@ -151,13 +148,15 @@ def reclass(
             only=only,
             patience=patience,
             skipped=tuple(sorted(skipped.items())),
-            until=min((at for at in times if at > now), default=0.0),
+            until=min([at for at in times if at > now], default=0.0),
         )
     )
 
 
 def _steps(queue: Queue, contact: ContactState, now: float) -> tuple[int, int]:
     """How far a contact is relaxed by now, and its queue widened for it."""
+    if not queue.relax and not queue.widen:
+        return 0, 0
     relaxed = sum(contact.since + step.after <= now for step in queue.relax)
     return relaxed, sum(contact.since + step.after <= now for step in queue.widen)
 

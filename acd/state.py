@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -361,9 +362,14 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
 
 def asks(queue: Queue, relaxed: int, needs: str) -> str:
     """The expression in force for a contact of a queue: what the queue asks for by now, and what the contact does."""
-    base = queue.relax[relaxed - 1].needs if relaxed else queue.needs
-    if relaxed and not queue.relax[relaxed - 1].own:
-        needs = ""
+    if not relaxed:
+        return _both(queue.needs, needs)
+    step = queue.relax[relaxed - 1]
+    return _both(step.needs, needs if step.own else "")
+
+
+@lru_cache(maxsize=4096)
+def _both(base: str, needs: str) -> str:
     if not base.strip() or not needs.strip():
         return str(reread(base if base.strip() else needs))
     return str(reread(f"({base}) and ({needs})"))

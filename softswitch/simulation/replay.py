@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -18,7 +17,7 @@ from acd.journal import JournalError
 from acd.simulate.course import Course, Part
 from acd.simulate.whatif import Change, Totals, WhatIf, read, totals, what_if
 from acd.simulate.why import Words
-from softswitch.acd_journals import journal_at, state_at
+from softswitch.acd_journals import journal_at, state_at, uncollected
 from softswitch.simulation.given import GivenError
 from softswitch.store.acd_journal_reading import Beginning
 
@@ -33,18 +32,13 @@ def replay(
     progress: Callable[[int], None] | None = None,
 ) -> WhatIf:
     """`config` None: that of the journal itself. Raises `GivenError`."""
-    # Nothing in it refers to itself: looking for such among the millions of values of a day took a tenth of the time.
-    collects = gc.isenabled()
-    gc.disable()
     try:
-        with journal_at(journal) as kept:
-            was = read(chain(_there(kept.beginning), kept.records))
-        return what_if(was, was.config if config is None else config, seed, progress, patience)
+        with uncollected():
+            with journal_at(journal) as kept:
+                was = read(chain(_there(kept.beginning), kept.records))
+            return what_if(was, was.config if config is None else config, seed, progress, patience)
     except (JournalError, ValueError) as error:
         raise GivenError(f"journal {journal}: {error}") from None
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _there(beginning: Beginning | None) -> Iterator[Record]:

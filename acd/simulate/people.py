@@ -17,13 +17,15 @@ from acd import facts as f
 from acd import inputs as i
 from acd.agent import WORK
 from acd.engine import Engine, Outcome
-from acd.simulate.arrivals import ANSWERED, BY_RULE, Contacts
+from acd.simulate.arrivals import ANSWERED, BY_RULE, Call, Contacts
 from acd.simulate.tally import ALL, OFFERED, OUT, Tally
 
 GIVES_UP, ANSWERS, DECLINES, FINISHES, READY_AGAIN, SHIFT, ORDER, CUSTOMER = range(8)
 
 NEXT_RING = 7919
 """So far on in the times of ringing stands that of a contact's next offer; a prime."""
+CUSTOMER_RINGS = 10.0
+"""Seconds until a customer answers who is called back, or half of the time for which it is rung."""
 
 
 class Moment(NamedTuple):
@@ -47,11 +49,14 @@ class People:
 
     __slots__ = (
         "_acted",
+        "_asked",
+        "_asks",
         "_away",
         "_back",
         "_called",
         "_heap",
         "_instant",
+        "_names",
         "_offered",
         "_offers",
         "_order",
@@ -83,7 +88,9 @@ class People:
         back: float,
         watches: Sequence[Watch] = (),
         away: Mapping[str, Mapping[float, float]] | None = None,
+        asks: bool = False,
     ) -> None:
+        """`asks`: who is sent to a callback asks for it, and answers."""
         count = len(contacts.id)
         self.engine, self.contacts, self.tally, self.watches = engine, contacts, tally, watches
         self._order = order
@@ -102,6 +109,9 @@ class People:
         self._away = {name: frozenset(times) for name, times in (away or {}).items()}
         self._ring, self._acted = contacts.ring, contacts.acted
         self._offered = [0] * count  # how often each contact was
+        self._asks = asks
+        self._asked: dict[str, int] = {}  # the rows of callbacks that were asked for on the way out
+        self._names: dict[int, str] = {}  # by row: the contact that waits for these now
         self._called: set[int] = set()  # rows of callbacks that wait, or that agents have
         self._wrapped: dict[int, int] = {}  # by row: after how many offers that were not taken agents wrapped up
         self._orders: list[i.AnyInput] = []
@@ -153,9 +163,9 @@ class People:
         if kind == FINISHES:
             if what not in self._called:
                 self.active -= 1
-            self.tell(i.Finish(self.contacts.id[what], who), at)
+            self.tell(i.Finish(self._name(what), who), at)
         elif kind == GIVES_UP:
-            if self.waiting[what]:
+            if self.waiting[what] and what not in self._names:
                 self.tell(i.HangUp(self.contacts.id[what]), at)
         elif kind == ANSWERS:
             if what in self._offers:
@@ -241,6 +251,8 @@ class People:
                 self._offers.pop(effect.offer, None)  # type: ignore[union-attr]
             elif sort is e.CallCustomer:
                 self._call(effect, now)  # type: ignore[arg-type]
+            elif sort is e.SendTo and self._asks:
+                self._sent(effect, now)  # type: ignore[arg-type]
         for watch in self.watches:
             watch(outcome.records)
 
@@ -263,6 +275,9 @@ class People:
             self._push(now + seconds, ANSWERS, offer.offer)
 
     def _queued(self, fact: f.Queued) -> None:
+        if fact.contact not in self._rows:  # of a callback that was asked for on the way out
+            row = self._rows[fact.contact] = self._asked[fact.contact.rpartition(".")[0]]
+            self._names[row] = fact.contact
         row, at = self._rows[fact.contact], self.tally.at(fact.entered)
         self.queue[row], self.entered[row] = fact.queue, fact.entered
         if fact.kind == "callback":
@@ -329,19 +344,34 @@ class People:
         self.waiting[row] = 1
         if not fact.moves:
             self._called.add(row)
-            if self.contacts.patience[row] < math.inf:
+            if self.contacts.patience[row] < math.inf and row not in self._names:
                 self._push(fact.entered + self.contacts.patience[row], GIVES_UP, row)
+
+    def _sent(self, sent: e.SendTo, now: float) -> None:
+        """A caller who does not wait here any longer: for a callback, it says its number."""
+        if sent.to.kind != "callback":
+            return
+        row = self._rows[sent.contact]
+        callback = f"{sent.contact} back"
+        self._asked[callback] = row
+        number = self.contacts.number[row] or sent.contact
+        self.order(now, i.AskCallback(callback, number, contact=sent.contact))
+
+    def _name(self, row: int) -> str:
+        return self._names.get(row, self.contacts.id[row])
 
     def _call(self, call: e.CallCustomer, now: float) -> None:
         """The telephone of a customer."""
         row = self._rows[call.contact]
-        seconds, _ = self.contacts.calls[row]
+        usual = Call(min(CUSTOMER_RINGS, call.ring_seconds / 2.0), "answered")
+        seconds, _ = self.contacts.calls.get(row, usual)
         if seconds < math.inf:
             self._push(now + seconds, CUSTOMER, row, call.callback)
 
     def _customer(self, row: int, callback: str, now: float) -> None:
         """What becomes of the call to it, if it still goes on."""
-        name, outcome = self.contacts.id[row], self.contacts.calls[row].outcome
+        name = self._name(row)
+        outcome = self.contacts.calls[row].outcome if row in self.contacts.calls else "answered"
         asked, contact = self.engine.state.callbacks.get(callback), self.engine.state.contacts.get(name)
         if asked is None or contact is None or asked.contact != name or not asked.calling:
             return

@@ -54,19 +54,21 @@ def run(
     watch: Watch | None = None,
     progress: Callable[[int], None] | None = None,
     expected: bool = False,
+    asks: bool = False,
 ) -> Result:
     """Simulates `seconds` from `start` on. `staff`: how many of the agents, those first in `order`, are there in each
     interval, from the beginning again at its end; None: all. `order` None: that of the configuration. `warm_up`:
     seconds at the beginning that are not counted. `back`: seconds until an agent who missed an offer is there again.
     `orders`: what is told at which time, instead of `staff`; `away`: of each agent the times at which it was made not
     responding, after which an order brings it back, and for how long. `watch` is given all records, `progress` contacts
-    that have come since it was called last. `expected`: expected waits are held against the waits."""
+    that have come since it was called last. `expected`: expected waits are held against the waits. `asks`: who is
+    sent to a callback asks for it and answers, which no journal has to say."""
     end = start + seconds
     engine = Engine()
     names = tuple(config.agents) if order is None else tuple(order)
     tally = Tally(start + warm_up, end, interval)
     watches = [*([Expected(engine, tally).watch] if expected else []), *([watch] if watch else [])]
-    people = People(engine, contacts, tally, names, back, watches, away or {})
+    people = People(engine, contacts, tally, names, back, watches, away or {}, asks)
     people.tell(i.Configure(config), start)
     if orders is not None:
         for at, what in orders:

@@ -105,6 +105,7 @@ def simulate(
             back=study.habits.back,
             progress=progress,
             expected=True,
+            asks=True,
         )
         runs.append({name: over_a_day(each, study.interval) for name, each in result.queues.items()})
         left += result.left

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from acd import facts as f
-from acd.config import Agent, Config, Limit, Queue, Team, WayOut, WrapUp
+from acd.config import Agent, CallbackRules, Config, Limit, Queue, Team, WayOut, WrapUp
 from acd.simulate.arrivals import (
     MONDAY,
     Habits,
@@ -237,3 +237,37 @@ def test_time_is_spread_over_the_intervals_that_it_lies_in() -> None:
     found = tally.close()[ALL]
     assert found.idle.tolist() == [5.0, 0.0, 0.0]
     assert found.handling.tolist() == [5.0, 10.0, 3.0]
+
+
+# ---- callers who are sent to a callback
+
+
+@pytest.mark.parametrize("first", ["agent", "customer"])
+def test_who_is_sent_to_a_callback_is_called_back_and_takes_an_agents_time(first: Any) -> None:
+    limit = Limit(of="length", value=1.0, to=WayOut(kind="callback"))
+    rules = config(limits=(limit,), callback=CallbackRules(first=first))
+    records: list[f.Record] = []
+    result = play(rules, habits(talk=100.0), *come(0.0, 10.0, 20.0, 30.0), asks=True, watch=records.extend)
+    facts = [record.what for record in records]
+    assert [each.how for each in facts if isinstance(each, f.CallbackEnded)] == ["answered", "answered"]
+    assert result.refused == []
+    all_ = result.queues[ALL]
+    assert (all_.offered.sum(), all_.answered.sum(), all_.out.sum()) == (4.0, 2.0, 2.0), "KPIs are those of callers"
+    dialled = 10.0 if first == "agent" else 0.0
+    assert all_.handling.sum() == 4 * 100.0 + 2 * dialled
+    assert result.left == 0
+
+
+def test_nobody_asks_for_a_callback_of_whom_a_journal_says_what_it_did() -> None:
+    limit = Limit(of="length", value=1.0, to=WayOut(kind="callback"))
+    rules = config(limits=(limit,), callback=CallbackRules())
+    result = play(rules, habits(talk=100.0), *come(0.0, 10.0, 20.0))
+    assert result.queues[ALL].handling.sum() == 200.0
+
+
+def test_who_gives_up_easily_on_the_line_is_called_back_all_the_same() -> None:
+    limit = Limit(of="length", value=1.0, to=WayOut(kind="callback"))
+    rules = config(limits=(limit,), callback=CallbackRules())
+    events = [Recorded(0.0, "q"), Recorded(10.0, "q"), Recorded(20.0, "q", patience=30.0)]
+    result = play(rules, habits(talk=100.0), *events, asks=True)
+    assert result.queues[ALL].handling.sum() == 310.0

@@ -344,7 +344,7 @@ class People:
         self.waiting[row] = 1
         if not fact.moves:
             self._called.add(row)
-            if self.contacts.patience[row] < math.inf and row not in self._names:
+            if self.contacts.patience[row] < math.inf:
                 self._push(fact.entered + self.contacts.patience[row], GIVES_UP, row)
 
     def _sent(self, sent: e.SendTo, now: float) -> None:

@@ -270,4 +270,4 @@ def test_who_gives_up_easily_on_the_line_is_called_back_all_the_same() -> None:
     rules = config(limits=(limit,), callback=CallbackRules())
     events = [Recorded(0.0, "q"), Recorded(10.0, "q"), Recorded(20.0, "q", patience=30.0)]
     result = play(rules, habits(talk=100.0), *events, asks=True)
-    assert result.queues[ALL].handling.sum() == 310.0
+    assert (result.queues[ALL].handling.sum(), result.refused) == (310.0, [])

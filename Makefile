@@ -14,8 +14,8 @@ run: $(STAMP)
 test: setup tools $(MEASURES)
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -q -n auto tests/property tests/fuzz tests/theory tests/virtual
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m alongside tests/interop
-	$(BIN)/python -m pytest -m "not alongside" tests/interop
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=10 -m alongside tests/interop
+	$(BIN)/python -m pytest --durations=10 -m "not alongside" tests/interop
 
 # Fast checks.
 check: $(STAMP)

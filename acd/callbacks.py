@@ -89,7 +89,7 @@ def _call(turn: Turn, contact: ContactState, agent: str) -> None:
     callback = turn.state.callbacks[contact.callback]
     seconds = rules_of(turn.state.config.queues.get(callback.queue)).ring_seconds
     turn.fact(f.CustomerCalling(callback.id, callback.attempts + 1, turn.now + seconds))
-    turn.do(e.CallCustomer(callback.id, contact.id, callback.number, agent, seconds))
+    turn.do(e.CallCustomer(callback.id, contact.id, callback.number, agent, seconds, callback.queue))
 
 
 def reached_first(turn: Turn, contact: ContactState) -> None:

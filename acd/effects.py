@@ -24,6 +24,9 @@ class Offer(Effect, frozen=True, gc=False, tag=True):
     address: str
     deadline: float
     kind: ContactKind
+    queue: str
+    number: str
+    """Of the customer, where it is known."""
 
 
 class Withdraw(Effect, frozen=True, gc=False, tag=True):
@@ -74,6 +77,8 @@ class SendTo(Effect, frozen=True, gc=False, tag=True):
     contact: str
     to: WayOut
     why: str
+    queue: str
+    """That it leaves."""
 
 
 class CallCustomer(Effect, frozen=True, gc=False, tag=True):
@@ -85,6 +90,7 @@ class CallCustomer(Effect, frozen=True, gc=False, tag=True):
     number: str
     agent: str
     ring_seconds: float
+    queue: str
 
 
 class StopCalling(Effect, frozen=True, gc=False, tag=True):

@@ -98,7 +98,7 @@ def _make(turn: Turn, contact: ContactState, name: str, choice: Choice, by: Lite
     offer = turn.fact(offered)
     agent = state.agents[name]
     turn.change(agent, "offered", "offer", contact=contact.id, offer=offer)
-    turn.do(e.Offer(offer, contact.id, name, agent.address, offered.deadline, kind))
+    turn.do(e.Offer(offer, contact.id, name, agent.address, offered.deadline, kind, queue.name, contact.number))
     if contact.kind == "callback" and kind == "reservation":
         agent_kept(turn, contact)
 

@@ -237,7 +237,8 @@ def go(turn: Turn, contact: ContactState, way: WayOut, why: str) -> None:
     turn.do(e.StopAnnouncing(contact.id))
     if contact.kind != "callback":
         nowhere = way.kind == "queue"
-        turn.do(e.SendTo(contact.id, WayOut(kind="hangup") if nowhere else way, TOO_OFTEN if queue else why))
+        to, why = WayOut(kind="hangup") if nowhere else way, TOO_OFTEN if queue else why
+        turn.do(e.SendTo(contact.id, to, why, contact.served_in))
     end(turn, contact)
 
 

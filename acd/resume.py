@@ -27,7 +27,7 @@ def _offers(state: State) -> Iterator[e.Offer]:
         contact, agent = state.contacts[offer.contact], state.agents[offer.agent]
         # Before the customer of a callback is called its agent is rung, unless it is kept while that goes on.
         kind = "reservation" if contact.kind == "callback" and is_calling(state, contact) else contact.kind
-        yield e.Offer(offer.id, contact.id, agent.id, agent.address, offer.deadline, kind)
+        yield e.Offer(offer.id, contact.id, agent.id, agent.address, offer.deadline, kind, offer.queue, contact.number)
 
 
 def _calls(state: State, now: float) -> Iterator[e.CallCustomer]:
@@ -36,7 +36,7 @@ def _calls(state: State, now: float) -> Iterator[e.CallCustomer]:
             agents = state.contacts[callback.contact].agents
             left = max(callback.calling - now, 0.0)
             agent = agents[0] if agents else ""
-            yield e.CallCustomer(callback.id, callback.contact, callback.number, agent, left)
+            yield e.CallCustomer(callback.id, callback.contact, callback.number, agent, left, callback.queue)
 
 
 def _talks(state: State) -> Iterator[e.Connect]:

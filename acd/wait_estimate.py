@@ -9,6 +9,9 @@ lately did: with k before it the next one goes at the rate m / h + k r. So with 
 of n + 1 intervals, taken as exponential, of these rates for k = n, ..., 0 (Whitt 1999, Predicting queueing delays; the
 predictor QLm of Ibrahim and Whitt 2009), of which the range, mean and standard deviations, holds about the middle 80 %.
 
+Where steps relax the needs or widen the queue it is served by then, or by the agents who may have it from then on: at
+once, where one of them has nothing to do now, else after those before it whom they have not served by then.
+
 Where one class has waiting more for each of its agents than that, these agents are lost to the others: the wait is then
 what it is with the rest of the agents, and without the contacts of that class, if that is shorter.
 
@@ -24,12 +27,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from acd.classes import ClassKey
 from acd.config import Queue
 from acd.contact import ContactState
 from acd.expression import Bools
 from acd.roster import Floats
-from acd.state import State
+from acd.state import State, asks
 
+MANY = 200.0
+"""Turns until a step, of which their number is as good as known."""
 ENOUGH = 5
 """Contacts handled in a queue before its times say something."""
 SPREAD = 1.28
@@ -46,18 +52,96 @@ class Wait(NamedTuple):
 def estimate(state: State, contact: ContactState) -> Wait | None:
     """None: nothing is known."""
     handling = state.handling.get(contact.queue)
-    row = state.row_of(contact)
-    mask = state.classes.mask(row) & at_work(state, state.queue(contact.queue))
+    if handling is None or handling.count < ENOUGH or handling.mean <= 0.0:
+        return None
+    impatience = state.impatience.get(contact.queue)
+    leaving = 0.0 if impatience is None else impatience.rate
+    queue = state.queue(contact.queue)
+    stages = _stages(state, queue, contact)
+    now = state.classes.mask(stages[0][1])
+    after: Moments | None = None
+    for index in reversed(range(len(stages))):
+        at, row = stages[index]
+        if index and (state.classes.mask(row) & state.roster.free(queue) & ~now).any():
+            after = Moments(0.0, 0.0)  # somebody is waiting for nothing else
+            continue
+        own = _in_class(state, contact, queue, row, at, handling.mean, leaving)
+        if index + 1 < len(stages) and after is not None:
+            after = until(own, stages[index + 1][0] - at, after)
+        else:
+            after = None if own is None else Moments(own.mean, own.mean * own.mean + own.variance)
+    if after is None:
+        return None
+    spread = SPREAD * math.sqrt(max(after.square - after.mean * after.mean, 0.0))
+    return Wait(max(after.mean - spread, 0.0), after.mean + spread)
+
+
+class Moments(NamedTuple):
+    """Of a time that is left: mean, and mean of the square."""
+
+    mean: float
+    square: float
+
+
+class InClass(NamedTuple):
+    """What the wait would be if nothing else became of the class: `turns` until it is served."""
+
+    turns: float
+    mean: float
+    variance: float
+
+
+def _stages(state: State, queue: Queue, contact: ContactState) -> list[tuple[float, int]]:
+    """The class that a contact is of, and those that it will be of: in so many seconds, which row."""
+    found = [(0.0, state.row_of(contact))]
+    if contact.only or not (queue.relax or queue.widen):
+        return found
+    steps = {each.after for each in queue.relax} | {each.after for each in queue.widen}
+    for after in sorted(each for each in steps if contact.since + each > state.now):
+        relaxed = sum(each.after <= after for each in queue.relax)
+        widened = sum(each.after <= after for each in queue.widen)
+        row = state.classes.row(ClassKey(queue.name, asks(queue, relaxed, contact.needs), widened))
+        found.append((contact.since + after - state.now, row))
+    return found
+
+
+def _in_class(
+    state: State, contact: ContactState, queue: Queue, row: int, at: float, handling: float, leaving: float
+) -> InClass | None:
+    """From `at` seconds on, until when its agents have served some of those before it; None: there is nobody."""
+    mask = state.classes.mask(row) & at_work(state, queue)
     agents = int(mask.sum())
-    if handling is None or handling.count < ENOUGH or handling.mean <= 0.0 or not agents:
+    if not agents:
         return None
     line = before(state, contact, row)
     turns = ahead(state, contact, row, line)
     turns, agents = min((turns, agents), _besides(state, row, mask, line, turns), key=lambda each: each[0] / each[1])
-    impatience = state.impatience.get(contact.queue)
-    mean, variance = passage(turns, agents / handling.mean, 0.0 if impatience is None else impatience.rate)
-    spread = SPREAD * math.sqrt(variance)
-    return Wait(max(mean - spread, 0.0), mean + spread)
+    turns = max(turns - at * agents / handling, 0.0)
+    return InClass(turns + 1.0, *passage(turns, agents / handling, leaving))
+
+
+def until(own: InClass | None, seconds: float, after: Moments) -> Moments:
+    """Of a wait that is `own`, taken as a sum of that many exponential times, but for so many seconds at most, after
+    which it is another. With N turns by then, of a Poisson distribution: the mean of the first part is that of
+    min(N, turns) of these times, and it comes to the other with the probability that N is less than `turns`."""
+    if own is None:
+        return Moments(seconds + after.mean, seconds * seconds + 2.0 * seconds * after.mean + after.square)
+    turns = max(round(own.turns), 1)
+    each = own.mean / turns
+    expected = seconds / each
+    if expected > MANY or turns > expected + 10.0 * math.sqrt(expected) + 10.0:
+        if turns > expected:
+            return until(None, seconds, after)
+        return Moments(own.mean, own.mean * own.mean + own.variance)
+    term = less = math.exp(-expected)  # of N = 0, and of N less than 1
+    mean = square = 0.0
+    for number in range(turns):
+        mean += each * (1.0 - less)  # N > number
+        term *= expected / (number + 1)
+        if number + 1 < turns:
+            less += term
+        square += 2.0 * (number + 1) * each * each * (1.0 - less - (term if number + 1 == turns else 0.0))
+    return Moments(mean + less * after.mean, square + less * (2.0 * seconds * after.mean + after.square))
 
 
 def at_work(state: State, queue: Queue) -> Bools:

@@ -40,7 +40,8 @@ def _opened(path: Path) -> AbstractContextManager[KeptJournal]:
     if not path.is_dir():
         return open_journal(path)
     try:
-        return open_database(load(path).settings.server.database_url)
+        url = load(path).settings.server.database_url
+        return open_database(url)
     except ConfigError as error:
         raise JournalError(str(error.problems[0])) from None
     except StoreError as error:

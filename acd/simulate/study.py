@@ -10,6 +10,7 @@ import numpy as np
 
 from acd.config import Config
 from acd.simulate.arrivals import DAY, Contacts, Habits, Plan, Recorded, draw, recorded
+from acd.simulate.people import Watch
 from acd.simulate.run import INTERVAL, run
 from acd.simulate.statistics import CONFIDENCE, Difference, Estimate, Kpi, difference, parts, ratio
 from acd.simulate.tally import ALL, Counts, Measures, intervals
@@ -91,8 +92,9 @@ def simulate(
     staff: Sequence[int] | None = None,
     order: Sequence[str] | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Found:
-    """All runs. Raises `ValueError` where they have too many contacts."""
+    """All runs; `watch` is given all records of the first. Raises `ValueError` where they have too many contacts."""
     runs, left, refused = [], 0, []
     for number in range(study.runs):
         result = run(
@@ -104,6 +106,7 @@ def simulate(
             order=order,
             back=study.habits.back,
             progress=progress,
+            watch=None if number else watch,
             expected=True,
             asks=True,
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from acd.config import Config
+    from acd.simulate.people import Watch
     from acd.simulate.study import Progress, Study
 
 LEAST_INTERVAL, MOST_INTERVAL = 1, 1440
@@ -79,6 +80,12 @@ def simulate(
         typer.Option(parser=whole("--explain", 0), metavar="N", help="With --journal: contacts that fared otherwise."),
     ] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            "--record", metavar="FILE", help="Write the journal of the first run, as report and explain read."
+        ),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="DIR", help="Write pictures (PNG) and one page (index.html).")
     ] = None,
@@ -93,12 +100,14 @@ def simulate(
     from softswitch.simulation.given import GivenError
 
     if journal is not None:
-        if arrivals or rate or staff or compare or agents or plot:
+        if arrivals or rate or staff or compare or agents or plot or record:
             raise typer.BadParameter("--journal goes with CONFIG, --patience, --seed, --explain and --json alone")
         _replay(journal, config, patience, seed, explain, as_json)
         return
     if staff is not None and compare is not None:
         raise typer.BadParameter("either --staff or --compare")
+    if staff is not None and record is not None:
+        raise typer.BadParameter("either --staff or --record")
     if staff is not None and agents is not None and config is not None:
         raise typer.BadParameter("either --staff or --agents: it finds them")
     if 1440 % interval:
@@ -107,7 +116,8 @@ def simulate(
         base = _config(config, agents, acw is not None, staff is not None)
         study = _study(base, arrivals, rate or [], (aht, acw, patience, ring), days, runs, seed, interval * 60.0)
         name = "plain queue" if config is None else config.name
-        document = _run(base, name, study, agents, compare, staff, Console(stderr=True))
+        with _recorder(record) as watch:
+            document = _run(base, name, study, agents, compare, staff, watch, Console(stderr=True))
     except GivenError as error:
         raise _fail(str(error)) from None
     except OSError as error:
@@ -166,7 +176,7 @@ def _study(
     """Raises `GivenError`, `OSError`."""
     from acd.simulate.arrivals import NEVER, Habits, Plan
     from acd.simulate.study import Study
-    from softswitch.simulation.given import Arrivals, GivenError, arrivals, times
+    from softswitch.simulation.given import Arrivals, GivenError, arrivals, check_skills, times
     from softswitch.simulation.given import rate as read_rate
 
     aht, acw, patience, ring = given
@@ -184,6 +194,7 @@ def _study(
     else:
         streams = [stream for each in rates for stream in read_rate(each, interval, queues)]
         found = Arrivals(Plan(interval, tuple(streams)))
+    check_skills(found, config)
     return Study(habits, found.plan, found.events, found.days or days, runs, seed, interval)
 
 
@@ -194,6 +205,7 @@ def _run(
     agents: int | None,
     other: Path | None,
     staff: str | None,
+    watch: Watch | None,
     console: Console,
 ) -> dict[str, Any]:
     """Everything that was asked for. Raises `GivenError`, `OSError`."""
@@ -202,11 +214,11 @@ def _run(
     from softswitch.simulation import results
     from softswitch.simulation.given import GivenError, target
 
-    def run(which: Config, progress: Progress) -> Any:
+    def run(which: Config, progress: Progress, watch: Watch | None = None) -> Any:
         if agents is None:
-            return simulated(which, study, progress=progress)
+            return simulated(which, study, progress=progress, watch=watch)
         more, order = enlarged(which, agents)
-        return simulated(more, study, [agents], order, progress)
+        return simulated(more, study, [agents], order, progress, watch)
 
     try:
         if staff is not None:
@@ -221,13 +233,25 @@ def _run(
             return document | {"staffing": results.staffing(staffed, study, share, seconds)}
         second = None if other is None else load(other)
         with _bar(console, study.expected * (1 if second is None else 2)) as (progress, _):
-            found = run(config, progress)
+            found = run(config, progress, watch)
             document = results.results(name, study, found)
             if second is not None and other is not None:
                 document["compare"] = results.comparison(other.name, study, found, run(second, progress))
         return document
     except (ValueError, Unreachable) as error:
         raise GivenError(str(error)) from None
+
+
+@contextmanager
+def _recorder(file: Path | None) -> Iterator[Watch | None]:
+    """Writes all records that it is given. Raises `OSError`."""
+    if file is None:
+        yield None
+        return
+    from acd.journal import encode
+
+    with file.open("wb") as journal:
+        yield lambda records: journal.writelines(map(encode, records))
 
 
 def _replay(journal: Path, config: Path | None, patience: str | None, seed: int, explain: int, as_json: bool) -> None:

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import msgspec
 
 from acd.config import Agent, Config, Queue, Team, WrapUp
+from acd.expression import parse
 from acd.simulate.arrivals import DAY, Habits, Plan, Recorded, Stream, Times, constant, needs_problem, shared
+from softswitch.spelling import suggestion
 
 MAX_ROWS = 5_000_000
 MAX_DAYS = 366
@@ -181,7 +183,7 @@ def _planned(table: _Table, rows: csv.DictReader[str], interval: float, habits: 
         days = max(days, int(day))
         start = _clock((cells.get("start") or "").strip())
         if start is None or start % interval:
-            expected = f"HH:MM at a multiple of {interval / 60:g} minutes"
+            expected = f"HH:MM at a multiple of --interval, {interval / 60:g} minutes,"
             raise table.wrong(row, "start", expected, str(cells.get("start")))
         kind = (
             table.queue(row, cells.get("queue")),
@@ -243,6 +245,18 @@ def _recorded(table: _Table, rows: csv.DictReader[str]) -> Arrivals:
 
 def _known(table: _Table, row: int, column: str, given: str | None) -> float | None:
     return table.number(row, column, given, None) if given and given.strip() else None
+
+
+def check_skills(given: Arrivals, config: Config) -> None:
+    """Raises `GivenError` where contacts need a skill that the configuration does not have."""
+    streams = () if given.plan is None else given.plan.streams
+    for needs in dict.fromkeys([*(each.needs for each in streams), *(each.needs for each in given.events)]):
+        for skill in parse(needs).skills if config.skills else ():
+            if skill not in config.skills:
+                raise GivenError(
+                    f"there is no skill {skill!r}, which contacts need"
+                    + suggestion(skill, config.skills, f"expected one of {', '.join(config.skills)}")
+                )
 
 
 # ---- cells

@@ -1,15 +1,17 @@
 """How long a contact is likely to wait: the range by hand."""
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 from acd_world import World, agent, queue
 
 from acd import inputs as i
-from acd.config import CallbackRules
+from acd.config import CallbackRules, Group, Relax
 from acd.contact import Impatience
 from acd.state import State
-from acd.wait_estimate import ENOUGH, SPREAD, Wait, ahead, before, estimate, passage
+from acd.wait_estimate import ENOUGH, SPREAD, InClass, Moments, Wait, ahead, before, estimate, passage, until
 
 
 def world(served: int = ENOUGH, agents: int = 1, seconds: float = 100.0) -> World:
@@ -226,3 +228,66 @@ def test_callbacks_and_those_who_never_waited_say_nothing_of_patience() -> None:
     made.wait(60.0)
     made.tell(i.CancelCallback("b1"))
     assert made.state.impatience == {}
+
+
+# ---- steps to come
+
+
+@pytest.mark.parametrize("turns", [1, 3, 12])
+@pytest.mark.parametrize("seconds", [5.0, 40.0, 200.0])
+def test_a_wait_that_becomes_another_after_a_while(turns: int, seconds: float) -> None:
+    """Against drawn ones: a sum of `turns` times of 10 s each, and from then on 30 s more, and no less."""
+    drawn = np.random.default_rng(7).exponential(10.0, (200_000, turns)).sum(axis=1)
+    real = np.where(drawn < seconds, drawn, seconds + 30.0)
+    own = InClass(float(turns), 10.0 * turns, 100.0 * turns)
+    found = until(own, seconds, Moments(30.0, 900.0))
+    assert found.mean == pytest.approx(real.mean(), rel=0.01)
+    assert found.square == pytest.approx((real**2).mean(), rel=0.02)
+
+
+def test_of_many_turns_it_is_known_whether_they_are_over_by_then() -> None:
+    after = Moments(30.0, 900.0)
+    assert until(InClass(5_000.0, 50_000.0, 500_000.0), 100.0, after).mean == 130.0
+    assert until(InClass(3.0, 30.0, 300.0), 1e6, after).mean == 30.0
+    assert until(None, 100.0, after).mean == 130.0
+
+
+def busy_and_idle(**steps: Any) -> World:
+    """ann, who serves the queue, is busy for 100 s with each contact; bob could from a step on, and is idle."""
+    world = World(
+        [queue("sales", needs="es", groups=("own",), **steps)],
+        [agent("ann", groups=("own",), skills={"es": 50}), agent("bob", groups=("own", "other"))],
+        groups=[Group(name=name, team="t") for name in ("own", "other")],
+    )
+    world.sign_in("ann")
+    for number in range(6):
+        world.call(f"s{number}", "sales")
+        world.serve("ann", 100.0)
+    world.busy("ann")
+    return world
+
+
+def test_where_somebody_is_idle_who_may_have_it_after_a_step_it_waits_no_longer_than_that() -> None:
+    world = busy_and_idle(relax=(Relax(after=30.0, needs=""),))
+    world.call("c1", "sales")
+    before = estimate(world.state, world.contact("c1"))
+    assert before is not None
+    assert before.low + before.high > 150.0, "bob is not there"
+    world.sign_in("bob")
+    wait = estimate(world.state, world.contact("c1"))
+    assert wait is not None
+    assert (wait.low + wait.high) / 2.0 == pytest.approx(100.0 * (1.0 - math.exp(-0.3)))
+    world.wait(20.0)
+    world.tell(i.Reachable("sip:bob", True))
+    later = estimate(world.state, world.contact("c1"))
+    assert later is not None
+    assert later.high < 15.0
+
+
+def test_a_step_that_brings_the_first_agents_makes_a_wait_known() -> None:
+    world = busy_and_idle(relax=(Relax(after=30.0, needs=""),))
+    world.sign_in("bob")
+    world.free("ann")
+    world.tell(i.SignOut("ann"))
+    world.call("c1", "sales")
+    assert estimate(world.state, world.contact("c1")) == (30.0, 30.0)

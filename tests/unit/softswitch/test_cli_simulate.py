@@ -13,12 +13,13 @@ import typer
 from typer.testing import CliRunner, Result
 
 from acd.config import Agent, Config, Queue, Team, WrapUp
-from acd.facts import Record
-from acd.journal import encode
+from acd.facts import Queued, Record
+from acd.journal import encode, replay
 from acd.simulate.arrivals import Habits, Plan, Times, constant, draw
 from acd.simulate.run import run as simulated
 from softswitch.cli import simulate
 from softswitch.simulation.given import GivenError, arrivals, rate, target, times
+from softswitch.store.acd_journal_file import read_file
 
 app = typer.Typer()
 simulate.register(app)
@@ -275,3 +276,25 @@ def test_what_is_no_journal_is_told(tmp_path: Path) -> None:
     assert "record 1, at octet 0" in result.output
     assert run("--journal", str(tmp_path / "none")).exit_code == 2
     assert run("--journal", str(file), "--rate", "10/h").exit_code == 2
+
+
+def test_a_skill_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    rules = msgspec.json.decode(Path(written(tmp_path / "one.json", 2)).read_bytes(), type=Config)
+    (tmp_path / "two.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(rules, skills=("es", "billing"))))
+    (tmp_path / "day.csv").write_text("start,queue,contacts,needs\n08:00,sales,1,biling>=3\n")
+    for given in (("--rate", "30/h:sales:biling=0.3"), ("--arrivals", str(tmp_path / "day.csv"))):
+        result = run(str(tmp_path / "two.json"), *given, *SMALL, "--interval", "30")
+        assert result.exit_code == 2
+        assert "there is no skill 'biling', which contacts need: did you mean 'billing'?" in result.output
+
+
+def test_the_first_run_is_recorded_as_a_journal(tmp_path: Path) -> None:
+    file = tmp_path / "day"
+    found = parsed(written(tmp_path / "one.json", 4), "--rate", "60/h:sales", *SMALL, "--record", str(file))
+    records = list(read_file(file))
+    queued = [each for each in records if isinstance(each.what, Queued)]
+    assert len(queued) == pytest.approx(found["queues"]["sales"]["offered"]["value"], abs=60)
+    assert [encode(each) for each in replay(records)] == [encode(each) for each in records]
+    again = json.loads(run("--journal", str(file), "--json").stdout)
+    assert again["changed"] == 0
+    assert run("--rate", "9/h", "--agents", "1", "--staff", "80/20", "--record", str(file)).exit_code == 2

@@ -79,7 +79,7 @@ def _queue_up(turn: Turn, callback: CallbackState) -> None:
     if queue is None:
         turn.fact(f.CallbackEnded(callback.id, "given_up"))
         return
-    contact = f"{callback.id}.{callback.queued + 1}"
+    contact = _name(turn, callback)
     wanted = i.Enqueue(
         contact, queue.name, callback.number, callback.needs, callback.priority, callback.agent, "callback"
     )
@@ -88,6 +88,14 @@ def _queue_up(turn: Turn, callback: CallbackState) -> None:
     if callback.agent and may_serve(turn.state, queue, callback.needs, callback.agent):
         patience = turn.now + rules_of(queue).patience
         reclass(turn, turn.state.contacts[contact], only=callback.agent, patience=patience)
+
+
+def _name(turn: Turn, callback: CallbackState) -> str:
+    """Of the contact by which it waits: the next one that nobody has given to another."""
+    number = callback.queued + 1
+    while f"{callback.id}.{number}" in turn.state.contacts:
+        number += 1
+    return f"{callback.id}.{number}"
 
 
 def cancel(turn: Turn, event: i.CancelCallback) -> None:

@@ -260,7 +260,7 @@ def _callback_kept(state: State, fact: f.CallbackKept) -> None:
 
 def _callback_queued(state: State, fact: f.CallbackQueued) -> None:
     callback = state.callbacks[fact.callback]
-    callback.contact, callback.queued = fact.contact, callback.queued + 1
+    callback.contact, callback.queued = fact.contact, int(fact.contact.rpartition(".")[2])
     state.contacts[fact.contact].callback = fact.callback
 
 

@@ -664,3 +664,33 @@ def test_contacts_of_callbacks_come_from_callbacks_alone() -> None:
         here.refused(i.Enqueue("c1", "sales", kind="callback"))
         == "callbacks are asked for: expected no contact of that kind"
     )
+
+
+def test_a_contact_that_has_the_name_of_a_callback_s_is_left_alone() -> None:
+    here = world()
+    here.call("b1.1", "sales")
+    here.sign_in("ann")
+    here.answer("ann")
+    here.call("b1.2", "sales")
+    here.tell(ask())
+    assert here.state.callbacks["b1"].contact == "b1.3"
+    assert here.contact("b1.1").agents == ["ann"]
+    here.tell(i.HangUp("b1.2"))
+    here.sign_in("bob")
+    here.answer("bob")
+    here.tell(i.CustomerCalled("b1", "busy"))
+    here.wait(300.0)
+    assert here.rings() == {"bob": "b1.4"}, "a name is used once"
+    here.check()
+
+
+def test_a_callback_whose_id_was_used_before_is_no_second_contact_of_that_name() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    here.tell(i.CustomerCalled("b1", "answered"))
+    here.tell(ask())
+    assert here.contact("b1.1").agents == ["ann"]
+    assert here.contact("b1.2").callback == "b1"
+    here.check()

@@ -28,6 +28,8 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
         raise Refusal(f"contact {waiting.id} is a {waiting.kind}: expected a caller who waits")
     held = waiting or asking
     name = event.queue if held is None else held.queue
+    if event.queue and name not in state.config.queues:
+        name = event.queue  # who was sent here by a queue that is gone
     queue = state.config.queues.get(name)
     if queue is None or queue.callback is None:
         raise Refusal(
@@ -137,6 +139,6 @@ def _waits_on_the_line(turn: Turn, contact: ContactState) -> None:
     limit = without_agents(turn.state, queue, contact.needs)
     if limit is not None:
         leave(turn, contact, limit.to, "overflow", limit.of)
-    elif contact.only:
+    else:  # also where it waits for anybody: there are limits for who is on the line
         only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
         reclass(turn, contact, only=only, patience=turn.now + queue.affinity)

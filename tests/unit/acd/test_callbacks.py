@@ -694,3 +694,29 @@ def test_a_callback_whose_id_was_used_before_is_no_second_contact_of_that_name()
     assert here.contact("b1.1").agents == ["ann"]
     assert here.contact("b1.2").callback == "b1"
     here.check()
+
+
+def test_a_limit_by_time_holds_for_who_was_called_and_waits_on_the_line() -> None:
+    limit = Limit(of="waited", to=WayOut(kind="voicemail", name="v"), value=60.0)
+    here = world(queue("sales", callback=CallbackRules(first="customer"), limits=(limit,)))
+    here.sign_in("ann", "bob")
+    here.busy("ann")
+    here.tell(ask())
+    here.tell(i.SignOut("bob"))
+    here.wait(10.0)
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert here.contact("b1.1").queue == "sales"
+    assert [each.contact for each in here.wait(50.0) if isinstance(each, e.SendTo)] == ["b1.1"]
+    here.check()
+
+
+def test_who_was_sent_to_a_callback_by_a_queue_that_is_gone_may_be_called_back_by_another() -> None:
+    away = queue("away", callback=CallbackRules(), emptied_to=WayOut(kind="callback"))
+    here = world(sales(), away)
+    here.call("c1", "away")
+    here.tell(i.Configure(config([sales()], [agent("ann"), agent("bob")])))
+    assert [each.contact for each in here.of(e.SendTo)] == ["c1"]
+    assert here.refused(i.AskCallback("b1", "+491", contact="c1")) == "there is no queue 'away'"
+    here.tell(ask(contact="c1"))
+    assert here.contact("b1.1").since == MONDAY
+    here.check()

@@ -87,6 +87,11 @@ def test_a_take_of_nothing_is_refused() -> None:
         assert here.refused(i.Take(name, "cid")).startswith("bad contact")
 
 
+def test_the_address_of_a_telephone_is_bounded() -> None:
+    here = World([queue("sales")], [agent("dan", address="")])
+    assert len(here.refused(i.SignIn("dan", "x" * (MAX_TEXT + 1)))) < 250
+
+
 def test_texts_are_bounded() -> None:
     here = world()
     long = "x" * (MAX_TEXT + 1)

@@ -720,3 +720,16 @@ def test_who_was_sent_to_a_callback_by_a_queue_that_is_gone_may_be_called_back_b
     here.tell(ask(contact="c1"))
     assert here.contact("b1.1").since == MONDAY
     here.check()
+
+
+def test_who_came_back_and_asks_for_a_callback_after_all_leaves_the_place_that_it_has_now() -> None:
+    sent = queue("sales", callback=CallbackRules(), exits={"1": WayOut(kind="callback")})
+    here = world(sent, queue("help", callback=CallbackRules()))
+    here.call("c1", "sales")
+    here.tell(i.PressKey("c1", "1"))
+    here.wait(10.0)
+    here.call("c1", "help")
+    here.tell(i.AskCallback("b1", "+491", contact="c1"))
+    assert list(here.state.contacts) == ["b1.1"]
+    assert here.contact("b1.1").queue == "help"
+    here.check()

@@ -29,6 +29,8 @@ def sign_in(turn: Turn, order: i.SignIn) -> None:
     address = settings.address or order.address
     if not address:
         raise Refusal(f"agent {agent.id} has no telephone of its own: expected an address")
+    if len(address) > MAX_TEXT:
+        raise Refusal(f"bad telephone {address[:MAX_TEXT]!r}: expected an address of at most {MAX_TEXT} characters")
     if address in state.addresses:
         raise Refusal(f"{address} is the telephone of agent {state.addresses[address]}, who is signed in")
     mode: i.Direction = (order.mode or "inbound") if settings.mode == "self" else settings.mode

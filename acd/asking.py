@@ -28,6 +28,8 @@ def ask(turn: Turn, event: i.AskCallback) -> None:
         raise Refusal(f"contact {waiting.id} is a {waiting.kind}: expected a caller who waits")
     held = waiting or asking
     name = event.queue if held is None else held.queue
+    if event.queue and name not in state.config.queues:
+        name = event.queue  # who was sent here by a queue that is gone
     queue = state.config.queues.get(name)
     if queue is None or queue.callback is None:
         raise Refusal(
@@ -79,7 +81,7 @@ def _queue_up(turn: Turn, callback: CallbackState) -> None:
     if queue is None:
         turn.fact(f.CallbackEnded(callback.id, "given_up"))
         return
-    contact = f"{callback.id}.{callback.queued + 1}"
+    contact = _name(turn, callback)
     wanted = i.Enqueue(
         contact, queue.name, callback.number, callback.needs, callback.priority, callback.agent, "callback"
     )
@@ -88,6 +90,14 @@ def _queue_up(turn: Turn, callback: CallbackState) -> None:
     if callback.agent and may_serve(turn.state, queue, callback.needs, callback.agent):
         patience = turn.now + rules_of(queue).patience
         reclass(turn, turn.state.contacts[contact], only=callback.agent, patience=patience)
+
+
+def _name(turn: Turn, callback: CallbackState) -> str:
+    """Of the contact by which it waits: the next one that nobody has given to another."""
+    number = callback.queued + 1
+    while f"{callback.id}.{number}" in turn.state.contacts:
+        number += 1
+    return f"{callback.id}.{number}"
 
 
 def cancel(turn: Turn, event: i.CancelCallback) -> None:
@@ -129,6 +139,6 @@ def _waits_on_the_line(turn: Turn, contact: ContactState) -> None:
     limit = without_agents(turn.state, queue, contact.needs)
     if limit is not None:
         leave(turn, contact, limit.to, "overflow", limit.of)
-    elif contact.only:
+    else:  # also where it waits for anybody: there are limits for who is on the line
         only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
         reclass(turn, contact, only=only, patience=turn.now + queue.affinity)

@@ -81,7 +81,7 @@ class CallbackState(msgspec.Struct):
     priority: float = 0.0
     contact: str = ""
     queued: int = 0
-    """How often its time has come."""
+    """The number of its latest contact, mostly how often its time has come."""
     attempts: int = 0
     """How often the customer was called."""
     calling: float = 0.0

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple, assert_never
 
+import msgspec
+
 from acd import agents, announce, asking, offering, outcomes, queueing
 from acd import facts as f
 from acd import inputs as i
@@ -20,6 +22,9 @@ from acd.effects import AnyEffect
 from acd.reconfigure import configure
 from acd.state import State
 from acd.turn import Refusal, Turn
+
+_encode = msgspec.msgpack.Encoder().encode
+_inputs: msgspec.msgpack.Decoder[i.AnyInput] = msgspec.msgpack.Decoder(i.AnyInput)
 
 
 class Outcome(NamedTuple):
@@ -46,8 +51,12 @@ class Engine:
 
     def handle(self, what: i.AnyInput, now: float) -> Outcome:
         """Something has happened at `now`, Unix seconds; a time before the latest one counts as that."""
-        if isinstance(what, i.Tick):
+        read = _as_read(what)
+        if read is None:
+            self.refused[type(what).__name__] += 1
+        if read is None or isinstance(read, i.Tick):
             return self.tick(now)
+        what = read
         turn = Turn(self.state, now)
         self._due(turn)
         turn.begin(what)
@@ -197,3 +206,14 @@ class Engine:
                 agents.direct_call(turn, what)
             case _:
                 assert_never(what)
+
+
+def _as_read(what: i.AnyInput) -> i.AnyInput | None:
+    """An input as the journal will give it back, so that a replay is told the very same; None where it can't: a text
+    that is not Unicode, as SIP headers may have, or a word or type that its field does not know."""
+    if isinstance(what, i.Configure):
+        return what  # large, and checked by who has read it
+    try:
+        return _inputs.decode(_encode(what))
+    except (msgspec.MsgspecError, UnicodeError, OverflowError, TypeError):
+        return None

@@ -83,9 +83,9 @@ def _agent_changed(state: State, fact: f.AgentChanged) -> None:
 
 
 def _note_handling(state: State, agent: AgentState, fact: f.AgentChanged) -> None:
-    """From the answer to the end of wrap-up an agent has a contact."""
+    """From the answer to the end of wrap-up an agent has a contact; a direct call after that is none."""
     begins = fact.why in BEGINS
-    if agent.handling and (begins or fact.state not in HANDLING):
+    if agent.handling and (begins or fact.state not in HANDLING or not fact.contact):
         state.handling.setdefault(agent.queue, Handling()).note(state.now - agent.handling)
         agent.handling = 0.0
     if begins:
@@ -260,7 +260,7 @@ def _callback_kept(state: State, fact: f.CallbackKept) -> None:
 
 def _callback_queued(state: State, fact: f.CallbackQueued) -> None:
     callback = state.callbacks[fact.callback]
-    callback.contact, callback.queued = fact.contact, callback.queued + 1
+    callback.contact, callback.queued = fact.contact, int(fact.contact.rpartition(".")[2])
     state.contacts[fact.contact].callback = fact.callback
 
 

@@ -39,11 +39,12 @@ def configure(turn: Turn, config: Config) -> None:
             turn.change(agent, "signed_out", "configured")
     changed = _changed(state.config, config)
     turn.fact(f.Configured(config))
-    for contact in [each for each in state.contacts.values() if each.queue in changed]:
-        step(turn, contact.id)
+    # Before anybody's wait is estimated: nobody stands in line for an agent who is gone.
     for contact in [each for each in state.contacts.values() if each.queue and each.only]:
         if not may_serve(state, state.queue(contact.queue), contact.needs, contact.only):
             reclass(turn, contact, only="")
+    for contact in [each for each in state.contacts.values() if each.queue in changed]:
+        step(turn, contact.id)
     for queue in state.watchful:
         let_go(turn, queue)  # agents may be able to do less than before
     for contact, way in homeless:

@@ -22,6 +22,7 @@ from acd.contact import Asking, CallbackState, ContactState, Handling, Impatienc
 from acd.deadlines import Deadlines, Due
 from acd.expression import Bools, reread
 from acd.roster import Floats, Roster
+from acd.shape import shape
 from acd.strategy import still_wanted
 
 MAX_SERVING = 4096
@@ -298,6 +299,7 @@ class State:
         """All of it, for `restore`."""
         return msgspec.msgpack.encode(
             Snapshot(
+                shape(Snapshot),
                 self.config,
                 self.carried,
                 self.agents,
@@ -319,6 +321,8 @@ class State:
     def restore(cls, snapshot: bytes) -> State:
         """Raises `msgspec.ValidationError` where that is no snapshot of this version."""
         kept = msgspec.msgpack.decode(snapshot, type=Snapshot)
+        if kept.shape != shape(Snapshot):
+            raise msgspec.ValidationError("a snapshot of another version")
         state = cls()
         state.config, state.carried, state.agents, state.contacts = (
             kept.config,
@@ -342,8 +346,9 @@ def _share(own: float, mean: float) -> float:
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
-    """The records of a `State`."""
+    """The records of a `State`. `shape`: of these structs, see `acd.shape`."""
 
+    shape: int
     config: Config
     carried: dict[str, Agent]
     agents: dict[str, AgentState]

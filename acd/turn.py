@@ -14,6 +14,8 @@ from acd.fold import apply
 from acd.inputs import AnyInput
 from acd.state import State
 
+LATEST_TIME = 221_845_392_000.0
+"""The beginning of the year 9000, from which calendars know a year more: a time after it is none."""
 MAX_TEXT = 128
 """Characters of a name, an id, a number that comes from outside."""
 
@@ -29,7 +31,7 @@ class Turn:
 
     def __init__(self, state: State, now: float) -> None:
         self.state = state
-        self.now = now if now > state.now else state.now  # also where it is no number
+        self.now = float(now) if state.now < now < LATEST_TIME else state.now  # also where it is no number
         self.cause = 0
         self.records: list[f.Record] = []
         self.effects: list[AnyEffect] = []

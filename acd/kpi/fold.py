@@ -39,6 +39,7 @@ from acd.kpi.pieces import (
     Stay,
 )
 from acd.kpi.surveys import Over, Surveys
+from acd.shape import shape
 
 FCR_WINDOW = 7 * 86_400.0
 """Seconds within which a further contact of the same number shows that the earlier one has solved nothing."""
@@ -198,12 +199,15 @@ class Fold(msgspec.Struct):
                 yield self._team(queue), queue, found.entered, found.since
 
     def snapshot(self) -> bytes:
-        return msgspec.msgpack.encode(self)
+        return msgspec.msgpack.encode((shape(Fold), self))
 
     @classmethod
     def restore(cls, snapshot: bytes) -> Fold:
         """Raises `msgspec.ValidationError` where that is no snapshot of this version."""
-        return msgspec.msgpack.decode(snapshot, type=cls)
+        kept, fold = msgspec.msgpack.decode(snapshot, type=tuple[int, cls])  # type: ignore[valid-type]
+        if kept != shape(Fold):
+            raise msgspec.ValidationError("a snapshot of another version")
+        return fold
 
     # ---- inside
 

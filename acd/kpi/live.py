@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import cache, partial
+from functools import partial
 from typing import Literal
-from zlib import crc32
 
 import msgspec
-import msgspec.inspect
 
 from acd import facts as f
 from acd.agent import WORK
@@ -34,6 +32,7 @@ from acd.kpi.pieces import Activity, DialOver
 from acd.kpi.queue_kpis import USUAL, Policy
 from acd.kpi.report import By, Row, abandonment, rolling_of, rows
 from acd.roster import Roster
+from acd.shape import shape
 
 MINUTE = 60.0
 MINUTES_KEPT = 61
@@ -89,28 +88,6 @@ class LiveSnapshot(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     minutes: Cells
     slots: Cells
     campaigns: Cells
-
-
-@cache
-def shape(kept: type) -> int:
-    """A number of all fields of a struct and of those in it, and their types: another one where any of them is another.
-    Most of them have defaults, and would be read as empty out of a snapshot that does not have them."""
-    return crc32(repr(_fields(msgspec.inspect.type_info(kept))).encode())
-
-
-def _fields(kind: object) -> object:
-    """Names and types alone: no class or function, which has another address in each process."""
-    match kind:
-        case msgspec.inspect.Field():
-            return kind.encode_name, _fields(kind.type)
-        case msgspec.Struct():
-            return type(kind).__name__, [
-                _fields(getattr(kind, name)) for name in kind.__struct_fields__ if name != "cls"
-            ]
-        case tuple():
-            return [_fields(each) for each in kind]
-        case _:
-            return kind
 
 
 class Live:

@@ -502,6 +502,10 @@ class Acd(RuleBasedStateMachine):
             assert all(state.agents[agent].ready_seq > cause for agent in able if agent != made.agent)
             return
         assert made.agent in able
+        mine, place = state.contacts[made.contact].waiter, self.turn_of(state, made.agent, made.contact)
+        for each in self.open(state):
+            sooner = state.contacts[each].waiter < mine and self.turn_of(state, made.agent, each) < place
+            assert not (sooner and self.eligible(state, made.agent, each)), (each, made)
         keys = {agent: self.rank_of(state, agent, made) for agent in able}
         best = sorted(able, key=lambda agent: (keys[agent], state.agents[agent].ready_seq))
         if made.strategy != "weighted_random":

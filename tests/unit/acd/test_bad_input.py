@@ -87,6 +87,11 @@ def test_a_take_of_nothing_is_refused() -> None:
         assert here.refused(i.Take(name, "cid")).startswith("bad contact")
 
 
+def test_the_address_of_a_telephone_is_bounded() -> None:
+    here = World([queue("sales")], [agent("dan", address="")])
+    assert len(here.refused(i.SignIn("dan", "x" * (MAX_TEXT + 1)))) < 250
+
+
 def test_texts_are_bounded() -> None:
     here = world()
     long = "x" * (MAX_TEXT + 1)
@@ -146,7 +151,7 @@ def test_a_clock_that_jumps_back_stands_still_until_it_has_caught_up() -> None:
     here.check()
 
 
-@pytest.mark.parametrize("now", [math.nan, -1.0, -math.inf])
+@pytest.mark.parametrize("now", [math.nan, -1.0, -math.inf, math.inf, 1e12])
 def test_a_time_that_is_none_counts_as_the_latest_one(now: float) -> None:
     here = world()
     here.now = now
@@ -168,3 +173,33 @@ def test_when_nothing_is_due_a_tick_leaves_no_record() -> None:
     assert here.engine.tick(here.now + 5.0) == ([], [])
     assert here.engine.handle(i.Tick(), here.now + 6.0) == ([], []), "the same, said otherwise"
     assert here.state.last_id == before
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        i.Enqueue("c\udcff", "lots"),
+        i.Enqueue("c9", "lots", number="\udcff"),
+        i.HangUp("\udcff"),
+        i.Enqueue("c9", "lots", kind="letter"),  # type: ignore[arg-type]
+        i.Enqueue("c9", "lots", priority=None),  # type: ignore[arg-type]
+        i.SurveyAnswer("c1", "taste"),  # type: ignore[arg-type]
+        i.Accept(10**30),
+    ],
+    ids=repr,
+)
+def test_what_the_journal_could_not_give_back_is_counted_and_not_even_written_down(what: i.AnyInput) -> None:
+    here = World([queue("lots", strategy="weighted_random")], [agent("ann")])
+    here.sign_in("ann")
+    outcome = here.engine.handle(what, here.now)
+    assert (outcome.records, outcome.effects) == ([], [])
+    assert here.engine.refused == {type(what).__name__: 1}
+    here.check()
+
+
+def test_numbers_of_another_type_than_the_journal_has_are_replayed_as_they_were() -> None:
+    here = World([queue("sales")], [agent("ann")], now=1_000)
+    here.call("c1", "sales", priority=1, waited=2)
+    here.now += 1
+    here.call("c2", "sales")
+    here.check()

@@ -664,3 +664,72 @@ def test_contacts_of_callbacks_come_from_callbacks_alone() -> None:
         here.refused(i.Enqueue("c1", "sales", kind="callback"))
         == "callbacks are asked for: expected no contact of that kind"
     )
+
+
+def test_a_contact_that_has_the_name_of_a_callback_s_is_left_alone() -> None:
+    here = world()
+    here.call("b1.1", "sales")
+    here.sign_in("ann")
+    here.answer("ann")
+    here.call("b1.2", "sales")
+    here.tell(ask())
+    assert here.state.callbacks["b1"].contact == "b1.3"
+    assert here.contact("b1.1").agents == ["ann"]
+    here.tell(i.HangUp("b1.2"))
+    here.sign_in("bob")
+    here.answer("bob")
+    here.tell(i.CustomerCalled("b1", "busy"))
+    here.wait(300.0)
+    assert here.rings() == {"bob": "b1.4"}, "a name is used once"
+    here.check()
+
+
+def test_a_callback_whose_id_was_used_before_is_no_second_contact_of_that_name() -> None:
+    here = world()
+    here.sign_in("ann")
+    here.tell(ask())
+    here.answer("ann")
+    here.tell(i.CustomerCalled("b1", "answered"))
+    here.tell(ask())
+    assert here.contact("b1.1").agents == ["ann"]
+    assert here.contact("b1.2").callback == "b1"
+    here.check()
+
+
+def test_a_limit_by_time_holds_for_who_was_called_and_waits_on_the_line() -> None:
+    limit = Limit(of="waited", to=WayOut(kind="voicemail", name="v"), value=60.0)
+    here = world(queue("sales", callback=CallbackRules(first="customer"), limits=(limit,)))
+    here.sign_in("ann", "bob")
+    here.busy("ann")
+    here.tell(ask())
+    here.tell(i.SignOut("bob"))
+    here.wait(10.0)
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert here.contact("b1.1").queue == "sales"
+    assert [each.contact for each in here.wait(50.0) if isinstance(each, e.SendTo)] == ["b1.1"]
+    here.check()
+
+
+def test_who_was_sent_to_a_callback_by_a_queue_that_is_gone_may_be_called_back_by_another() -> None:
+    away = queue("away", callback=CallbackRules(), emptied_to=WayOut(kind="callback"))
+    here = world(sales(), away)
+    here.call("c1", "away")
+    here.tell(i.Configure(config([sales()], [agent("ann"), agent("bob")])))
+    assert [each.contact for each in here.of(e.SendTo)] == ["c1"]
+    assert here.refused(i.AskCallback("b1", "+491", contact="c1")) == "there is no queue 'away'"
+    here.tell(ask(contact="c1"))
+    assert here.contact("b1.1").since == MONDAY
+    here.check()
+
+
+def test_who_came_back_and_asks_for_a_callback_after_all_leaves_the_place_that_it_has_now() -> None:
+    sent = queue("sales", callback=CallbackRules(), exits={"1": WayOut(kind="callback")})
+    here = world(sent, queue("help", callback=CallbackRules()))
+    here.call("c1", "sales")
+    here.tell(i.PressKey("c1", "1"))
+    here.wait(10.0)
+    here.call("c1", "help")
+    here.tell(i.AskCallback("b1", "+491", contact="c1"))
+    assert list(here.state.contacts) == ["b1.1"]
+    assert here.contact("b1.1").queue == "help"
+    here.check()

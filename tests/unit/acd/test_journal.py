@@ -87,3 +87,12 @@ def test_every_fact_follows_from_an_input_before_it() -> None:
             assert record.cause == 0
         else:
             assert is_input(kinds[record.cause])  # type: ignore[arg-type]
+
+
+def test_a_snapshot_of_another_version_is_refused_whatever_its_structs_would_make_of_it() -> None:
+    """A field that is not there would be read as its default."""
+    kept = day().state.snapshot()
+    number, *rest = msgspec.msgpack.decode(kept)
+    with pytest.raises(msgspec.ValidationError, match="another version"):
+        State.restore(msgspec.msgpack.encode([number + 1, *rest]))
+    assert State.restore(kept).snapshot() == kept

@@ -1,5 +1,6 @@
 """New rules while callers wait and agents talk."""
 
+import msgspec
 import pytest
 from acd_world import World, agent, config, queue
 
@@ -10,6 +11,7 @@ from acd.classes import Waiter
 from acd.config import Announcement, CallbackRules, Config, Hours, Limit, Relax, Span, Team, WayOut, Widen, WrapUp
 from acd.contact import ContactState
 from acd.reconfigure import GONE
+from acd.wait_estimate import ENOUGH
 
 MAILBOX = WayOut(kind="voicemail", name="100")
 
@@ -326,3 +328,20 @@ def test_who_comes_while_a_customer_is_called_first_is_kept_also_where_agents_ar
     world.tell(i.CustomerCalled("b1", "answered"))
     assert [(each.contact, each.agent) for each in world.of(e.Connect)] == [("b1.1", "bob")]
     world.check()
+
+
+def test_who_waits_for_an_agent_who_is_gone_is_no_trouble_where_waits_are_estimated() -> None:
+    limit = Limit(of="expected_wait", to=WayOut(kind="voicemail", name="v"), value=5_000.0, waiting=True)
+    sales = queue("sales", callback=CallbackRules(), limits=(limit,))
+    here = World([sales], [agent("ann"), agent("bob")])
+    here.sign_in("ann")
+    for number in range(ENOUGH):
+        here.call(f"c{number}", "sales")
+        here.serve("ann", 30.0)
+    here.call("c8", "sales")
+    here.answer("ann")
+    here.tell(i.AskCallback("b1", "+491", "sales", agent="bob"))
+    here.call("c9", "sales")
+    swap(here, agents=agents(agent("ann")), queues=queues(msgspec.structs.replace(sales, ring_seconds=21.0)))
+    assert here.contact("b1.1").only == ""
+    here.check()

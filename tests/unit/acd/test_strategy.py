@@ -122,6 +122,19 @@ def test_who_is_drawn_hangs_on_nothing_that_has_happened_elsewhere() -> None:
     assert drawn(0) != sorted(drawn(0))
 
 
+def test_a_contact_that_is_offered_again_is_drawn_for_anew() -> None:
+    world = World([queue("sales", strategy="weighted_random", skip=0.0)], [agent(f"a{number}") for number in range(9)])
+    world.sign_in(*world.state.agents)
+    world.call("c1", "sales")
+    drawn = set()
+    for _ in range(9):
+        (name,) = world.ringing
+        drawn.add(name)
+        world.wait(1.0)
+        world.reject(name)
+    assert len(drawn) > 2
+
+
 def test_lots_fall_by_weight() -> None:
     weights = [1.0, 2.0, 5.0, 2.0]
     agents = [agent(f"a{n}", weights={"sales": weight}) for n, weight in enumerate(weights)]

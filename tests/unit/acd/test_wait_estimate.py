@@ -230,6 +230,21 @@ def test_callbacks_and_those_who_never_waited_say_nothing_of_patience() -> None:
     assert made.state.impatience == {}
 
 
+def test_a_direct_call_after_a_contact_is_no_part_of_its_handling_time() -> None:
+    here = World([queue("sales")], [agent("ann")])
+    here.sign_in("ann")
+    here.call("c1", "sales")
+    here.answer("ann")
+    here.busy("ann")
+    here.wait(60.0)
+    here.finish("ann")
+    assert here.at("ann") == "talking"
+    here.wait(3_600.0)
+    here.free("ann")
+    assert here.state.handling["sales"].mean == 60.0
+    here.check()
+
+
 # ---- steps to come
 
 

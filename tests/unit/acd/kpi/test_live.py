@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from acd import inputs as i
-from acd.kpi.live import MINUTES_KEPT, SLOTS_KEPT, AgentsNow, Live, LiveSnapshot, QueueNow, shape
+from acd.kpi.live import MINUTES_KEPT, SLOTS_KEPT, AgentsNow, Live, LiveSnapshot, QueueNow
 from acd.kpi.queue_kpis import USUAL, Policy, QueueKpis
+from acd.shape import shape
 from tests.unit.acd.kpi.floor import NINE, CallbackRules, Floor
 
 HOUR = 3600
@@ -203,6 +204,6 @@ def test_what_is_kept_says_by_itself_which_version_it_is() -> None:
 
 
 def test_another_process_can_read_a_snapshot() -> None:
-    told = "from acd.kpi.live import LiveSnapshot, shape; print(shape(LiveSnapshot))"
+    told = "from acd.kpi.live import LiveSnapshot; from acd.shape import shape; print(shape(LiveSnapshot))"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert int(done.stdout) == shape(LiveSnapshot)

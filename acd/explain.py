@@ -52,6 +52,8 @@ class Explainer:
         self._told_by = 0  # the input by whose offers the standing was told
         self._ahead = 0
         self._input: object = None
+        self._kept = False
+        """Whether the agent of the offer that ended last was only kept, and not rung."""
         self._standing: tuple[str, ...] = ()
         self._standing_of = 0  # the input that led to it, as long as it is not told
 
@@ -90,7 +92,11 @@ class Explainer:
     def _offer_of(self, what: object) -> tuple[str, str]:
         """Contact and agent of the offer that ends."""
         offer = self._state.offers.get(what.offer) if isinstance(what, f.OfferEnded) else None
-        return (offer.contact, offer.agent) if offer is not None else ("", "")
+        if offer is None:
+            return "", ""
+        contact = self._state.contacts[offer.contact]
+        self._kept = bool(contact.queue) and offered_kind(self._state, contact) == "reservation"
+        return offer.contact, offer.agent
 
     # ---- facts
 
@@ -129,6 +135,8 @@ class Explainer:
                 yield from self._classed(what, record)
             case f.Connected():
                 how = "answers" if what.offer else "picks it up out of the queue"
+                if what.offer and self._kept:
+                    how = "is the agent for it"
                 yield Line(time, f"{what.agent} {how}: it has waited {seconds(what.waited)}")
             case f.Taken():
                 yield Line(time, f"{what.agent} takes it, which no queue has brought")
@@ -292,7 +300,7 @@ class Explainer:
         why = f" ({clipped(what.why)})" if what.why and what.how == "unreachable" else ""
         match what.how:
             case "accepted":
-                return f"{agent} takes the offer"
+                return f"the customer answers, for whom {agent} was kept" if self._kept else f"{agent} takes the offer"
             case "rejected":
                 return f"{agent} rejects it"
             case "missed":

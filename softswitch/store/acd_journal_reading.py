@@ -96,7 +96,10 @@ def open_database(url: str) -> Iterator[KeptJournal]:
     """The database of a URL, read a page at a time as it is at the beginning. Raises `JournalError`."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        with open_journal(Path(parsed.database or "")) as journal:
+        path = Path(parsed.database or "")
+        if not path.exists():
+            raise JournalError(f"there is no database {path} yet")
+        with open_journal(path) as journal:
             yield journal
         return
     with asyncio.Runner() as runner:

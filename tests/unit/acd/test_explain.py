@@ -319,8 +319,8 @@ GOLDEN_CALLBACK = """
     of 1 agent signed in who may have it 1 is ready:
     1. ann: ready for 300 s
 10:05:20 the customer is called until 10:05:50, attempt 2
-10:05:20 ann takes the offer
-10:05:20 ann answers: it has waited 320 s
+10:05:20 the customer answers, for whom ann was kept
+10:05:20 ann is the agent for it: it has waited 320 s
 10:05:20 callback b1 is over: answered
 10:05:20 ann is through with it: hangup
 10:05:20 it is over

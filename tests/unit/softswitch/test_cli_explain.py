@@ -76,7 +76,8 @@ def test_a_configuration_stands_for_the_database_that_it_names(world: World, tmp
 
     (tmp_path / "softswitch.yaml").write_text("server: {}\n")
     missing = run(tmp_path, "c1")
-    assert (missing.exit_code, missing.output) == (1, f"journal {tmp_path}: No such file or directory\n")
+    told = f"journal {tmp_path}: there is no database {tmp_path / 'var/softswitch.db'} yet\n"
+    assert (missing.exit_code, missing.output) == (1, told)
     (tmp_path / "var").mkdir()
     asyncio.run(fill())
     assert run(tmp_path, "c1\x1b[31m").output == EXPECTED

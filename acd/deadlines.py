@@ -17,14 +17,29 @@ class Due(NamedTuple):
     key: str | int
 
 
-class Deadlines:
-    """All of them; those that count no more are among them until they are due."""
+SPARE = 10_000
+"""Deadlines that may be added before it is looked whether those that are there count."""
 
-    __slots__ = ("_heap",)
+
+class Deadlines:
+    """All of them; those that count no more are among them until they are due, or there are too many."""
+
+    __slots__ = ("_heap", "_many")
 
     def __init__(self, due: Iterable[Due] = ()) -> None:
-        self._heap = [each for each in due if each.at > 0.0]
+        self._heap: list[Due] = []
+        self.renew(due)
+
+    def renew(self, due: Iterable[Due]) -> None:
+        """These count, and no others."""
+        self._heap[:] = [each for each in due if each.at > 0.0]
         heapq.heapify(self._heap)
+        self._many = 2 * len(self._heap) + SPARE
+
+    @property
+    def too_many(self) -> bool:
+        """Whether so many have been added that those which count no more may be the most by now."""
+        return len(self._heap) > self._many
 
     def add(self, at: float, kind: Kind, key: str | int) -> None:
         """0.0: there is none."""

@@ -87,6 +87,8 @@ class Engine:
         """All that is due, moment by moment; the record of the tick is there where anything comes of it. Who can meet
         does when everything of one moment is done, so that the first in line goes first."""
         deadlines = self.state.deadlines
+        if deadlines.too_many:
+            deadlines.renew(self.state.due())
         while (due := deadlines.take(turn.now)) is not None:
             if not self._counts(due):
                 continue

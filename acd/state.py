@@ -276,9 +276,9 @@ class State:
                 contact.announced += [0.0] * (len(queue.announcements) - len(contact.announced))
                 self.begins(contact)
                 self.into_line(contact)
-        self.deadlines = Deadlines(self._due())
+        self.deadlines = Deadlines(self.due())
 
-    def _due(self) -> Iterator[Due]:
+    def due(self) -> Iterator[Due]:
         """Every deadline there is."""
         for agent in self.agents.values():
             if agent.state == "wrap_up":

@@ -111,7 +111,7 @@ class Turn:
         if contact is not None and queue is not None and queue.team != self.settings(agent.id).team:
             raise Refusal(f"contact {contact.id} is of team {queue.team}, and agent {agent.id} is not")
         if agent.state == "paused":
-            self.fact(f.AfterWork(agent.id, "paused", agent.reason))
+            self.fact(f.AfterWork(agent.id, "paused", agent.reason, max(agent.until - self.now, 0.0)))
 
     def offer(self, number: int) -> OfferState:
         found = self.state.offers.get(number)

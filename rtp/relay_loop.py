@@ -117,6 +117,26 @@ def nearest32(value: int) -> int:
     return ((value + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
+_NOT_PASSED = -2  # in place of what is added to a timestamp
+
+
+@compiled("i8(i8, i8, i8, i8, i8[:, ::1])")
+def _event_shift(row: int, to: int, stamp: int, ahead: int, whole: Any) -> int:
+    """What is added to the timestamp of a packet of an event on its way to a row; _NOT_PASSED: it does not go there.
+    RFC 4733 2.5.1.2: all packets of an event bear one timestamp. With another it would be one more digit, and so would its
+    end alone be for whoever did not hear it begin."""
+    shift = whole[_TIME_SHIFT, to]
+    if stamp != whole[_EVENT, row]:
+        if ahead > 0:
+            whole[_EVENT, row], whole[_EVENT_TO, row], whole[_EVENT_SHIFT, row] = stamp, to, shift
+        return int(shift)
+    if whole[_EVENT_TO, row] != to:
+        return _NOT_PASSED
+    if whole[_EVENT_SHIFT, row] == NOT_BEGUN:
+        whole[_EVENT_SHIFT, row] = shift
+    return int(whole[_EVENT_SHIFT, row])
+
+
 @compiled("void(i8, i8, i8, u4[:, ::1], i8[::1], f8, i8[:, ::1], i8[::1], i8[:, ::1], f8[:, ::1], u2[:, ::1])")
 def _relay(
     slot: int,
@@ -169,19 +189,9 @@ def _relay(
     to = whole[_TARGET, row]
     if to == NOBODY:
         return
-    shift = whole[_TIME_SHIFT, to]
-    if not timed:
-        # RFC 4733 2.5.1.2: all packets of an event bear one timestamp. With another it would be one more digit, and so
-        # would its end alone be for whoever did not hear it begin.
-        if stamp != whole[_EVENT, row]:
-            if ahead > 0:
-                whole[_EVENT, row], whole[_EVENT_TO, row], whole[_EVENT_SHIFT, row] = stamp, to, shift
-        elif whole[_EVENT_TO, row] != to:
-            return
-        elif whole[_EVENT_SHIFT, row] == NOT_BEGUN:
-            whole[_EVENT_SHIFT, row] = shift
-        else:
-            shift = whole[_EVENT_SHIFT, row]
+    shift = whole[_TIME_SHIFT, to] if timed else _event_shift(row, to, stamp, ahead, whole)
+    if shift == _NOT_PASSED:
+        return
     put_word(words, slot, 0, first & 0xFF800000 | (mapped & 0x7F) << 16 | (first + whole[_SEQ_SHIFT, to]) & 0xFFFF)
     put_word(words, slot, 1, stamp + shift)
     put_word(words, slot, 2, whole[_OWN_SSRC, to])

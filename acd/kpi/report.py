@@ -22,6 +22,7 @@ from acd.kpi.cells import AgentCell, Cell, Cells, HandleCell, QueueCell
 from acd.kpi.fold import Fold, QueueRules
 from acd.kpi.handle_kpis import HandleKpis, handle_kpis
 from acd.kpi.intervals import SLOT, IntervalName, Offset, interval_of, utc
+from acd.kpi.policy import share
 from acd.kpi.queue_kpis import USUAL, Policy, QueueKpis, queue_kpis
 from acd.kpi.trunk_kpis import TrunkKpis, trunk_kpis
 
@@ -200,12 +201,13 @@ def with_scores(agents: Iterable[Row]) -> Iterator[Row]:
 
 
 def _figures(row: Row) -> dict[str, float | None]:
-    """What an agent's score is made of. An agent who has had no offer has missed none, which is no merit."""
+    """What an agent's score is made of. `missed` is the share of its offers: an agent who has
+    had none has missed none, which is no merit."""
     handles, time = row.handles, row.time
     return {
         "handled": None if handles is None else handles.handled,
         "aht": None if handles is None else handles.aht,
-        "missed": None if time is None or not time.offers else time.missed,
+        "missed": None if time is None else share(time.missed, time.offers),
         "fcr": None if handles is None else handles.fcr,
     }
 

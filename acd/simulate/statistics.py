@@ -23,6 +23,7 @@ Kpi = Literal[
     "service_level",
     "asa",
     "abandoned",
+    "out",
     "occupancy",
     "offered",
     "estimate_known",
@@ -32,7 +33,7 @@ Kpi = Literal[
     "estimate_wait",
     "estimate_bias_share",
 ]
-KPIS: tuple[Kpi, ...] = ("service_level", "asa", "abandoned", "occupancy", "offered")
+KPIS: tuple[Kpi, ...] = ("service_level", "asa", "abandoned", "out", "occupancy", "offered")
 ESTIMATE: tuple[Kpi, ...] = (
     "estimate_known",
     "estimate_held",
@@ -87,6 +88,8 @@ def parts(measures: Measures, kpi: Kpi) -> tuple[Counts, Counts]:
             return measures.waits, measures.answered
         case "abandoned":
             return measures.abandoned, measures.offered
+        case "out":
+            return measures.out, measures.offered
         case "occupancy":
             return measures.handling, measures.handling + measures.idle
         case "offered":

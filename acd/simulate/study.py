@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from acd.config import Config
-from acd.simulate.arrivals import DAY, Contacts, Habits, Plan, Recorded, draw, recorded
+from acd.simulate.arrivals import DAY, MONDAY, Contacts, Habits, Plan, Recorded, draw, recorded
 from acd.simulate.people import Watch
 from acd.simulate.run import INTERVAL, run
 from acd.simulate.statistics import CONFIDENCE, Difference, Estimate, Kpi, difference, parts, ratio
@@ -20,7 +20,8 @@ Progress = Callable[[int], None]
 
 
 class Study(msgspec.Struct, frozen=True):
-    """What is simulated, whatever the configuration. `events`: contacts that have really come, instead of a plan."""
+    """What is simulated, whatever the configuration. `events`: contacts that have really come, instead of a plan;
+    `start`: a midnight, Unix seconds."""
 
     habits: Habits
     plan: Plan | None = None
@@ -29,12 +30,13 @@ class Study(msgspec.Struct, frozen=True):
     runs: int = 10
     seed: int = 1
     interval: float = INTERVAL
+    start: float = MONDAY
 
     def contacts(self, number: int) -> Contacts:
         """Of one run. Raises `ValueError` where they are too many."""
         if self.plan is None:
-            return recorded(self.events, self.habits, self.seed, number)
-        return draw(self.plan, self.habits, self.days, self.seed, number)
+            return recorded(self.events, self.habits, self.seed, number, self.start)
+        return draw(self.plan, self.habits, self.days, self.seed, number, self.start)
 
     @property
     def seconds(self) -> float:
@@ -105,6 +107,7 @@ def simulate(
             staff=staff,
             order=order,
             back=study.habits.back,
+            start=study.start,
             progress=progress,
             watch=None if number else watch,
             expected=True,

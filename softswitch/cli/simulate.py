@@ -195,7 +195,7 @@ def _study(
         streams = [stream for each in rates for stream in read_rate(each, interval, queues)]
         found = Arrivals(Plan(interval, tuple(streams)))
     check_skills(found, config)
-    return Study(habits, found.plan, found.events, found.days or days, runs, seed, interval)
+    return Study(habits, found.plan, found.events, found.days or days, runs, seed, interval, found.start)
 
 
 def _run(
@@ -335,7 +335,7 @@ def _show_intervals(console: Console, document: dict[str, Any]) -> None:
     from softswitch.cli.tables import table
     from softswitch.simulation.results import TITLES, shown
 
-    kpis = ("offered", "service_level", "asa", "abandoned", "occupancy")
+    kpis = ("offered", "service_level", "asa", "abandoned", "out", "occupancy")
     columns = [Column("", 1), *(Column(TITLES[kpi], n + 2, right=True) for n, kpi in enumerate(kpis))]
     rows = [
         [cell(row["start"]), *(cell(shown(kpi, row[kpi])) for kpi in kpis)]

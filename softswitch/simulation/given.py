@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import msgspec
 
 from acd.config import Agent, Config, Queue, Team, WrapUp
 from acd.expression import parse
-from acd.simulate.arrivals import DAY, Habits, Plan, Recorded, Stream, Times, constant, needs_problem, shared
+from acd.simulate.arrivals import DAY, MONDAY, Habits, Plan, Recorded, Stream, Times, constant, needs_problem, shared
 from softswitch.spelling import suggestion
 
 MAX_ROWS = 5_000_000
@@ -21,6 +21,8 @@ MAX_DAYS = 366
 UNITS = {"s": 3600.0, "min": 60.0, "h": 1.0, "d": 1.0 / 24.0}
 KINDS = ("exponential", "lognormal", "constant", "empirical")
 PLANNED = ("start", "queue", "contacts", "needs", "priority", "aht", "day")
+YEARS = range(1970, 9000)
+"""In which the engine's time is one."""
 RECORDED = ("time", "queue", "needs", "priority", "number", "talk", "patience")
 
 _RATE = re.compile(r"(?P<number>[0-9.]+)/(?P<unit>s|min|h|d)")
@@ -32,11 +34,13 @@ class GivenError(Exception):
 
 
 class Arrivals(NamedTuple):
-    """One of the two; `days`: that the file spans, 0: it says nothing of that."""
+    """One of the two; `days`: that the file spans, 0: it says nothing of that; `start`: the midnight before the first
+    contact, Unix seconds."""
 
     plan: Plan | None = None
     events: tuple[Recorded, ...] = ()
     days: int = 0
+    start: float = MONDAY
 
 
 # ---- options
@@ -240,7 +244,8 @@ def _recorded(table: _Table, rows: csv.DictReader[str]) -> Arrivals:
         )
     if not events:
         raise GivenError(f"{table.name}: there are no rows below the header")
-    return Arrivals(events=tuple(events), days=int(max(event.at for event in events) // DAY) + 1)
+    days = int(max(event.at for event in events) // DAY) + 1
+    return Arrivals(events=tuple(events), days=days, start=MONDAY if first is None else first.timestamp())
 
 
 def _known(table: _Table, row: int, column: str, given: str | None) -> float | None:
@@ -308,7 +313,10 @@ def _clock(text: str) -> float | None:
 
 
 def _moment(text: str) -> datetime | None:
+    """In UTC, as which a time without an offset is taken."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
+        found = datetime.fromisoformat(text)
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
+    return found if found.year in YEARS else None

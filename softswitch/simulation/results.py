@@ -16,6 +16,7 @@ TITLES: dict[str, str] = {
     "service_level": "service level",
     "asa": "ASA, s",
     "abandoned": "abandoned",
+    "out": "flowed out",
     "occupancy": "occupancy",
     "offered": "contacts",
 }
@@ -32,7 +33,7 @@ ESTIMATE_NOTE = (
     "would have had"
 )
 SHARES = frozenset(
-    ("service_level", "abandoned", "occupancy", "estimate_known", "estimate_held", "estimate_bias_share")
+    ("service_level", "abandoned", "out", "occupancy", "estimate_known", "estimate_held", "estimate_bias_share")
 )
 """KPIs that are shown in per cent."""
 

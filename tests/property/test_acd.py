@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+import acd.deadlines
 from acd import inputs as i
 from acd.config import Config
 from tests.property.acd_model import AGENTS, NEEDS, NONSENSE, QUEUES, Acd, configs
@@ -20,6 +21,11 @@ LOTS = 12
 LOT_STEPS = 4_000
 
 ALWAYS = list(HealthCheck)
+
+
+@pytest.fixture(autouse=True)
+def deadlines_are_looked_through_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acd.deadlines, "SPARE", 5)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))

@@ -356,6 +356,19 @@ def test_who_is_picked_up_is_offered_to_nobody_any_more() -> None:
     world.check()
 
 
+def test_who_interrupts_a_planned_pause_has_the_rest_of_it_afterwards() -> None:
+    world = World([queue("sales")], [agent("ann")])
+    world.sign_in("ann")
+    world.tell(i.Pause("ann", "lunch", planned=600.0))
+    world.call("c1", "sales")
+    world.wait(200.0)
+    world.tell(i.PickUp("c1", "ann"))
+    world.wait(50.0)
+    world.finish("ann")
+    assert (world.at("ann"), world.agent("ann").until) == ("paused", world.now + 400.0)
+    world.check()
+
+
 def test_nobody_picks_up_what_is_no_caller_that_waits() -> None:
     world = World(
         [queue("sales", callback=CallbackRules()), queue("theirs", team="u")],

@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from acd.config import Agent, Config, Queue, Team, WrapUp
+from acd.config import Agent, Config, Hours, Limit, Queue, Span, Team, WayOut, WrapUp
 from acd.facts import Queued, Record
 from acd.journal import encode, replay
 from acd.simulate.arrivals import Habits, Plan, Times, constant, draw
@@ -160,9 +160,32 @@ def test_arrivals_come_from_a_file(tmp_path: Path) -> None:
     assert found["total"]["offered"]["value"] == 2
 
 
+def test_contacts_come_on_their_own_dates_and_flow_out_where_the_queue_is_closed(tmp_path: Path) -> None:
+    """A Friday; a Saturday; a Monday that is closed, and one that is a Sunday where it is said."""
+    rules = msgspec.json.decode(Path(written(tmp_path / "one.json", 2)).read_bytes(), type=Config)
+    office = Hours(spans=(Span(days=(0, 1, 2, 3, 4), start=8 * 3600.0, end=18 * 3600.0),), closed=("2026-02-02",))
+    closed = Limit(of="closed", to=WayOut(kind="hangup"))
+    sales = msgspec.structs.replace(rules.queues["sales"], hours="office", limits=(closed,))
+    rules = msgspec.structs.replace(rules, hours={"office": office}, queues=rules.queues | {"sales": sales})
+    (tmp_path / "two.json").write_bytes(msgspec.json.encode(rules))
+    times = {
+        "2026-01-30T09:00:00": True,
+        "2026-01-31T09:00:00": False,
+        "2026-02-02T09:00:00": False,
+        "2026-02-03T07:30:00": False,
+        "2026-02-03T07:30:00-01:00": True,
+        "2026-02-03T18:30:00+01:00": True,
+    }
+    for time, answered in times.items():
+        (tmp_path / "day.csv").write_text(f"time,queue\n{time},sales\n")
+        total = parsed(str(tmp_path / "two.json"), "--arrivals", str(tmp_path / "day.csv"), *SMALL)["total"]
+        assert (total["offered"]["value"], total["out"]["value"]) == (1.0, 0.0 if answered else 1.0), time
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("time,queue\n1969-12-31T10:00:00,sales\n", "row 2, column time: expected"),
         ("start,queue,contacts\n08:00,sales,many\n", "a.csv: row 2, column contacts: expected a number"),
         ("start,queue,contacts\n08:00,sales,1\n08:10,sales,1\n", "row 3, column start: expected HH:MM at a multiple"),
         ("start,queue,contacts\n25:00,sales,1\n", "row 2, column start"),

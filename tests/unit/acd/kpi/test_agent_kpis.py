@@ -346,6 +346,24 @@ def test_scores_are_of_one_team_in_one_interval() -> None:
     assert all(row.score is None for row in floor.rows("team"))
 
 
+def test_a_score_is_of_the_share_of_offers_that_were_missed() -> None:
+    """
+    ann handles 3 and misses 1 of 4 offers, bob misses his only one. Mean of handled 1.5: ann 2, bob 0; of aht: ann's;
+    of the shares 1/4 and 1: 5/8, that by ann's is more than 2, by bob's 5/8
+    """
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"))
+    for start in (10, 50, 90):
+        floor.at(start, i.Enqueue(f"c{start}", "help"))
+        floor.answer(start, "ann")
+        floor.at(start + 20, i.Finish(f"c{start}", "ann"), i.Ready("ann"))
+    floor.at(200, i.Enqueue("c200", "help"))
+    floor.at(510, i.SignIn("bob"))
+    floor.at(815, i.HangUp("c200"))
+    rows = floor.rows("agent", until=850)
+    assert [(row.name, row.score) for row in rows] == [("ann", 100 * (2 + 1 + 2) / 3), ("bob", 100 * (0 + 5 / 8) / 2)]
+
+
 def test_a_score_leaves_out_what_an_agent_has_no_figure_for_and_caps_the_rest() -> None:
     """missed 0 of a mean of 5: the cap; aht None: left out. All alike: 100."""
     weights = {"missed": Weight(3.0, lower=True), "aht": Weight(1.0, lower=True)}

@@ -123,8 +123,8 @@ _NOT_PASSED = -2  # in place of what is added to a timestamp
 @compiled("i8(i8, i8, i8, i8, i8[:, ::1])")
 def _event_shift(row: int, to: int, stamp: int, ahead: int, whole: Any) -> int:
     """What is added to the timestamp of a packet of an event on its way to a row; _NOT_PASSED: it does not go there.
-    RFC 4733 2.5.1.2: all packets of an event bear one timestamp. With another it would be one more digit, and so would its
-    end alone be for whoever did not hear it begin."""
+    RFC 4733 2.5.1.2: all packets of an event bear one timestamp. With another it would be one more digit, and so would
+    its end alone be for whoever did not hear it begin."""
     shift = whole[_TIME_SHIFT, to]
     if stamp != whole[_EVENT, row]:
         if ahead > 0:

@@ -17,7 +17,7 @@ from acd import inputs as i
 from acd.config import Config
 from acd.engine import Engine, Outcome
 from acd.state import State
-from tests.property.acd_model import NEEDS
+from tests.property.acd_configs import NEEDS
 
 MONDAY = 1_767_607_200.0
 NUMBERS = ("", "7", "8", "9")

@@ -12,7 +12,8 @@ from hypothesis.stateful import run_state_machine_as_test
 import acd.deadlines
 from acd import inputs as i
 from acd.config import Config
-from tests.property.acd_model import AGENTS, NEEDS, NONSENSE, QUEUES, Acd, configs
+from tests.property.acd_configs import AGENTS, NEEDS, QUEUES, configs
+from tests.property.acd_model import NONSENSE, Acd
 
 SHARDS = 5
 EXAMPLES = 130  # of STEPS at most each, in each shard: more than 50,000 steps, some sequences being shorter

@@ -13,8 +13,8 @@ from acd.config import Config
 from acd.simulate.course import Course, Part
 from acd.simulate.whatif import read, what_if
 from acd.simulate.why import Words
+from tests.property.acd_configs import configs
 from tests.property.acd_day import MONDAY, Day
-from tests.property.acd_model import configs
 
 CONFIGS = 24
 SHARDS = 4

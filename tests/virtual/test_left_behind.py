@@ -12,11 +12,11 @@ from softswitch.call_media import Carried
 from softswitch.call_transfer import TransferRefused
 from softswitch.feature_speech import ERROR_TONE
 from softswitch.vocabulary import Reanswered
+from tests.virtual.joined_floor import LOT, Floor, supervised
 from tests.virtual.network import PCMU
 from tests.virtual.test_call_codes import Keys
 from tests.virtual.test_changes import direction, obliging
 from tests.virtual.test_consult import Desk, pair
-from tests.virtual.test_joined_calls import LOT, Floor, supervised
 
 
 @pytest.mark.parametrize("target", ["8001", "*43"])

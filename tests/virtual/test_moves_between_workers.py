@@ -10,9 +10,9 @@ from media.audio_commands import Music, Play
 from sip.ua import UaSettings
 from sip.ua_events import ReferAnswered, ReferProgress, SessionFailed
 from softswitch.call_commands import Consult, Park, Supervise, Transfer
+from tests.virtual.joined_floor import LOT
 from tests.virtual.network import Phone
 from tests.virtual.test_changes import obliging
-from tests.virtual.test_joined_calls import LOT
 from tests.virtual.test_media_workers import WorkersWorld
 
 TEAM = {

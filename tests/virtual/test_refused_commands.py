@@ -26,8 +26,8 @@ from softswitch.call_control import NoSuchCall
 from softswitch.call_recording import RecordingRefused
 from softswitch.call_transfer import TransferRefused
 from softswitch.features import FeatureRefused
+from tests.virtual.conference_office import Office
 from tests.virtual.network import World, settings
-from tests.virtual.test_conferences import Office
 
 GONE = "01234567890-0123456789abcdef"
 IN_ROOM = "the call is in conference room 'board': expected 'softswitch conference'"

@@ -22,10 +22,10 @@ from softswitch.call_commands import (
     Transfer,
 )
 from softswitch.report import call_row
+from tests.virtual.conference_office import HOST_PIN, PIN, Office, segments
+from tests.virtual.joined_floor import LOT, TEAM, Floor
 from tests.virtual.network import World, settings
-from tests.virtual.test_conferences import HOST_PIN, PIN, Office, segments
 from tests.virtual.test_consult import Desk
-from tests.virtual.test_joined_calls import LOT, TEAM, Floor
 from tests.virtual.test_paging import Pages
 
 

@@ -27,68 +27,87 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
+# ---- what may be given
+
+ConfigArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[CONFIG]", help="Configuration directory; absent, one plain queue of --agents."),
+]
+ArrivalsOption = Annotated[
+    Path | None, typer.Option("--arrivals", help="CSV: contacts expected by interval, or those that came.")
+]
+RateOption = Annotated[
+    list[str] | None,
+    typer.Option("--rate", metavar="N/h[:QUEUE][:SKILL=SHARE]", help="Poisson arrivals; may be repeated."),
+]
+AhtOption = Annotated[
+    str,
+    typer.Option(metavar="SECONDS", help="Talk: 240 (exponential), constant:240, lognormal:240:0.8 or empirical:FILE."),
+]
+AcwOption = Annotated[
+    str | None, typer.Option(metavar="SECONDS", help="Wrap-up, likewise; absent, as the configuration ends it.")
+]
+PatienceOption = Annotated[
+    str | None, typer.Option(metavar="SECONDS", help="Until a caller gives up, likewise; absent, never.")
+]
+RingOption = Annotated[str, typer.Option(metavar="SECONDS", help="Until an agent answers, likewise.")]
+AgentsOption = Annotated[
+    int | None, typer.Option(parser=whole("--agents", 1, 20_000), metavar="N", help="Agents who are there.")
+]
+DaysOption = Annotated[float, typer.Option(parser=real("--days", 0.01, 366), metavar="N", help="Length of a run.")]
+RunsOption = Annotated[int, typer.Option(parser=whole("--runs", 1, 10_000), metavar="N", help="Runs.")]
+SeedOption = Annotated[int, typer.Option(parser=whole("--seed", 0), metavar="N", help="Of all chance.")]
+IntervalOption = Annotated[
+    int,
+    typer.Option(
+        parser=whole("--interval", LEAST_INTERVAL, MOST_INTERVAL),
+        metavar="MINUTES",
+        help="Length of an interval; a day has to be a multiple of it.",
+    ),
+]
+CompareOption = Annotated[
+    Path | None, typer.Option("--compare", help="Another configuration, which meets the same contacts.")
+]
+StaffOption = Annotated[
+    str | None, typer.Option("--staff", metavar="80/20", help="Find the agents that each interval needs.")
+]
+JournalOption = Annotated[
+    Path | None, typer.Option("--journal", help="A recorded day, under CONFIG instead of its own rules.")
+]
+ExplainOption = Annotated[
+    int,
+    typer.Option(parser=whole("--explain", 0), metavar="N", help="With --journal: contacts that fared otherwise."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
+RecordOption = Annotated[
+    Path | None,
+    typer.Option("--record", metavar="FILE", help="Write the journal of the first run, as report and explain read."),
+]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", metavar="DIR", help="Write pictures (PNG) and one page (index.html).")
+]
+
+
 def simulate(
-    config: Annotated[
-        Path | None,
-        typer.Argument(metavar="[CONFIG]", help="Configuration directory; absent, one plain queue of --agents."),
-    ] = None,
-    arrivals: Annotated[
-        Path | None, typer.Option("--arrivals", help="CSV: contacts expected by interval, or those that came.")
-    ] = None,
-    rate: Annotated[
-        list[str] | None,
-        typer.Option("--rate", metavar="N/h[:QUEUE][:SKILL=SHARE]", help="Poisson arrivals; may be repeated."),
-    ] = None,
-    aht: Annotated[
-        str,
-        typer.Option(
-            metavar="SECONDS", help="Talk: 240 (exponential), constant:240, lognormal:240:0.8 or empirical:FILE."
-        ),
-    ] = "240",
-    acw: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="Wrap-up, likewise; absent, as the configuration ends it.")
-    ] = None,
-    patience: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="Until a caller gives up, likewise; absent, never.")
-    ] = None,
-    ring: Annotated[str, typer.Option(metavar="SECONDS", help="Until an agent answers, likewise.")] = "0",
-    agents: Annotated[
-        int | None, typer.Option(parser=whole("--agents", 1, 20_000), metavar="N", help="Agents who are there.")
-    ] = None,
-    days: Annotated[float, typer.Option(parser=real("--days", 0.01, 366), metavar="N", help="Length of a run.")] = 1.0,
-    runs: Annotated[int, typer.Option(parser=whole("--runs", 1, 10_000), metavar="N", help="Runs.")] = 10,
-    seed: Annotated[int, typer.Option(parser=whole("--seed", 0), metavar="N", help="Of all chance.")] = 1,
-    interval: Annotated[
-        int,
-        typer.Option(
-            parser=whole("--interval", LEAST_INTERVAL, MOST_INTERVAL),
-            metavar="MINUTES",
-            help="Length of an interval; a day has to be a multiple of it.",
-        ),
-    ] = 30,
-    compare: Annotated[
-        Path | None, typer.Option("--compare", help="Another configuration, which meets the same contacts.")
-    ] = None,
-    staff: Annotated[
-        str | None, typer.Option("--staff", metavar="80/20", help="Find the agents that each interval needs.")
-    ] = None,
-    journal: Annotated[
-        Path | None, typer.Option("--journal", help="A recorded day, under CONFIG instead of its own rules.")
-    ] = None,
-    explain: Annotated[
-        int,
-        typer.Option(parser=whole("--explain", 0), metavar="N", help="With --journal: contacts that fared otherwise."),
-    ] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            "--record", metavar="FILE", help="Write the journal of the first run, as report and explain read."
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="DIR", help="Write pictures (PNG) and one page (index.html).")
-    ] = None,
+    config: ConfigArgument = None,
+    arrivals: ArrivalsOption = None,
+    rate: RateOption = None,
+    aht: AhtOption = "240",
+    acw: AcwOption = None,
+    patience: PatienceOption = None,
+    ring: RingOption = "0",
+    agents: AgentsOption = None,
+    days: DaysOption = 1.0,
+    runs: RunsOption = 10,
+    seed: SeedOption = 1,
+    interval: IntervalOption = 30,
+    compare: CompareOption = None,
+    staff: StaffOption = None,
+    journal: JournalOption = None,
+    explain: ExplainOption = 10,
+    as_json: JsonOption = False,
+    record: RecordOption = None,
+    plot: PlotOption = None,
 ) -> None:
     """Simulate queues and agents: service level, waits, abandons and occupancy by time of day.
 

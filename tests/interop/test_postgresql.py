@@ -4,8 +4,6 @@ switch that keeps its records and bindings there."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
@@ -16,6 +14,7 @@ from harness.caller import Caller
 from harness.cases import CALLED, CALLERS
 from harness.ports import free_ports
 from harness.postgres import Cluster
+from harness.running import running, written
 from harness.sipp import Sipp
 from harness.switch import FOR_SIPP, Switch
 from harness.waiting import wait_for
@@ -28,22 +27,6 @@ from softswitch.store.migrate import MIGRATIONS
 from softswitch.store.schema import METADATA
 
 pytestmark = pytest.mark.interop
-
-
-@asynccontextmanager
-async def started(url: str) -> AsyncIterator[Store]:
-    store = Store(url)
-    await store.start()
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-async def written(store: Store, seconds: float = 20.0) -> None:
-    """Until nothing waits any more; bounded, so that what never gets written fails the test."""
-    async with asyncio.timeout(seconds):
-        await store.flush()
 
 
 def cdr(contact: str, started: float = 1000.0, **fields: object) -> CdrRecord:
@@ -97,7 +80,7 @@ async def test_the_migrations_make_the_schema_that_the_code_uses(cluster: Cluste
         return list(compare_metadata(MigrationContext.configure(connection), METADATA))
 
     for _ in range(2):  # the second time there is nothing left to do
-        async with started(cluster.url(database)):
+        async with running(Store(cluster.url(database))):
             pass
     engine = open_engine(cluster.url(database))
     async with engine.connect() as connection:
@@ -111,7 +94,7 @@ async def test_what_is_written_is_read_by_the_next(cluster: Cluster, database: s
     """Records with their legs, to the last field; bindings replaced and forgotten; more records than a page has, found
     by time and number."""
     many = store_module.PAGE + 20
-    async with started(cluster.url(database)) as store:
+    async with running(Store(cluster.url(database))) as store:
         store.write_cdr(cdr("c1"))
         store.write_cdr(cdr("c2", 2000.5, answered=None, dialled="999", legs=(), caller=None, callee=None))
         for n in range(many):
@@ -121,7 +104,7 @@ async def test_what_is_written_is_read_by_the_next(cluster: Cluster, database: s
         await written(store)
         store.write_binding(binding("sip:1@192.0.2.7", cseq=2**31, path=()))
         store.forget_binding("101@example.com", "sip:2@192.0.2.7")
-    async with started(cluster.url(database)) as store:
+    async with running(Store(cluster.url(database))) as store:
         second, first = await store.cdrs(CdrFilter(until=10_000.0))
         assert first == cdr("c1")
         assert second == cdr("c2", 2000.5, answered=None, dialled="999", legs=(), caller=None, callee=None)
@@ -147,7 +130,7 @@ async def test_a_record_that_is_refused_keeps_no_other_back(
     cluster: Cluster, database: str, fault: CdrRecord | BindingRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is counted and logged, without its contents; the others of its group are written, and so is what follows."""
-    async with started(cluster.url(database)) as store:
+    async with running(Store(cluster.url(database))) as store:
         for _ in range(2):
             store.write_cdr(cdr("before"))
             store.write_binding(binding("sip:before@192.0.2.7"))
@@ -176,7 +159,7 @@ async def test_nothing_is_lost_or_doubled_while_the_database_is_away(
     monkeypatch.setattr(store_module, "GROUP_SECONDS", 0.002)
     monkeypatch.setattr(store_module, "RETRY_SECONDS", (0.1,))
     contacts: list[str] = []
-    async with started(cluster.url(database)) as store:
+    async with running(Store(cluster.url(database))) as store:
 
         async def write(condition: str) -> None:
             """A record and a binding's next word every millisecond until the status says so."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from acd_world import World, agent, queue
 from harness.postgres import Cluster
+from harness.running import running, written
 from typer.testing import CliRunner
 
 import softswitch.store.acd_journal as journal_module
@@ -25,20 +25,8 @@ from softswitch.store.acd_journal import AcdJournal
 pytestmark = pytest.mark.interop
 
 
-@asynccontextmanager
-async def kept(url: str, seconds: float = 0.0, now: float = 0.0) -> AsyncIterator[AcdJournal]:
-    journal = AcdJournal(url, seconds, lambda: now)
-    await journal.start()
-    try:
-        yield journal
-    finally:
-        await journal.close()
-
-
-async def appended(journal: AcdJournal, seconds: float = 20.0) -> None:
-    """Until nothing waits any more, within a bound."""
-    async with asyncio.timeout(seconds):
-        await journal.flush()
+def kept(url: str, seconds: float = 0.0, now: float = 0.0) -> AbstractAsyncContextManager[AcdJournal]:
+    return running(AcdJournal(url, seconds, lambda: now))
 
 
 def a_day(calls: int = 60) -> World:
@@ -62,7 +50,7 @@ async def test_the_journal_is_appended_in_groups_and_recovered_page_by_page(
     world = a_day()
     async with kept(cluster.url(database)) as journal:
         journal.append(world.journal)
-        await appended(journal)
+        await written(journal)
         status = journal.status()
         assert (status["written"], status["waiting"], status["failures"]) == (len(world.journal), 0, 0)
         assert 3 < status["groups"] <= len(world.journal) // 100 + 1
@@ -73,7 +61,7 @@ async def test_the_journal_is_appended_in_groups_and_recovered_page_by_page(
         recovered = await journal.recover()
         assert recovered.snapshot() == world.state.snapshot()
         journal.append(Engine(recovered).handle(i.HangUp("waits"), world.now + 1.0).records)
-        await appended(journal)
+        await written(journal)
         assert "waits" not in (await journal.recover()).contacts
 
 
@@ -89,7 +77,7 @@ async def test_the_journal_is_recovered_from_its_snapshot_and_what_came_after(cl
             journal.snapshot(world.state)
             states.append(world.state.last_id)
             done = len(world.journal)
-            await appended(journal)
+            await written(journal)
         world.call("last", "sales")
         journal.append(world.journal[done:])
     assert cluster.sql("SELECT id FROM acd_snapshot ORDER BY id", database).split() == [
@@ -138,7 +126,7 @@ async def test_the_journal_is_whole_after_the_database_was_away(
         starting = asyncio.create_task(asyncio.to_thread(cluster.start))
         await work("groups")
         await starting
-        await appended(journal)
+        await written(journal)
         assert journal.status()["lost"] == 0
         assert (await journal.recover()).contacts.keys() == world.state.contacts.keys()
     stored = cluster.sql("SELECT count(*), min(id), max(id) FROM acd_journal", database)
@@ -170,7 +158,7 @@ async def test_a_commit_that_was_not_confirmed_is_not_doubled(
 
         monkeypatch.setattr(dialect, "do_commit", unconfirmed)
         journal.append(world.journal[:half])
-        await appended(journal)
+        await written(journal)
         status = journal.status()
         assert (status["failures"], status["written"], status["snapshots"]) == (2, len(world.journal), 1)
         assert (await journal.recover()).snapshot() == world.state.snapshot()
@@ -192,7 +180,7 @@ async def test_the_older_part_of_the_journal_is_taken_out(cluster: Cluster, data
     world.call("later", "sales")
     async with kept(cluster.url(database), 100.0, cut + 100.0) as journal:
         journal.append(world.journal[done:])
-        await appended(journal)
+        await written(journal)
         await journal.prune()
         assert journal.status()["pruned"] > 0
         assert (await journal.recover()).snapshot() == world.state.snapshot()

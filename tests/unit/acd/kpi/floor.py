@@ -107,3 +107,21 @@ def whole(tally: Tally) -> Cell:
 
 
 __all__ = ["NINE", "CallbackRules", "Floor", "Limit", "WayOut", "WrapUp", "config", "journal", "tally_of", "whole"]
+
+
+def two_calls() -> Floor:
+    """Ann signs in at 0. c1 rings 10 to 14, talk to 74, wrap-up to 84; c2 rings to 90, talk to 100, hold to 120,
+    consultation to 125, talk to 150, ready at once."""
+    floor = Floor()
+    floor.at(0, i.SignIn("ann"))
+    floor.at(10, i.Enqueue("c1", "help"))
+    floor.answer(14, "ann")
+    floor.at(30, i.Enqueue("c2", "help"))
+    floor.at(74, i.Finish("c1", "ann"))
+    floor.at(84, i.Ready("ann"))
+    floor.answer(90, "ann")
+    floor.at(100, i.Hold("c2", "ann", True))
+    floor.at(120, i.Consult("c2", "ann", True))
+    floor.at(125, i.Consult("c2", "ann", False))
+    floor.at(150, i.Finish("c2", "ann"), i.Ready("ann"))
+    return floor

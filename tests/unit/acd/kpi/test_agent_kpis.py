@@ -11,7 +11,7 @@ from acd import inputs as i
 from acd.kpi.agent_kpis import CAP, AgentKpis, Weight, scores
 from acd.kpi.fold import Fold
 from acd.kpi.handle_kpis import HandleKpis
-from tests.unit.acd.kpi.floor import NINE, CallbackRules, Floor, WrapUp, config
+from tests.unit.acd.kpi.floor import NINE, CallbackRules, Floor, WrapUp, config, two_calls
 
 
 class Figures(NamedTuple):
@@ -42,18 +42,7 @@ def test_handling_times_and_occupancy_of_one_agent() -> None:
     talk 60 + (10 + 25) = 95, hold 20 + 5 = 25, ACW 10 + 0 = 10, handled 2
     handling 70 + 60 = 130, idle 200 - 130 = 70, of it ringing 4 + 6 = 10
     """
-    floor = Floor()
-    floor.at(0, i.SignIn("ann"))
-    floor.at(10, i.Enqueue("c1", "help"))
-    floor.answer(14, "ann")
-    floor.at(30, i.Enqueue("c2", "help"))
-    floor.at(74, i.Finish("c1", "ann"))
-    floor.at(84, i.Ready("ann"))
-    floor.answer(90, "ann")
-    floor.at(100, i.Hold("c2", "ann", True))
-    floor.at(120, i.Consult("c2", "ann", True))
-    floor.at(125, i.Consult("c2", "ann", False))
-    floor.at(150, i.Finish("c2", "ann"), i.Ready("ann"))
+    floor = two_calls()
 
     handles, time = agent(floor, "ann", until=200)
     assert (handles.handled, handles.handled_answers, handles.handled_outbound) == (2, 2, 0)

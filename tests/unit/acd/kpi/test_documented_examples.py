@@ -18,7 +18,7 @@ from acd.kpi.policy import read
 from acd.kpi.queue_kpis import USUAL, Policy, QueueKpis
 from acd.kpi.report import report
 from acd.kpi.trunk_kpis import TrunkKpis
-from tests.unit.acd.kpi.floor import Floor
+from tests.unit.acd.kpi.floor import Floor, two_calls
 from tests.unit.acd.kpi.test_queue_kpis import worked_example
 
 PAGE = (Path(__file__).parents[4] / "docs" / "kpis.md").read_text("utf-8")
@@ -76,18 +76,7 @@ def three_callers() -> QueueKpis:
 def two_calls_of_ann() -> tuple[HandleKpis, AgentKpis]:
     """c1: talk 14 to 74, wrap-up to 84; c2: talk 90 to 100, hold to 120, consultation to 125, talk to 150, ready at
     once; looked at 200 s after she signed in."""
-    floor = Floor()
-    floor.at(0, i.SignIn("ann"))
-    floor.at(10, i.Enqueue("c1", "help"))
-    floor.answer(14, "ann")
-    floor.at(30, i.Enqueue("c2", "help"))
-    floor.at(74, i.Finish("c1", "ann"))
-    floor.at(84, i.Ready("ann"))
-    floor.answer(90, "ann")
-    floor.at(100, i.Hold("c2", "ann", True))
-    floor.at(120, i.Consult("c2", "ann", True))
-    floor.at(125, i.Consult("c2", "ann", False))
-    floor.at(150, i.Finish("c2", "ann"), i.Ready("ann"))
+    floor = two_calls()
     row = floor.row("agent", "ann", until=200)
     assert row.handles is not None
     assert row.time is not None

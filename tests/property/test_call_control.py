@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from softswitch import call_commands as commands
 from softswitch.call_inviting import INVITE_SECONDS
+from softswitch.call_moves import MAX_SUPERVISORS
 from tests.property.call_model import Party, Talk, chosen
 from tests.property.call_table import LOT, NUMBERS, SLOTS, CallTable
 
@@ -388,7 +389,7 @@ class Calls(CallTable):
         supervises = [each for each in inside if each in talk.supervisors]
         if not inside:
             named = [each.number for each in talk.floor].count(party.number) == 1
-            room = len(talk.supervisors) < 4
+            room = len(talk.supervisors) + len({each.number for each in talk.called_in}) < MAX_SUPERVISORS
             allowed = named and room and len(self.of(by)) < 3
             if not allowed and named and room:
                 return

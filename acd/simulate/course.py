@@ -102,6 +102,7 @@ class Course:
         self._count: dict[str, int] = {}
         self._offers: dict[int, tuple[list[tuple[float, OfferEnd]], int, float]] = {}
         self._wraps: dict[str, Wrap] = {}
+        self._waits: dict[str, str] = {}  # by callback: the contact by which it waits
         self._calls: dict[str, Part] = {}  # by callback: whose customer is being called
         self._latest: tuple[int, list[Any]] = (0, [])  # the record of what was noted last, and the list of it
         self._came: tuple[int, str, Part | None] = (0, "", None)  # of the latest part, and what there was before it
@@ -204,8 +205,11 @@ class Course:
         part = self._now.get(what.contact)
         self._order(what if part is None else msgspec.structs.replace(what, contact=part.id), record)
 
+    def _callback_queued(self, what: f.CallbackQueued, record: f.Record) -> None:
+        self._waits[what.callback] = what.contact
+
     def _calling(self, what: f.CustomerCalling, record: f.Record) -> None:
-        part = self._calls[what.callback] = self.called[f"{what.callback}.{what.attempt}"]
+        part = self._calls[what.callback] = self.called[self._waits[what.callback]]
         part.called = record.time
 
     def _customer(self, what: i.CustomerCalled, record: f.Record) -> None:
@@ -315,6 +319,7 @@ READ: dict[type, Callable[[Course, Any, f.Record], None]] = {
     i.AskCallback: Course._ask,
     i.CancelCallback: Course._order,
     i.CustomerCalled: Course._customer,
+    f.CallbackQueued: Course._callback_queued,
     f.CustomerCalling: Course._calling,
     f.CallbackTried: Course._tried,
     f.CallbackEnded: Course._callback_ended,

@@ -275,9 +275,8 @@ class People:
             self._push(now + seconds, ANSWERS, offer.offer)
 
     def _queued(self, fact: f.Queued) -> None:
-        if fact.contact not in self._rows:  # of a callback that was asked for on the way out
-            row = self._rows[fact.contact] = self._asked[fact.contact.rpartition(".")[0]]
-            self._names[row] = fact.contact
+        if fact.contact not in self._rows:
+            self._called_again(fact.contact)
         row, at = self._rows[fact.contact], self.tally.at(fact.entered)
         self.queue[row], self.entered[row] = fact.queue, fact.entered
         if fact.kind == "callback":
@@ -338,6 +337,16 @@ class People:
             self._over(row)
 
     # ---- customers who are called back
+
+    def _called_again(self, contact: str) -> None:
+        """A contact of a callback that no row is there for: one that was asked for on the way out has that of the
+        caller, one that comes oftener than it was prepared for the latest of its own."""
+        callback, _, number = contact.rpartition(".")
+        before = int(number) - 1
+        while callback not in self._asked and f"{callback}.{before}" not in self._rows:
+            before -= 1
+        row = self._asked[callback] if callback in self._asked else self._rows[f"{callback}.{before}"]
+        self._rows[contact], self._names[row] = row, contact
 
     def _called_queued(self, row: int, fact: f.Queued) -> None:
         """It waits for an agent, not on the line: KPIs of callers do not have it, and no run lasts longer for it."""

@@ -12,6 +12,7 @@ waited by the number who gave up, and as it has no memory, what is drawn comes o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, assert_never
 
@@ -29,7 +30,7 @@ SAME = 0.5
 """Seconds by which a wait may differ and is still the same."""
 
 MAX_ATTEMPTS = 10
-"""Of a callback: what is prepared for."""
+"""Of a callback, or as many as the journal has: what is prepared for. Any more are as the last of them."""
 NEVER_TRIED = Call(5.0, "answered")
 """What a customer does who is called back, where no journal has any who was."""
 LONGER = 1.0
@@ -171,9 +172,12 @@ def _attempts(was: Course) -> list[Part]:
     """Of all callbacks that were asked for, those that the journal does not have included, as by other rules there may
     be more."""
     found = []
+    known: Counter[str] = Counter()
+    for callback, _, latest in (name.rpartition(".") for name in was.called):
+        known[callback] = max(known[callback], int(latest))
     for _, order in was.orders:
         if isinstance(order, i.AskCallback):
-            for number in range(1, MAX_ATTEMPTS + 1):
+            for number in range(1, max(MAX_ATTEMPTS, known[order.callback]) + 1):
                 name = f"{order.callback}.{number}"
                 unknown = Part(name, math.inf, i.Enqueue(name, order.queue, kind="callback"), order.queue)
                 found.append(was.called.get(name, unknown))

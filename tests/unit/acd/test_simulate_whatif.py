@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from acd import inputs as i
-from acd.config import Agent, CallbackRules, Config, Group, Queue, Relax, Team, WayOut, WrapUp
+from acd.config import Agent, CallbackRules, Config, Group, Limit, Queue, Relax, Team, WayOut, WrapUp
 from acd.effects import Offer
 from acd.engine import Engine, Outcome
 from acd.facts import Record
@@ -512,3 +512,54 @@ def test_who_was_picked_up_out_of_the_queue_is_picked_up_again() -> None:
     assert found.changes == []
     assert (found.now.parts["c2"].agent, found.now.parts["c2"].waited, found.now.parts["c2"].talk) == ("a1", 10.0, 40.0)
     assert found.result.refused == []
+
+
+def test_the_contact_by_which_a_callback_waits_need_not_have_the_number_of_its_attempt() -> None:
+    """It is sent out of the queue once, as nobody is at work, before the customer is called for the first time."""
+    limit = Limit(of="none_ready", to=WayOut(kind="hangup"), waiting=True)
+    rules = config(callback=CALLBACK, limits=(limit,))
+    was = read(
+        told(
+            rules,
+            (0.0, i.SignIn("a0", "x0")),
+            (5.0, i.DirectCall("a0", True)),
+            (10.0, i.AskCallback("b1", "7", "sales")),
+            (20.0, i.SignOut("a0")),
+            (100.0, i.SignIn("a0", "x0")),
+            (125.0, i.CustomerCalled("b1", "answered")),
+            (165.0, i.Finish("b1.2", "a0")),
+            (170.0, i.Ready("a0")),
+            (180.0, i.Enqueue("c1", "sales")),
+            (190.0, i.Finish("c1", "a0")),
+        )
+    )
+    assert (was.called["b1.1"].call, was.called["b1.2"].call) == (None, Call(5.0, "answered"))
+    assert was.called["b1.2"].talk == 40.0
+    found = what_if(was, rules)
+    assert found.now.called == was.called
+    assert found.result.refused == []
+
+
+def test_a_callback_that_comes_oftener_than_was_prepared_for_comes_all_the_same() -> None:
+    was = callback((60.0, i.CustomerCalled("b1", "busy")), (500.0, i.SignIn("a1", "x1")))
+    retry = {"busy": 1.0, "no_answer": 1.0}
+    found = under(was, callback=msgspec.structs.replace(CALLBACK, retry=retry, attempts=100, ring_seconds=6.0))
+    assert list(found.now.called) == [f"b1.{number + 1}" for number in range(len(found.now.called))]
+    assert len(found.now.called) > 2 * MAX_ATTEMPTS
+    assert found.result.refused == []
+
+
+def test_all_attempts_of_a_journal_come_out_as_they_were() -> None:
+    rules = config(callback=msgspec.structs.replace(CALLBACK, retry={"busy": 20.0}, attempts=100))
+    steps: list[tuple[float, i.AnyInput]] = [(0.0, i.SignIn("a0", "x0")), (10.0, i.AskCallback("b1", "7", "sales"))]
+    at = 10.0
+    for attempt in range(15):
+        outcome: Literal["busy", "answered"] = "answered" if attempt == 14 else "busy"
+        at += 1.0 + attempt % 3
+        steps += [(at, i.CustomerCalled("b1", outcome))]
+        at += 20.0
+    steps += [(at, i.Finish("b1.15", "a0")), (at + 5.0, i.Ready("a0")), (at + 9.0, i.Enqueue("c1", "sales"))]
+    was = read(told(rules, *steps, (at + 20.0, i.Finish("c1", "a0"))))
+    assert [part.call.seconds for part in was.called.values() if part.call] == [1.0, 2.0, 3.0] * 5
+    found = what_if(was, rules)
+    assert (found.now.called, found.changes, found.result.refused) == (was.called, [], [])

@@ -117,7 +117,7 @@ class App:
         restored = self._switch.start(settings, self._bindings, now, self._features)
         self._bindings = []
         self._features = []
-        self._driver.drain()
+        self._driver.serve()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._stopping.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_signal)
@@ -158,7 +158,8 @@ class App:
         self._features = await self._store.load_features()
         await self._start_media(state)
         opened.push_async_callback(self._driver.close)
-        await self._driver.start()
+        # Who comes before the bindings and features are taken back is heard after it.
+        await self._driver.open()
 
     async def _start_media(self, state: Path) -> None:
         media = self._media

@@ -82,12 +82,18 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._addresses_at = 0.0
+        self._serving = False
         self._closed = False
 
     # --- life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open every listener, or none: ListenError."""
+        """Open every listener, or none (ListenError), and serve."""
+        await self.open()
+        self.serve()
+
+    async def open(self) -> None:
+        """Open every listener, or none: ListenError. What comes in waits until `serve`."""
         loop = self._loop = asyncio.get_running_loop()
         # The loop's own clock under uvloop counts whole milliseconds: too coarse for a round-trip time on a local
         # network. Both are CLOCK_MONOTONIC, so that deadlines may be handed to the loop.
@@ -101,6 +107,11 @@ class Driver:
         except OSError:
             await self.close()
             raise
+
+    def serve(self) -> None:
+        """Begin: with what has come in since `open`, and what the layers above want by now."""
+        self._serving = True
+        self.drain()
 
     async def close(self) -> None:
         """Close everything at once; nothing more is sent."""
@@ -133,9 +144,11 @@ class Driver:
         return self.addresses.address_towards(host)
 
     def drain(self) -> None:
-        """Carry out what the stack wants: after every use of the stack from outside of its events."""
-        self._settle(self._now())
-        self._arm()
+        """Carry out what the stack wants: after every use of the stack from outside of its events. Before `serve`
+        nothing is carried out."""
+        if self._serving:
+            self._settle(self._now())
+            self._arm()
 
     # --- what streams ask (StreamOwner) -------------------------------------------------------------------------
 
@@ -205,6 +218,8 @@ class Driver:
 
         Upwards first, even where the stack has no event: a timer may have left one in a layer above it.
         """
+        if not self._serving:
+            return
         stack = self.stack
         self._on_events(now)
         while stack.events or stack.effects:

@@ -489,6 +489,12 @@ class Acd(RuleBasedStateMachine):
             assert state.roster.free_outbound[row] == (agent.state == "ready" and agent.mode != "inbound")
             assert state.addresses.get(agent.address) == (agent.id if agent.signed_in else None)
             assert not (agent.state == "ready" and agent.address in self.gone)
+        assert state.kept == Counter((each.queue, each.number) for each in state.callbacks.values())
+        wanted: dict[str, Counter[str]] = {}
+        for what in state.contacts.values():
+            if what.queue:
+                wanted.setdefault(what.queue, Counter())[what.needs] += 1
+        assert {queue: needs for queue, needs in state.wanted.items() if needs} == wanted
 
     def check_invariants_now(self) -> None:
         """For who runs rules without hypothesis."""

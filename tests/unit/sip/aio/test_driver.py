@@ -227,6 +227,25 @@ def test_18_4_icmp_reaches_the_transaction_and_the_socket_goes_on(policy: str) -
         asyncio.run(scenario())
 
 
+async def test_who_comes_before_it_serves_is_heard_then(make: Make) -> None:
+    """The layers above are not ready yet: they take back what a switch before them knew."""
+    a = await make()
+    late = Side(LISTEN, DriverSettings(), StackSettings())
+    late.driver.drain()  # a layer above has something to say, and no listener is open yet
+    try:
+        await late.driver.open()
+        for transport in ("udp", "tcp"):
+            a.send(late.target(transport))
+        await late.until(lambda: len(late.stack.events) == 2)
+        late.driver.drain()
+        assert late.events == []
+        late.driver.serve()
+        assert sum(isinstance(event, RequestReceived) for event in late.events) == 2
+        await a.until(lambda: a.statuses() == [200, 200])
+    finally:
+        await late.driver.close()
+
+
 async def test_timers_run_on_the_loops_clock(make: Make) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import LATEST, MAX_CALLBACKS, keep, may_serve, not_reached, reached_first, rules_of, stop_calling
+from acd.callbacks import LATEST, MAX_CALLBACKS, keep, may_serve, not_reached, ring_kept, rules_of, stop_calling
 from acd.config import Queue
 from acd.contact import CallbackState, ContactState
 from acd.leases import withdraw_all
@@ -124,12 +124,13 @@ def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
     if event.outcome != "answered":
         not_reached(turn, callback, event.outcome)
         return
-    if contact.offers:
-        reached_first(turn, contact)
-    elif contact.agents:
-        turn.do(e.Connect(0, contact.id, contact.agents[0]))
     turn.fact(f.CallbackEnded(callback.id, "answered"))
-    if contact.queue:
+    if contact.agents:
+        turn.do(e.Connect(0, contact.id, contact.agents[0]))
+    elif contact.offers:
+        ring_kept(turn, contact)
+        _for_anybody(turn, contact)
+    else:
         _waits_on_the_line(turn, contact)
 
 
@@ -139,6 +140,13 @@ def _waits_on_the_line(turn: Turn, contact: ContactState) -> None:
     limit = without_agents(turn.state, queue, contact.needs)
     if limit is not None:
         leave(turn, contact, limit.to, "overflow", limit.of)
-    else:  # also where it waits for anybody: there are limits for who is on the line
-        only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
-        reclass(turn, contact, only=only, patience=turn.now + queue.affinity)
+    else:
+        _for_anybody(turn, contact)
+
+
+def _for_anybody(turn: Turn, contact: ContactState) -> None:
+    """On the line nobody waits for a certain agent for as long as for a callback. What limits there are counts from
+    now on."""
+    queue = turn.state.queue(contact.queue)
+    only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
+    reclass(turn, contact, only=only, patience=turn.now + queue.affinity)

@@ -2,7 +2,7 @@
 
 kept --due--> queued: a contact of kind `callback`, in its place
 queued --an agent answers (agent first)--> the customer is called --answered--> the two talk
-       --an agent is kept (customer first)--> the customer is called --answered--> the agent has it
+       --an agent is kept (customer first)--> the customer is called --answered--> the agent is rung
 called --busy, no answer, failed, machine--> kept, due again after the time of that cause; or given up
 """
 
@@ -92,15 +92,15 @@ def _call(turn: Turn, contact: ContactState, agent: str) -> None:
     turn.do(e.CallCustomer(callback.id, contact.id, callback.number, agent, seconds, callback.queue))
 
 
-def reached_first(turn: Turn, contact: ContactState) -> None:
-    """Customer first: the agent who is kept has it."""
-    offer = turn.state.offers[contact.offers[0]]
-    turn.fact(f.OfferEnded(offer.id, "accepted"))
-    turn.fact(f.Connected(contact.id, offer.agent, offer.id, turn.now - contact.since))
-    turn.change(turn.state.agents[offer.agent], "talking", "accepted", contact=contact.id)
-    for other in list(contact.offers):
-        end_offer(turn, turn.state.offers[other], "answered_elsewhere")
-    turn.do(e.Connect(offer.id, contact.id, offer.agent))
+def ring_kept(turn: Turn, contact: ContactState) -> None:
+    """The customer for whom agents are kept is on the line: their telephones ring. Who does not answer has missed it,
+    and the customer waits on in its place."""
+    queue = turn.state.queue(contact.queue)
+    deadline = turn.now + queue.ring_seconds
+    turn.fact(f.CustomerAnswered(contact.id, deadline))
+    for number in contact.offers:
+        agent = turn.state.agents[turn.state.offers[number].agent]
+        turn.do(e.Offer(number, contact.id, agent.id, agent.address, deadline, "call", queue.name, contact.number))
 
 
 def is_calling(state: State, contact: ContactState) -> bool:

@@ -29,6 +29,8 @@ class ContactState(msgspec.Struct):
     seq: int = 0
     entered: float = 0.0
     since: float = 0.0
+    reached: float = 0.0
+    """When it was on the line, of a customer who was called; 0: it has come by itself, or is not there yet."""
     needs: str = ""
     priority: float = 0.0
     moves: int = 0

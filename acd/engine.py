@@ -107,7 +107,8 @@ class Engine:
                 agent = state.agents.get(str(due.key))
                 return agent is not None and agent.state == "wrap_up" and agent.until == due.at
             case "offer":
-                return due.key in state.offers
+                offer = state.offers.get(int(due.key))
+                return offer is not None and offer.deadline == due.at
             case "contact":
                 contact = state.contacts.get(str(due.key))
                 return contact is not None and bool(contact.queue) and contact.until == due.at

@@ -52,8 +52,6 @@ class Explainer:
         self._told_by = 0  # the input by whose offers the standing was told
         self._ahead = 0
         self._input: object = None
-        self._kept = False
-        """Whether the agent of the offer that ended last was only kept, and not rung."""
         self._standing: tuple[str, ...] = ()
         self._standing_of = 0  # the input that led to it, as long as it is not told
 
@@ -94,8 +92,6 @@ class Explainer:
         offer = self._state.offers.get(what.offer) if isinstance(what, f.OfferEnded) else None
         if offer is None:
             return "", ""
-        contact = self._state.contacts[offer.contact]
-        self._kept = bool(contact.queue) and offered_kind(self._state, contact) == "reservation"
         return offer.contact, offer.agent
 
     # ---- facts
@@ -135,9 +131,11 @@ class Explainer:
                 yield from self._classed(what, record)
             case f.Connected():
                 how = "answers" if what.offer else "picks it up out of the queue"
-                if what.offer and self._kept:
-                    how = "is the agent for it"
                 yield Line(time, f"{what.agent} {how}: it has waited {seconds(what.waited)}")
+            case f.CustomerAnswered(deadline=deadline):
+                offers = self._state.contacts[what.contact].offers
+                rung = " and ".join(self._state.offers[number].agent for number in offers)
+                yield Line(time, f"the customer is on the line: {rung} is rung until {self._at(deadline)}")
             case f.Taken():
                 yield Line(time, f"{what.agent} takes it, which no queue has brought")
             case f.HandleEnded():
@@ -300,7 +298,7 @@ class Explainer:
         why = f" ({clipped(what.why)})" if what.why and what.how == "unreachable" else ""
         match what.how:
             case "accepted":
-                return f"the customer answers, for whom {agent} was kept" if self._kept else f"{agent} takes the offer"
+                return f"{agent} takes the offer"
             case "rejected":
                 return f"{agent} rejects it"
             case "missed":

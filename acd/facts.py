@@ -204,6 +204,14 @@ class Offered(Fact, frozen=True, gc=False, tag=True):
     rivals: tuple[Candidate, ...] = ()
 
 
+class CustomerAnswered(Fact, frozen=True, gc=False, tag=True):
+    """A customer for whom agents are kept is on the line: the contact is a call from now on, and what was kept rings,
+    until `deadline`."""
+
+    contact: str
+    deadline: float
+
+
 class OfferEnded(Fact, frozen=True, gc=False, tag=True):
     offer: int
     how: OfferEnd
@@ -357,6 +365,7 @@ AnyFact = (
     | Queued
     | Classed
     | Offered
+    | CustomerAnswered
     | OfferEnded
     | Connected
     | Taken

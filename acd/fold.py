@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from acd import facts as f
 from acd.agent import AT_WORK, BEGINS, HANDLING, WORK, AgentState
 from acd.contact import Asking, CallbackState, ContactState, Handling, Impatience, OfferState, Returning
@@ -168,6 +170,20 @@ def _offered(state: State, fact: f.Offered) -> None:
         state.into_line(contact)
 
 
+def _customer_answered(state: State, fact: f.CustomerAnswered) -> None:
+    contact = state.contacts[fact.contact]
+    _on_the_line(state, contact)
+    for number in contact.offers:
+        state.offers[number] = msgspec.structs.replace(state.offers[number], deadline=fact.deadline)
+        state.deadlines.add(fact.deadline, "offer", number)
+
+
+def _on_the_line(state: State, contact: ContactState) -> None:
+    """A customer who was called waits for an agent from now on, as any other caller."""
+    contact.kind, contact.entered, contact.reached = "call", state.now, state.now
+    _announce_from(state, contact, state.now)
+
+
 def _offer_ended(state: State, fact: f.OfferEnded) -> None:
     contact = state.contacts[state.offers.pop(fact.offer).contact]
     contact.offers.remove(fact.offer)
@@ -285,7 +301,7 @@ def _callback_ended(state: State, fact: f.CallbackEnded) -> None:
     if reached is not None and fact.how == "answered":
         reached.kind, reached.callback = "call", ""
         if reached.queue:
-            _announce_from(state, reached, state.now)
+            _on_the_line(state, reached)
 
 
 def _configured(state: State, fact: f.Configured) -> None:
@@ -305,6 +321,7 @@ CHANGES: dict[type, Callable[[State, Any], None]] = {
     f.Queued: _queued,
     f.Classed: _classed,
     f.Offered: _offered,
+    f.CustomerAnswered: _customer_answered,
     f.OfferEnded: _offer_ended,
     f.Connected: _connected,
     f.Taken: _taken,

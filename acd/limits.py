@@ -36,9 +36,14 @@ def while_waiting(state: State, queue: Queue, contact: ContactState) -> Limit | 
 def _holds(limit: Limit, contact: ContactState) -> bool:
     """Whether a limit is looked at for a contact that waits. Who is not on the line waits as long as it takes, but may
     flow over into another queue."""
-    if contact.kind == "callback" and limit.of in BY_TIME and limit.to.kind != "queue":
+    if contact.kind != "call" and limit.of in BY_TIME and limit.to.kind != "queue":
         return False
     return limit.waiting or limit.of == "waited"
+
+
+def _begin(contact: ContactState) -> float:
+    """From when on its wait counts. A customer who was called has not waited on the line before."""
+    return max(contact.since, contact.reached)
 
 
 def without_agents(state: State, queue: Queue, needs: str) -> Limit | None:
@@ -68,7 +73,7 @@ def look_again(state: State, queue: Queue, contact: ContactState) -> float:
         if not _holds(limit, contact):
             continue
         if limit.of == "waited":
-            times.append(contact.since + limit.value)
+            times.append(_begin(contact) + limit.value)
         elif limit.of == "closed" and queue.hours:
             times.append(next_change(state.config.hours[queue.hours], state.now))
         elif limit.of == "expected_wait":
@@ -90,6 +95,6 @@ def _reached(state: State, queue: Queue, limit: Limit, contact: ContactState, en
             wait = estimate(state, contact)
             return wait is not None and wait.low > limit.value
         case "waited":
-            return state.now >= contact.since + limit.value
+            return state.now >= _begin(contact) + limit.value
         case _:
             assert_never(limit.of)

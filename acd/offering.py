@@ -5,6 +5,9 @@ offered --Accept--> accepted: connected; offers of the same contact to others ar
         --Unreachable--> unreachable      the agent is skipped for this contact for a while, and the contact is
         --deadline--> missed              open again in its place
         --caller gone, agent gone--> withdrawn
+
+An agent who is kept for a customer is not rung before that one answers: then the lease has a new deadline, and goes on
+as any other.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from zlib import crc32
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import agent_answered, agent_kept, is_calling, is_meant_for
+from acd.callbacks import agent_answered, agent_kept, is_calling, is_meant_for, ring_kept
 from acd.contact import ContactState, OfferState
 from acd.leases import end_offer
 from acd.matching import Choice, agents_for, contact_for
@@ -122,6 +125,10 @@ def accept(turn: Turn, event: i.Accept) -> None:
     contact, agent = turn.state.contacts[offer.contact], turn.state.agents[offer.agent]
     if contact.kind == "callback" and turn.state.callbacks[contact.callback].calling:
         raise Refusal(f"agent {agent.id} is kept for callback {contact.callback}: expected the customer to answer")
+    if contact.kind == "reservation":
+        ring_kept(turn, contact)
+        reclass(turn, contact)
+        return
     turn.fact(f.OfferEnded(offer.id, "accepted"))
     turn.fact(f.Connected(contact.id, agent.id, offer.id, turn.now - contact.since))
     turn.change(agent, "talking", "accepted", contact=contact.id)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
@@ -69,10 +71,12 @@ class Outside:
             case i.Finish(contact=contact, agent=agent):
                 self.together[contact].remove(agent)
             case i.Accept(offer=offer):
-                self._answered = self.ringing.pop(offer)
-                if self._answered.kind == "reservation":
-                    self.dialled.remove(self._answered.contact)
-                    self.lines.add(self._answered.contact)
+                if self.ringing[offer].kind == "reservation":
+                    self._reached = self.ringing[offer].contact
+                    self.dialled.remove(self._reached)
+                    self.lines.add(self._reached)
+                else:
+                    self._answered = self.ringing.pop(offer)
             case i.Reject(offer=offer) | i.Unreachable(offer=offer):
                 del self.ringing[offer]
             case i.CustomerCalled(callback=callback, outcome="answered"):
@@ -138,7 +142,12 @@ class Outside:
                 self._give_up(callback)
 
     def _ring(self, offer: e.Offer, now: float) -> None:
-        assert offer.offer not in self.ringing
+        """A telephone; also of who was kept for a customer who has answered."""
+        kept = self.ringing.pop(offer.offer, None)
+        if kept is not None:
+            assert kept.kind == "reservation", f"{offer}: it rings already"
+            assert offer.contact == self._reached, f"{offer}: its customer has not answered"
+            assert msgspec.structs.replace(kept, kind="call", deadline=offer.deadline) == offer
         for each in self.ringing.values():
             assert offer.agent != each.agent, f"{offer}: the agent is being offered {each.contact}"
             assert offer.address != each.address, f"{offer}: the telephone rings for {each.contact}"
@@ -151,8 +160,7 @@ class Outside:
         self.ringing[offer.offer] = offer
 
     def _connect(self, effect: e.Connect, what: i.AnyInput | None) -> None:
-        """Who has answered, or was kept for a customer who has; offer 0: who waits for the customer on the line, or
-        picks it up out of the queue."""
+        """Who has answered; offer 0: who waits for the customer on the line, or picks it up out of the queue."""
         contact, agent = effect.contact, effect.agent
         assert contact in self.lines, f"{effect}: the caller is gone"
         assert contact not in self.playing, f"{effect}: something is playing"
@@ -164,7 +172,7 @@ class Outside:
         if not effect.offer:
             assert self.together[contact] == [agent]
             return
-        offer = self._answered or self.ringing.pop(effect.offer, None)
+        offer = self._answered
         assert offer is not None, f"{effect}: nobody has answered that"
         assert (offer.offer, offer.contact, offer.agent) == (effect.offer, contact, agent)
         assert not self.together.get(contact), f"{effect}: another agent has it"
@@ -191,6 +199,8 @@ class Outside:
             assert kinds & led or what.offer in self.ringing, "a telephone was answered, and nothing follows"
         if self._reached and not state.contacts.get(self._reached, _NOBODY).queue:
             assert kinds & {e.Connect, e.SendTo}, "a customer has answered, and nothing follows"
+        kept = [each for each in self.ringing.values() if each.contact == self._reached]
+        assert all(each.kind == "call" for each in kept), "a customer has answered, and who was kept is not rung"
         asked: list[Any] = resume(state, state.now)
         offers = {each.offer: each for each in asked if isinstance(each, e.Offer)}
         assert offers == self.ringing

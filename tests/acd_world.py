@@ -128,7 +128,10 @@ class World:
         return self.tell(i.Finish(self.agent(name).contact, name, how))
 
     def serve(self, name: str, seconds: float) -> None:
-        """An agent who is being offered something answers, talks, and is through with it."""
+        """An agent who is being offered something, or kept for who answers at once, answers, talks, and is through with
+        it."""
+        if self.ringing[name].kind == "reservation":
+            self.answer(name)
         self.answer(name)
         self.wait(seconds)
         self.finish(name)

@@ -120,10 +120,12 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Ring(NamedTuple):
-    """What an agent does about an offer after so many seconds of it; infinite: nothing."""
+    """What an agent does about an offer after so many seconds of it; infinite: nothing. `kept`: it was kept for a
+    customer, and is rung since that one has answered."""
 
     seconds: float
     how: Literal["accepted", "rejected", "unreachable"] = "accepted"
+    kept: bool = False
 
 
 class During(NamedTuple):
@@ -146,10 +148,12 @@ class Acted(NamedTuple):
 
 class Call(NamedTuple):
     """What becomes of the call to a customer who is called back, after so many seconds of ringing; `hung_up`: the agent
-    has, meanwhile. Infinite: it rings for as long as the rules let it."""
+    has, meanwhile. Infinite: it rings for as long as the rules let it. `patience`: seconds that the customer waits on
+    the line then, where no agent is."""
 
     seconds: float
     outcome: i.CallOutcome | Literal["hung_up"]
+    patience: float = math.inf
 
 
 class Contacts(NamedTuple):

@@ -35,8 +35,9 @@ class Part(msgspec.Struct, gc=False):
     """After the answer; `wraps`: after each offer that was not taken, as the rules may want."""
     wraps: list[float] = []
     during: list[During] = []
-    rings: list[tuple[float, OfferEnd]] = []
-    """Of each offer, in the order in which they were made: how long it was one, and how it ended."""
+    rings: list[tuple[float, OfferEnd, bool]] = []
+    """Of each offer, in the order in which they were made: how long it was one, and how it ended; whether an agent was
+    kept whose customer has answered: since then."""
     left: Leaving | str = ""
     left_at: float = math.nan
     called: float = math.nan
@@ -54,7 +55,7 @@ class Part(msgspec.Struct, gc=False):
     @property
     def ring(self) -> float:
         """Seconds until the agent answered who has it; 0.0: nobody has."""
-        return next((seconds for seconds, how in self.rings if how == "accepted"), 0.0)
+        return next((seconds for seconds, how, _ in self.rings if how == "accepted"), 0.0)
 
     @property
     def fate(self) -> str:
@@ -100,7 +101,7 @@ class Course:
         self.agents: dict[str, list[Stretch]] = {}
         self._now: dict[str, Part] = {}  # by contact: its latest part
         self._count: dict[str, int] = {}
-        self._offers: dict[int, tuple[list[tuple[float, OfferEnd]], int, float]] = {}
+        self._offers: dict[int, tuple[list[tuple[float, OfferEnd, bool]], int, float]] = {}
         self._wraps: dict[str, Wrap] = {}
         self._waits: dict[str, str] = {}  # by callback: the contact by which it waits
         self._calls: dict[str, Part] = {}  # by callback: whose customer is being called
@@ -119,7 +120,7 @@ class Course:
     def close(self) -> Course:
         """There are no more records: what goes on lasts longer than that."""
         for rings, at, made in self._offers.values():
-            rings[at] = (self.ended - made, "withdrawn")
+            rings[at] = (self.ended - made, "withdrawn", rings[at][2])
         for part in self._calls.values():
             part.call = Call(self.ended - part.called + BEYOND, "answered")
         for wrap in self._wraps.values():
@@ -159,13 +160,21 @@ class Course:
         part = self._now.get(what.contact)
         if part is not None:
             self._offers[record.id] = (part.rings, len(part.rings), record.time)
-            part.rings.append((0.0, "withdrawn"))
+            part.rings.append((0.0, "withdrawn", False))
+
+    def _customer_answered(self, what: f.CustomerAnswered, record: f.Record) -> None:
+        """Who was kept is rung only now."""
+        part = self._now.get(what.contact)
+        for number, (rings, at, _) in self._offers.items():
+            if part is not None and rings is part.rings:
+                self._offers[number] = rings, at, record.time
+                rings[at] = (0.0, "withdrawn", True)
 
     def _offer_ended(self, what: f.OfferEnded, record: f.Record) -> None:
         offer = self._offers.pop(what.offer, None)
         if offer is not None:
             rings, at, made = offer
-            rings[at] = (record.time - made, what.how)
+            rings[at] = (record.time - made, what.how, rings[at][2])
 
     def _connected(self, what: f.Connected, record: f.Record) -> None:
         part = self._now.get(what.contact)
@@ -299,6 +308,7 @@ READ: dict[type, Callable[[Course, Any, f.Record], None]] = {
     i.Enqueue: Course._enqueue,
     f.Queued: Course._queued,
     f.Offered: Course._offered,
+    f.CustomerAnswered: Course._customer_answered,
     f.OfferEnded: Course._offer_ended,
     f.Connected: Course._connected,
     f.HandleEnded: Course._handle_ended,

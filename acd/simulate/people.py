@@ -17,7 +17,7 @@ from acd import facts as f
 from acd import inputs as i
 from acd.agent import WORK
 from acd.engine import Engine, Outcome
-from acd.simulate.arrivals import ANSWERED, BY_RULE, Call, Contacts
+from acd.simulate.arrivals import ANSWERED, BY_RULE, Call, Contacts, Ring
 from acd.simulate.tally import ALL, OFFERED, OUT, Tally
 
 GIVES_UP, ANSWERS, DECLINES, FINISHES, READY_AGAIN, SHIFT, ORDER, CUSTOMER = range(8)
@@ -56,6 +56,7 @@ class People:
         "_called",
         "_heap",
         "_instant",
+        "_kept",
         "_names",
         "_offered",
         "_offers",
@@ -116,6 +117,7 @@ class People:
         self._wrapped: dict[int, int] = {}  # by row: after how many offers that were not taken agents wrapped up
         self._orders: list[i.AnyInput] = []
         self._offers: dict[int, int] = {}  # those that ring: the row of the contact
+        self._kept: dict[int, int] = {}  # of those that keep an agent: how many its contact had before
         self._instant: list[int] = []
         self._working: set[str] = set()  # agents who are to be there
         self._strict: dict[tuple[str, str], bool] = {}
@@ -249,6 +251,7 @@ class People:
                 self._ring_for(effect, now)  # type: ignore[arg-type]
             elif sort is e.Withdraw:
                 self._offers.pop(effect.offer, None)  # type: ignore[union-attr]
+                self._kept.pop(effect.offer, None)  # type: ignore[union-attr]
             elif sort is e.CallCustomer:
                 self._call(effect, now)  # type: ignore[arg-type]
             elif sort is e.SendTo and self._asks:
@@ -257,22 +260,29 @@ class People:
             watch(outcome.records)
 
     def _ring_for(self, offer: e.Offer, now: float) -> None:
-        """The telephone of an agent."""
+        """The telephone of an agent, who may be kept for a customer first."""
         row = self._rows[offer.contact]
         self._offers[offer.offer] = row
-        turn = self._offered[row]
-        self._offered[row] = turn + 1
+        turn = self._kept.pop(offer.offer, None)
+        was_kept = turn is not None
+        if turn is None:
+            turn = self._offered[row]
+            self._offered[row] += 1
         own = self._acted[row].rings if row in self._acted else ()
-        drawn = self._ring[(row + turn * NEXT_RING) % len(self._ring)]
-        seconds, how = own[turn] if turn < len(own) else (drawn, "accepted")
-        if how != "accepted":
-            self._push(now + seconds, DECLINES, offer.offer, how)
-        elif offer.kind == "reservation":
-            return  # nothing rings
-        elif seconds <= 0.0:
+        known = own[turn] if turn < len(own) else None
+        if offer.kind == "reservation":
+            self._kept[offer.offer] = turn
+            if known is not None and known.how != "accepted" and not known.kept:
+                self._push(now + known.seconds, DECLINES, offer.offer, known.how)
+            return
+        if known is None or (was_kept and not known.kept):
+            known = Ring(self._ring[(row + turn * NEXT_RING) % len(self._ring)])
+        if known.how != "accepted":
+            self._push(now + known.seconds, DECLINES, offer.offer, known.how)
+        elif known.seconds <= 0.0:
             self._instant.append(offer.offer)
-        elif now + seconds < offer.deadline:
-            self._push(now + seconds, ANSWERS, offer.offer)
+        elif now + known.seconds < offer.deadline:
+            self._push(now + known.seconds, ANSWERS, offer.offer)
 
     def _queued(self, fact: f.Queued) -> None:
         if fact.contact not in self._rows:
@@ -373,7 +383,7 @@ class People:
         """The telephone of a customer."""
         row = self._rows[call.contact]
         usual = Call(min(CUSTOMER_RINGS, call.ring_seconds / 2.0), "answered")
-        seconds, _ = self.contacts.calls.get(row, usual)
+        seconds = self.contacts.calls.get(row, usual).seconds
         if seconds < math.inf:
             self._push(now + seconds, CUSTOMER, row, call.callback)
 
@@ -390,8 +400,12 @@ class People:
                 self.tell(i.Finish(name, agents[0]), now)
             return
         self.tell(i.CustomerCalled(callback, outcome), now)
-        if outcome == "answered" and agents:
+        if outcome != "answered":
+            return
+        if agents:
             self._talk(row, agents[0], now)
+        elif row in self.contacts.calls and self.contacts.calls[row].patience < math.inf:
+            self._push(now + self.contacts.calls[row].patience, GIVES_UP, row)
 
     def _over(self, row: int) -> None:
         self.waiting[row] = 0

@@ -143,13 +143,14 @@ def contacts_of(was: Course, seed: int, patience: float | None = None) -> Contac
         handled.append(_handling(part, was.ended, drawn))
         acted[row] = Acted(
             part.entered.waited,
-            tuple(_ring(seconds, how, drawn[2]) for seconds, how in part.rings),
+            tuple(_ring(seconds, how, drawn[2])._replace(kept=kept) for seconds, how, kept in part.rings),
             tuple(part.wraps),
             tuple(part.during),
         )
         waits.append(_patience(part, was.ended, more))
         if row >= len(parts):
-            calls[row] = part.call or tried[int(draw.random() * len(tried))]
+            call = part.call or tried[int(draw.random() * len(tried))]
+            calls[row] = call._replace(patience=_on_the_line(part, was.ended, more))
     rows = [*parts, *attempts]
     return Contacts(
         id=[part.id for part in rows],
@@ -200,11 +201,19 @@ def _handling(part: Part, ended: float, drawn: tuple[float, float, float]) -> tu
 def _patience(part: Part, ended: float, more: float) -> float:
     """Seconds after which a caller gives up: as it did, or `more` than it is known to have had. Who is called back has
     no end of it."""
-    if part.fate == "abandoned":
+    if part.fate == "abandoned" and math.isnan(part.reached):
         return part.waited
     if part.entered.kind != "call":
         return math.inf
     return (ended - part.came if part.fate == "waiting" else part.waited) + more
+
+
+def _on_the_line(part: Part, ended: float, more: float) -> float:
+    """The same of a customer who was called, from its answer on."""
+    if math.isnan(part.reached):
+        return more
+    over = part.answered if part.agent else part.left_at if part.left else ended
+    return max(over - part.reached, 0.0) + (0.0 if part.fate == "abandoned" else more)
 
 
 def _handled(part: Part) -> tuple[float, float, float]:

@@ -167,7 +167,10 @@ class Day:
         outcomes: list[i.CallOutcome] = ["answered", "answered", "answered", "busy", "no_answer", "machine"]
         if self._lot.random() < 0.8:
             called = i.CustomerCalled(call.callback, self._lot.choice(outcomes))
-            self._in(self._lot.expovariate(1 / 8.0), self._tell, called)
+            after = self._lot.expovariate(1 / 8.0)
+            self._in(after, self._tell, called)
+            if called.outcome == "answered" and self._lot.random() < 0.4:
+                self._in(after + self._lot.expovariate(1 / 30.0), self._tell, i.HangUp(call.contact))
 
     def _talk(self, contact: str, agent: str) -> None:
         lot = self._lot

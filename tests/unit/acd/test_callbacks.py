@@ -9,7 +9,7 @@ import acd.fold
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.config import CallbackRules, Hours, Span, WrapUp
+from acd.config import CallbackRules, Hours, Limit, Span, WayOut, WrapUp
 from acd.state import State
 from tests.unit.acd.callback_world import ask, sales, world
 
@@ -147,8 +147,55 @@ def test_customer_first_an_agent_is_kept_while_the_customer_is_called() -> None:
     assert here.at("ann") == "offered"
     here.wait(10.0)
     here.tell(i.CustomerCalled("b1", "answered"))
+    assert here.of(e.Offer) == [here.ringing["ann"]]
+    assert (here.ringing["ann"].kind, here.ringing["ann"].deadline) == ("call", here.now + 20.0)
+    assert (here.at("ann"), here.state.callbacks) == ("offered", {})
+    here.answer("ann")
     assert [(each.contact, each.agent) for each in here.of(e.Connect)] == [("b1.1", "ann")]
-    assert (here.at("ann"), here.state.callbacks, here.state.offers) == ("talking", {}, {})
+    assert (here.at("ann"), here.state.offers) == ("talking", {})
+    here.check()
+
+
+def test_customer_first_who_misses_the_customer_is_skipped_and_the_customer_waits_in_its_place() -> None:
+    """It was not answered, and nobody calls it again: it is on the line."""
+    here = kept()
+    here.tell(i.CustomerCalled("b1", "answered"))
+    here.call("c1", "sales")
+    here.wait(20.0)
+    assert [each.why for each in here.of(e.Withdraw)] == ["missed"]
+    assert (here.agent("ann").misses, here.at("ann")) == (1, "not_responding")
+    assert here.state.callbacks == {}
+    here.sign_in("bob")
+    assert here.rings() == {"bob": "b1.1"}
+    here.answer("bob")
+    assert [(each.contact, each.agent) for each in here.of(e.Connect)] == [("b1.1", "bob")]
+    assert here.all(f.CustomerCalling) == [f.CustomerCalling("b1", 1, MONDAY + 30.0)]
+    here.check()
+
+
+def test_customer_first_a_customer_who_hangs_up_before_the_agent_answers_is_not_called_again() -> None:
+    here = kept()
+    here.tell(i.CustomerCalled("b1", "answered"))
+    here.tell(i.HangUp("b1.1"))
+    assert [each.why for each in here.of(e.Withdraw)] == ["caller_left"]
+    assert (here.at("ann"), here.agent("ann").misses) == ("ready", 0)
+    assert (here.state.contacts, here.state.callbacks) == ({}, {})
+    here.check()
+
+
+def test_customer_first_a_wait_on_the_line_is_not_the_one_before() -> None:
+    """Who has waited for an hour to be called is not let go as one who has waited too long."""
+    limit = Limit(of="waited", value=600.0, to=WayOut(kind="voicemail", name="sales"))
+    here = world(queue("sales", callback=CallbackRules(first="customer"), limits=(limit,), skip=5.0))
+    here.tell(ask())
+    here.wait(3_600.0)
+    here.sign_in("ann")
+    here.tell(i.CustomerCalled("b1", "answered"))
+    here.reject("ann")
+    here.wait(599.0)
+    assert here.contact("b1.1").queue == "sales"
+    here.wait(1.0)
+    assert [each.why for each in here.all(f.LeftQueue)] == ["waited"]
     here.check()
 
 
@@ -169,6 +216,7 @@ def test_customer_first_when_the_agent_leaves_another_is_kept_and_the_customer_n
     assert here.rings() == {"bob": "b1.1"}
     assert here.of(e.CallCustomer) == []
     here.tell(i.CustomerCalled("b1", "answered"))
+    here.answer("bob")
     assert here.at("bob") == "talking"
     assert here.all(f.CustomerCalling) == [f.CustomerCalling("b1", 1, MONDAY + 30.0)]
     here.check()
@@ -188,13 +236,14 @@ def test_customer_first_when_nobody_is_left_who_was_kept_the_customer_waits_for_
     here.check()
 
 
-def test_customer_first_when_several_are_kept_one_has_the_customer_and_the_others_are_free() -> None:
+def test_customer_first_when_several_are_kept_the_first_has_the_customer_and_the_others_are_free() -> None:
     here = world(queue("sales", strategy="ring_all", callback=CallbackRules(first="customer")))
     here.sign_in("ann", "bob")
     here.tell(ask())
     assert len(here.of(e.CallCustomer)) == 1
     here.tell(i.CustomerCalled("b1", "answered"))
-    assert (here.at("ann"), here.at("bob"), here.state.offers) == ("talking", "ready", {})
+    here.answer("bob")
+    assert (here.at("ann"), here.at("bob"), here.state.offers) == ("ready", "talking", {})
     here.check()
 
 
@@ -202,6 +251,7 @@ def test_customer_first_an_answer_of_the_agent_who_is_only_kept_calls_nobody_aga
     here = kept()
     here.refused(i.Accept(here.ringing["ann"].offer))
     here.tell(i.CustomerCalled("b1", "answered"))
+    here.answer("ann")
     assert here.at("ann") == "talking"
 
 

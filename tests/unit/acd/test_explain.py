@@ -285,6 +285,8 @@ def test_a_callback_is_followed_from_the_call_to_its_end() -> None:
     world.tell(i.CustomerCalled("b1", "busy"))
     world.wait(300.0)
     world.tell(i.CustomerCalled("b1", "answered"))
+    world.wait(4.0)
+    world.answer("ann")
     world.finish("ann")
     assert told(world, "c1") == story(GOLDEN_CALLBACK)
     assert told(world, "b1").splitlines()[-1] == told(world, "c1").splitlines()[-1]
@@ -319,11 +321,12 @@ GOLDEN_CALLBACK = """
     of 1 agent signed in who may have it 1 is ready:
     1. ann: ready for 300 s
 10:05:20 the customer is called until 10:05:50, attempt 2
-10:05:20 the customer answers, for whom ann was kept
-10:05:20 ann is the agent for it: it has waited 320 s
 10:05:20 callback b1 is over: answered
-10:05:20 ann is through with it: hangup
-10:05:20 it is over
+10:05:20 the customer is on the line: ann is rung until 10:05:40
+10:05:24 ann takes the offer
+10:05:24 ann answers: it has waited 324 s
+10:05:24 ann is through with it: hangup
+10:05:24 it is over
 """
 
 

@@ -326,6 +326,7 @@ def test_who_comes_while_a_customer_is_called_first_is_kept_also_where_agents_ar
     world.tell(i.SignOut("ann"))
     assert world.ringing["bob"].kind == "reservation"
     world.tell(i.CustomerCalled("b1", "answered"))
+    world.answer("bob")
     assert [(each.contact, each.agent) for each in world.of(e.Connect)] == [("b1.1", "bob")]
     world.check()
 

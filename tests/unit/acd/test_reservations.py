@@ -1,11 +1,12 @@
 """Agents kept for outbound work: for calls that are under way, beside inbound ones."""
 
 from acd_world import World, agent, queue
+from msgspec.structs import replace
 
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.config import Limit, WayOut
+from acd.config import Announcement, Limit, WayOut
 from acd.offering import KEPT_AGAIN, RESERVED_SECONDS
 
 
@@ -29,15 +30,97 @@ def test_agents_are_kept_by_direction() -> None:
     world.check()
 
 
-def test_who_is_kept_is_connected_when_the_call_is_answered() -> None:
+def test_who_is_kept_is_rung_when_the_call_is_answered() -> None:
     world = blended()
     world.sign_in("cid")
     world.call("o1", "campaign", kind="reservation")
     world.wait(5.0)
+    kept = world.ringing["cid"]
+    world.answer("cid")
+    rung = replace(kept, kind="call", deadline=world.now + 20.0)
+    assert world.of(e.Offer) == [rung]
+    assert (world.of(e.Connect), world.at("cid"), world.contact("o1").kind) == ([], "offered", "call")
+    world.wait(3.0)
     world.answer("cid")
     assert [(each.contact, each.agent) for each in world.of(e.Connect)] == [("o1", "cid")]
+    assert [each.waited for each in world.all(f.Connected)] == [8.0]
     world.finish("cid")
     assert (world.at("cid"), world.state.contacts) == ("ready", {})
+    world.check()
+
+
+def test_who_does_not_answer_for_a_customer_on_the_line_has_missed_it_and_the_next_is_rung() -> None:
+    """The customer keeps its place. The minute for which the agent was kept counts no more."""
+    world = blended()
+    world.sign_in("cid", "ann")
+    world.call("o1", "campaign", kind="reservation")
+    assert world.rings() == {"cid": "o1"}
+    world.wait(50.0)
+    world.answer("cid")
+    world.call("o2", "campaign")
+    world.wait(15.0)
+    assert world.rings() == {"cid": "o1", "ann": "o2"}
+    world.reject("ann")
+    world.wait(5.0)
+    assert [(each.why, each.agent) for each in world.of(e.Withdraw)] == [("missed", "cid")]
+    assert (world.agent("cid").misses, world.rings()["ann"], world.ringing["ann"].kind) == (1, "o1", "call")
+    assert not world.all(f.Connected)
+    world.answer("ann")
+    assert [(each.contact, each.agent) for each in world.of(e.Connect)] == [("o1", "ann")]
+    world.check()
+
+
+def test_who_is_kept_and_can_not_be_called_then_is_followed_by_the_next() -> None:
+    world = blended()
+    world.sign_in("cid", "ann")
+    world.call("o1", "campaign", kind="reservation")
+    world.answer("cid")
+    world.tell(i.Unreachable(world.ringing["cid"].offer, "480"))
+    assert (world.rings(), world.agent("cid").misses) == ({"ann": "o1"}, 1)
+    world.check()
+
+
+def test_a_customer_who_hangs_up_while_the_agent_is_rung_leaves_it_free_without_a_miss() -> None:
+    world = blended()
+    world.sign_in("cid")
+    world.call("o1", "campaign", kind="reservation")
+    world.answer("cid")
+    world.tell(i.HangUp("o1"))
+    assert [each.how for each in world.of(f.LeftQueue)] == ["abandoned"]
+    assert (world.at("cid"), world.agent("cid").misses, world.state.contacts) == ("ready", 0, {})
+    world.check()
+
+
+def test_all_who_are_kept_are_rung_and_the_first_has_it() -> None:
+    world = blended(strategy="ring_all")
+    world.sign_in("cid", "ann")
+    world.call("o1", "campaign", kind="reservation")
+    assert world.rings() == {"cid": "o1", "ann": "o1"}
+    world.answer("cid")
+    assert {each.kind for each in world.ringing.values()} == {"call"}
+    world.answer("ann")
+    assert (world.at("ann"), world.at("cid")) == ("talking", "ready")
+    assert [each.why for each in world.of(e.Withdraw)] == ["answered_elsewhere"]
+    world.check()
+
+
+def test_limits_and_announcements_of_callers_are_for_a_customer_on_the_line() -> None:
+    """Its wait on the line counts."""
+    limits = (Limit(of="waited", value=30.0, to=WayOut(kind="voicemail", name="sales")),)
+    announcements = (Announcement(what="position", first=25.0),)
+    world = blended(limits=limits, announcements=announcements)
+    world.sign_in("cid")
+    world.call("o1", "campaign", kind="reservation")
+    world.wait(40.0)
+    world.answer("cid")
+    world.wait(20.0)
+    assert [each.why for each in world.of(e.Withdraw)] == ["missed"]
+    world.wait(5.0)
+    assert [each.position for each in world.all(f.Announced)] == [1]
+    assert world.contact("o1").queue == "campaign"
+    world.wait(5.0)
+    assert [each.to.kind for each in world.of(e.SendTo)] == ["voicemail"]
+    world.check()
 
 
 def test_who_is_kept_for_a_call_that_is_not_answered_is_free_and_has_missed_nothing() -> None:
@@ -91,6 +174,7 @@ def test_a_transferred_contact_that_talks_to_another_agent_is_no_reservation() -
     world = blended()
     world.sign_in("cid", "bob")
     world.call("o1", "campaign", kind="reservation")
+    world.answer("cid")
     world.answer("cid")
     world.finish("cid", "queue_transfer")
     world.call("o1", "sales")

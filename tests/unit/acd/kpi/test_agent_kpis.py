@@ -197,10 +197,11 @@ def test_dialling_is_in_the_aht_of_a_callback_and_nobody_reached_is_no_handle() 
 
 
 def test_a_callback_whose_customer_is_called_first_has_no_dialling() -> None:
-    """ann is kept from 0 (ringing), the customer answers at 20, talk until 50, ready at once."""
+    """ann is kept from 0, the customer answers at 14, ann is rung and answers at 20, talk until 50, ready at once."""
     floor = Floor(help={"callback": CallbackRules(first="customer")})
     floor.at(0, i.SignIn("ann"), i.AskCallback("b1", "555", "help"))
-    floor.at(20, i.CustomerCalled("b1", "answered"))
+    floor.at(14, i.CustomerCalled("b1", "answered"))
+    floor.answer(20, "ann")
     floor.at(50, i.Finish("b1.1", "ann"), i.Ready("ann"))
     handles, time = agent(floor, "ann")
     assert (handles.handled, handles.dialling, handles.talk, handles.aht, handles.unreached) == (1, 0, 30, 30, 0)
@@ -441,9 +442,10 @@ def test_a_contact_that_comes_back_is_another_handle() -> None:
 
 
 def test_a_reservation_is_outbound_and_offered_to_no_queue() -> None:
-    """ann is kept from 0, has the call from 20 to 50."""
+    """ann is kept from 0, rung from 15 on, has the call from 20 to 50."""
     floor = Floor()
     floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help", "555", kind="reservation"))
+    floor.answer(15, "ann")
     floor.answer(20, "ann")
     floor.at(50, i.Finish("c1", "ann"), i.Ready("ann"))
     handles = agent(floor, "ann").handles

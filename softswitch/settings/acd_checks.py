@@ -13,6 +13,7 @@ from acd.config import Queue as Rules
 from acd.expression import Bools, Levels, parse
 from acd.roster import Roster
 from softswitch.acd_wiring import acd_config, address_of
+from softswitch.dialplan.decision import Reject
 from softswitch.dialplan.routing import Dialplan
 from softswitch.settings.models import Settings
 from softswitch.settings.queue_models import Limit, Queue
@@ -31,7 +32,7 @@ def acd_warnings(settings: Settings, root: Mapping, dialplan: Dialplan) -> Itera
     told = Told(root)
     yield from _never_meeting(settings, root, told)
     for name, queue in settings.queues.items():
-        for path, message in _of_queue(queue, settings, dialplan):
+        for path, message in _of_queue(name, queue, dialplan):
             yield from told.once(("queues", name, *path), message)
     yield from _circles(settings, told)
     yield from _telephones(settings, root, told, dialplan)
@@ -86,12 +87,14 @@ def _why_nobody(roster: Roster, rules: Rules, able: Bools) -> str:
 # ---- one queue
 
 
-def _of_queue(queue: Queue, settings: Settings, dialplan: Dialplan) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _of_queue(name: str, queue: Queue, dialplan: Dialplan) -> Iterator[tuple[tuple[str | int, ...], str]]:
     yield from _steps(queue)
     yield from _beyond_the_wait(queue)
     yield from _limits(queue)
     if queue.hours is not None and queue.callback is None and all(each.when != "closed" for each in queue.limits):
         yield ("hours",), "closes nobody out: expected a limit with 'when: closed'"
+    if queue.emptied_to.queue == name:
+        yield ("emptied_to", "queue"), "the queue itself, which is gone then: who waits is hung up"
     for path, way in queue.ways_out.items():
         if way.number is not None:
             yield (*path, "number"), _nowhere(dialplan, queue.context, way.number)
@@ -219,7 +222,10 @@ def _circles(settings: Settings, told: Told) -> Iterator[Problem]:
 def _nowhere(dialplan: Dialplan, context: str, number: str) -> str:
     """Why a number can't be called; "" where it can."""
     *_, last = dialplan.explain(context, number)
-    return "" if last.taken else f"{number!r} leads nowhere in context {context!r}: {last.why}"
+    if not last.taken:
+        return f"{number!r} leads nowhere in context {context!r}: {last.why}"
+    found = dialplan.route(context, number)
+    return f"{number!r} leads nowhere: {found.why_in(context)}" if isinstance(found, Reject) else ""
 
 
 def _telephones(settings: Settings, root: Mapping, told: Told, dialplan: Dialplan) -> Iterator[Problem]:

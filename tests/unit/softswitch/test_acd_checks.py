@@ -197,6 +197,30 @@ queues: {q: {exits: {"1": {number: "102"}, "2": {number: "555"}}, emptied_to: {n
     ]
 
 
+def test_numbers_that_a_route_rejects_lead_nowhere_too(tmp_path: Path) -> None:
+    text = """
+dialplan:
+  internal: {routes: [{to: _1XX, dial: '{number}'}]}
+  closed: {routes: [{to: _1XX, dial: '{number}'}, {name: the rest, to: "_X.", reject: 21}]}
+agents: {anna: {telephone: {number: "0170", context: closed}}, ben: {telephone: {number: "101", context: closed}}}
+queues: {q: {context: closed, exits: {"1": {number: "102"}, "2": {number: "555"}}}}
+"""
+    base = BASE.replace("dialplan: {internal: {routes: [{to: _1XX, dial: '{number}'}]}}\n", "")
+    (tmp_path / "a.yaml").write_text(base + text)
+    why = "leads nowhere: route 'the rest' of context 'closed' rejects it"
+    found = [f"{each.key}: {each.message}" for each in load(tmp_path).warnings]
+    assert [each for each in found if "nowhere" in each] == [
+        f"queues.q.exits.2.number: '555' {why}",
+        f"agents.anna.telephone.number: '0170' {why}",
+    ]
+
+
+def test_a_queue_that_is_to_be_emptied_into_itself(tmp_path: Path) -> None:
+    assert queue(tmp_path, "emptied_to: {queue: q}") == [
+        "queues.q.emptied_to.queue: the queue itself, which is gone then: who waits is hung up"
+    ]
+
+
 def test_one_telephone_for_a_range(tmp_path: Path) -> None:
     assert warnings(tmp_path, "agents: {101-103: {telephone: '101'}}\nqueues: {q: }\n") == [
         "agents.101-103.telephone: one telephone for 3 agents, one of whom can be signed in: expected such as '{agent}'"

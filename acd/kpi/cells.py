@@ -49,6 +49,12 @@ HandleKey = tuple[str, str, str]
 """Team, agent, queue."""
 
 
+MAX_NAMES = 1_000
+"""Trunks, and campaigns, that are told apart in one slot or interval."""
+OTHERS = "(others)"
+"""All that are more."""
+
+
 class Waits(msgspec.Struct):
     """Seconds that each contact waited: in this queue, and in all."""
 
@@ -184,10 +190,10 @@ class Cell(msgspec.Struct, array_like=True):
         return _there(self.agents, (team, name), AgentCell)
 
     def trunk(self, name: str) -> dict[str, int]:
-        return self.trunks.setdefault(name, {})
+        return _of_name(self.trunks, name)
 
     def campaign(self, name: str) -> dict[str, int]:
-        return self.campaigns.setdefault(name, {})
+        return _of_name(self.campaigns, name)
 
     def merge(self, other: Cell) -> None:
         for (team, name), queue in other.queues.items():
@@ -311,6 +317,12 @@ def _there(cells: dict[Key, Kind], key: Key, kind: type[Kind]) -> Kind:
     if found is None:
         found = cells[key] = kind()
     return found
+
+
+def _of_name(cells: dict[str, dict[str, int]], name: str) -> dict[str, int]:
+    """What nobody has written in a configuration is bounded."""
+    known = name in cells or len(cells) < MAX_NAMES
+    return cells.setdefault(name if known else OTHERS, {})
 
 
 def add_up(into: dict[str, Number], more: Mapping[str, Number]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from acd import inputs as i
 from acd.kpi.campaign_kpis import AGENT_WITHIN, CampaignKpis
+from acd.kpi.cells import MAX_NAMES, OTHERS
 from acd.kpi.live import Live
 from acd.kpi.trunk_kpis import TrunkKpis
 from tests.unit.acd.kpi.floor import NINE, Floor
@@ -227,3 +228,20 @@ def test_live_rows_of_each_span_have_campaigns(span: str) -> None:
     [row] = live.rows("campaign", span, NINE + 10)  # type: ignore[arg-type]
     assert row.dialled is not None
     assert row.dialled.connects == 1
+
+
+# ---- bounds
+
+
+def test_more_names_than_are_told_apart_are_counted_together() -> None:
+    """In an interval: a day later there is room for others."""
+    floor = Floor()
+    for number in range(MAX_NAMES + 3):
+        floor.at(0, i.CallAttempt(f"t{number}", "busy"), i.DialledCall(f"w{number}", "busy"))
+    floor.at(1, i.CallAttempt("t0", "busy"), i.DialledCall("w0", "busy"))
+    assert (trunk(floor, "t0").attempts, trunk(floor, OTHERS).attempts) == (2, 3)
+    assert (campaign(floor, "w0").dialled, campaign(floor, OTHERS).dialled) == (2, 3)
+    assert (len(floor.rows("trunk")), len(floor.rows("campaign"))) == (MAX_NAMES + 1, MAX_NAMES + 1)
+    late = f"t{MAX_NAMES}"
+    floor.at(DAY, i.CallAttempt(late, "busy"))
+    assert trunk(floor, late).attempts == 1

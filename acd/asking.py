@@ -127,26 +127,26 @@ def customer_called(turn: Turn, event: i.CustomerCalled) -> None:
     turn.fact(f.CallbackEnded(callback.id, "answered"))
     if contact.agents:
         turn.do(e.Connect(0, contact.id, contact.agents[0]))
-    elif contact.offers:
-        ring_kept(turn, contact)
-        _for_anybody(turn, contact)
     else:
         _waits_on_the_line(turn, contact)
 
 
+def answered(turn: Turn, event: i.Answered) -> None:
+    """Raises `Refusal`."""
+    contact = turn.waiting(event.contact)
+    if contact.kind != "reservation":
+        raise Refusal(f"contact {contact.id} is a {contact.kind}: expected a reservation, whose customer is called")
+    _waits_on_the_line(turn, contact)
+
+
 def _waits_on_the_line(turn: Turn, contact: ContactState) -> None:
-    """The agent who was kept for a customer has left: from now on the customer waits as any other caller."""
+    """From now on a customer waits as any other caller: for the agent who is kept for it and rung now, for the next if
+    that one has left. Nobody waits on the line for a certain agent for as long as a callback does."""
     queue = turn.state.queue(contact.queue)
-    limit = without_agents(turn.state, queue, contact.needs)
+    ring_kept(turn, contact)
+    limit = None if contact.offers else without_agents(turn.state, queue, contact.needs)
     if limit is not None:
         leave(turn, contact, limit.to, "overflow", limit.of)
     else:
-        _for_anybody(turn, contact)
-
-
-def _for_anybody(turn: Turn, contact: ContactState) -> None:
-    """On the line nobody waits for a certain agent for as long as for a callback. What limits there are counts from
-    now on."""
-    queue = turn.state.queue(contact.queue)
-    only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
-    reclass(turn, contact, only=only, patience=turn.now + queue.affinity)
+        only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
+        reclass(turn, contact, only=only, patience=turn.now + queue.affinity)

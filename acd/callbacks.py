@@ -93,7 +93,7 @@ def _call(turn: Turn, contact: ContactState, agent: str) -> None:
 
 
 def ring_kept(turn: Turn, contact: ContactState) -> None:
-    """The customer for whom agents are kept is on the line: their telephones ring. Who does not answer has missed it,
+    """The customer is on the line: the telephones of those ring who are kept for it. Who does not answer has missed it,
     and the customer waits on in its place."""
     queue = turn.state.queue(contact.queue)
     deadline = turn.now + queue.ring_seconds

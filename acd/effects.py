@@ -16,8 +16,8 @@ class Effect(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 class Offer(Effect, frozen=True, gc=False, tag=True):
     """Ring an agent for a contact; answer with `Accept`, `Reject` or `Unreachable`. For a `reservation` nothing rings:
-    the agent is kept until `HangUp` of the contact, or `Accept`, which says that the customer has answered. Then the
-    same offer comes again, of kind `call`: now it rings."""
+    the agent is kept until `HangUp` of the contact, or `Answered`. Then the same offer comes again, of kind `call`: now
+    it rings."""
 
     offer: int
     contact: str

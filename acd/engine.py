@@ -163,6 +163,8 @@ class Engine:
                 offering.reject(turn, what)
             case i.Unreachable():
                 offering.unreachable(turn, what)
+            case i.Answered():
+                asking.answered(turn, what)
             case i.PressKey():
                 queueing.press_key(turn, what)
             case i.Hold():

@@ -134,8 +134,8 @@ class Explainer:
                 yield Line(time, f"{what.agent} {how}: it has waited {seconds(what.waited)}")
             case f.CustomerAnswered(deadline=deadline):
                 offers = self._state.contacts[what.contact].offers
-                rung = " and ".join(self._state.offers[number].agent for number in offers)
-                yield Line(time, f"the customer is on the line: {rung} is rung until {self._at(deadline)}")
+                kept = [f"{self._state.offers[number].agent} is rung until {self._at(deadline)}" for number in offers]
+                yield Line(time, f"the customer is on the line: {', '.join(kept) or 'it waits'}")
             case f.Taken():
                 yield Line(time, f"{what.agent} takes it, which no queue has brought")
             case f.HandleEnded():

@@ -205,8 +205,8 @@ class Offered(Fact, frozen=True, gc=False, tag=True):
 
 
 class CustomerAnswered(Fact, frozen=True, gc=False, tag=True):
-    """A customer for whom agents are kept is on the line: the contact is a call from now on, and what was kept rings,
-    until `deadline`."""
+    """A customer who was called is on the line and waits: the contact is a call from now on, and who was kept for it
+    is rung, until `deadline`."""
 
     contact: str
     deadline: float
@@ -316,7 +316,7 @@ class CallbackTried(Fact, frozen=True, gc=False, tag=True):
 
 
 class CallbackEnded(Fact, frozen=True, gc=False, tag=True):
-    """`answered`: the customer is on the line, and its contact a call from now on."""
+    """`answered`: the customer is on the line."""
 
     callback: str
     how: Literal["answered", "cancelled", "given_up"]

@@ -172,16 +172,11 @@ def _offered(state: State, fact: f.Offered) -> None:
 
 def _customer_answered(state: State, fact: f.CustomerAnswered) -> None:
     contact = state.contacts[fact.contact]
-    _on_the_line(state, contact)
+    contact.kind, contact.entered, contact.reached = "call", state.now, state.now
+    _announce_from(state, contact, state.now)
     for number in contact.offers:
         state.offers[number] = msgspec.structs.replace(state.offers[number], deadline=fact.deadline)
         state.deadlines.add(fact.deadline, "offer", number)
-
-
-def _on_the_line(state: State, contact: ContactState) -> None:
-    """A customer who was called waits for an agent from now on, as any other caller."""
-    contact.kind, contact.entered, contact.reached = "call", state.now, state.now
-    _announce_from(state, contact, state.now)
 
 
 def _offer_ended(state: State, fact: f.OfferEnded) -> None:
@@ -300,8 +295,6 @@ def _callback_ended(state: State, fact: f.CallbackEnded) -> None:
     reached = state.contacts.get(callback.contact)
     if reached is not None and fact.how == "answered":
         reached.kind, reached.callback = "call", ""
-        if reached.queue:
-            _on_the_line(state, reached)
 
 
 def _configured(state: State, fact: f.Configured) -> None:

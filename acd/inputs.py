@@ -174,6 +174,12 @@ class Take(Input, frozen=True, gc=False, tag=True):
 # ---- offers
 
 
+class Answered(Input, frozen=True, gc=False, tag=True):
+    """The customer of a `reservation` has answered: it is on the line, and waits for whoever is kept for it."""
+
+    contact: str
+
+
 class Accept(Input, frozen=True, gc=False, tag=True):
     """The agent's telephone was answered."""
 
@@ -279,6 +285,7 @@ AnyInput = (
     | Finish
     | PickUp
     | Take
+    | Answered
     | Accept
     | Reject
     | Unreachable

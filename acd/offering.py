@@ -18,7 +18,7 @@ from zlib import crc32
 from acd import effects as e
 from acd import facts as f
 from acd import inputs as i
-from acd.callbacks import agent_answered, agent_kept, is_calling, is_meant_for, ring_kept
+from acd.callbacks import agent_answered, agent_kept, is_calling, is_meant_for
 from acd.contact import ContactState, OfferState
 from acd.leases import end_offer
 from acd.matching import Choice, agents_for, contact_for
@@ -123,12 +123,8 @@ def accept(turn: Turn, event: i.Accept) -> None:
         turn.do(e.TooLate(event.offer))
     offer = turn.offer(event.offer)
     contact, agent = turn.state.contacts[offer.contact], turn.state.agents[offer.agent]
-    if contact.kind == "callback" and turn.state.callbacks[contact.callback].calling:
-        raise Refusal(f"agent {agent.id} is kept for callback {contact.callback}: expected the customer to answer")
-    if contact.kind == "reservation":
-        ring_kept(turn, contact)
-        reclass(turn, contact)
-        return
+    if offered_kind(turn.state, contact) == "reservation":
+        raise Refusal(f"agent {agent.id} is kept for contact {contact.id}: expected the customer to answer first")
     turn.fact(f.OfferEnded(offer.id, "accepted"))
     turn.fact(f.Connected(contact.id, agent.id, offer.id, turn.now - contact.since))
     turn.change(agent, "talking", "accepted", contact=contact.id)

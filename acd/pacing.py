@@ -4,7 +4,7 @@ A pacer asks `supply` how many agents a queue of direction `outbound` has now an
 tells the engine of calls with `Enqueue`: a `call` whose customer has answered, or a `reservation` for one that is still
 being made (preview, progressive). These wait in places like all others, so that inbound and outbound work of blended
 agents is shared by priority, weight and the time waited, and by nothing else. A reservation is an offer that rings
-nobody: `Accept` when the customer answers, and the agent is rung; `HangUp` of the contact when nobody does.
+nobody: `Answered` when the customer answers, and the agent is rung; `HangUp` of the contact when nobody does.
 """
 
 from __future__ import annotations

@@ -70,13 +70,13 @@ class Outside:
                 self.together.pop(contact, None)
             case i.Finish(contact=contact, agent=agent):
                 self.together[contact].remove(agent)
+            case i.Answered(contact=contact):
+                self._reached = contact
+                self.dialled.remove(contact)
+                self.lines.add(contact)
             case i.Accept(offer=offer):
-                if self.ringing[offer].kind == "reservation":
-                    self._reached = self.ringing[offer].contact
-                    self.dialled.remove(self._reached)
-                    self.lines.add(self._reached)
-                else:
-                    self._answered = self.ringing.pop(offer)
+                self._answered = self.ringing.pop(offer)
+                assert self._answered.kind != "reservation", "nothing rings there"
             case i.Reject(offer=offer) | i.Unreachable(offer=offer):
                 del self.ringing[offer]
             case i.CustomerCalled(callback=callback, outcome="answered"):

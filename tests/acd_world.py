@@ -131,7 +131,7 @@ class World:
         """An agent who is being offered something, or kept for who answers at once, answers, talks, and is through with
         it."""
         if self.ringing[name].kind == "reservation":
-            self.answer(name)
+            self.tell(i.Answered(self.ringing[name].contact))
         self.answer(name)
         self.wait(seconds)
         self.finish(name)

@@ -47,6 +47,8 @@ NONSENSE: list[i.AnyInput] = [
     i.HangUp("nobody"),
     i.PressKey("nobody", "1"),
     i.Accept(0),
+    i.Answered("c1"),
+    i.Answered("nobody"),
     i.Reject(10**9),
     i.Hold("c1", "nobody", True),
     i.Finish("nobody", "a1"),
@@ -248,6 +250,14 @@ class Acd(RuleBasedStateMachine):
     def accept(self, which: int) -> None:
         self.tell(i.Accept(self.pick(sorted(self.ringing), which, 0)))
 
+    def dialled(self) -> list[str]:
+        return [name for name in self.in_queues() if self.engine.state.contacts[name].kind == "reservation"]
+
+    @precondition(lambda self: self.dialled())
+    @rule(which=numbers)
+    def answered(self, which: int) -> None:
+        self.tell(i.Answered(self.pick(self.dialled(), which, "")))
+
     @precondition(lambda self: self.ringing)
     @rule(which=numbers, how=st.sampled_from([i.Reject, i.Unreachable]))
     def decline(self, which: int, how: Any) -> None:
@@ -255,6 +265,8 @@ class Acd(RuleBasedStateMachine):
 
     @rule(offer=st.integers(0, 60), how=st.sampled_from([i.Accept, i.Reject]))
     def answer_something(self, offer: int, how: Any) -> None:
+        """Nobody answers an offer that is just being made."""
+        self.time_passes_to(self.now)
         self.tell(how(offer))
 
     def at_work(self) -> list[tuple[str, str]]:

@@ -61,6 +61,7 @@ WEIGHTS = {
     "arrive_again": 1.0,
     "hang_up": 4.0,
     "press": 2.0,
+    "answered": 3.0,
     "accept": 14.0,
     "decline": 3.0,
     "answer_something": 1.0,

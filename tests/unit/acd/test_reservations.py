@@ -36,7 +36,7 @@ def test_who_is_kept_is_rung_when_the_call_is_answered() -> None:
     world.call("o1", "campaign", kind="reservation")
     world.wait(5.0)
     kept = world.ringing["cid"]
-    world.answer("cid")
+    world.tell(i.Answered("o1"))
     rung = replace(kept, kind="call", deadline=world.now + 20.0)
     assert world.of(e.Offer) == [rung]
     assert (world.of(e.Connect), world.at("cid"), world.contact("o1").kind) == ([], "offered", "call")
@@ -56,7 +56,7 @@ def test_who_does_not_answer_for_a_customer_on_the_line_has_missed_it_and_the_ne
     world.call("o1", "campaign", kind="reservation")
     assert world.rings() == {"cid": "o1"}
     world.wait(50.0)
-    world.answer("cid")
+    world.tell(i.Answered("o1"))
     world.call("o2", "campaign")
     world.wait(15.0)
     assert world.rings() == {"cid": "o1", "ann": "o2"}
@@ -74,7 +74,7 @@ def test_who_is_kept_and_can_not_be_called_then_is_followed_by_the_next() -> Non
     world = blended()
     world.sign_in("cid", "ann")
     world.call("o1", "campaign", kind="reservation")
-    world.answer("cid")
+    world.tell(i.Answered("o1"))
     world.tell(i.Unreachable(world.ringing["cid"].offer, "480"))
     assert (world.rings(), world.agent("cid").misses) == ({"ann": "o1"}, 1)
     world.check()
@@ -84,7 +84,7 @@ def test_a_customer_who_hangs_up_while_the_agent_is_rung_leaves_it_free_without_
     world = blended()
     world.sign_in("cid")
     world.call("o1", "campaign", kind="reservation")
-    world.answer("cid")
+    world.tell(i.Answered("o1"))
     world.tell(i.HangUp("o1"))
     assert [each.how for each in world.of(f.LeftQueue)] == ["abandoned"]
     assert (world.at("cid"), world.agent("cid").misses, world.state.contacts) == ("ready", 0, {})
@@ -96,7 +96,7 @@ def test_all_who_are_kept_are_rung_and_the_first_has_it() -> None:
     world.sign_in("cid", "ann")
     world.call("o1", "campaign", kind="reservation")
     assert world.rings() == {"cid": "o1", "ann": "o1"}
-    world.answer("cid")
+    world.tell(i.Answered("o1"))
     assert {each.kind for each in world.ringing.values()} == {"call"}
     world.answer("ann")
     assert (world.at("ann"), world.at("cid")) == ("talking", "ready")
@@ -112,7 +112,7 @@ def test_limits_and_announcements_of_callers_are_for_a_customer_on_the_line() ->
     world.sign_in("cid")
     world.call("o1", "campaign", kind="reservation")
     world.wait(40.0)
-    world.answer("cid")
+    world.tell(i.Answered("o1"))
     world.wait(20.0)
     assert [each.why for each in world.of(e.Withdraw)] == ["missed"]
     world.wait(5.0)
@@ -120,6 +120,37 @@ def test_limits_and_announcements_of_callers_are_for_a_customer_on_the_line() ->
     assert world.contact("o1").queue == "campaign"
     world.wait(5.0)
     assert [each.to.kind for each in world.of(e.SendTo)] == ["voicemail"]
+    world.check()
+
+
+def test_what_is_told_twice_of_a_customer_is_no_answer_of_the_agent() -> None:
+    world = blended()
+    world.sign_in("cid")
+    world.call("o1", "campaign", kind="reservation")
+    kept = world.ringing["cid"].offer
+    assert world.refused(i.Accept(kept)) == "agent cid is kept for contact o1: expected the customer to answer first"
+    world.tell(i.Answered("o1"))
+    assert world.refused(i.Answered("o1")) == ("contact o1 is a call: expected a reservation, whose customer is called")
+    assert world.at("cid") == "offered"
+    world.answer("cid")
+    assert world.refused(i.Answered("o1")) == "contact o1 waits in no queue"
+    assert world.refused(i.Answered("none")) == "there is no contact 'none', or it is over"
+    world.check()
+
+
+def test_a_customer_for_whom_nobody_is_kept_any_more_waits_for_the_next() -> None:
+    world = blended()
+    world.sign_in("cid")
+    world.call("o1", "campaign", kind="reservation")
+    world.tell(i.SignOut("cid"))
+    world.wait(2.0)
+    world.tell(i.Answered("o1"))
+    assert (world.effects, world.contact("o1").kind) == ([], "call")
+    world.wait(3.0)
+    world.sign_in("ann")
+    assert world.ringing["ann"].kind == "call"
+    world.answer("ann")
+    assert [each.waited for each in world.of(f.Connected)] == [5.0]
     world.check()
 
 
@@ -174,7 +205,7 @@ def test_a_transferred_contact_that_talks_to_another_agent_is_no_reservation() -
     world = blended()
     world.sign_in("cid", "bob")
     world.call("o1", "campaign", kind="reservation")
-    world.answer("cid")
+    world.tell(i.Answered("o1"))
     world.answer("cid")
     world.finish("cid", "queue_transfer")
     world.call("o1", "sales")

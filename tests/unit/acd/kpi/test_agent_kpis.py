@@ -445,7 +445,7 @@ def test_a_reservation_is_outbound_and_offered_to_no_queue() -> None:
     """ann is kept from 0, rung from 15 on, has the call from 20 to 50."""
     floor = Floor()
     floor.at(0, i.SignIn("ann"), i.Enqueue("c1", "help", "555", kind="reservation"))
-    floor.answer(15, "ann")
+    floor.at(15, i.Answered("c1"))
     floor.answer(20, "ann")
     floor.at(50, i.Finish("c1", "ann"), i.Ready("ann"))
     handles = agent(floor, "ann").handles

@@ -143,10 +143,12 @@ def _waits_on_the_line(turn: Turn, contact: ContactState) -> None:
     """From now on a customer waits as any other caller: for the agent who is kept for it and rung now, for the next if
     that one has left. Nobody waits on the line for a certain agent for as long as a callback does."""
     queue = turn.state.queue(contact.queue)
-    ring_kept(turn, contact)
-    limit = None if contact.offers else without_agents(turn.state, queue, contact.needs)
+    deadline = turn.now + queue.ring_seconds
+    turn.fact(f.CustomerAnswered(contact.id, deadline))
+    limit = without_agents(turn.state, queue, contact.needs)
     if limit is not None:
         leave(turn, contact, limit.to, "overflow", limit.of)
-    else:
-        only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
-        reclass(turn, contact, only=only, patience=turn.now + queue.affinity)
+        return
+    ring_kept(turn, contact, deadline)
+    only = contact.only if waits_for(turn, queue, contact, contact.only) else ""
+    reclass(turn, contact, only=only, patience=turn.now + queue.affinity)

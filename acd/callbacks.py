@@ -92,15 +92,13 @@ def _call(turn: Turn, contact: ContactState, agent: str) -> None:
     turn.do(e.CallCustomer(callback.id, contact.id, callback.number, agent, seconds, callback.queue))
 
 
-def ring_kept(turn: Turn, contact: ContactState) -> None:
+def ring_kept(turn: Turn, contact: ContactState, deadline: float) -> None:
     """The customer is on the line: the telephones of those ring who are kept for it. Who does not answer has missed it,
     and the customer waits on in its place."""
-    queue = turn.state.queue(contact.queue)
-    deadline = turn.now + queue.ring_seconds
-    turn.fact(f.CustomerAnswered(contact.id, deadline))
     for number in contact.offers:
-        agent = turn.state.agents[turn.state.offers[number].agent]
-        turn.do(e.Offer(number, contact.id, agent.id, agent.address, deadline, "call", queue.name, contact.number))
+        offer = turn.state.offers[number]
+        address = turn.state.agents[offer.agent].address
+        turn.do(e.Offer(number, contact.id, offer.agent, address, deadline, "call", offer.queue, contact.number))
 
 
 def is_calling(state: State, contact: ContactState) -> bool:

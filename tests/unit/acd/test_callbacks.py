@@ -183,6 +183,22 @@ def test_customer_first_a_customer_who_hangs_up_before_the_agent_answers_is_not_
     here.check()
 
 
+def test_customer_first_nobody_is_rung_for_a_customer_whom_a_limit_lets_go() -> None:
+    """By new rules who is kept may not have it, and nobody else is there."""
+    limit = Limit(of="none_ready", to=WayOut(kind="voicemail", name="v"), waiting=True)
+    here = world(queue("sales", callback=CallbackRules(first="customer"), limits=(limit,)))
+    here.sign_in("ann")
+    here.tell(ask())
+    rules = here.state.config
+    stricter = msgspec.structs.replace(rules.queues["sales"], needs="es")
+    here.tell(i.Configure(msgspec.structs.replace(rules, queues={"sales": stricter})))
+    assert here.rings() == {"ann": "b1.1"}, "the customer is being called"
+    here.tell(i.CustomerCalled("b1", "answered"))
+    assert [each.contact for each in here.of(e.SendTo)] == ["b1.1"]
+    assert (here.of(e.Offer), here.rings(), here.at("ann")) == ([], {}, "ready")
+    here.check()
+
+
 def test_customer_first_a_wait_on_the_line_is_not_the_one_before() -> None:
     """Who has waited for an hour to be called is not let go as one who has waited too long."""
     limit = Limit(of="waited", value=600.0, to=WayOut(kind="voicemail", name="sales"))

@@ -121,6 +121,12 @@ class Enqueue(Input, frozen=True, gc=False, tag=True):
     waited: float = 0.0
 
 
+class Answered(Input, frozen=True, gc=False, tag=True):
+    """The customer of a `reservation` has answered: it is on the line, and waits for whoever is kept for it."""
+
+    contact: str
+
+
 class HangUp(Input, frozen=True, gc=False, tag=True):
     """The customer is gone, whatever became of it."""
 
@@ -172,12 +178,6 @@ class Take(Input, frozen=True, gc=False, tag=True):
 
 
 # ---- offers
-
-
-class Answered(Input, frozen=True, gc=False, tag=True):
-    """The customer of a `reservation` has answered: it is on the line, and waits for whoever is kept for it."""
-
-    contact: str
 
 
 class Accept(Input, frozen=True, gc=False, tag=True):
@@ -278,6 +278,7 @@ AnyInput = (
     AgentInput
     | OutcomeInput
     | Enqueue
+    | Answered
     | HangUp
     | PressKey
     | Hold
@@ -285,7 +286,6 @@ AnyInput = (
     | Finish
     | PickUp
     | Take
-    | Answered
     | Accept
     | Reject
     | Unreachable

@@ -456,7 +456,7 @@ def test_by_lot(seed: int) -> None:
     calls = Calls()
     begin = Calls.begin.hypothesis_stateful_initialize_rule  # type: ignore[attr-defined]
     begin.function(calls, random.randrange(8), random.sample(NUMBERS, 6), random.choice((1, 2)))
-    done = []
+    done: list[tuple[str, tuple[Any, ...]]] = []
     for _ in range(LOTS):
         may = [name for name in rules if all(ok(calls) for ok in rule_of(name).preconditions)]
         name = random.choice(may)
@@ -468,6 +468,7 @@ def test_by_lot(seed: int) -> None:
         except BaseException:
             print(*done, sep="\n")
             raise
+    assert len({name for name, _ in done}) > len(rules) / 2, "the model was led into few states"
     calls.teardown()
 
 

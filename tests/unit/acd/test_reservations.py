@@ -18,6 +18,14 @@ def blended(**settings: object) -> World:
     return world
 
 
+def kept(**settings: object) -> World:
+    """Cid is kept for the customer, whose telephone rings."""
+    world = blended(**settings)
+    world.sign_in("cid")
+    world.call("o1", "campaign", kind="reservation")
+    return world
+
+
 def test_agents_are_kept_by_direction() -> None:
     world = blended()
     world.sign_in("bob", "ann", "cid")
@@ -31,13 +39,11 @@ def test_agents_are_kept_by_direction() -> None:
 
 
 def test_who_is_kept_is_rung_when_the_call_is_answered() -> None:
-    world = blended()
-    world.sign_in("cid")
-    world.call("o1", "campaign", kind="reservation")
+    world = kept()
     world.wait(5.0)
-    kept = world.ringing["cid"]
+    before = world.ringing["cid"]
     world.tell(i.Answered("o1"))
-    rung = replace(kept, kind="call", deadline=world.now + 20.0)
+    rung = replace(before, kind="call", deadline=world.now + 20.0)
     assert world.of(e.Offer) == [rung]
     assert (world.of(e.Connect), world.at("cid"), world.contact("o1").kind) == ([], "offered", "call")
     world.wait(3.0)
@@ -81,9 +87,7 @@ def test_who_is_kept_and_can_not_be_called_then_is_followed_by_the_next() -> Non
 
 
 def test_a_customer_who_hangs_up_while_the_agent_is_rung_leaves_it_free_without_a_miss() -> None:
-    world = blended()
-    world.sign_in("cid")
-    world.call("o1", "campaign", kind="reservation")
+    world = kept()
     world.tell(i.Answered("o1"))
     world.tell(i.HangUp("o1"))
     assert [each.how for each in world.of(f.LeftQueue)] == ["abandoned"]
@@ -108,9 +112,7 @@ def test_limits_and_announcements_of_callers_are_for_a_customer_on_the_line() ->
     """Its wait on the line counts."""
     limits = (Limit(of="waited", value=30.0, to=WayOut(kind="voicemail", name="sales")),)
     announcements = (Announcement(what="position", first=25.0),)
-    world = blended(limits=limits, announcements=announcements)
-    world.sign_in("cid")
-    world.call("o1", "campaign", kind="reservation")
+    world = kept(limits=limits, announcements=announcements)
     world.wait(40.0)
     world.tell(i.Answered("o1"))
     world.wait(20.0)
@@ -124,11 +126,9 @@ def test_limits_and_announcements_of_callers_are_for_a_customer_on_the_line() ->
 
 
 def test_what_is_told_twice_of_a_customer_is_no_answer_of_the_agent() -> None:
-    world = blended()
-    world.sign_in("cid")
-    world.call("o1", "campaign", kind="reservation")
-    kept = world.ringing["cid"].offer
-    assert world.refused(i.Accept(kept)) == "agent cid is kept for contact o1: expected the customer to answer first"
+    world = kept()
+    offer = world.ringing["cid"].offer
+    assert world.refused(i.Accept(offer)) == "agent cid is kept for contact o1: expected the customer to answer first"
     world.tell(i.Answered("o1"))
     assert world.refused(i.Answered("o1")) == ("contact o1 is a call: expected a reservation, whose customer is called")
     assert world.at("cid") == "offered"
@@ -139,9 +139,7 @@ def test_what_is_told_twice_of_a_customer_is_no_answer_of_the_agent() -> None:
 
 
 def test_a_customer_for_whom_nobody_is_kept_any_more_waits_for_the_next() -> None:
-    world = blended()
-    world.sign_in("cid")
-    world.call("o1", "campaign", kind="reservation")
+    world = kept()
     world.tell(i.SignOut("cid"))
     world.wait(2.0)
     world.tell(i.Answered("o1"))
@@ -155,9 +153,7 @@ def test_a_customer_for_whom_nobody_is_kept_any_more_waits_for_the_next() -> Non
 
 
 def test_who_is_kept_for_a_call_that_is_not_answered_is_free_and_has_missed_nothing() -> None:
-    world = blended()
-    world.sign_in("cid")
-    world.call("o1", "campaign", kind="reservation")
+    world = kept()
     world.tell(i.HangUp("o1"))
     assert (world.at("cid"), world.agent("cid").misses) == ("ready", 0)
 

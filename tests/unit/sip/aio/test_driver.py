@@ -146,6 +146,9 @@ async def test_names_are_looked_up_without_a_nameserver_for_localhost(make: Make
     a, b = await make(), await make()
     a.send(None, uri=f"sip:bob@localhost:{b.target('udp').port}")
     await a.until(lambda: a.statuses() == [200])
+    (received,) = (e for e in b.events if isinstance(e, RequestReceived))
+    assert received.request.uri.startswith("sip:bob@localhost:")
+    assert received.flow.remote[0] == "127.0.0.1"
 
 
 async def test_a_refused_connection_is_told(make: Make) -> None:
@@ -269,9 +272,11 @@ async def test_a_timer_set_from_outside_is_armed_by_drain(make: Make) -> None:
     fired: list[float] = []
     a.stack.timers.schedule(a.driver.now() + 30.0, fired.append)
     a.driver.drain()
-    a.stack.timers.schedule(a.driver.now() + 0.005, fired.append)
+    due = a.driver.now() + 0.005
+    a.stack.timers.schedule(due, fired.append)
     a.driver.drain()
     await a.until(lambda: len(fired) == 1)
+    assert due <= fired[0] < due + 5.0, "not with the later one"
 
 
 async def test_garbage_harms_nobody(make: Make) -> None:

@@ -241,7 +241,8 @@ def notified(sipp: Sipp) -> list[int]:
 
 def lamp(sipp: Sipp) -> list[str]:
     """What each NOTIFY of a call's watcher has told: the states of the dialogs of the one who is watched (RFC 4235),
-    "held" behind it where it is on hold; "idle" is none."""
+    "held" behind it where it is on hold; "idle" is none. Without what comes before an answer: SIPp answers at once,
+    and whether NOTIFYs, which are paced, tell of the ringing depends on how long after the last one that is."""
     told: dict[int, str] = {}
     for message in re.split(r"-{20,}", sipp.messages().replace("\r", "")):
         whole = "</dialog-info>" in message  # it is read while it is written
@@ -253,7 +254,7 @@ def lamp(sipp: Sipp) -> list[str]:
             ]
             told[int(version)] = "+".join(sorted(states)).replace("terminated", "idle")
     assert list(told) == list(range(len(told))), "versions rise by one"
-    return list(told.values())
+    return [state for state in told.values() if not re.search(r"trying|early", state)]
 
 
 def _words(keys: dict[str, str]) -> list[str]:

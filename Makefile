@@ -6,16 +6,25 @@ CONFIG ?= config
 STAMP  := $(VENV)/.ready
 MEASURES := $(VENV)/.measures
 
-.PHONY: run test check setup bench lock fmt clean unit tools
+.PHONY: run test search check setup bench lock fmt clean unit tools
+
+# What is compiled is kept: test modules, whose assertions are rewritten, are loaded by several processes, and the switch is
+# started some hundred times.
+test check unit search bench: export PYTHONDONTWRITEBYTECODE :=
 
 run: $(STAMP)
 	@exec $(BIN)/softswitch serve --config $(CONFIG)
 
 test: setup tools $(MEASURES)
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -q -n auto tests/property tests/fuzz tests/theory tests/virtual
+	$(BIN)/python -m pytest -q -n auto --dist worksteal tests/property tests/fuzz tests/theory tests/virtual tests/process
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=10 -m alongside tests/interop
 	$(BIN)/python -m pytest --durations=10 -m "not alongside" tests/interop
+
+# Property tests, with other examples each time; IN=tests/property/test_acd.py is one file of them.
+IN ?= tests/property tests/fuzz
+search: $(STAMP)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile=search $(IN)
 
 # Fast checks.
 check: $(STAMP)
@@ -23,7 +32,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n auto tests/unit
+	$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -q tests/unit

@@ -1,18 +1,19 @@
 """The machine of one agent's states, and what is known of an agent.
 
     signed_out --sign_in--> REST
-    ready      --offer--> offered, --pause--> paused, --phone_gone--> offline, --direct_call, TAKEN--> talking
-    paused     --ready--> REST, --TAKEN--> talking
+    ready      --offer--> offered, --pause--> paused, --phone_gone--> offline, --direct_call, taken--> talking
+    paused     --ready--> REST, --taken--> talking
     offered    --accepted--> talking, --rejected, missed, unreachable, withdrawn--> not_responding, wrap_up or REST
     talking    --hold--> hold, --consult--> consulting, --finished, customer_left--> wrap_up or REST
     hold       --resume--> talking, --consult--> consulting, else as talking
     consulting --consult_over--> talking, --hold--> hold, else as talking
-    wrap_up    --ready, wrap_up_over--> REST, --pause--> paused, --TAKEN--> talking
-    not_responding --ready--> REST, --pause--> paused, --TAKEN--> talking
-    offline    --phone_back--> REST, --pause--> paused, --TAKEN--> talking
+    wrap_up    --ready, wrap_up_over--> REST, --pause--> paused, --taken--> talking
+    not_responding --ready--> REST, --pause--> paused, --taken--> talking
+    offline    --phone_back--> REST, --pause--> paused, --taken--> talking
+    any that may be `taken` --picked_up--> offered
     any but signed_out --sign_out, configured--> signed_out, from work once that is over
 
-TAKEN is `taken` or `picked_up`. REST is where an agent goes who has nothing to do: what it has asked for meanwhile
+REST is where an agent goes who has nothing to do: what it has asked for meanwhile
 (`paused`, `signed_out`); else `talking`, where it is in a direct call that counts; else `offline`, where its telephone
 can't be called; else `ready`.
 """
@@ -40,7 +41,7 @@ _OUT: dict[Why, tuple[AgentStateName, ...]] = {"sign_out": ("signed_out",), "con
 _NOT_TAKEN: tuple[AgentStateName, ...] = ("not_responding", "wrap_up", *REST)
 _WORKED: dict[Why, tuple[AgentStateName, ...]] = {"finished": ("wrap_up", *REST), "customer_left": ("wrap_up", *REST)}
 
-BEGINS: frozenset[Why] = frozenset(("accepted", "taken", "picked_up"))
+BEGINS: frozenset[Why] = frozenset(("accepted", "taken"))
 """By what an agent comes to have a contact."""
 
 TRANSITIONS: dict[AgentStateName, dict[Why, tuple[AgentStateName, ...]]] = {
@@ -51,10 +52,10 @@ TRANSITIONS: dict[AgentStateName, dict[Why, tuple[AgentStateName, ...]]] = {
         "phone_gone": ("offline",),
         "direct_call": ("talking",),
         "taken": ("talking",),
-        "picked_up": ("talking",),
+        "picked_up": ("offered",),
         **_OUT,
     },
-    "paused": {"ready": REST, "pause": ("paused",), "taken": ("talking",), "picked_up": ("talking",), **_OUT},
+    "paused": {"ready": REST, "pause": ("paused",), "taken": ("talking",), "picked_up": ("offered",), **_OUT},
     "offered": {
         "accepted": ("talking",),
         "rejected": _NOT_TAKEN,
@@ -68,7 +69,7 @@ TRANSITIONS: dict[AgentStateName, dict[Why, tuple[AgentStateName, ...]]] = {
         "consult": ("consulting",),
         "direct_call_over": REST,
         "taken": ("talking",),
-        "picked_up": ("talking",),
+        "picked_up": ("offered",),
         **_WORKED,
         **_OUT,
     },
@@ -79,11 +80,11 @@ TRANSITIONS: dict[AgentStateName, dict[Why, tuple[AgentStateName, ...]]] = {
         "wrap_up_over": REST,
         "pause": ("paused",),
         "taken": ("talking",),
-        "picked_up": ("talking",),
+        "picked_up": ("offered",),
         **_OUT,
     },
-    "not_responding": {"ready": REST, "pause": ("paused",), "taken": ("talking",), "picked_up": ("talking",), **_OUT},
-    "offline": {"phone_back": REST, "pause": ("paused",), "taken": ("talking",), "picked_up": ("talking",), **_OUT},
+    "not_responding": {"ready": REST, "pause": ("paused",), "taken": ("talking",), "picked_up": ("offered",), **_OUT},
+    "offline": {"phone_back": REST, "pause": ("paused",), "taken": ("talking",), "picked_up": ("offered",), **_OUT},
 }
 """Which states each cause may lead to from each state; what is not here does not happen."""
 

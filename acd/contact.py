@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,10 @@ HANDLED = 50
 """Contacts after which one counts 1/e in the mean of a queue's handling time."""
 WAITED = 200
 """The same of those who waited, in the rate at which they give up."""
+COMING = 1_800.0
+"""Seconds after which who has come counts 1/e in the rate at which callers come into a queue."""
+CAME = 5
+"""Callers before that rate says something."""
 
 
 class ContactState(msgspec.Struct):
@@ -137,3 +142,29 @@ class Impatience(msgspec.Struct):
     def rate(self) -> float:
         """A second, of each who waits."""
         return self.gave_up / self.seconds if self.seconds > 0.0 else 0.0
+
+
+class Arrivals(msgspec.Struct):
+    """How fast callers come into a queue lately: how many have come since the first one did, at `begun`, of whom those
+    who came `COMING` seconds back count 1/e. `count` is that as it was at `at`; `number` has all, and the first."""
+
+    begun: float
+    at: float
+    number: int = 0
+    count: float = -1.0
+
+    def note(self, now: float) -> None:
+        """Another one, or the first."""
+        self.count = self.count * math.exp((self.at - now) / COMING) + 1.0
+        self.number, self.at = self.number + 1, now
+
+    def forget(self) -> None:
+        """The latest one does not stay."""
+        self.number, self.count = self.number - 1, self.count - 1.0
+
+    def rate(self, now: float) -> float:
+        """A second; 0 where too few have come to say."""
+        if self.number < CAME or now <= self.begun:
+            return 0.0
+        count = max(self.count, 0.0) * math.exp((self.at - now) / COMING)
+        return -count / (COMING * math.expm1((self.begun - now) / COMING))

@@ -130,8 +130,7 @@ class Explainer:
             case f.Classed():
                 yield from self._classed(what, record)
             case f.Connected():
-                how = "answers" if what.offer else "picks it up out of the queue"
-                yield Line(time, f"{what.agent} {how}: it has waited {seconds(what.waited)}")
+                yield Line(time, f"{what.agent} answers: it has waited {seconds(what.waited)}")
             case f.CustomerAnswered(deadline=deadline):
                 offers = self._state.contacts[what.contact].offers
                 kept = [f"{self._state.offers[number].agent} is rung until {self._at(deadline)}" for number in offers]
@@ -236,6 +235,9 @@ class Explainer:
         rules = f" (rules {what.version})" if what.version else ""
         until = self._at(what.deadline)
         kept = offered_kind(self._state, contact) == "reservation"
+        if what.by == "pick_up":
+            yield Line(record.time, f"{what.agent} picks it up out of the queue, and is rung until {until}{rules}")
+            return
         if what.by == "agent":
             text = f"{what.agent} is ready, and is {'kept for' if kept else 'offered'} it until {until}{rules}"
             more = self._rivals(what, record.time)

@@ -186,16 +186,16 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Offered(Fact, frozen=True, gc=False, tag=True):
-    """An offer is made: a lease until `deadline`. `by`: which question chose, that for an agent or that for a contact.
-    `eligible`: how many of the class are signed in; `ready`: of those ready; `candidates`: the best of them, by
-    `strategy`; `rivals`: contacts, the best first with their places as this agent sees them, where an agent became
-    ready. `version`: of the rules."""
+    """An offer is made: a lease until `deadline`. `by`: which question chose, that for an agent or that for a contact;
+    `pick_up`: the agent itself, and there is no more to say. `eligible`: how many of the class are signed in; `ready`:
+    of those ready; `candidates`: the best of them, by `strategy`; `rivals`: contacts, the best first with their places
+    as this agent sees them, where an agent became ready. `version`: of the rules."""
 
     contact: str
     agent: str
     deadline: float
     queue: str
-    by: Literal["agent", "contact"]
+    by: Literal["agent", "contact", "pick_up"]
     strategy: StrategyName
     version: str
     eligible: int = 0
@@ -219,8 +219,7 @@ class OfferEnded(Fact, frozen=True, gc=False, tag=True):
 
 
 class Connected(Fact, frozen=True, gc=False, tag=True):
-    """An agent has answered a contact of a queue, or picked it up out of it: `offer` 0. `waited`: seconds from
-    `since`."""
+    """An agent has answered a contact of a queue. `waited`: seconds from `since`."""
 
     contact: str
     agent: str

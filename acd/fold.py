@@ -15,7 +15,7 @@ import msgspec
 
 from acd import facts as f
 from acd.agent import AT_WORK, BEGINS, HANDLING, WORK, AgentState
-from acd.contact import Asking, CallbackState, ContactState, Handling, Impatience, OfferState, Returning
+from acd.contact import Arrivals, Asking, CallbackState, ContactState, Handling, Impatience, OfferState, Returning
 from acd.state import APART, State, asks
 from acd.strategy import still_wanted
 
@@ -128,6 +128,8 @@ def _queued(state: State, fact: f.Queued) -> None:
     contact.place, contact.seq, contact.entered, contact.since = fact.place, state.last_id, fact.entered, fact.since
     contact.moves, contact.told = fact.moves, -1.0
     state.begins(contact)
+    if fact.kind == "call":
+        state.arrivals.setdefault(fact.queue, Arrivals(state.now, state.now)).note(state.now)
     contact.asks = asks(queue, 0, fact.needs)
     contact.relaxed, contact.widened, contact.only, contact.patience, contact.skipped = 0, 0, "", 0.0, {}
     _announce_from(state, contact, fact.entered)
@@ -162,7 +164,8 @@ def _offered(state: State, fact: f.Offered) -> None:
     number = state.last_id
     state.offers[number] = OfferState(number, fact.contact, fact.agent, fact.queue, fact.deadline, state.now)
     state.deadlines.add(fact.deadline, "offer", number)
-    state.latest[fact.queue] = fact.agent
+    if fact.by != "pick_up":
+        state.latest[fact.queue] = fact.agent
     contact = state.contacts[fact.contact]
     contact.offers.append(number)
     if still_wanted(state.queue(fact.queue), len(contact.offers)) == 0:
@@ -208,6 +211,10 @@ def _handle_ended(state: State, fact: f.HandleEnded) -> None:
 def _left_queue(state: State, fact: f.LeftQueue) -> None:
     contact = state.contacts[fact.contact]
     _note_wait(state, contact, gave_up=fact.how == "abandoned")
+    if contact.kind == "call" and not contact.reached and contact.entered == state.now:
+        state.arrivals[fact.queue].forget()
+        if not state.arrivals[fact.queue].number:
+            del state.arrivals[fact.queue]
     state.ends(contact)
     queue = state.queue(fact.queue)
     if fact.how == "abandoned" and contact.number and queue.return_within > 0.0:

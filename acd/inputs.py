@@ -164,7 +164,7 @@ class Finish(Input, frozen=True, gc=False, tag=True):
 
 
 class PickUp(Input, frozen=True, gc=False, tag=True):
-    """An agent wants a contact that waits, before its turn and whatever it needs: answered by `Connect` of offer 0."""
+    """An agent wants a contact that waits, before its turn and whatever it needs: an offer beside others."""
 
     contact: str
     agent: str

@@ -21,7 +21,7 @@ from acd import inputs as i
 from acd.callbacks import agent_answered, agent_kept, is_calling, is_meant_for
 from acd.contact import ContactState, OfferState
 from acd.leases import end_offer
-from acd.matching import Choice, agents_for, contact_for
+from acd.matching import NOTHING, Choice, agents_for, contact_for
 from acd.queueing import reclass
 from acd.state import State
 from acd.strategy import Asked, still_wanted
@@ -80,7 +80,9 @@ def _lot(contact: ContactState, now: float) -> int:
     return crc32(contact.id.encode()) << 64 | round(now * 1e6)
 
 
-def _make(turn: Turn, contact: ContactState, name: str, choice: Choice, by: Literal["agent", "contact"]) -> None:
+def _make(
+    turn: Turn, contact: ContactState, name: str, choice: Choice, by: Literal["agent", "contact", "pick_up"]
+) -> None:
     state = turn.state
     queue = state.queue(contact.queue)
     kind = offered_kind(state, contact)
@@ -100,7 +102,7 @@ def _make(turn: Turn, contact: ContactState, name: str, choice: Choice, by: Lite
     )
     offer = turn.fact(offered)
     agent = state.agents[name]
-    turn.change(agent, "offered", "offer", contact=contact.id, offer=offer)
+    turn.change(agent, "offered", "picked_up" if by == "pick_up" else "offer", contact=contact.id, offer=offer)
     turn.do(e.Offer(offer, contact.id, name, agent.address, offered.deadline, kind, queue.name, contact.number))
     if contact.kind == "callback" and kind == "reservation":
         agent_kept(turn, contact)
@@ -138,17 +140,12 @@ def accept(turn: Turn, event: i.Accept) -> None:
 
 
 def pick_up(turn: Turn, event: i.PickUp) -> None:
-    """An agent takes a contact out of its queue. Raises `Refusal`."""
+    """An agent wants a contact out of its queue: it is offered it, beside any others. Raises `Refusal`."""
     contact, agent = turn.waiting(event.contact), turn.agent(event.agent)
     if contact.kind != "call":
         raise Refusal(f"contact {contact.id} is a {contact.kind}: expected a caller who waits")
     turn.may_take(agent, contact)
-    turn.fact(f.Connected(contact.id, agent.id, 0, turn.now - contact.since))
-    turn.change(agent, "talking", "picked_up", contact=contact.id)
-    for offer in list(contact.offers):
-        end_offer(turn, turn.state.offers[offer], "answered_elsewhere")
-    turn.do(e.StopAnnouncing(contact.id))
-    turn.do(e.Connect(0, contact.id, agent.id))
+    _make(turn, contact, agent.id, NOTHING, "pick_up")
 
 
 def reject(turn: Turn, event: i.Reject) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from acd.agent import AgentState
 from acd.classes import Classes, ClassKey
 from acd.config import BY_AGENTS, Agent, Config, Queue, Team
-from acd.contact import Asking, CallbackState, ContactState, Handling, Impatience, OfferState, Returning
+from acd.contact import Arrivals, Asking, CallbackState, ContactState, Handling, Impatience, OfferState, Returning
 from acd.deadlines import Deadlines, Due
 from acd.expression import Bools, reread
 from acd.roster import Floats, Roster
@@ -43,6 +43,7 @@ class State:
         "_serving",
         "addresses",
         "agents",
+        "arrivals",
         "asking",
         "callbacks",
         "carried",
@@ -63,6 +64,7 @@ class State:
         "roster",
         "rows",
         "unreachable",
+        "urgent",
         "wanted",
         "watched",
         "watchful",
@@ -83,6 +85,8 @@ class State:
         """By queue: how long agents have had its contacts lately."""
         self.impatience: dict[str, Impatience] = {}
         """By queue: how fast those who wait there give up lately."""
+        self.arrivals: dict[str, Arrivals] = {}
+        """By queue: how fast callers come lately."""
         self.latest: dict[str, str] = {}
         """By queue: the agent to whom a contact of it was offered last."""
         self.returning: dict[tuple[str, str], Returning] = {}
@@ -91,6 +95,8 @@ class State:
         """How many callbacks there are, by queue and number."""
         self.wanted: dict[str, dict[str, int]] = {}
         """By queue: what the contacts that wait there need besides, and how many each."""
+        self.urgent: dict[str, list[Queue]] = {}
+        """By team: its queues, those of the highest priority first."""
         self.watchful: list[Queue] = []
         """Queues that those who wait leave when there are no agents for them."""
         self.watched = np.zeros((0, 0), np.bool_)
@@ -254,6 +260,9 @@ class State:
         self._serving.clear()
         self.kept = Counter((each.queue, each.number) for each in self.callbacks.values())
         self.wanted.clear()
+        self.urgent.clear()
+        for queue in sorted(self.config.queues.values(), key=lambda each: -each.priority):
+            self.urgent.setdefault(queue.team, []).append(queue)
         self.watchful = [
             queue
             for queue in self.config.queues.values()
@@ -314,6 +323,7 @@ class State:
                 self.last_id,
                 self.now,
                 self.impatience,
+                self.arrivals,
             )
         )
 
@@ -333,7 +343,7 @@ class State:
         state.offers, state.callbacks, state.latest = kept.offers, kept.callbacks, kept.latest
         state.unreachable, state.handling = set(kept.unreachable), kept.handling
         state.returning = {(queue, number): each for queue, number, each in kept.returning}
-        state.asking, state.impatience = kept.asking, kept.impatience
+        state.asking, state.impatience, state.arrivals = kept.asking, kept.impatience, kept.arrivals
         state.last_id, state.now = kept.last_id, kept.now
         state.addresses = {agent.address: agent.id for agent in state.agents.values() if agent.signed_in}
         state._columns()
@@ -363,6 +373,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     last_id: int
     now: float
     impatience: dict[str, Impatience]
+    arrivals: dict[str, Arrivals]
 
 
 def asks(queue: Queue, relaxed: int, needs: str) -> str:

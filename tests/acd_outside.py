@@ -120,7 +120,7 @@ class Outside:
                 assert rings is not None or offer == self._crossing, f"{effect}: it does not ring"
                 assert rings is None or (rings.contact, rings.agent) == (contact, agent)
             case e.Connect():
-                self._connect(effect, what)
+                self._connect(effect)
             case e.TooLate(offer=offer):
                 assert isinstance(what, i.Accept), "nobody has answered"
                 assert what.offer == offer
@@ -159,16 +159,11 @@ class Outside:
             assert offer.contact in self.lines, f"{offer}: the caller is gone"
         self.ringing[offer.offer] = offer
 
-    def _connect(self, effect: e.Connect, what: i.AnyInput | None) -> None:
-        """Who has answered; offer 0: who waits for the customer on the line, or picks it up out of the queue."""
+    def _connect(self, effect: e.Connect) -> None:
+        """Who has answered; offer 0: who waits for the customer on the line."""
         contact, agent = effect.contact, effect.agent
         assert contact in self.lines, f"{effect}: the caller is gone"
         assert contact not in self.playing, f"{effect}: something is playing"
-        if isinstance(what, i.PickUp):
-            assert (effect.offer, contact, agent) == (0, what.contact, what.agent)
-            assert not self.together.get(contact), f"{effect}: another agent has it"
-            self.together[contact] = [agent]
-            return
         if not effect.offer:
             assert self.together[contact] == [agent]
             return

@@ -1,12 +1,10 @@
-"""Modules shared by tests (`virtual_link`) are found beside this file. Property tests have no deadline: how long an
-example takes is the machine's business, and benchmarks measure that."""
+"""Modules shared by tests (`virtual_link`) are found beside this file."""
 
 import sys
 from pathlib import Path
 
-from hypothesis import settings
+from tests.searches import register
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-settings.register_profile("switch", deadline=None)
-settings.load_profile("switch")
+register()

@@ -161,6 +161,8 @@ class Course:
         if part is not None:
             self._offers[record.id] = (part.rings, len(part.rings), record.time)
             part.rings.append((0.0, "withdrawn", False))
+            if what.by == "pick_up":
+                self.orders.append((record.time, i.PickUp(part.id, what.agent)))
 
     def _customer_answered(self, what: f.CustomerAnswered, record: f.Record) -> None:
         """Who was kept is rung only now."""
@@ -180,8 +182,6 @@ class Course:
         part = self._now.get(what.contact)
         if part is not None:
             part.agent, part.answered = what.agent, record.time
-            if not what.offer:
-                self.orders.append((record.time, i.PickUp(part.id, what.agent)))
 
     def _handle_ended(self, what: f.HandleEnded, record: f.Record) -> None:
         part = self._now.get(what.contact)

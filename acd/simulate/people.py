@@ -195,7 +195,8 @@ class People:
                 return self._waits(contact) or self.engine.state.asking_in(contact) is not None
             case i.PickUp(contact=contact, agent=name):
                 agent = self.engine.state.agents[name]
-                return self._waits(contact) and agent.signed_in and not agent.contact
+                free = agent.state == "wrap_up" or not agent.contact
+                return self._waits(contact) and agent.signed_in and free
             case i.Ready(agent=name):
                 agent = self.engine.state.agents[name]
                 return agent.state in ("paused", "not_responding") or bool(agent.after)

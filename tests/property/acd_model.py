@@ -380,8 +380,14 @@ class Acd(RuleBasedStateMachine):
 
     def look_at_choice(self, made: f.Offered, cause: int) -> None:
         """Of all that could have been offered, or been offered it, just before: it was the first by its own key. Who
-        gets a contact by becoming ready goes past nobody who was ready before."""
+        gets a contact by becoming ready goes past nobody who was ready before. Who picks one up needs only be free."""
         state = self.mirror
+        if made.by == "pick_up":
+            who, what = state.agents[made.agent], state.contacts[made.contact]
+            assert who.signed_in
+            assert who.state == "wrap_up" or not who.contact
+            assert (what.queue, what.kind) == (made.queue, "call")
+            return
         assert state.agents[made.agent].state == "ready"
         ready = [agent.id for agent in state.agents.values() if agent.state == "ready"]
         able = [agent for agent in ready if self.eligible(state, agent, made.contact)]

@@ -14,6 +14,7 @@ from acd import inputs as i
 from acd.config import Config
 from tests.property.acd_configs import AGENTS, NEEDS, QUEUES, configs
 from tests.property.acd_model import NONSENSE, Acd
+from tests.searches import shard_of
 
 SHARDS = 5
 EXAMPLES = 130  # of STEPS at most each, in each shard: more than 50,000 steps, some sequences being shorter
@@ -32,7 +33,7 @@ def deadlines_are_looked_through_often(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_agents_and_contacts_meet_as_the_model_says(shard: int) -> None:
     run_state_machine_as_test(
-        Acd,
+        shard_of(Acd, shard),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,

@@ -27,6 +27,7 @@ from softswitch.call_inviting import INVITE_SECONDS
 from softswitch.call_moves import MAX_SUPERVISORS
 from tests.property.call_model import Party, Talk, chosen
 from tests.property.call_table import LOT, NUMBERS, SLOTS, CallTable
+from tests.searches import shard_of
 
 NOBODY = "999"
 SHARDS = 4
@@ -416,7 +417,7 @@ class Calls(CallTable):
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_calls_are_what_the_model_says(shard: int) -> None:
     run_state_machine_as_test(
-        Calls,
+        shard_of(Calls, shard),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,

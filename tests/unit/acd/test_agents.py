@@ -330,8 +330,11 @@ def test_an_agent_picks_up_who_waits_whatever_it_needs_and_whose_turn_it_is() ->
     world.call("c2", "sales")
     world.wait(5.0)
     world.sign_in("bob")
-    assert world.tell(i.PickUp("c2", "bob")) == [e.StopAnnouncing("c2"), e.Connect(0, "c2", "bob")]
-    assert world.of(f.Connected) == [f.Connected("c2", "bob", 0, 5.0)]
+    [offer] = world.tell(i.PickUp("c2", "bob"))
+    assert (offer.contact, offer.agent, offer.kind, offer.deadline) == ("c2", "bob", "call", world.now + 20.0)
+    assert (world.at("bob"), world.contact("c2").queue) == ("offered", "sales")
+    assert world.tell(i.Accept(offer.offer)) == [e.StopAnnouncing("c2"), e.Connect(offer.offer, "c2", "bob")]
+    assert world.of(f.Connected) == [f.Connected("c2", "bob", offer.offer, 5.0)]
     assert (world.at("bob"), world.contact("c2").queue) == ("talking", "")
     world.finish("bob")
     assert world.at("bob") == "ready"
@@ -346,6 +349,8 @@ def test_who_is_picked_up_is_offered_to_nobody_any_more() -> None:
     world.call("c1", "sales")
     assert set(world.rings()) == {"ann", "bob"}
     world.tell(i.PickUp("c1", "eve"))
+    assert set(world.rings()) == {"ann", "bob", "eve"}, "the first to answer has it"
+    world.answer("eve")
     assert [(each.agent, each.why) for each in world.of(e.Withdraw)] == [
         ("ann", "answered_elsewhere"),
         ("bob", "answered_elsewhere"),
@@ -356,6 +361,70 @@ def test_who_is_picked_up_is_offered_to_nobody_any_more() -> None:
     world.check()
 
 
+@pytest.mark.parametrize("how", ["missed", "rejected", "unreachable", "caller left", "answered elsewhere"])
+def test_who_does_not_get_what_it_picks_up_is_where_it_was(how: str) -> None:
+    """eve, who has a break; the caller keeps its place, and ann is rung for it all the time."""
+    world = World([queue("sales")], [agent("ann"), agent("eve")])
+    world.sign_in("ann", "eve")
+    world.tell(i.Pause("eve", "lunch", planned=600.0))
+    world.call("c1", "sales")
+    world.wait(5.0)
+    world.tell(i.PickUp("c1", "eve"))
+    assert set(world.rings()) == {"ann", "eve"}
+    world.wait(5.0)
+    match how:
+        case "missed":
+            world.wait(15.0)
+            assert [(each.agent, each.why) for each in world.of(e.Withdraw)] == [("ann", "missed"), ("eve", "missed")]
+        case "rejected":
+            world.reject("eve")
+        case "unreachable":
+            world.tell(i.Unreachable(world.ringing["eve"].offer))
+        case "caller left":
+            world.tell(i.HangUp("c1"))
+        case _:
+            world.answer("ann")
+    assert (world.at("eve"), world.agent("eve").reason) == ("paused", "lunch")
+    assert world.agent("eve").until == world.now + 600.0 - 5.0
+    world.check()
+
+
+def test_who_misses_what_it_picks_up_is_asked_no_more_often_than_others() -> None:
+    """Not responding after one: picked up out of that state, it is there again after the next."""
+    world = World([queue("sales")], [agent("ann")], teams=[Team(name="t", misses=1)])
+    world.sign_in("ann")
+    world.call("c1", "sales")
+    world.wait(20.0)
+    assert world.at("ann") == "not_responding"
+    world.tell(i.PickUp("c1", "ann"))
+    assert world.rings() == {"ann": "c1"}
+    world.wait(20.0)
+    assert world.at("ann") == "not_responding"
+    world.tell(i.PickUp("c1", "ann"))
+    world.serve("ann", 10.0)
+    assert world.at("ann") == "ready"
+    world.check()
+
+
+def test_a_pick_up_is_no_turn_of_round_robin() -> None:
+    names = ("ann", "bob", "eve")
+    world = World([queue("sales", strategy="round_robin")], [agent(name) for name in names])
+    world.sign_in("ann", "bob", "eve")
+    world.call("c1", "sales")
+    world.serve("ann", 10.0)
+    world.tell(i.Pause("bob"))
+    world.tell(i.Pause("eve"))
+    world.tell(i.Pause("ann"))
+    world.call("c2", "sales")
+    world.tell(i.PickUp("c2", "eve"))
+    world.serve("eve", 10.0)
+    for name in names:
+        world.tell(i.Ready(name))
+    world.call("c3", "sales")
+    assert world.rings() == {"bob": "c3"}
+    world.check()
+
+
 def test_who_interrupts_a_planned_pause_has_the_rest_of_it_afterwards() -> None:
     world = World([queue("sales")], [agent("ann")])
     world.sign_in("ann")
@@ -363,6 +432,7 @@ def test_who_interrupts_a_planned_pause_has_the_rest_of_it_afterwards() -> None:
     world.call("c1", "sales")
     world.wait(200.0)
     world.tell(i.PickUp("c1", "ann"))
+    world.answer("ann")
     world.wait(50.0)
     world.finish("ann")
     assert (world.at("ann"), world.agent("ann").until) == ("paused", world.now + 400.0)

@@ -351,6 +351,32 @@ def test_when_several_are_rung_who_the_others_are_is_told_once() -> None:
 """)
 
 
+def test_who_picks_it_up_out_of_the_queue_is_rung_beside_others() -> None:
+    world = World([queue("sales")], [agent("ann"), agent("bob")])
+    world.sign_in("ann", "bob")
+    world.tell(i.Pause("bob", "lunch"))
+    world.call("c1", "sales")
+    world.wait(5.0)
+    world.tell(i.PickUp("c1", "bob"))
+    world.wait(3.0)
+    world.answer("bob")
+    assert told(world, "c1") == story(GOLDEN_PICK_UP)
+
+
+GOLDEN_PICK_UP = """
+10:00:00 comes into queue sales
+    no contacts of the queue are before it
+10:00:00 ann is offered it until 10:00:20, by longest_idle
+    of 2 agents signed in who may have it 1 is ready:
+    1. ann: ready for 0 s
+    paused: bob (lunch)
+10:00:05 bob picks it up out of the queue, and is rung until 10:00:25
+10:00:08 bob takes the offer
+10:00:08 bob answers: it has waited 8 s
+10:00:08 the offer to ann is taken back: answered elsewhere
+"""
+
+
 def test_what_it_is_told_of_its_wait_is_told() -> None:
     said = Announcement(what="expected_wait", first=10.0, every=100.0)
     hello = Announcement(what="welcome", first=5.0)

@@ -8,10 +8,23 @@ import pytest
 from acd_world import World, agent, queue
 
 from acd import inputs as i
-from acd.config import CallbackRules, Group, Relax
-from acd.contact import Impatience
+from acd.config import CallbackRules, Group, Limit, Relax, WayOut
+from acd.contact import CAME, COMING, Arrivals, Impatience
 from acd.state import State
-from acd.wait_estimate import ENOUGH, SPREAD, InClass, Moments, Wait, ahead, before, estimate, passage, until
+from acd.wait_estimate import (
+    ENOUGH,
+    SPREAD,
+    InClass,
+    Moments,
+    Wait,
+    ahead,
+    before,
+    estimate,
+    overtaken,
+    overtaking,
+    passage,
+    until,
+)
 
 
 def world(served: int = ENOUGH, agents: int = 1, seconds: float = 100.0) -> World:
@@ -217,6 +230,129 @@ def test_what_lies_back_counts_less_in_the_rate_of_giving_up() -> None:
     for _ in range(2_000):
         lately.note(10.0, gave_up=False)
     assert lately.rate < 0.001
+
+
+# ---- those who come later, and are served sooner
+
+
+def test_callers_come_at_the_rate_at_which_they_lately_did() -> None:
+    lately = Arrivals(0.0, 0.0)
+    for number in range(CAME - 1):
+        lately.note(10.0 * number)
+        assert lately.rate(10.0 * number + 1.0) == 0.0, "not known"
+    lately.note(40.0)
+    assert lately.rate(40.0) == pytest.approx(0.1, rel=0.02), "from the first one on"
+    for number in range(CAME, 2_000):
+        lately.note(10.0 * number)
+    assert lately.rate(20_000.0) == pytest.approx(0.1, rel=0.01)
+    lately.note(20_000.0)
+    lately.forget()
+    assert lately.rate(20_000.0) == pytest.approx(0.1, rel=0.01)
+    assert lately.rate(20_000.0 + COMING) == pytest.approx(0.1 / math.e, rel=0.01), "none has come for a while"
+
+
+def passed(turns: int, served: float, coming: list[tuple[float, float]]) -> tuple[float, float]:
+    """Mean and variance of the time until one with so many before it is served, event by event."""
+    random, waits = np.random.default_rng(1), []
+    for _ in range(2_000):
+        now, left = 0.0, turns + 1
+        while left:
+            rates = [served, *(rate if now < ends else 0.0 for rate, ends in coming)]
+            after = now + random.exponential(1.0 / sum(rates))
+            change = min((ends for _, ends in coming if ends > now), default=math.inf)
+            if after > change:
+                now = change
+            else:
+                now = after
+                left += -1 if random.random() * sum(rates) < served else 1
+        waits.append(now)
+    return float(np.mean(waits)), float(np.var(waits))
+
+
+@pytest.mark.parametrize("turns", [0, 5, 40])
+@pytest.mark.parametrize(
+    "coming",
+    [
+        [(0.01, 1e9)],
+        [(0.016, 1e9), (0.004, 1e9)],
+        [(0.05, 60.0)],
+        [(0.01, 100.0), (0.02, 300.0)],
+    ],
+)
+def test_those_who_overtake_take_a_turn_each(turns: int, coming: list[tuple[float, float]]) -> None:
+    mean, variance = passed(turns, 0.04, coming)
+    found = overtaken(turns, 0.04, 0.0, coming)
+    assert found.turns == pytest.approx(0.04 * found.mean, rel=1e-3)
+    # Whether others come before the first of all is served is chance.
+    assert found.mean == pytest.approx(mean, rel=0.05 if turns else 0.2)
+    assert math.sqrt(found.variance) == pytest.approx(math.sqrt(variance), rel=0.1 if turns else 0.3)
+
+
+def test_nobody_overtakes_where_nobody_comes() -> None:
+    assert overtaken(7.0, 0.02, 0.001, []) == InClass(8.0, *passage(7.0, 0.02, 0.001))
+    assert overtaken(7.0, 0.02, 0.001, [(0.0, 60.0)]) == pytest.approx(InClass(8.0, *passage(7.0, 0.02, 0.001)))
+
+
+def gold_and_plain() -> World:
+    """Two agents, one of whom may have what comes into queue gold, in a direct call each; a caller into each of the
+    queues every 60 s for an hour. A point of priority counts as a minute."""
+    agents = [agent("a0", groups=("all", "gold")), agent("a1", groups=("all",))]
+    queues = [queue("gold", priority=5.0, groups=("gold",)), queue("plain", groups=("all",))]
+    made = World(queues, agents, groups=[Group(name=each, team="t") for each in ("all", "gold")])
+    made.sign_in("a0", "a1")
+    for number in range(ENOUGH):
+        made.call(f"p{number}", "plain")
+        made.serve(next(iter(made.rings())), 100.0)
+    made.busy("a0")
+    made.busy("a1")
+    for number in range(60):
+        for name in ("gold", "plain"):
+            made.call(f"{name}{number}", name)
+        made.wait(10.0)
+        for name in ("gold", "plain"):
+            made.tell(i.HangUp(f"{name}{number}"))
+        made.wait(50.0)
+    return made
+
+
+def test_who_comes_later_with_more_priority_overtakes_for_as_long_as_that_counts() -> None:
+    made = gold_and_plain()
+    made.call("c1", "plain")
+    contact = made.contact("c1")
+    plain = made.state.queue("plain")
+    [(rate, seconds)] = overtaking(made.state, contact, plain, made.state.row_of(contact))
+    assert rate == pytest.approx(1 / 60.0, rel=0.05)
+    assert seconds == pytest.approx(300.0)
+    first = middle(estimate(made.state, contact))
+    assert first > 100.0 / 2 * (1.0 + rate * 50.0)
+    made.wait(299.0)
+    made.tell(i.Reachable("elsewhere", True))
+    [(_, seconds)] = overtaking(made.state, contact, plain, made.state.row_of(contact))
+    assert seconds == pytest.approx(1.0)
+    made.wait(1.0)
+    made.tell(i.Reachable("elsewhere", True))
+    assert overtaking(made.state, contact, plain, made.state.row_of(contact)) == []
+    assert State.restore(made.state.snapshot()).arrivals == made.state.arrivals
+    made.check()
+
+
+def test_those_with_the_most_priority_are_overtaken_by_nobody_and_others_of_theirs_are() -> None:
+    made = gold_and_plain()
+    made.call("c1", "gold")
+    assert overtaking(made.state, made.contact("c1"), made.state.queue("gold"), 0) == []
+    made.call("c2", "gold", priority=-1.0)
+    contact = made.contact("c2")
+    found = overtaking(made.state, contact, made.state.queue("gold"), made.state.row_of(contact))
+    assert [seconds for _, seconds in found] == pytest.approx([60.0])
+
+
+def test_who_is_sent_elsewhere_by_a_limit_overtakes_nobody() -> None:
+    full = Limit(of="length", to=WayOut(kind="hangup"), value=0.0)
+    made = World([queue("sales", limits=(full,))], [agent("a0")])
+    for number in range(10):
+        made.call(f"c{number}", "sales")
+        made.wait(1.0)
+    assert made.state.arrivals == {}
 
 
 def test_callbacks_and_those_who_never_waited_say_nothing_of_patience() -> None:

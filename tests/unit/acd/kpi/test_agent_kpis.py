@@ -390,6 +390,7 @@ def test_a_call_that_is_picked_up_out_of_its_queue_is_an_answer_of_it() -> None:
     floor = Floor()
     floor.at(0, i.SignIn("ann"), i.SignIn("bob"), i.Pause("bob"), i.Enqueue("c1", "help"))
     floor.at(12, i.PickUp("c1", "bob"))
+    floor.answer(12, "bob")
     floor.at(40, i.Finish("c1", "bob"))
     floor.at(50, i.Ready("bob"))
     handles = agent(floor, "bob", until=100).handles

@@ -40,6 +40,8 @@ from acd.state import State, asks
 
 CLOSE = 0.01
 """Part of the turns of a wait by which it may be off where others overtake."""
+WIDEST = 1.5
+"""Standard deviations of a wait in its mean, at most: where more come than are served a busy period has no end."""
 MANY = 200.0
 """Turns until a step, of which their number is as good as known."""
 ENOUGH = 5
@@ -148,14 +150,15 @@ def overtaking(state: State, contact: ContactState, queue: Queue, row: int) -> l
 
 def overtaken(turns: float, served: float, leaving: float, coming: list[tuple[float, float]]) -> InClass:
     """As `passage`, with those who come meanwhile at these rates, each for so many seconds: with `theirs` turns of
-    them, as many as come, in the mean, until either that is over or this one is served (`less`)."""
+    them, as many as come, in the mean, until either that is over or this one is served (`lesser`)."""
     most = sum(rate * seconds for rate, seconds in coming)
     low, high, found = 0.0, most, InClass(turns + 1.0, *passage(turns, served, leaving))
     while high - low > CLOSE * (turns + 1.0 + low):
         theirs = (low + high) / 2.0
         mean, variance = passage(turns + theirs, served, leaving)
-        found = InClass(turns + 1.0 + theirs, mean, variance * _spread(theirs / (turns + 1.0 + theirs), theirs / most))
-        if sum(rate * less(found.mean, found.variance, seconds) for rate, seconds in coming) > theirs:
+        variance *= _spread(theirs / (turns + 1.0 + theirs), theirs / most)
+        found = InClass(turns + 1.0 + theirs, mean, min(variance, (WIDEST * mean) ** 2))
+        if sum(rate * lesser(found.mean, found.variance, seconds) for rate, seconds in coming) > theirs:
             low = theirs
         else:
             high = theirs
@@ -169,7 +172,7 @@ def _spread(part: float, over: float) -> float:
     return (1.0 + part) * ((1.0 - over) / (1.0 - part) ** 2 + over)
 
 
-def less(mean: float, variance: float, seconds: float) -> float:
+def lesser(mean: float, variance: float, seconds: float) -> float:
     """The mean of the lesser of a time and so many seconds, the time taken as normal."""
     spread = math.sqrt(variance)
     z = (seconds - mean) / spread

@@ -277,6 +277,7 @@ def passed(turns: int, served: float, coming: list[tuple[float, float]]) -> tupl
         [(0.016, 1e9), (0.004, 1e9)],
         [(0.05, 60.0)],
         [(0.01, 100.0), (0.02, 300.0)],
+        [(0.06, 600.0)],
     ],
 )
 def test_those_who_overtake_take_a_turn_each(turns: int, coming: list[tuple[float, float]]) -> None:
@@ -285,7 +286,7 @@ def test_those_who_overtake_take_a_turn_each(turns: int, coming: list[tuple[floa
     assert found.turns == pytest.approx(0.04 * found.mean, rel=1e-3)
     # Whether others come before the first of all is served is chance.
     assert found.mean == pytest.approx(mean, rel=0.05 if turns else 0.2)
-    assert math.sqrt(found.variance) == pytest.approx(math.sqrt(variance), rel=0.1 if turns else 0.3)
+    assert math.sqrt(found.variance) == pytest.approx(math.sqrt(variance), rel=0.15 if turns else 0.3)
 
 
 def test_nobody_overtakes_where_nobody_comes() -> None:
@@ -324,7 +325,7 @@ def test_who_comes_later_with_more_priority_overtakes_for_as_long_as_that_counts
     assert rate == pytest.approx(1 / 60.0, rel=0.05)
     assert seconds == pytest.approx(300.0)
     first = middle(estimate(made.state, contact))
-    assert first > 100.0 / 2 * (1.0 + rate * 50.0)
+    assert first > middle(expected(1.0, 100.0 / 2)) * (1.0 + rate * 50.0 / 2), "about half of those who could"
     made.wait(299.0)
     made.tell(i.Reachable("elsewhere", True))
     [(_, seconds)] = overtaking(made.state, contact, plain, made.state.row_of(contact))

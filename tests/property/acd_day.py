@@ -120,7 +120,7 @@ class Day:
         if not agent.signed_in:
             self._tell(i.SignIn(name, mode=lot.choice(["", "", "both"])))
             return
-        act = lot.choice(["pause", "pause", "sign_out", "telephone", "direct", "direct", "mode", "ready"])
+        act = lot.choice(["pause", "pause", "sign_out", "telephone", "direct", "direct", "mode", "ready", "pick up"])
         if act == "pause":
             self._tell(i.Pause(name, "tea", lot.choice([0.0, 60.0])))
         elif act == "sign_out":
@@ -135,6 +135,10 @@ class Day:
             if not agent.direct:
                 return
             self._in(lot.expovariate(1 / 30.0), self._tell, i.DirectCall(name, False))
+        elif act == "pick up":
+            waiting = [each.id for each in self._engine.state.contacts.values() if each.queue]
+            if waiting:
+                self._tell(i.PickUp(lot.choice(waiting), name))
         elif act == "mode":
             self._tell(i.SetMode(name, lot.choice(["inbound", "outbound", "both"])))
         else:

@@ -13,9 +13,8 @@
     any that may be `taken` --picked_up--> offered
     any but signed_out --sign_out, configured--> signed_out, from work once that is over
 
-REST is where an agent goes who has nothing to do: what it has asked for meanwhile
-(`paused`, `signed_out`); else `talking`, where it is in a direct call that counts; else `offline`, where its telephone
-can't be called; else `ready`.
+REST is where an agent goes who has nothing to do: what it has asked for meanwhile (`paused`, `signed_out`); else
+`talking`, where it is in a direct call that counts; else `offline`, where its telephone can't be called; else `ready`.
 """
 
 from __future__ import annotations

@@ -158,8 +158,7 @@ def test_who_comes_into_a_room_on_hold_is_not_heard_there() -> None:
 
 
 def comes_back(office: Office) -> None:
-    """102 holds, and does so no more; then both hang up."""
-    assert office.volume("102").muted
+    """102, who holds, does so no more; then both hang up."""
     office.direct("102", "sendrecv")
     assert not office.volume("102").muted
     office.hang_up("101", "102")
@@ -177,6 +176,7 @@ def test_whoever_is_called_in_and_answers_with_a_hold_is_not_heard_until_it_is_b
     office.sessions["102"] = ben.called()
     [office.leg["102"]] = set(office.world.legs()) - {office.leg["101"]}
     assert office.talk() == {"101", "102"}
+    assert office.volume("102").muted
     comes_back(office)
 
 
@@ -190,6 +190,7 @@ def test_whoever_answers_our_offer_with_a_hold_holds() -> None:
     office.world.run(0.3)
     phone.do(session.answer, phone.sdp(direction="sendonly"))
     office.world.run(0.3)
+    assert office.volume("102").muted
     comes_back(office)
 
 

@@ -514,6 +514,28 @@ def test_who_was_picked_up_out_of_the_queue_is_picked_up_again() -> None:
     assert found.result.refused == []
 
 
+def test_who_wraps_up_picks_up_as_it_did() -> None:
+    """c3, although c2 has waited for longer."""
+    was = read(
+        told(
+            config(),
+            (0.0, i.SignIn("a0", "x0")),
+            (10.0, i.Enqueue("c1", "sales")),
+            (20.0, i.Enqueue("c2", "sales")),
+            (25.0, i.Enqueue("c3", "sales")),
+            (30.0, i.Finish("c1", "a0")),
+            (35.0, i.PickUp("c3", "a0")),
+            (75.0, i.Finish("c3", "a0")),
+            (80.0, i.Ready("a0")),
+            (90.0, i.Finish("c2", "a0")),
+        )
+    )
+    found = what_if(was, config())
+    assert found.changes == []
+    assert (found.now.parts["c3"].agent, found.now.parts["c3"].waited, found.now.parts["c3"].talk) == ("a0", 10.0, 40.0)
+    assert found.result.refused == []
+
+
 def test_the_contact_by_which_a_callback_waits_need_not_have_the_number_of_its_attempt() -> None:
     """It is sent out of the queue once, as nobody is at work, before the customer is called for the first time."""
     limit = Limit(of="none_ready", to=WayOut(kind="hangup"), waiting=True)
